@@ -1,0 +1,57 @@
+# The two commands that matter: `make smoke` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help smoke test lint format bench clean constraints docs
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+smoke: $(VENV)/.base ## set up, and run the built-in smoke test against the emulator
+	$(BIN)/kfp-perf run smoke.json --emulator
+
+test: $(VENV)/.dev ## set up, and pass the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench ## measure ourselves beside others; writes benchmarks/results.json
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev ## write the reference pages that are made from the code
+	$(BIN)/python docs/make.py
+
+constraints: $(VENV)/.dev ## pin today's newest versions in constraints.txt
+	$(PIP) install -q uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header \
+		--no-annotate --no-emit-index-url --output-file constraints.txt pyproject.toml
+
+clean: ## remove what was made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+
+# An installation is renewed only when what it was made from has changed.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.base $@
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt -e '.[dev,bench]'
+	@touch $(VENV)/.base $(VENV)/.dev $@
