@@ -1,0 +1,123 @@
+"""The values in which a test's outcome is told.
+
+Every time is in seconds since the Unix epoch on the client's `Clock` (which never steps back); times that the
+server gave are whole seconds on the server's clock, and named `*_at`. Differences are in seconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Purpose(StrEnum):
+    """Why a request was sent: only `load` counts for latencies; the others are reported apart."""
+
+    LOAD = "load"
+    OBSERVE = "observe"
+    SETUP = "setup"
+    CLEANUP = "cleanup"
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One attempt of one HTTP request.
+
+    `due` is when it should have left (the latency counts from here, so a stalled server cannot hide its
+    queue), `sent` when its headers were written (0.0: never), `ended` when its answer was whole or it failed.
+    `status` is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`,
+    `timeout`, `refused`, `reset`, `answer`). `unknown` says that the server may have done the work all the
+    same. `attempt` counts from 1; attempts after the first are retries.
+    """
+
+    operation: str
+    due: float
+    sent: float
+    ended: float
+    status: int = 200
+    error: str = ""
+    unknown: bool = False
+    attempt: int = 1
+    purpose: Purpose = Purpose.LOAD
+    received_bytes: int = 0
+
+    @property
+    def latency_seconds(self) -> float:
+        """From due to the end: what a user of the API would have waited."""
+        return self.ended - self.due
+
+    @property
+    def service_seconds(self) -> float:
+        """From sent to the end: what the server and the network took. 0 where nothing was sent."""
+        return self.ended - self.sent if self.sent else 0.0
+
+    @property
+    def lateness_seconds(self) -> float:
+        """From due to sent: what the generator itself, or its wait for a connection, added."""
+        return self.sent - self.due if self.sent else 0.0
+
+
+class Outcome(StrEnum):
+    """How a run that a scenario was to start came out."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"  # still in flight when the grace period ended: censored, not failed
+    NOT_CREATED = "not_created"  # the server refused it, or could not be reached
+    UNKNOWN = "unknown"  # sent, no answer, and no sweep ever showed its name
+
+
+class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One run from its due time to its end; a line of `runs.jsonl`.
+
+    `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none.
+    `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last showed
+    it still in flight, so its end became visible in (seen_unfinished, seen_finished].
+    `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`.
+    """
+
+    scenario: str
+    name: str
+    run_id: str = ""
+    outcome: Outcome = Outcome.UNKNOWN
+    state: str = ""
+    due: float
+    sent: float = 0.0
+    ended: float = 0.0
+    attempts: int = 0
+    adopted: bool = False
+    warmup: bool = False
+    created_at: float | None = None
+    scheduled_at: float | None = None
+    finished_at: float | None = None
+    seen_running: float | None = None
+    seen_unfinished: float | None = None
+    seen_finished: float | None = None
+    duration_seconds: float | None = None
+    duration_error_seconds: float | None = None
+    phases: dict[str, float] = {}
+    error: str = ""
+
+    @property
+    def created(self) -> bool:
+        """Whether the server is known to have made this run."""
+        return bool(self.run_id)
+
+
+class ScenarioResult(msgspec.Struct, kw_only=True):
+    """What one scenario did; picklable, so that an engine may bring it from another process.
+
+    `metrics` is the scenario's metrics dictionary: a key a family, and the user's own keys beside them.
+    `error` is the text of what ended it early (empty: nothing did), `exit_code` the code that it asks for.
+    """
+
+    name: str
+    mode: str
+    started: float = 0.0
+    finished: float = 0.0
+    metrics: dict[str, Any] = {}
+    warnings: list[str] = []
+    leftovers: list[str] = []
+    error: str = ""
+    exit_code: int = 0
