@@ -72,8 +72,8 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One run from its due time to its end; a line of `runs.jsonl`.
 
     `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none.
-    `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last showed
-    it still in flight, so its end became visible in (seen_unfinished, seen_finished].
+    `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last
+    showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
     `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`.
     """
 

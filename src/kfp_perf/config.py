@@ -1,0 +1,202 @@
+"""Settings: read once from the environment, immutable, passed on, never global.
+
+The variables of the KFP API and of the log have the names that KFP's tests have always used; whatever else
+`TestConfig`, or a subclass of it, declares is read from `KFP_PERF_<FIELD>`. A value given in the call (the
+command line does so for its flags) wins over the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  pydantic reads the annotations at run time
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kfp_perf.errors import InputError, Problem
+
+LevelName = Literal["DEBUG", "REQUESTS", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+def _check_host(value: str) -> str:
+    host = value.strip()
+    parts = urlsplit(host if "://" in host else f"//{host}")
+    if parts.scheme not in {"", "http", "https"}:
+        raise ValueError("must be a host name, or a URL that begins with http:// or https://")
+    if parts.username or parts.password:
+        raise ValueError("must not hold credentials: give them in KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE")
+    if not parts.hostname or any(letter.isspace() for letter in host) or parts.query or parts.fragment:
+        raise ValueError("must be a host name, or a URL such as https://kubeflow.example.com/pipeline")
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("the port in it must be a number from 1 to 65535") from error
+    return host.rstrip("/")
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
+UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any:
+    """Declare a field that the environment names in its own way; the field's own name works as well."""
+    return Field(field, validation_alias=AliasChoices(*names), description=description, **constraints)
+
+
+class TestConfig(BaseSettings):
+    """What a test needs to know about its target and itself; read from the environment, then immutable.
+
+    Subclass it to add settings of your own (`kfp-perf run --config-class package.module:ExtendedTestConfig`).
+    """
+
+    __test__: ClassVar[bool] = False
+    model_config = SettingsConfigDict(
+        env_prefix="KFP_PERF_", frozen=True, populate_by_name=True, extra="ignore", env_ignore_empty=True
+    )
+
+    # the target
+    KFP_API_HOST: Host = _given(
+        "localhost", "API_HOST", description="Host of the KFP API server; may be a URL with scheme and path"
+    )
+    KFP_API_PORT: int = _given(
+        8888,
+        "API_PORT",
+        ge=1,
+        le=65535,
+        description="Its port; 443 means https. Not used if API_HOST is a URL",
+    )
+    NAMESPACE: str = _given(
+        "kubeflow", "NAMESPACE", min_length=1, description="Namespace that runs belong to"
+    )
+    IS_KUBEFLOW_MODE: bool = _given(
+        False, "isKubeflowMode", description="The target is a multi-user Kubeflow: namespaces are sent"
+    )
+    LOCAL: bool = _given(False, "local", description="The target is a development one: TLS is not verified")
+    CACHE_ENABLED: bool = _given(
+        False,
+        "cacheEnabled",
+        description="Let KFP reuse results of earlier runs; false measures real executions",
+    )
+
+    # credentials
+    KFP_TOKEN: SecretStr | None = _given(None, "KFP_TOKEN", description="Bearer token")
+    KFP_TOKEN_FILE: Path | None = _given(
+        None, "KFP_TOKEN_FILE", description="File that holds the bearer token; read again when it changes"
+    )
+    KFP_COOKIE: SecretStr | None = _given(
+        None, "KFP_COOKIE", description="Cookie header, as a browser would send it"
+    )
+    KFP_USER: str | None = _given(
+        None, "KFP_USER", description="Value of the user header, for a multi-user server"
+    )
+    KFP_USER_HEADER: str = _given("kubeflow-userid", "KFP_USER_HEADER", description="Name of the user header")
+    KFP_CA_CERT: Path | None = _given(None, "KFP_CA_CERT", description="Certificate authority to trust, PEM")
+    KFP_CLIENT_CERT: Path | None = _given(None, "KFP_CLIENT_CERT", description="Client certificate, PEM")
+    KFP_CLIENT_KEY: Path | None = _given(None, "KFP_CLIENT_KEY", description="Its private key, PEM")
+
+    # the test
+    SCENARIO_FILE_NAME: str = _given(
+        "smoke.json", "SCENARIO_FILE_NAME", description="Scenario file: a path, or the name of a built-in one"
+    )
+    results_folder: Path = Field(
+        default="results", validate_default=True, description="Where result folders are made"
+    )
+    pipeline_folders: tuple[Path, ...] = Field(
+        (), description="More folders to look for pipelines in (a JSON list in the environment)"
+    )
+    pool_size: int | None = Field(None, ge=1, le=1000, description="Threads for scenarios; default: one each")
+
+    # requests
+    connect_timeout_seconds: Seconds = Field(10.0, description="Longest wait for a connection")
+    request_timeout_seconds: Seconds = Field(60.0, description="Longest wait for a whole answer")
+    max_connections: int = Field(1000, ge=1, description="Connections at most, for each scenario")
+    retries: int = Field(3, ge=0, le=20, description="Repetitions at most of a request that may be repeated")
+    outage_limit_seconds: Seconds = Field(
+        60.0, description="How long the target may stay away before the test ends"
+    )
+    cleanup_timeout_seconds: Seconds = Field(
+        300.0, description="Longest time for deleting what the test made"
+    )
+
+    # the log
+    LOG_LEVEL: Annotated[LevelName, UpperCase] = _given(
+        "INFO", "log_level", description="Least severe level that is logged; REQUESTS shows every request"
+    )
+    log_directory: Path | None = _given(
+        None, "log_directory", description="Folder of the log; default: the result's"
+    )
+    log_file_name: str = _given(
+        "kfp-perf.log", "log_file_name", pattern=r"^[^/\\\0]+$", description="File name of the log"
+    )
+    maximum_logfile_bytes: int = _given(
+        10_485_760, "maximum_logfile_bytes", ge=1024, description="Size at which a log file is rotated"
+    )
+    rotating_log_count: int = _given(
+        5, "rotating_log_count", ge=1, description="Rotated log files that are kept"
+    )
+
+    @property
+    def KFP_url(self) -> str:  # noqa: N802  the name is given
+        """The API server's base URL: scheme, host, port, and path if there is one; no slash at the end."""
+        if "://" in self.KFP_API_HOST:
+            parts = urlsplit(self.KFP_API_HOST)
+            needs_port = parts.port is None and "KFP_API_PORT" in self.model_fields_set
+            if not needs_port:
+                return self.KFP_API_HOST
+            return f"{parts.scheme}://{parts.netloc}:{self.KFP_API_PORT}{parts.path}"
+        parts = urlsplit(f"//{self.KFP_API_HOST}")
+        netloc = parts.netloc if parts.port is not None else f"{parts.netloc}:{self.KFP_API_PORT}"
+        scheme = "https" if netloc.endswith(":443") else "http"
+        return f"{scheme}://{netloc}{parts.path}"
+
+    @property
+    def namespace_to_send(self) -> str:
+        """The namespace that requests carry: a single-user server has none."""
+        return self.NAMESPACE if self.IS_KUBEFLOW_MODE else ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not appear in any output."""
+        return tuple(
+            value.get_secret_value()
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), SecretStr) and value.get_secret_value()
+        )
+
+    @classmethod
+    def from_environment(cls, **given: Any) -> Self:
+        """Read the environment; a value `given` that is not None wins. Raises `InputError` with every problem."""
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise InputError(
+                Problem(_variable_of(cls, fault["loc"]), *_explain(fault)) for fault in error.errors()
+            ) from None
+
+
+def variable_name(model: type[TestConfig], field: str) -> str:
+    """The environment variable that a field is read from."""
+    alias = model.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"{model.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _variable_of(model: type[TestConfig], location: tuple[int | str, ...]) -> str:
+    first = str(location[0]) if location else ""
+    by_variable = {variable_name(model, field).lower(): field for field in model.model_fields}
+    field = by_variable.get(first.lower(), first)
+    return variable_name(model, field) if field in model.model_fields else first
+
+
+def _explain(fault: Any) -> tuple[str, str]:
+    """Put a fault in words: what is wrong, and what is allowed. A secret's value is never repeated."""
+    message = fault["msg"].removeprefix("Value error, ")
+    value = fault.get("input")
+    shown = f"{value!r}: " if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return (
+        f"{shown}{message[0].lower()}{message[1:]}",
+        "Mend the environment variable, or leave it out for its default.",
+    )

@@ -1,0 +1,114 @@
+"""What tells the time and waits, and what ends every wait."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Protocol
+
+from kfp_perf.pacing.timers import FineTimers, resolve
+
+# Wall time is read once. From then on the monotonic clock counts, so that no correction of the system's clock
+# can make a latency negative.
+_ANCHOR = time.time() - time.monotonic()
+
+
+class StopSignal:
+    """Says "stop" once, from any thread or signal handler, and wakes every wait that was given it."""
+
+    def __init__(self) -> None:
+        self._flag = threading.Event()
+        # Reentrant, since a signal handler may call set() while this very thread is in add().
+        self._lock = threading.RLock()
+        self._sleepers: set[asyncio.Future[bool]] = set()
+
+    def is_set(self) -> bool:
+        """Whether the signal was given."""
+        return self._flag.is_set()
+
+    def set(self) -> None:
+        """Give the signal. Harmless when given again."""
+        with self._lock:
+            self._flag.set()
+            sleepers = list(self._sleepers)
+        for sleeper in sleepers:
+            loop = sleeper.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(resolve, sleeper, False)
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Block this thread until the signal comes or the time is over; return whether it came."""
+        return self._flag.wait(timeout_seconds)
+
+    def add(self, sleeper: asyncio.Future[bool]) -> None:
+        """Resolve this future of the running loop to False when the signal comes, at once if it has come."""
+        with self._lock:
+            self._sleepers.add(sleeper)
+            if self._flag.is_set():
+                resolve(sleeper, False)
+
+    def discard(self, sleeper: asyncio.Future[bool]) -> None:
+        """Forget a future that was added."""
+        with self._lock:
+            self._sleepers.discard(sleeper)
+
+
+class Clock(Protocol):
+    """Tells the time in seconds since the Unix epoch, never steps back, and waits."""
+
+    def now(self) -> float:
+        """The time, in seconds since the Unix epoch."""
+        ...
+
+    async def sleep_until(
+        self, when: float, stop: StopSignal | None = None, wake: asyncio.Future[bool] | None = None
+    ) -> bool:
+        """Wait until `when` and return True; return False as soon as `stop` is set.
+
+        `wake` is a fresh future of the running loop by which someone else can end the wait, with its result.
+        """
+        ...
+
+    def block_until(self, when: float, stop: StopSignal) -> bool:
+        """Do the same as `sleep_until` for a thread without an event loop."""
+        ...
+
+
+class RealClock:
+    """The machine's clock. Wakes within some ten microseconds where Linux has timerfd, else a millisecond.
+
+    One instance serves one event loop at a time.
+    """
+
+    def __init__(self) -> None:
+        self._timers: FineTimers | None = None
+
+    def now(self) -> float:
+        """The time, in seconds since the Unix epoch."""
+        return _ANCHOR + time.monotonic()
+
+    async def sleep_until(
+        self, when: float, stop: StopSignal | None = None, wake: asyncio.Future[bool] | None = None
+    ) -> bool:
+        """Wait until `when` and return True; return False as soon as `stop` is set. See `Clock`."""
+        loop = asyncio.get_running_loop()
+        if self._timers is None or self._timers.loop is not loop:
+            self._timers = FineTimers(loop)
+        sleeper = loop.create_future() if wake is None else wake
+        if stop is not None:
+            stop.add(sleeper)
+        try:
+            if not sleeper.done():
+                self._timers.wake_at(when - _ANCHOR, sleeper)
+            return await sleeper
+        finally:
+            if stop is not None:
+                stop.discard(sleeper)
+
+    def block_until(self, when: float, stop: StopSignal) -> bool:
+        """Do the same as `sleep_until` for a thread without an event loop."""
+        while (left := when - self.now()) > 0:
+            if stop.wait(min(left, threading.TIMEOUT_MAX)):
+                return False
+        return not stop.is_set()

@@ -1,0 +1,179 @@
+"""Driving a load: each operation starts when it is due, in an open or in a closed model."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from kfp_perf.pacing.timers import resolve
+from kfp_perf.scenario.workload import OpenLoad
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from kfp_perf.pacing.clock import Clock, StopSignal
+    from kfp_perf.scenario.workload import ClosedLoad
+
+FIRST_BACK_OFF_SECONDS = 0.5
+LONGEST_BACK_OFF_SECONDS = 30.0
+
+
+class Operation(Protocol):
+    """One operation of a load."""
+
+    def __call__(self, index: int, due: float, /) -> Coroutine[Any, Any, bool]:
+        """Do operation `index` (from 0), due at `due`. Return False where it failed: a closed loop backs off."""
+        ...
+
+
+class DriveReport(msgspec.Struct):
+    """What driving a load came to.
+
+    `held_back`: operations of an open load that `maxInFlight` made wait, and for how long. `idle_slot_seconds`:
+    how long slots of a closed load stood empty after failures.
+    """
+
+    started: int = 0
+    held_back: int = 0
+    held_back_seconds: float = 0.0
+    longest_hold_seconds: float = 0.0
+    idle_slot_seconds: float = 0.0
+
+
+class Drive:
+    """One load: `run()` starts every operation when it is due, and returns when none is left to start.
+
+    Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock. A
+    call of the target that fails is the operation's to handle; any exception it raises is a bug, which sets
+    `stop` and is raised by `run()` or `finish()`.
+    """
+
+    def __init__(
+        self,
+        load: OpenLoad | ClosedLoad,
+        operation: Operation,
+        *,
+        clock: Clock,
+        stop: StopSignal,
+        start: float,
+        end: float,
+        max_in_flight: int | None = None,
+        think_seconds: float = 0.0,
+        seed: int | None = None,
+    ) -> None:
+        self.report = DriveReport()
+        self._load = load
+        self._operation = operation
+        self._clock = clock
+        self._stop = stop
+        self._start = start
+        self._end = end
+        self._max_in_flight = max_in_flight
+        self._think_seconds = think_seconds
+        self._random = random.Random(seed)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._live_slots: set[int] = set()
+        self._room: asyncio.Future[bool] | None = None
+        self._failure: BaseException | None = None
+
+    async def run(self) -> DriveReport:
+        """Start operations until the load or its time ends, or the stop signal comes; see the class."""
+        if isinstance(self._load, OpenLoad):
+            await self._run_open(self._load)
+        else:
+            await self._run_closed(self._load)
+        self._raise_failure()
+        return self.report
+
+    async def finish(self) -> None:
+        """Wait for the operations that are still under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._raise_failure()
+
+    async def _run_open(self, load: OpenLoad) -> None:
+        for index in itertools.count():
+            elapsed = load.due(index)
+            if elapsed is None or self._start + elapsed >= self._end:
+                await self._clock.sleep_until(self._end, self._stop)
+                return
+            due = self._start + elapsed
+            if due > self._clock.now():
+                await self._clock.sleep_until(due, self._stop)
+            if self._max_in_flight is not None and len(self._tasks) >= self._max_in_flight:
+                await self._hold_back(due, self._max_in_flight)
+                if self._clock.now() >= self._end:
+                    return
+            if self._stop.is_set():
+                return
+            self._spawn(self._once(index, due))
+
+    async def _hold_back(self, due: float, limit: int) -> None:
+        self.report.held_back += 1
+        while len(self._tasks) >= limit and not self._stop.is_set() and self._clock.now() < self._end:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._clock.sleep_until(self._end, self._stop, self._room)
+        self._room = None
+        held = self._clock.now() - due
+        self.report.held_back_seconds += held
+        self.report.longest_hold_seconds = max(self.report.longest_hold_seconds, held)
+
+    async def _run_closed(self, load: ClosedLoad) -> None:
+        indexes = itertools.count()
+        while not self._stop.is_set() and (now := self._clock.now()) < self._end:
+            elapsed = max(0.0, now - self._start)
+            for number in set(range(load.slots(elapsed))) - self._live_slots:
+                self._live_slots.add(number)
+                self._spawn(self._slot(load, number, indexes))
+            change = load.next_change(elapsed)
+            when = self._end if change is None else min(self._end, self._start + change)
+            await self._clock.sleep_until(when, self._stop)
+
+    async def _slot(self, load: ClosedLoad, number: int, indexes: itertools.count[int]) -> None:
+        """Keep one operation in flight for as long as the load wants this slot."""
+        back_off = 0.0
+        due = max(self._start, self._clock.now())
+        try:
+            while due < self._end:
+                if due > self._clock.now():
+                    await self._clock.sleep_until(due, self._stop)
+                if self._stop.is_set() or number >= load.slots(self._clock.now() - self._start):
+                    return
+                self.report.started += 1
+                good = await self._operation(next(indexes), due)
+                pause = self._think_seconds
+                if good:
+                    back_off = 0.0
+                else:
+                    # A target that refuses is not to be hammered by every slot at once.
+                    back_off = min(LONGEST_BACK_OFF_SECONDS, back_off * 2 or FIRST_BACK_OFF_SECONDS)
+                    pause = max(pause, back_off * self._random.uniform(0.5, 1.0))
+                    self.report.idle_slot_seconds += pause
+                due = self._clock.now() + pause
+        finally:
+            self._live_slots.discard(number)
+
+    async def _once(self, index: int, due: float) -> None:
+        self.report.started += 1
+        await self._operation(index, due)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._room is not None:
+            resolve(self._room, True)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failure = self._failure or failure
+            self._stop.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
