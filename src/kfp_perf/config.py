@@ -7,12 +7,13 @@ command line does so for its flags) wins over the environment.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path  # noqa: TC003  pydantic reads the annotations at run time
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kfp_perf.errors import InputError, Problem
 
@@ -37,6 +38,11 @@ def _check_host(value: str) -> str:
 
 Host = Annotated[str, AfterValidator(_check_host)]
 UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+Folders = Annotated[
+    tuple[Path, ...],
+    NoDecode,
+    BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
+]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -103,8 +109,8 @@ class TestConfig(BaseSettings):
     results_folder: Path = Field(
         default="results", validate_default=True, description="Where result folders are made"
     )
-    pipeline_folders: tuple[Path, ...] = Field(
-        (), description="More folders to look for pipelines in (a JSON list in the environment)"
+    pipeline_folders: Folders = Field(
+        (), description="More folders to look for pipelines in, separated as those of PATH are"
     )
     pool_size: int | None = Field(None, ge=1, le=1000, description="Threads for scenarios; default: one each")
 
@@ -128,7 +134,7 @@ class TestConfig(BaseSettings):
         None, "log_directory", description="Folder of the log; default: the result's"
     )
     log_file_name: str = _given(
-        "kfp-perf.log", "log_file_name", pattern=r"^[^/\\\0]+$", description="File name of the log"
+        "kfp-perf.log", "log_file_name", pattern=r"^[^/\\]+$", description="File name of the log"
     )
     maximum_logfile_bytes: int = _given(
         10_485_760, "maximum_logfile_bytes", ge=1024, description="Size at which a log file is rotated"

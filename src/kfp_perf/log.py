@@ -41,7 +41,7 @@ _SECRET_SHAPES = re.compile(
     (?P<key> \bauthorization["']?\s*[:=]\s*["']?(?:bearer|basic)?\s* | \bbearer\s+
       | \b(?:set-)?cookie["']?\s*[:=]\s*["']?
       | \b(?:password|passwd|token|secret|api[-_]?key)["']?\s*[:=]\s*["']? )
-    (?P<value> [^\s"',&]+ (?: ; \s* [^\s"',;]+ )* )
+    (?P<value> [^\s"',;&]+ (?: ; \s* [^\s"',;]+ )* )
     """
 )
 
