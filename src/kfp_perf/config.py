@@ -126,6 +126,10 @@ class TestConfig(BaseSettings):
         300.0, description="Longest time for deleting what the test made"
     )
 
+    keep: Literal["nothing", "failed", "all"] = Field(
+        "nothing", description="What to leave on the server at the end: nothing, failed runs, or all"
+    )
+
     # the log
     LOG_LEVEL: Annotated[LevelName, UpperCase] = _given(
         "INFO", "log_level", description="Least severe level that is logged; REQUESTS shows every request"

@@ -1,0 +1,137 @@
+"""The result folder: made before a test's first request, filled while it runs, read by every report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import msgspec
+
+from kfp_perf.errors import InputError, Problem
+from kfp_perf.result.journal import Journal
+from kfp_perf.result.model import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Raised with each change of the files that an older reader would misread.
+SCHEMA_VERSION = 1
+
+RESULT_FILE = "result.json"
+RUNS_FILE = "runs.jsonl"
+JOURNAL_FILE = "journal.jsonl"
+
+
+class TestResult:
+    """The handle on the result folder of one execution.
+
+    `result.json` holds the numbers, `runs.jsonl` a line a run as it ended, `journal.jsonl` what was made on the
+    server; the logs lie beside them. Everything that reports do, they do from this.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    def __init__(self, path: Path, document: dict[str, Any] | None = None) -> None:
+        self.path = path
+        self.document = document or {}
+        self._runs_file = -1
+
+    @classmethod
+    def create(cls, parent: Path, name: str, now: float) -> Self:
+        """Make a new folder `<UTC time>-<name>` in `parent`, and point the link `latest` to it.
+
+        Raises `InputError` where it cannot be written.
+        """
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "test"
+        for attempt in range(100):
+            path = parent / (f"{stamp}-{slug}" if attempt == 0 else f"{stamp}-{slug}-{attempt + 1}")
+            try:
+                path.mkdir(parents=True)
+                result = cls(path)
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+                result._runs_file = os.open(path / RUNS_FILE, flags, 0o644)
+                _point(parent / "latest", path)
+            except FileExistsError:
+                if path.is_dir():
+                    continue
+                raise InputError(
+                    Problem(str(parent), "is not a folder", "Name another one with --results.")
+                ) from None
+            except OSError as error:
+                remedy = "Name a folder that can be written with --results."
+                problem = Problem(str(path), f"cannot be written: {error.strerror}", remedy)
+                raise InputError(problem) from error
+            return result
+        raise InputError(Problem(str(parent), f"holds 100 results of {stamp} already", "Wait a second."))
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a folder that an execution left. Raises `InputError` where it holds no readable result."""
+        if not path.is_dir():
+            what = "is not a folder" if path.exists() else "does not exist"
+            raise InputError(Problem(str(path), what, "Name a folder that `kfp-perf run` made."))
+        file = path / RESULT_FILE
+        try:
+            document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            remedy = f"Its runs, if any, are in {RUNS_FILE}; `kfp-perf cleanup` works with it all the same."
+            raise InputError(
+                Problem(str(file), "does not exist: the test did not reach its end", remedy)
+            ) from None
+        except (msgspec.DecodeError, OSError) as error:
+            raise InputError(Problem(str(file), f"cannot be read: {error}", "Was it cut short?")) from None
+        version = document.get("schema_version")
+        if not isinstance(version, int) or version < 1:
+            raise InputError(Problem(str(file), "is no result of kfp-perf: it has no schema_version"))
+        if version > SCHEMA_VERSION:
+            what = f"was written by a newer kfp-perf (schema {version}, this one knows {SCHEMA_VERSION})"
+            raise InputError(Problem(str(file), what, "Update kfp-perf: pip install --upgrade kfp-perf"))
+        return cls(path, document)
+
+    def journal(self) -> Journal:
+        """Open the journal for writing."""
+        return Journal(self.path / JOURNAL_FILE)
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the journal lies."""
+        return self.path / JOURNAL_FILE
+
+    def add_run(self, record: RunRecord) -> None:
+        """Write a run down as it ends; any thread may."""
+        os.write(self._runs_file, msgspec.json.encode(record) + b"\n")
+
+    def runs(self) -> Iterator[RunRecord]:
+        """Read the runs, in the order in which they ended. A line that was cut short is passed over."""
+        decoder = msgspec.json.Decoder(RunRecord)
+        with (self.path / RUNS_FILE).open("rb") as file:
+            for line in file:
+                with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
+                    yield decoder.decode(line)
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Write `result.json`, whole or not at all."""
+        self.document = {"schema_version": SCHEMA_VERSION, **document}
+        temporary = self.path / f".{RESULT_FILE}.new"
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self.document), indent=2) + b"\n")
+        temporary.replace(self.path / RESULT_FILE)
+
+    def close(self) -> None:
+        """Close what is open for writing. Harmless when called again."""
+        if self._runs_file >= 0:
+            os.close(self._runs_file)
+            self._runs_file = -1
+
+
+def _point(link: Path, target: Path) -> None:
+    """Let the link point to the newest result; one that cannot be made (a file in its place, say) is no loss."""
+    temporary = link.with_name(f".latest-{os.getpid()}")
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target.name)
+        temporary.replace(link)

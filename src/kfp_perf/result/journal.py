@@ -1,0 +1,112 @@
+"""The journal: what a test is about to make on the server, written down before it does.
+
+After a crash, even a `kill -9`, it tells what may be left behind: an object whose creation was answered by its
+id, one that was cut off by the unique name that it was to get.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Kind(StrEnum):
+    """What a test makes, in the order in which it is to be deleted."""
+
+    RECURRING_RUN = "recurring_run"
+    RUN = "run"
+    EXPERIMENT = "experiment"
+    PIPELINE = "pipeline"
+
+
+class Made(msgspec.Struct, omit_defaults=True):
+    """One object that a test made, or was about to make. `id` is empty where the server never told it.
+
+    `parent` is the id of the experiment that a run is in. `kept`: it was left on purpose.
+    """
+
+    kind: Kind
+    name: str
+    namespace: str = ""
+    parent: str = ""
+    id: str = ""
+    kept: bool = False
+
+
+class _Line(Made, omit_defaults=True):
+    event: str = "intend"
+
+
+class Journal:
+    """Append-only, a JSON line an event, each written whole by one system call, so any thread may write.
+
+    A write reaches the kernel before the request leaves, which a killed process cannot undo.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def intend(self, kind: Kind, name: str, *, namespace: str = "", parent: str = "") -> None:
+        """Say that an object of this unique name is about to be made."""
+        self._write(_Line(kind=kind, name=name, namespace=namespace, parent=parent))
+
+    def made(self, kind: Kind, name: str, id: str) -> None:  # noqa: A002  the field's name in KFP
+        """Say which id the object got."""
+        self._write(_Line(event="made", kind=kind, name=name, id=id))
+
+    def gone(self, kind: Kind, name: str) -> None:
+        """Say that the object is deleted, or that the server refused to make it."""
+        self._write(_Line(event="gone", kind=kind, name=name))
+
+    def keep(self, kind: Kind, name: str) -> None:
+        """Say that the object stays when the test cleans up, for someone to look at."""
+        self._write(_Line(event="keep", kind=kind, name=name))
+
+    def close(self) -> None:
+        """Close the file. Harmless when called again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, line: _Line) -> None:
+        os.write(self._file, msgspec.json.encode(line) + b"\n")
+
+
+def left_behind(path: Path) -> list[Made]:
+    """Read what a journal says may still be on the server, in the order in which it is to be deleted.
+
+    A last line that was cut short is passed over: what it spoke of had not been asked for.
+    """
+    alive: dict[tuple[Kind, str], Made] = {}
+    for line in _lines(path):
+        key = (line.kind, line.name)
+        if line.event == "gone":
+            alive.pop(key, None)
+        elif line.event == "made" and key in alive:
+            alive[key].id = line.id
+        elif line.event == "keep" and key in alive:
+            alive[key].kept = True
+        elif line.event == "intend":
+            alive[key] = Made(line.kind, line.name, line.namespace, line.parent)
+    order = list(Kind)
+    return sorted(alive.values(), key=lambda made: order.index(made.kind))
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(_Line)
+    with path.open("rb") as file:
+        for raw in file:
+            try:
+                yield decoder.decode(raw)
+            except msgspec.DecodeError:
+                continue
