@@ -1,0 +1,1 @@
+"""A pipeline's compiled specification (IR) as a client reads it."""

@@ -1,0 +1,1 @@
+"""What is to be done, as pure data: scenarios, the files that hold them, and when each operation is due."""

@@ -1,0 +1,185 @@
+"""Quantities as people write them: `90s`, `1h30m`, `30/min`; a bare number of time is minutes."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_PART = r"\d+(?:\.\d+)?\s*(?:ms|s|min|m|h|d)"
+_DURATION = re.compile(rf"\s*(?:{_DURATION_PART}\s*)+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)", re.ASCII)
+_DURATION_REMEDY = 'write a number of minutes (1.5) or a text with a unit ("90s", "5m", "1h30m")'
+
+_RATE_UNITS = {
+    "s": "s",
+    "sec": "s",
+    "second": "s",
+    "m": "min",
+    "min": "min",
+    "minute": "min",
+    "h": "h",
+    "hour": "h",
+}
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*", re.ASCII)
+_RATE_REMEDY = 'write how many in what time: "5/s", "30/min" or "1000/h"'
+
+MAX_MINUTES = 366 * 24 * 60.0
+"""The longest time that a scenario may name: a year."""
+
+MAX_RATE_PER_SECOND = 10_000.0
+"""The highest arrival rate that a scenario may ask for; one load generator does not get beyond it."""
+
+MAX_SLOTS = 100_000
+"""The most slots, readers, uploads or schedules that one scenario may ask for."""
+
+
+def complaint(what: str, remedy: str = "") -> PydanticCustomError:
+    """Return the error that a validator raises: `what` is wrong, `remedy` says what is allowed."""
+    return PydanticCustomError("scenario_value", "{what}", {"what": what, "remedy": remedy})
+
+
+def shown(value: object) -> str:
+    """Return a value as it may stand in a message: as JSON, and short."""
+    import json
+
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = str(type(value).__name__)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def parse_minutes(value: Any) -> float:
+    """Return a time in minutes from a number of minutes or from a text with units."""
+    if isinstance(value, str):
+        if not _DURATION.fullmatch(value):
+            raise complaint(f"is not a time, got {shown(value)}", _DURATION_REMEDY)
+        minutes = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART.findall(value)) / 60
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        minutes = _finite(value)
+    else:
+        raise complaint(f"is not a time, got {shown(value)}", _DURATION_REMEDY)
+    if minutes > MAX_MINUTES:
+        raise complaint(
+            f"must be at most {MAX_MINUTES:.0f} minutes (a year), got {shown(value)}", _DURATION_REMEDY
+        )
+    return minutes
+
+
+def _finite(value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise complaint(f"must be a finite number, got {shown(value)}", _DURATION_REMEDY)
+    return number
+
+
+def _not_negative_minutes(value: Any) -> float:
+    minutes = parse_minutes(value)
+    if minutes < 0:
+        raise complaint(f"must not be negative, got {shown(value)}", _DURATION_REMEDY)
+    return minutes
+
+
+def _positive_minutes(value: Any) -> float:
+    minutes = parse_minutes(value)
+    if minutes <= 0:
+        raise complaint(f"must be greater than 0, got {shown(value)}", _DURATION_REMEDY)
+    return minutes
+
+
+_TEXT_SCHEMA = {"type": "string", "pattern": rf"^({_DURATION_PART}\s*)+$"}
+
+Minutes = Annotated[
+    float,
+    PlainValidator(_not_negative_minutes),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TEXT_SCHEMA]}),
+]
+"""A time of 0 or more."""
+
+PositiveMinutes = Annotated[
+    float,
+    PlainValidator(_positive_minutes),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _TEXT_SCHEMA]}),
+]
+"""A time above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many in a unit of time (`unit` is `s`, `min` or `h`), kept as it was written."""
+
+    count: float
+    unit: str
+
+    @property
+    def per_second(self) -> float:
+        """The rate in operations per second."""
+        return self.count / _UNIT_SECONDS[self.unit]
+
+    def __str__(self) -> str:
+        return f"{self.count:g}/{self.unit}"
+
+
+def parse_rate(value: Any) -> Rate:
+    """Return the rate that a text such as `30/min` names; 0 is allowed here (a stage may rest)."""
+    if isinstance(value, Rate):
+        return value
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise complaint(f"is not a rate, got {shown(value)}", _RATE_REMEDY)
+    rate = Rate(float(match[1]), _RATE_UNITS[match[2]])
+    if rate.per_second > MAX_RATE_PER_SECOND:
+        raise complaint(f"must be at most {MAX_RATE_PER_SECOND:.0f}/s, got {shown(value)}", _RATE_REMEDY)
+    return rate
+
+
+def _positive_rate(value: Any) -> Rate:
+    rate = parse_rate(value)
+    if rate.count <= 0:
+        raise complaint(f"must be greater than 0, got {shown(value)}", _RATE_REMEDY)
+    return rate
+
+
+def parse_target(value: Any) -> int | Rate:
+    """Return what a stage leads to: a whole number of slots, or a rate."""
+    if isinstance(value, str | Rate):
+        return parse_rate(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SLOTS:
+        raise complaint(
+            f"is not a target, got {shown(value)}",
+            f'write a whole number of slots (0 to {MAX_SLOTS}), or a rate ("30/min")',
+        )
+    return value
+
+
+_RATE_PATTERN = r"^\d+(\.\d+)?\s*/\s*(s|sec|second|m|min|minute|h|hour)$"
+
+PositiveRate = Annotated[
+    Rate,
+    PlainValidator(_positive_rate),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _RATE_PATTERN}),
+]
+"""A rate above 0."""
+
+Target = Annotated[
+    int | Rate,
+    PlainValidator(parse_target),
+    PlainSerializer(lambda target: target if isinstance(target, int) else str(target)),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _RATE_PATTERN}]}
+    ),
+]
+"""What a stage leads to: slots, or a rate."""
+
+Count = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
+PositiveCount = Annotated[int, Field(strict=True, ge=1, le=MAX_SLOTS)]

@@ -1,0 +1,252 @@
+"""When the next operation is due: pure shapes of load, with time and count in, and due times out.
+
+Elapsed time is in seconds from the scenario's start. The open model says when each operation is due, whatever
+became of those before; the closed model says how many slots there are, each of which starts its next operation
+when its last has ended.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from kfp_perf.scenario.quantities import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kfp_perf.scenario.model import Stage, TestScenario
+
+_TOLERANCE = 1e-9
+"""What rounding may add to a count: an operation due at the very end of the run time is not due any more."""
+
+
+class OpenLoad(ABC):
+    """Operations that are due at times of their own."""
+
+    @abstractmethod
+    def due(self, count: int) -> float | None:
+        """Return when operation `count` (from 0) is due, in elapsed seconds; None: there are no more."""
+
+
+class ClosedLoad(ABC):
+    """Slots, each of which has one operation in flight."""
+
+    @abstractmethod
+    def slots(self, elapsed: float) -> int:
+        """Return how many slots there are at that time; 0 once the run time is over."""
+
+    @abstractmethod
+    def next_change(self, elapsed: float) -> float | None:
+        """Return when the number of slots next changes after that time; None: never again."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvenArrivals(OpenLoad):
+    """`total` operations, one every `interval_seconds`; an interval of 0 makes all of them due at once."""
+
+    total: int
+    interval_seconds: float
+
+    def due(self, count: int) -> float | None:
+        """Return when operation `count` is due."""
+        return count * self.interval_seconds if count < self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """A straight line from one level to another, over [start, end) in elapsed seconds."""
+
+    start: float
+    end: float
+    first: float
+    last: float
+
+    @property
+    def area(self) -> float:
+        """The integral of the level over the ramp."""
+        return (self.first + self.last) / 2 * (self.end - self.start)
+
+    def level(self, elapsed: float) -> float:
+        """Return the level at a time within the ramp."""
+        return self.first + (self.last - self.first) * (elapsed - self.start) / (self.end - self.start)
+
+    def time_of_area(self, area: float) -> float:
+        """Return when the integral from the ramp's start exceeds `area`, which is less than the whole.
+
+        Solves slope/2 t^2 + first t = area in the form that does not cancel: t = 2 area / (first + root).
+        """
+        slope = (self.last - self.first) / (self.end - self.start)
+        root = math.sqrt(max(self.first * self.first + 2 * slope * area, 0.0))
+        if not self.first + root:
+            return self.start
+        return self.start + 2 * area / (self.first + root)
+
+
+def ramps_of(levels: Sequence[tuple[float, float]]) -> tuple[Ramp, ...]:
+    """Return the ramps that (duration in seconds, level at the end) describe; the first begins at level 0.
+
+    A duration of 0 jumps: it makes no ramp, but the next one begins at its level.
+    """
+    ramps: list[Ramp] = []
+    now = level = 0.0
+    for duration, target in levels:
+        if duration > 0:
+            ramps.append(Ramp(now, now + duration, level, target))
+            now += duration
+        level = target
+    return tuple(ramps)
+
+
+@dataclass(frozen=True, slots=True)
+class RampedArrivals(OpenLoad):
+    """Operations at a rate (per second) along ramps: operation n is due when the rate's integral exceeds n."""
+
+    ramps: tuple[Ramp, ...]
+    _areas: tuple[float, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_areas", tuple(accumulate(ramp.area for ramp in self.ramps)))
+
+    def due(self, count: int) -> float | None:
+        """Return when operation `count` is due."""
+        return self.time_of(float(count))
+
+    def time_of(self, area: float) -> float | None:
+        """Return when the integral of the rate exceeds `area`; None: it never does."""
+        index = bisect_right(self._areas, area + _TOLERANCE)
+        if index == len(self._areas):
+            return None
+        before = self._areas[index - 1] if index else 0.0
+        return self.ramps[index].time_of_area(max(area - before, 0.0))
+
+
+class PoissonArrivals(OpenLoad):
+    """Operations at random with the mean rate of `mean`: a Poisson process, repeatable by its seed.
+
+    Unit-rate exponential gaps are mapped through the inverse of the rate's integral (the time-change theorem), so
+    it holds for ramps too. Asked in rising order of `count`, each answer takes constant time; an earlier count
+    starts again from the seed.
+    """
+
+    def __init__(self, mean: RampedArrivals, seed: int | None) -> None:
+        self._mean = mean
+        self._seed = random.randrange(2**32) if seed is None else seed
+        self._restart()
+
+    def _restart(self) -> None:
+        self._random = random.Random(self._seed)
+        self._next = 0
+        self._area = 0.0
+        self._last: float | None = None
+
+    def due(self, count: int) -> float | None:
+        """Return when operation `count` is due."""
+        if count < self._next - 1:
+            self._restart()
+        while self._next <= count:
+            self._area += self._random.expovariate(1.0)
+            self._last = self._mean.time_of(self._area)
+            self._next += 1
+            if self._last is None:
+                break
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantSlots(ClosedLoad):
+    """The same number of slots throughout."""
+
+    count: int
+    run_seconds: float
+
+    def slots(self, elapsed: float) -> int:
+        """Return the number of slots."""
+        return self.count if elapsed < self.run_seconds else 0
+
+    def next_change(self, elapsed: float) -> float | None:
+        """Return the end of the run time, until it has come."""
+        return self.run_seconds if elapsed < self.run_seconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class RampedSlots(ClosedLoad):
+    """Slots along ramps, rounded to the nearest whole number (halves up), so that the mean is the line's."""
+
+    ramps: tuple[Ramp, ...]
+    _changes: tuple[tuple[float, int], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_changes", tuple(_slot_changes(self.ramps)))
+
+    def slots(self, elapsed: float) -> int:
+        """Return the number of slots."""
+        index = bisect_right(self._changes, elapsed, key=lambda change: change[0])
+        return self._changes[index - 1][1] if index else 0
+
+    def next_change(self, elapsed: float) -> float | None:
+        """Return when the number changes next."""
+        index = bisect_right(self._changes, elapsed, key=lambda change: change[0])
+        return self._changes[index][0] if index < len(self._changes) else None
+
+
+def _slot_changes(ramps: Sequence[Ramp]) -> list[tuple[float, int]]:
+    """Return each time at which the rounded level changes, and what it is from then on; 0 at the end."""
+    changes: list[tuple[float, int]] = []
+
+    def change(when: float, slots: int) -> None:
+        if slots != (changes[-1][1] if changes else 0):
+            changes.append((when, slots))
+
+    for ramp in ramps:
+        first, last = math.floor(ramp.first + 0.5), math.floor(ramp.last + 0.5)
+        change(ramp.start, first)
+        seconds_per_slot = (
+            (ramp.end - ramp.start) / (ramp.last - ramp.first) if ramp.last != ramp.first else 0.0
+        )
+        for slots in range(first + 1, last + 1):
+            change(ramp.start + (slots - 0.5 - ramp.first) * seconds_per_slot, slots)
+        for slots in range(first - 1, last - 1, -1):
+            change(ramp.start + (slots + 0.5 - ramp.first) * seconds_per_slot, slots)
+    if ramps:
+        change(ramps[-1].end, 0)
+    return changes
+
+
+def workload_of(scenario: TestScenario) -> OpenLoad | ClosedLoad:
+    """Return the shape of a scenario's load; modes that are not ours have slots unless they give a rate."""
+    run_seconds = scenario.run_seconds
+    if scenario.stages:
+        return _staged(scenario, scenario.stages)
+    if scenario.arrival_rate is not None:
+        per_second = scenario.arrival_rate.per_second
+        if scenario.arrivals == "poisson":
+            return PoissonArrivals(
+                RampedArrivals((Ramp(0.0, run_seconds, per_second, per_second),)), scenario.seed
+            )
+        return EvenArrivals(math.ceil(per_second * run_seconds - _TOLERANCE), 1 / per_second)
+    if scenario.mode_name == "PIPELINE_UPLOAD":
+        return EvenArrivals(scenario.num_times, run_seconds / scenario.num_times)
+    if scenario.mode_name == "PIPELINE_SCHEDULED_RUN":
+        return EvenArrivals(scenario.num_times, 0.0)
+    return ConstantSlots(scenario.num_times, run_seconds)
+
+
+def _staged(scenario: TestScenario, stages: Sequence[Stage]) -> OpenLoad | ClosedLoad:
+    levels = [
+        (
+            stage.duration_seconds,
+            stage.target.per_second if isinstance(stage.target, Rate) else float(stage.target),
+        )
+        for stage in stages
+    ]
+    ramps = ramps_of(levels)
+    if not isinstance(stages[0].target, Rate):
+        return RampedSlots(ramps)
+    mean = RampedArrivals(ramps)
+    return PoissonArrivals(mean, scenario.seed) if scenario.arrivals == "poisson" else mean
