@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,11 +39,9 @@ class MetricsCollector:
     Subclass it to measure something of your own, and register the class under the entry point group
     `kfp_perf.metrics` or with `--plugin`: every scenario gets an instance, whose `on_sample` and `on_run` are
     called in the scenario's thread, and whose `collect_custom_metrics` is called once at the end; what that
-    returns stands under the collector's `name` in the result. An exception is reported and harms nothing else.
+    returns stands in the result under the name that it was registered with. An exception is reported and harms
+    nothing else.
     """
-
-    #: The key of this collector's metrics in the result; by default the class's name.
-    name: ClassVar[str] = ""
 
     def __init__(self, scenario_name: str = "", families: Mapping[str, MetricFamily] | None = None) -> None:
         self.scenario_name = scenario_name
@@ -77,9 +75,9 @@ class MetricsCollector:
 class GuardedCollector:
     """A user's collector that cannot harm the measurement: its first exception is logged, and ends it."""
 
-    def __init__(self, collector: MetricsCollector) -> None:
+    def __init__(self, name: str, collector: MetricsCollector) -> None:
+        self.name = name
         self._collector = collector
-        self.name = collector.name or type(collector).__name__
         self.error = ""
 
     def on_sample(self, sample: Sample) -> None:

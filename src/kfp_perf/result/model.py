@@ -109,7 +109,8 @@ class ScenarioResult(msgspec.Struct, kw_only=True):
     """What one scenario did; picklable, so that an engine may bring it from another process.
 
     `metrics` is the scenario's metrics dictionary: a key a family, and the user's own keys beside them.
-    `error` is the text of what ended it early (empty: nothing did), `exit_code` the code that it asks for.
+    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
+    code that it asks for. `collector` holds the histograms from which the whole test's figures are made.
     """
 
     name: str
@@ -121,3 +122,5 @@ class ScenarioResult(msgspec.Struct, kw_only=True):
     leftovers: list[str] = []
     error: str = ""
     exit_code: int = 0
+    failure: Exception | None = None
+    collector: Any = None

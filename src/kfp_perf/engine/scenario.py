@@ -1,0 +1,140 @@
+"""One scenario from construction to clean-up, in the thread or process that an engine gives it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.engine.plugins import Plugins
+from kfp_perf.errors import ExitCode, KfpPerfError
+from kfp_perf.log import correlation_id
+from kfp_perf.metrics import GuardedCollector, built_in_collector
+from kfp_perf.result.model import ScenarioResult
+from kfp_perf.runners import Phase, create_runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.config import TestConfig
+    from kfp_perf.engine.gate import StartGate
+    from kfp_perf.result.journal import Journal
+    from kfp_perf.result.model import RunRecord
+    from kfp_perf.runners import BaseRunner
+    from kfp_perf.scenario import TestScenario
+
+log = logging.getLogger(__name__)
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # uvloop has no build for this platform
+    new_event_loop = asyncio.new_event_loop
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioContext:
+    """What a scenario shares with its test, where both live in one process.
+
+    `announce` is told the runner as soon as it exists, so that it can be asked to stop, and watched.
+    """
+
+    journal: Journal | None = None
+    gate: StartGate | None = None
+    plugins: Plugins = field(default_factory=Plugins)
+    on_run: Callable[[RunRecord], None] | None = None
+    announce: Callable[[BaseRunner], None] = lambda _runner: None
+
+
+def run_scenario(
+    scenario: TestScenario, config: TestConfig, t0: float, context: ScenarioContext | None = None
+) -> ScenarioResult:
+    """Run one scenario and return what it did; never raises, so that no scenario takes another with it.
+
+    `t0` is the test's time zero in seconds since the Unix epoch; where the context has a gate, the gate sets it
+    when all scenarios are prepared. Without a context everything given can be pickled, and so can the result.
+    """
+    context = context or ScenarioContext()
+    name = scenario.name or scenario.mode_name.lower()
+    correlation_id.set(name)
+    result = ScenarioResult(name=name, mode=scenario.mode_name)
+    arrived = False
+    try:
+        custom = _custom_collectors(context.plugins, name)
+        runner = create_runner(
+            scenario,
+            plugins=context.plugins.runners,
+            config=config,
+            t0=t0,
+            journal=context.journal,
+            collector=built_in_collector(name),
+            custom_collectors=custom,
+            on_run=context.on_run,
+        )
+        context.announce(runner)
+        with asyncio.Runner(loop_factory=new_event_loop) as loop:
+            try:
+                _call(loop, runner.prepare)
+                if context.gate is not None:
+                    arrived = True
+                    context.gate.arrive()
+                    runner.t0 = context.gate.wait()
+                    runner.calculate_timing()
+                runner.start()
+                result.started = runner.clock.now()
+                result.metrics.update(_call(loop, runner.run) or {})
+            except Exception as error:  # noqa: BLE001  one runner's failure must not stop another
+                _note(result, error)
+            finally:
+                result.finished = runner.clock.now()
+                _stop(loop, runner, result)
+        result.collector = runner.collector
+        result.metrics.update(runner.collector.metrics())
+        result.metrics.update({collector.name: collector.metrics() for collector in custom})
+    except Exception as error:  # noqa: BLE001  a constructor's failure is that runner's failure
+        _note(result, error)
+    finally:
+        if context.gate is not None and not arrived:
+            context.gate.arrive()
+    return result
+
+
+def _custom_collectors(plugins: Plugins, scenario_name: str) -> list[GuardedCollector]:
+    return [GuardedCollector(key, kind(scenario_name)) for key, kind in plugins.collectors.items()]
+
+
+def _call(loop: asyncio.Runner, function: Callable[[], Any]) -> Any:
+    """Call a step of the runner's life, which may be a function or a coroutine function."""
+    returned = function()
+    if not inspect.isawaitable(returned):
+        return returned
+
+    async def finish() -> Any:
+        return await returned
+
+    return loop.run(finish())
+
+
+def _stop(loop: asyncio.Runner, runner: BaseRunner, result: ScenarioResult) -> None:
+    try:
+        _call(loop, runner.stop)
+    except Exception as error:
+        result.warnings.append(f"Cleaning up failed: {error}")
+        log.exception("%s: cleaning up failed", result.name)
+    result.leftovers = list(runner.leftovers)
+    loop.run(runner.client.aclose())
+    runner.phase = Phase.ENDED
+
+
+def _note(result: ScenarioResult, error: Exception) -> None:
+    """Keep an error. What is meant for the user goes into the log in a line, a bug with its traceback."""
+    result.failure = error
+    result.error = str(error)
+    if isinstance(error, KfpPerfError):
+        result.exit_code = int(error.exit_code)
+        log.error("%s: %s", result.name, error)
+    else:
+        result.exit_code = int(ExitCode.FAILED)
+        result.error = f"{type(error).__name__}: {error}"
+        log.error("%s failed", result.name, exc_info=error)

@@ -1,0 +1,54 @@
+"""The state of a test at one moment, as it is sent to whoever shows it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ScenarioState(msgspec.Struct, omit_defaults=True):
+    """One scenario; times in seconds from the start of the test."""
+
+    name: str
+    mode: str
+    phase: str
+    start_seconds: float
+    end_seconds: float
+    in_flight: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    lost: int = 0  # not created, unknown, or unfinished
+    requests: int = 0
+    cleaned_up: int = 0
+    to_clean_up: int = 0
+    away: bool = False  # the target does not answer
+
+
+class Snapshot(msgspec.Struct, omit_defaults=True):
+    """The whole test; latencies and lateness in seconds, over the last few seconds, None where there were none."""
+
+    name: str
+    target: str
+    elapsed_seconds: float
+    planned_seconds: float
+    scenarios: list[ScenarioState]
+    requests_per_second: float = 0.0
+    latency_p50: float | None = None
+    latency_p99: float | None = None
+    lateness_p99: float | None = None
+    errors: dict[str, int] = {}
+    stopping: bool = False
+    emulator: bool = False
+
+
+class LogLine(msgspec.Struct):
+    """A line of the log, shown above the display."""
+
+    text: str
+    level: int
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """A line of the feed: a snapshot, or a line of the log."""
+
+    snapshot: Snapshot | None = None
+    log: LogLine | None = None

@@ -1,0 +1,146 @@
+"""The live screen: a program of its own that reads the feed from its standard input and draws it on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from kfp_perf.live.plain import clock_of, seconds_of
+from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_LEVEL_STYLES = {
+    logging.INFO: "green",
+    logging.WARNING: "yellow",
+    logging.ERROR: "red",
+    logging.CRITICAL: "bold red",
+}
+    logging.INFO: "green",
+    logging.WARNING: "yellow",
+    logging.ERROR: "red",
+    logging.CRITICAL: "bold red",
+}
+_MOST_ROWS = 12
+_MOST_ERRORS = 3
+
+
+def draw(snapshot: Snapshot, width: int) -> RenderableType:
+    """The screen for a state, at most `width` columns wide."""
+    return Group(_head(snapshot), _scenarios(snapshot, width), _figures(snapshot), *_errors(snapshot))
+
+
+def _head(snapshot: Snapshot) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(snapshot.name, style="bold")
+    text.append(f"  {clock_of(snapshot.elapsed_seconds)} of {clock_of(snapshot.planned_seconds)}")
+    text.append("  on the emulator" if snapshot.emulator else f"  on {snapshot.target}", style="dim")
+    if snapshot.stopping:
+        text.append("  stopping", style="bold yellow")
+    return text
+
+
+def _scenarios(snapshot: Snapshot, width: int) -> Table:
+    wide = width >= 100
+    table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="dim")
+    table.add_column("scenario", no_wrap=True, overflow="ellipsis", max_width=28 if wide else 16)
+    table.add_column("", no_wrap=True)
+    table.add_column("state", no_wrap=True, min_width=11)
+    for title in ("in flight", "good", "failed", "lost"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("requests", justify="right", no_wrap=True)
+    bar = 24 if wide else 14
+    for state in snapshot.scenarios[:_MOST_ROWS]:
+        row: list[RenderableType] = [
+            state.name,
+            _bar(state, snapshot, bar),
+            _state(state, snapshot.elapsed_seconds),
+            str(state.in_flight),
+            Text(str(state.succeeded), style="green" if state.succeeded else "dim"),
+            Text(str(state.failed), style="red" if state.failed else "dim"),
+            Text(str(state.lost), style="yellow" if state.lost else "dim"),
+        ]
+        table.add_row(*row, *([str(state.requests)] if wide else []))
+    if len(snapshot.scenarios) > _MOST_ROWS:
+        table.add_row(Text(f"and {len(snapshot.scenarios) - _MOST_ROWS} more", style="dim"))
+    return table
+
+
+def _bar(state: ScenarioState, snapshot: Snapshot, cells: int) -> Text:
+    """The scenario's place in the test's timeline; what is over is drawn thick."""
+    whole = max(snapshot.planned_seconds, 1e-9)
+    text = Text()
+    for cell in range(cells):
+        at = (cell + 0.5) / cells * whole
+        inside = state.start_seconds <= at < state.end_seconds
+        over = at <= snapshot.elapsed_seconds
+        if inside:
+            text.append("━", style="cyan" if over else "bright_black")
+        else:
+            text.append("·" if over else " ", style="bright_black")
+    return text
+
+
+def _state(state: ScenarioState, elapsed: float) -> Text:
+    if state.away:
+        return Text("no answer", style="bold red")
+    if state.to_clean_up and state.cleaned_up < state.to_clean_up:
+        return Text(f"deleting {state.cleaned_up * 100 // state.to_clean_up} %")
+    if state.phase == "running":
+        return Text(f"{clock_of(state.end_seconds - elapsed)} left")
+    if state.phase == "waiting" and state.start_seconds > elapsed:
+        return Text(f"in {clock_of(state.start_seconds - elapsed)}", style="dim")
+    return Text(state.phase, style="dim" if state.phase == "ended" else "")
+
+
+def _figures(snapshot: Snapshot) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{snapshot.requests_per_second:.1f}", style="bold")
+    text.append(" requests/s")
+    if snapshot.latency_p50 is not None:
+        text.append("   latency p50 ")
+        text.append(seconds_of(snapshot.latency_p50), style="bold")
+        text.append(" p99 ")
+        text.append(seconds_of(snapshot.latency_p99), style="bold")
+    if snapshot.lateness_p99 is not None:
+        text.append(f"   lateness p99 {seconds_of(snapshot.lateness_p99)}", style="dim")
+    return text
+
+
+def _errors(snapshot: Snapshot) -> list[Text]:
+    if not snapshot.errors:
+        return []
+    worst = sorted(snapshot.errors.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{count} × {kind}" for kind, count in worst[:_MOST_ERRORS])
+    more = f", and {len(worst) - _MOST_ERRORS} other kinds" if len(worst) > _MOST_ERRORS else ""
+    return [Text(f"errors: {told}{more}", style="red", no_wrap=True, overflow="ellipsis")]
+
+
+def main() -> None:
+    """Draw what comes until it ends."""
+    console = Console(stderr=True)
+    decoder = msgspec.json.Decoder(Message)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        for line in sys.stdin.buffer:
+            try:
+                message = decoder.decode(line)
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                continue  # an empty line, or one that was cut because this process was busy
+            if message.log is not None:
+                style = _LEVEL_STYLES.get(message.log.level, "")
+                console.print(Text(message.log.text, style=style), soft_wrap=True)
+            if message.snapshot is not None:
+                live.update(draw(message.snapshot, console.width), refresh=True)
+
+
+if __name__ == "__main__":
+    main()

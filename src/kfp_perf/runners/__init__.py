@@ -1,0 +1,40 @@
+"""Runners: RUNNERS is the table of modes, `create_runner` the factory; each mode is one file here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.errors import InputError, Problem
+from kfp_perf.runners.base import BaseRunner, Phase
+from kfp_perf.runners.experiment import ExperimentRunner
+from kfp_perf.runners.pipeline import PipelineRunner
+from kfp_perf.scenario import TestMode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kfp_perf.scenario import TestScenario
+
+#: Which runner does which mode.
+RUNNERS: dict[str, type[BaseRunner]] = {
+    TestMode.PIPELINE_RUN.name: PipelineRunner,
+    TestMode.EXPERIMENT.name: ExperimentRunner,
+}
+
+
+def create_runner(
+    test_scenario: TestScenario, *, plugins: Mapping[str, type[BaseRunner]] | None = None, **given: Any
+) -> BaseRunner:
+    """Make the runner for a scenario's mode; what is `given` goes to its constructor.
+
+    `plugins` holds the user's own modes. Raises `InputError` for a mode that nobody does.
+    """
+    runner = {**RUNNERS, **(plugins or {})}.get(test_scenario.mode_name)
+    if runner is None:
+        known = ", ".join([*RUNNERS, *(plugins or {})])
+        what = f"no runner does the mode {test_scenario.mode_name}"
+        raise InputError(Problem(test_scenario.name or "", what, f"There are runners for: {known}."))
+    return runner(test_scenario, **given)
+
+
+__all__ = ["RUNNERS", "BaseRunner", "ExperimentRunner", "Phase", "PipelineRunner", "create_runner"]

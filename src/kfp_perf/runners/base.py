@@ -1,0 +1,162 @@
+"""The life of a runner: the template method that every test mode fills in."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.client import RestClient
+from kfp_perf.config import TestConfig
+from kfp_perf.metrics import built_in_collector
+from kfp_perf.pacing import RealClock, StopSignal
+from kfp_perf.result.model import Outcome
+from kfp_perf.runners.outage import OutageWatch
+from kfp_perf.runners.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kfp_perf.client import KfpClient
+    from kfp_perf.metrics import GuardedCollector, MetricsCollector
+    from kfp_perf.pacing import Clock
+    from kfp_perf.result.journal import Journal
+    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.scenario import TestScenario
+
+#: What `run`, `prepare` and `stop` may return: nothing or a dictionary, at once or by a coroutine.
+MaybeAwaitable = Awaitable[dict[str, Any] | None] | dict[str, Any] | None
+
+
+class Phase(StrEnum):
+    """Where in its life a runner is."""
+
+    PREPARING = "preparing"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DRAINING = "finishing"
+    CLEANING = "cleaning up"
+    ENDED = "ended"
+
+
+class BaseRunner(ABC):
+    """One scenario's work, from preparation to clean-up.
+
+    The execution calls, in the scenario's own thread: the constructor, `prepare()`, `start()`, `run()`, and
+    always, once, `stop()`. `prepare`, `run` and `stop` may be functions or coroutines; a dictionary that `run`
+    returns joins the scenario's metrics. Subclasses implement `run` and `stop`, and may override `prepare`,
+    `setup_kfp_client` and `calculate_timing`.
+
+    `request_stop()` may come from any thread at any time: `run` then starts no new work, and ends soon.
+    Everything that a runner needs is made here, or given by keyword (in tests, and by the execution).
+    """
+
+    def __init__(
+        self,
+        test_scenario: TestScenario,
+        *,
+        config: TestConfig | None = None,
+        client: KfpClient | None = None,
+        clock: Clock | None = None,
+        logger: logging.Logger | None = None,
+        journal: Journal | None = None,
+        collector: MetricsCollector | None = None,
+        custom_collectors: Sequence[GuardedCollector] = (),
+        on_run: Callable[[RunRecord], None] | None = None,
+        t0: float | None = None,
+    ) -> None:
+        self.scenario = test_scenario
+        self.name = test_scenario.name or test_scenario.mode_name.lower()
+        self.config = config or TestConfig.from_environment()
+        self.namespace = (
+            (test_scenario.namespace or self.config.NAMESPACE) if self.config.IS_KUBEFLOW_MODE else ""
+        )
+        self.clock = clock or RealClock()
+        self.log = logger or logging.getLogger("kfp_perf.runners")
+        self.journal = journal
+        self.collector = collector or built_in_collector(self.name)
+        self.custom_collectors = tuple(custom_collectors)
+        self.progress = Progress()
+        self.phase = Phase.PREPARING
+        self.stop_signal = StopSignal()
+        self.outage = OutageWatch(self.config.outage_limit_seconds)
+        #: Begins the name of everything that this runner makes, and of nothing else.
+        self.prefix = f"kfp-perf-{_slug(self.name)}-{uuid.uuid4().hex[:8]}"
+        self.t0 = self.clock.now() if t0 is None else t0
+        #: A line for each object that could not be deleted, with the reason.
+        self.leftovers: list[str] = []
+        self._on_run = on_run
+        self._given_client = client
+        self._started = False
+        self.client: KfpClient = self.setup_kfp_client()
+        self.calculate_timing()
+
+    def setup_kfp_client(self) -> KfpClient:
+        """Return the client that the runner works with. No connection is made before its first use."""
+        if self._given_client is not None:
+            return self._given_client
+        return RestClient(self.config, self.clock, record=self.record_sample, correlation=self.prefix)
+
+    def calculate_timing(self) -> None:
+        """Set `start_at`, `end_at` and `measured_from` (seconds since the Unix epoch) from `t0`."""
+        self.start_at = self.t0 + self.scenario.start_seconds
+        self.end_at = self.start_at + self.scenario.run_seconds
+        self.measured_from = self.start_at + self.scenario.warmup_seconds
+
+    def prepare(self) -> MaybeAwaitable:
+        """Make what the work needs, before the common start. Nothing by default."""
+        return None
+
+    def start(self) -> None:
+        """Wait for the scenario's start. A second call does nothing."""
+        if self._started:
+            return
+        self._started = True
+        self.phase = Phase.WAITING
+        self.wait_for_start_time()
+        self.phase = Phase.RUNNING
+
+    def wait_for_start_time(self) -> None:
+        """Block until `start_at`, or until the runner is asked to stop."""
+        self.clock.block_until(self.start_at, self.stop_signal)
+
+    @abstractmethod
+    def run(self) -> MaybeAwaitable:
+        """Do the work until `end_at`, the stop signal, or an error; return metrics of your own, or None."""
+
+    @abstractmethod
+    def stop(self) -> MaybeAwaitable:
+        """Clean up. Called once, after `run` however it ended, and also where it never began."""
+
+    def request_stop(self) -> None:
+        """Ask the runner to start no more work and to end soon. Thread-safe; not to be overridden."""
+        self.stop_signal.set()
+
+    def record_sample(self, sample: Sample) -> None:
+        """Take in one attempt of one request; the client calls this for each."""
+        self.outage.on_sample(sample)
+        self.progress.on_sample(sample)
+        self.collector.on_sample(sample)
+        for custom in self.custom_collectors:
+            custom.on_sample(sample)
+
+    def record_run(self, record: RunRecord) -> None:
+        """Take in a run that came to its end, or to the end of the test: measure it, and write it down."""
+        self.progress.on_run(record)
+        self.collector.on_run(record)
+        for custom in self.custom_collectors:
+            custom.on_run(record)
+        if self._on_run is not None:
+            self._on_run(record)
+        level = logging.INFO if record.outcome in {Outcome.FAILED, Outcome.NOT_CREATED} else logging.DEBUG
+        self.log.log(
+            level, "Run %s: %s%s", record.name, record.outcome, f" ({record.error})" * bool(record.error)
+        )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "scenario"

@@ -1,0 +1,49 @@
+"""How long the target has been away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_perf.errors import TargetError
+
+if TYPE_CHECKING:
+    from kfp_perf.result.model import Sample
+
+#: What a gateway answers in place of an API server that is gone.
+_ABSENT = frozenset({0, 502, 503, 504})
+
+
+class OutageWatch:
+    """Knows since when not one request was answered by the API server itself.
+
+    A server that answers with an error is there, whatever it says; one that refuses, hangs, or whose gateway
+    answers for it is away.
+    """
+
+    def __init__(self, limit_seconds: float) -> None:
+        self._limit_seconds = limit_seconds
+        self._away_since: float | None = None
+        self._last_error = ""
+
+    def on_sample(self, sample: Sample) -> None:
+        """Take in one attempt of one request."""
+        if sample.status not in _ABSENT:
+            self._away_since = None
+        else:
+            self._last_error = sample.error
+            if self._away_since is None:
+                self._away_since = sample.sent or sample.due
+
+    @property
+    def away(self) -> bool:
+        """Whether the last request got no answer."""
+        return self._away_since is not None
+
+    def limit_reached(self, now: float) -> TargetError | None:
+        """The error to end with, if the target has been away for longer than the limit; else None."""
+        if self._away_since is None or now - self._away_since < self._limit_seconds:
+            return None
+        return TargetError(
+            f"The KFP API did not come back for {now - self._away_since:.0f} s (last failure: {self._last_error}).",
+            "What was measured until then is kept. KFP_PERF_OUTAGE_LIMIT_SECONDS sets how long to wait.",
+        )

@@ -1,0 +1,274 @@
+"""PIPELINE_RUN: runs of one pipeline in the default experiment, each followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.client import Exchange, ListQuery
+from kfp_perf.client.messages import RunSpec
+from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
+from kfp_perf.observe import Observer
+from kfp_perf.pacing import Drive
+from kfp_perf.pipelines import find_pipeline, read_pipeline
+from kfp_perf.result.journal import Kind, left_behind
+from kfp_perf.result.model import Outcome, Purpose, RunRecord
+from kfp_perf.runners.base import BaseRunner, Phase
+from kfp_perf.runners.cleanup import clean_up
+from kfp_perf.scenario import workload_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfp_perf.client import KfpClient
+    from kfp_perf.errors import TargetError
+    from kfp_perf.scenario import TestScenario
+
+_SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
+_WATCH_SECONDS = 1.0
+#: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
+_PARALLEL_TERMINATIONS = 8
+
+
+class PipelineRunner(BaseRunner):
+    """Keeps runs of a pipeline coming by the scenario's load, follows each to its end, and deletes them."""
+
+    experiment_id: str = ""
+    pipeline_id: str = ""
+    pipeline_version_id: str = ""
+
+    def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
+        super().__init__(test_scenario, **given)
+        self._followed: set[asyncio.Future[RunRecord]] = set()
+        self._given_up = False
+        self._lost: TargetError | None = None
+
+    async def prepare(self) -> None:
+        """Upload the pipeline under a name of its own, and find or make the experiment."""
+        client = self.client.for_purpose(Purpose.SETUP)
+        self.pipeline_id, self.pipeline_version_id = await self._upload(client)
+        self.experiment_id = await self.provide_experiment(client)
+        self.observer = Observer(
+            self.client.for_purpose(Purpose.OBSERVE),
+            self.clock,
+            namespace=self.namespace,
+            experiment_id=self.experiment_id,
+            poll_seconds=self.scenario.poll_seconds,
+        )
+
+    async def provide_experiment(self, client: KfpClient) -> str:
+        """Return the id of the experiment that the runs go into: the namespace's default one, made if missing."""
+        found = await client.find_experiment("Default", namespace=self.namespace)
+        if found is None:
+            # It belongs to the namespace from now on, as the server's own would, so it is not deleted again.
+            found = await client.create_experiment("Default", namespace=self.namespace)
+        return found.experiment_id
+
+    async def run(self) -> dict[str, Any]:
+        """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
+        self.start()
+        self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
+        drive = Drive(
+            workload_of(self.scenario),
+            self.run_once,
+            clock=self.clock,
+            stop=self.stop_signal,
+            start=self.start_at,
+            end=self.end_at,
+            max_in_flight=self.scenario.max_in_flight,
+            think_seconds=self.scenario.think_seconds,
+            seed=self.scenario.seed,
+        )
+        observing = asyncio.ensure_future(self.observer.run())
+        watching = asyncio.ensure_future(self._watch(observing))
+        try:
+            await drive.run()
+            self.phase = Phase.DRAINING
+            await self._drain(drive)
+        finally:
+            watching.cancel()
+            await self.observer.aclose()
+            await asyncio.gather(observing, watching, return_exceptions=True)
+        if not observing.cancelled() and (bug := observing.exception()) is not None:
+            raise bug
+        if (lost := self._lost) is not None:
+            raise lost
+        self._refuse_total_failure()
+        return {"load": drive.report, "observer": self.observer.report()}
+
+    async def run_once(self, index: int, due: float) -> bool:
+        """Create one run and follow it to its end. Return whether the server took it."""
+        record = RunRecord(
+            scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
+        )
+        exchange = Exchange()
+        self.progress.in_flight += 1
+        try:
+            self._intend(record.name)
+            await self._create(record, exchange)
+            if record.outcome is not Outcome.NOT_CREATED:
+                await self.wait_for_run_to_finish(record)
+        finally:
+            self.progress.in_flight -= 1
+        self._settle(record)
+        return record.created
+
+    async def wait_for_run_to_finish(self, record: RunRecord) -> None:
+        """Follow a run until its end is seen, or until the runner gives up; fills in the record.
+
+        A run whose creation got no answer is looked for by its name. One that is still in flight in the end
+        is terminated, and counts as unfinished.
+        """
+        if not self._given_up:
+            seen = self.observer.watch(record)
+            self._followed.add(seen)
+            try:
+                await seen
+            except asyncio.CancelledError:
+                if not self._given_up:
+                    raise
+            else:
+                return
+            finally:
+                self._followed.discard(seen)
+        if record.run_id:
+            record.outcome = Outcome.UNFINISHED
+            await self._terminate(record)
+
+    async def stop(self) -> None:
+        """Delete what this runner made, except what is to be kept."""
+        self.phase = Phase.CLEANING
+        if self.journal is not None and self.config.keep != "all":
+            await self._clean_up(self.journal.path)
+
+    # -- creating ---------------------------------------------------------------------------------------------
+
+    async def _upload(self, client: KfpClient) -> tuple[str, str]:
+        if not self.scenario.pipeline_file_name:
+            what = f"the mode {self.scenario.mode_name} needs a pipeline"
+            raise InputError(Problem(f"{self.name}: pipelineFileName", what, "Name a compiled pipeline."))
+        package = read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
+        content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
+        if self.journal is not None:
+            self.journal.intend(Kind.PIPELINE, self.prefix, namespace=self.namespace)
+        pipeline = await client.upload_pipeline(content, name=self.prefix, namespace=self.namespace)
+        if self.journal is not None:
+            self.journal.made(Kind.PIPELINE, self.prefix, pipeline.pipeline_id)
+        newest = ListQuery(page_size=1, sort_by="created_at desc")
+        versions = await client.list_pipeline_versions(pipeline.pipeline_id, newest)
+        if not versions.items:
+            raise RunnerError(
+                f"The pipeline {self.prefix} was uploaded, but the server shows no version of it."
+            )
+        return pipeline.pipeline_id, versions.items[0].pipeline_version_id
+
+    async def _create(self, record: RunRecord, exchange: Exchange) -> None:
+        spec = RunSpec(
+            name=record.name,
+            experiment_id=self.experiment_id,
+            pipeline_id=self.pipeline_id,
+            pipeline_version_id=self.pipeline_version_id,
+            parameters=self.scenario.params,
+        )
+        try:
+            run = await self.client.create_run(spec, due=record.due, exchange=exchange)
+        except ApiError as error:
+            record.error = str(error)
+            record.outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.NOT_CREATED
+        else:
+            record.run_id = run.run_id
+            record.created_at = run.created_at
+            record.scheduled_at = run.scheduled_at
+            record.state = run.state
+            if self.journal is not None:
+                self.journal.made(Kind.RUN, record.name, run.run_id)
+        record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
+
+    def _intend(self, name: str) -> None:
+        if self.journal is not None:
+            self.journal.intend(Kind.RUN, name, namespace=self.namespace, parent=self.experiment_id)
+
+    def _settle(self, record: RunRecord) -> None:
+        """Write a run's end down, in the journal and in the result."""
+        if self.journal is not None:
+            if record.adopted:
+                self.journal.made(Kind.RUN, record.name, record.run_id)
+            elif record.outcome is Outcome.NOT_CREATED:
+                self.journal.gone(Kind.RUN, record.name)
+            if record.outcome is Outcome.FAILED and self.config.keep == "failed":
+                self._keep(record.name)
+        self.record_run(record)
+
+    def _keep(self, name: str) -> None:
+        """Keep a run, and what it cannot be looked at without."""
+        if self.journal is not None:
+            self.journal.keep(Kind.RUN, name)
+            self.journal.keep(Kind.EXPERIMENT, self.prefix)
+            self.journal.keep(Kind.PIPELINE, self.prefix)
+
+    # -- ending -----------------------------------------------------------------------------------------------
+
+    async def _watch(self, observing: asyncio.Future[None]) -> None:
+        """End the work when the target stays away, or when the observer itself fails."""
+        while not observing.done():
+            await self.clock.sleep_until(self.clock.now() + _WATCH_SECONDS)
+            self._lost = self.outage.limit_reached(self.clock.now())
+            if self._lost is not None:
+                break
+        self.request_stop()
+
+    async def _drain(self, drive: Drive) -> None:
+        """Follow what is in flight through the grace period, then give up on the rest."""
+        finishing = asyncio.ensure_future(drive.finish())
+        done = asyncio.get_running_loop().create_future()
+        finishing.add_done_callback(lambda _: done.done() or done.set_result(True))
+        while not done.done():
+            until = self.end_at + self._grace_seconds()
+            if self.stop_signal.is_set() or self.clock.now() >= until:
+                break
+            pause = min(until, self.clock.now() + _WATCH_SECONDS)
+            await self.clock.sleep_until(pause, self.stop_signal, done)
+            if not finishing.done():
+                done = asyncio.get_running_loop().create_future()
+        self._given_up = True
+        for seen in self._followed:
+            seen.cancel()
+        await finishing
+
+    def _grace_seconds(self) -> float:
+        given = self.scenario.grace_seconds
+        if given is not None:
+            return given
+        return max(_SHORTEST_DEFAULT_GRACE_SECONDS, 2 * self.progress.longest_run_seconds)
+
+    async def _terminate(self, record: RunRecord) -> None:
+        async with self._terminations:
+            try:
+                await self.client.for_purpose(Purpose.CLEANUP).terminate_run(record.run_id)
+            except ApiError as error:
+                self.log.warning("Could not terminate the run %s: %s", record.name, error)
+
+    def _refuse_total_failure(self) -> None:
+        outcomes = self.progress.outcomes
+        tried = sum(outcomes.values())
+        if tried and not outcomes[Outcome.SUCCEEDED.value] and not self.stop_signal.is_set():
+            told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            last = f" The last error: {self.progress.last_error}" if self.progress.last_error else ""
+            raise RunnerError(f"{self.name}: not one of {tried} runs succeeded ({told}).{last}")
+
+    async def _clean_up(self, journal_path: Path) -> None:
+        mine = [
+            made for made in left_behind(journal_path) if made.name.startswith(self.prefix) and not made.kept
+        ]
+        if not mine:
+            return
+        self.log.log(logging.DEBUG, "%s: deleting %d objects", self.name, len(mine))
+        self.leftovers = await clean_up(
+            mine,
+            self.client.for_purpose(Purpose.CLEANUP),
+            self.clock,
+            deadline=self.clock.now() + self.config.cleanup_timeout_seconds,
+            on_gone=lambda made: self.journal.gone(made.kind, made.name) if self.journal else None,
+            on_progress=self.progress.on_cleanup,
+        )
