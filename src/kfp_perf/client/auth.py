@@ -1,0 +1,138 @@
+"""Who we are, and whom we trust: request headers and the TLS context, from the configuration."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+from kfp_perf.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfp_perf.config import TestConfig
+
+# Kubernetes renews projected tokens long before they expire; looking at the file this often is plenty.
+TOKEN_FILE_CHECK_SECONDS = 10.0
+
+
+class Credentials:
+    """The headers that say who asks. A token file is read again when it has changed. Never shows a secret."""
+
+    def __init__(self, config: TestConfig) -> None:
+        self._file = config.KFP_TOKEN_FILE
+        self._file_seen: tuple[int, int, int] | None = None
+        self._next_check = 0.0
+        self._headers: dict[str, str] = {}
+        self._secrets: set[bytes] = set()
+        if config.KFP_USER is not None:
+            name = config.KFP_USER_HEADER
+            self._headers[name] = _checked("KFP_USER", config.KFP_USER)
+        if config.KFP_COOKIE is not None:
+            cookie = _checked("KFP_COOKIE", config.KFP_COOKIE.get_secret_value())
+            self._headers["Cookie"] = cookie
+            self._secrets.add(cookie.encode())
+        if config.KFP_TOKEN is not None:
+            self._set_token("KFP_TOKEN", config.KFP_TOKEN.get_secret_value())
+        elif self._file is not None:
+            self._read_file(self._file)
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a token or a cookie at all."""
+        return "Authorization" in self._headers or "Cookie" in self._headers
+
+    def headers(self) -> dict[str, str]:
+        """The headers for a request that leaves now. Not to be changed by the caller."""
+        if self._file is not None and time.monotonic() >= self._next_check:
+            self.renew()
+        return self._headers
+
+    def renew(self) -> bool:
+        """Read the token file if it has changed, and return whether the token is another one now.
+
+        A file that is gone or unreadable for a moment, as while it is being replaced, leaves the old token.
+        """
+        if self._file is None:
+            return False
+        before = self._headers.get("Authorization")
+        try:
+            self._read_file(self._file)
+        except InputError:
+            return False
+        return self._headers.get("Authorization") != before
+
+    def hide(self, body: bytes) -> bytes:
+        """A body without the secrets that a server or proxy may have repeated in it."""
+        for secret in self._secrets:
+            body = body.replace(secret, b"[hidden]")
+        return body
+
+    def __repr__(self) -> str:
+        return f"Credentials(headers={sorted(self._headers)})"
+
+    def _read_file(self, path: Path) -> None:
+        self._next_check = time.monotonic() + TOKEN_FILE_CHECK_SECONDS
+        try:
+            state = path.stat()
+            seen = (state.st_mtime_ns, state.st_size, state.st_ino)
+            if seen == self._file_seen:
+                return
+            token = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise InputError(Problem("KFP_TOKEN_FILE", f"{path} cannot be read: {reason}")) from None
+        self._set_token("KFP_TOKEN_FILE", token)
+        self._file_seen = seen
+
+    def _set_token(self, variable: str, token: str) -> None:
+        checked = _checked(variable, token)
+        self._headers = {**self._headers, "Authorization": f"Bearer {checked}"}
+        self._secrets.add(checked.encode())
+
+
+def _checked(variable: str, value: str) -> str:
+    """Return what may stand in a header, or say which variable holds what may not, without repeating it."""
+    stripped = value.strip()
+    if not stripped:
+        raise InputError(Problem(variable, "is empty", "Give a value, or leave it out."))
+    if not (stripped.isascii() and stripped.isprintable()):
+        raise InputError(Problem(variable, "holds characters that a request header may not hold"))
+    return stripped
+
+
+def tls_context(config: TestConfig) -> ssl.SSLContext:
+    """The TLS context for the target: verified unless LOCAL, with our own CA and client certificate if given.
+
+    Raises `InputError` for files that cannot be used. Reads them from disk, so call it once.
+    """
+    try:
+        context = ssl.create_default_context(cafile=config.KFP_CA_CERT)
+    except (OSError, ssl.SSLError) as error:
+        raise _unusable("KFP_CA_CERT", config.KFP_CA_CERT, error) from None
+    if config.LOCAL:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if config.KFP_CLIENT_CERT is not None:
+        try:
+            # The callback keeps OpenSSL from asking for a password on the terminal.
+            context.load_cert_chain(config.KFP_CLIENT_CERT, config.KFP_CLIENT_KEY, password=lambda: b"")
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise _unusable("KFP_CLIENT_CERT", config.KFP_CLIENT_CERT, error) from None
+    elif config.KFP_CLIENT_KEY is not None:
+        raise InputError(
+            Problem("KFP_CLIENT_KEY", "is given without KFP_CLIENT_CERT", "Give the certificate too.")
+        )
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _unusable(variable: str, path: Path | None, error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        reason = "does not exist"
+    elif isinstance(error, ssl.SSLError | ValueError):
+        reason = "holds no certificate, or a key that does not fit or needs a password, in PEM form"
+    else:
+        reason = f"cannot be read: {getattr(error, 'strerror', error)}"
+    return InputError(Problem(variable, f"{path} {reason}"))

@@ -1,0 +1,192 @@
+"""What went wrong, in words: from an exception of the transport, or an answer, to an `ApiError` with a hint."""
+
+from __future__ import annotations
+
+import errno
+import html
+import re
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+
+from kfp_perf.client.transport import AnswerTooLarge
+from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_MESSAGE = 300
+
+_OUT_OF_DESCRIPTORS = "This machine ran out of file descriptors: raise `ulimit -n`, or lower max_connections."
+_LOGIN = "A login page or proxy stands before the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
+
+
+class _Detail(msgspec.Struct):
+    message: str = ""
+
+
+class _ErrorBody(msgspec.Struct):
+    """The three shapes of KFP's errors: the gateway's (`error` is of servers up to 2.5), and the uploads'."""
+
+    message: str = ""
+    error: str = ""
+    details: list[_Detail] = []
+    error_message: str = ""
+
+
+_error_decoder = msgspec.json.Decoder(_ErrorBody)
+
+
+def from_exception(operation: str, error: Exception, *, sent: bool) -> ApiError:
+    """Turn what the transport raised into an error that says whether any byte had been sent.
+
+    Handles aiohttp's errors, TimeoutError, and operating system and TLS errors.
+    """
+    if sent:
+        return _interrupted(operation, error)
+    kind, message, hint = _unreachable(error)
+    return ApiUnreachable(operation, message, kind=kind, hint=hint)
+
+
+def _unreachable(error: Exception) -> tuple[str, str, str]:
+    """Kind, message and hint of a request of which nothing was sent."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = _tls_reason(error.certificate_error)
+        return "tls", f"the server's certificate is not trusted: {reason}", (
+            "Give the authority that signed it in KFP_CA_CERT; LOCAL=true switches verification off."
+        )  # fmt: skip
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return "tls", f"no TLS connection: {_tls_reason(error)}", (
+            "Does this port speak https? A URL in API_HOST says which scheme is meant."
+        )  # fmt: skip
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "dns", f"the name {error.host} does not resolve", "Is API_HOST right?"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _not_connected(error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "connect_timeout", "no connection within the time limit", (
+            "Is the address right, and does a firewall let us through? See connect_timeout_seconds."
+        )  # fmt: skip
+    if isinstance(error, TimeoutError):
+        return "no_connection", "no connection became free within the time limit", (
+            "All connections were busy: max_connections bounds them, request_timeout_seconds the wait."
+        )  # fmt: skip
+    return "reset", "the connection was closed before anything was sent", ""
+
+
+def _not_connected(error: aiohttp.ClientConnectorError) -> tuple[str, str, str]:
+    where = f"{error.host}:{error.port}"
+    match error.os_error.errno:
+        case errno.ECONNREFUSED:
+            return "refused", f"{where} refused the connection", ""
+        case errno.EMFILE | errno.ENFILE:
+            return "descriptors", "no socket could be opened", _OUT_OF_DESCRIPTORS
+        case errno.EADDRNOTAVAIL:
+            hint = "This machine ran out of local ports towards the target: lower max_connections."
+            return "ports", "no local port was free", hint
+    reason = error.os_error.strerror or type(error.os_error).__name__
+    return "connect", f"no connection to {where}: {reason}", ""
+
+
+def _tls_reason(error: BaseException) -> str:
+    for cause in (error, getattr(error, "os_error", None), error.__cause__):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return cause.reason.replace("_", " ").lower()
+    return type(error).__name__
+
+
+def _interrupted(operation: str, error: Exception) -> ApiError:
+    """Turn a failure after the request had left into an error."""
+    if isinstance(error, TimeoutError):
+        hint = "See request_timeout_seconds."
+        return ApiInterrupted(operation, "no whole answer within the time limit", kind="timeout", hint=hint)
+    if isinstance(error, AnswerTooLarge):
+        return ApiAnswerError(operation, "the answer is larger than any of KFP's", kind="answer")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ApiInterrupted(operation, "the answer was cut off", kind="cut")
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.http_exceptions.HttpProcessingError):
+        hint = "Is this the port of the KFP API server? Its REST port is 8888; 8887 is gRPC."
+        return ApiAnswerError(operation, "the answer is not HTTP", kind="answer", hint=hint)
+    return ApiInterrupted(operation, "the connection was lost before the answer came", kind="reset")
+
+
+def from_status(
+    operation: str, status: int, headers: Mapping[str, str], body: bytes, *, credentials_given: bool
+) -> ApiStatusError:
+    """Turn an answer with a status other than 2xx into an error with KFP's short message and a hint."""
+    if 300 <= status < 400:
+        target = headers.get("Location", "").split("?")[0]
+        message = f"redirected to {shorten(target)}" if target else "redirected"
+        hint = f"Redirects are not followed. {_LOGIN}"
+        return ApiStatusError(operation, message, status=status, hint=hint)
+    message = _kfp_message(body) or describe_body(body) or "no explanation"
+    hint = _status_hint(status, message, body, credentials_given=credentials_given)
+    return ApiStatusError(operation, shorten(message), status=status, hint=hint)
+
+
+def not_kfp(operation: str, status: int, body: bytes) -> ApiAnswerError:
+    """Turn an answer of a good status that cannot be decoded into an error that says what came instead."""
+    what = describe_body(body)
+    hint = _LOGIN if _is_html(body) else "Does API_HOST, with its port and path, point to the KFP API server?"
+    message = f"expected KFP's JSON, got {what}" if what else "expected KFP's JSON, got an empty answer"
+    return ApiAnswerError(operation, message, status=status, kind="answer", hint=hint)
+
+
+def _kfp_message(body: bytes) -> str | None:
+    try:
+        decoded = _error_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    short = decoded.details[0].message if decoded.details else ""
+    return short or decoded.error_message or decoded.message or decoded.error or None
+
+
+def _status_hint(status: int, message: str, body: bytes, *, credentials_given: bool) -> str:
+    if status == 401:
+        if credentials_given:
+            return "The credentials were not accepted: are they expired, or meant for another audience?"
+        return "Give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE; a multi-user server may want KFP_USER."
+    if status == 403:
+        return "This user lacks the right: check KFP_USER, NAMESPACE, and the roles bound in it."
+    if status in {404, 501} and (message in {"Not Found", "Method Not Allowed"} or not _is_json(body)):
+        return (
+            "No KFP v2beta1 API is served there: check host, port and path (such as https://host/pipeline)."
+        )
+    if status == 429:
+        return "The server, or a proxy before it, limits the rate."
+    return ""
+
+
+def describe_body(body: bytes) -> str:
+    """Say in a few words what a body is that is not what was expected; empty for an empty one."""
+    text = body[:4096].decode("utf-8", "replace").strip()
+    if not text:
+        return ""
+    if _is_html(body):
+        found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        title = shorten(html.unescape(found[1]), 80) if found else ""
+        return f"an HTML page, “{title}”" if title else "an HTML page"
+    kind = "JSON of another shape" if _is_json(body) else "text"
+    return f"{kind}, {shorten(text, 80)!r}"
+
+
+def shorten(text: str, limit: int = LONGEST_MESSAGE) -> str:
+    """One line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _is_html(body: bytes) -> bool:
+    return body[:512].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        decoded: Any = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return isinstance(decoded, dict)

@@ -1,0 +1,305 @@
+"""KFP's v2beta1 messages, as far as they are used: what is not declared here is skipped, not decoded.
+
+The server omits fields that are unset, zero, false or empty, so every field but the id has a default. Times
+travel as RFC 3339 text in whole seconds; the attributes named `*_at` give them as seconds since the Unix epoch,
+or None where the server gave none, which it may also write as year 1 or as 1970-01-01T00:00:00Z.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+Item = TypeVar("Item")
+
+# Years before the first KFP are how the server writes "not yet": 0001 (Go's zero time) and 1970.
+_FIRST_PLAUSIBLE_YEAR = 1971
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_time(text: str) -> float | None:
+    """Seconds since the Unix epoch of an RFC 3339 time; None for the server's zeros, and for what is no time.
+
+    Cached: whole seconds repeat a lot.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.year < _FIRST_PLAUSIBLE_YEAR:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+def format_time(seconds: float) -> str:
+    """Write seconds since the Unix epoch as RFC 3339 in UTC, whole seconds (the fraction is cut off)."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class RunState(StrEnum):
+    """States of a run. The server may also give none, or one that is not known here."""
+
+    UNSPECIFIED = "RUNTIME_STATE_UNSPECIFIED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    CANCELING = "CANCELING"
+    SUCCEEDED = "SUCCEEDED"
+    SKIPPED = "SKIPPED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+FINAL_STATES = frozenset({RunState.SUCCEEDED, RunState.SKIPPED, RunState.FAILED, RunState.CANCELED})
+ACTIVE_STATES = frozenset(RunState) - FINAL_STATES
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all messages."""
+
+
+class Healthz(Message, frozen=True, kw_only=True):
+    """The answer to the health check. `is_kfp`: it has at least one of the fields that a KFP API server sends."""
+
+    commit_sha: str = ""
+    tag_name: str = ""
+    multi_user: bool | msgspec.UnsetType = msgspec.UNSET
+    pipeline_store: str = ""
+
+    @property
+    def is_kfp(self) -> bool:
+        """Whether a KFP API server wrote this."""
+        return bool(self.commit_sha or self.tag_name or self.multi_user is not msgspec.UNSET)
+
+
+class StateChange(Message, frozen=True, kw_only=True, rename={"update_time_text": "update_time"}):
+    """An entry of a state history: the state that a report brought, and when it came."""
+
+    state: str = ""
+    update_time_text: str = ""
+
+    @property
+    def updated_at(self) -> float | None:
+        """When the API server got the report."""
+        return parse_time(self.update_time_text)
+
+
+class RunDetails(Message, frozen=True, kw_only=True):
+    """The details of a run. `task_details` stays undecoded until someone asks: it is most of the message."""
+
+    task_details: msgspec.Raw = msgspec.Raw(b"")
+
+
+class VersionReference(Message, frozen=True, kw_only=True):
+    """The pipeline version that a run, or a schedule, refers to."""
+
+    pipeline_id: str = ""
+    pipeline_version_id: str = ""
+
+
+class _Dated(Message, frozen=True, kw_only=True, rename={"created_text": "created_at"}):
+    created_text: str = ""
+
+    @property
+    def created_at(self) -> float | None:
+        """When the API server made it."""
+        return parse_time(self.created_text)
+
+
+class Run(
+    _Dated,
+    frozen=True,
+    kw_only=True,
+    rename={"created_text": "created_at", "scheduled_text": "scheduled_at", "finished_text": "finished_at"},
+):
+    """A run. List, get and create give the same fields."""
+
+    run_id: str
+    display_name: str = ""
+    experiment_id: str = ""
+    recurring_run_id: str = ""
+    state: str = ""
+    storage_state: str = ""
+    scheduled_text: str = ""
+    finished_text: str = ""
+    state_history: list[StateChange] = []
+    run_details: RunDetails | None = None
+    pipeline_version_reference: VersionReference | None = None
+
+    @property
+    def scheduled_at(self) -> float | None:
+        """The slot of a schedule, or the creation."""
+        return parse_time(self.scheduled_text)
+
+    @property
+    def finished_at(self) -> float | None:
+        """When the workflow controller saw it end; None while it has not."""
+        return parse_time(self.finished_text)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the state is one that a run does not leave by itself."""
+        return self.state in FINAL_STATES
+
+
+class Experiment(_Dated, frozen=True, kw_only=True):
+    """An experiment."""
+
+    experiment_id: str
+    display_name: str = ""
+    namespace: str = ""
+    storage_state: str = ""
+
+
+class Pipeline(_Dated, frozen=True, kw_only=True):
+    """A pipeline. Servers before 2.14 give no `name`: `display_name` serves."""
+
+    pipeline_id: str
+    name: str = ""
+    display_name: str = ""
+    namespace: str = ""
+
+
+class PipelineVersion(_Dated, frozen=True, kw_only=True):
+    """A version of a pipeline."""
+
+    pipeline_id: str = ""
+    pipeline_version_id: str
+    name: str = ""
+    display_name: str = ""
+
+
+class CronSchedule(Message, frozen=True, kw_only=True):
+    """A cron trigger, in the server's own six fields."""
+
+    cron: str = ""
+
+
+class PeriodicSchedule(Message, frozen=True, kw_only=True):
+    """A periodic trigger; the interval travels as text."""
+
+    interval_second: str | int = ""
+
+
+class Trigger(Message, frozen=True, kw_only=True):
+    """What fires a recurring run."""
+
+    cron_schedule: CronSchedule | None = None
+    periodic_schedule: PeriodicSchedule | None = None
+
+
+class RecurringRun(_Dated, frozen=True, kw_only=True):
+    """A recurring run. `mode` is ENABLE or DISABLE; `status` ENABLED or DISABLED."""
+
+    recurring_run_id: str
+    display_name: str = ""
+    experiment_id: str = ""
+    namespace: str = ""
+    mode: str = ""
+    status: str = ""
+    trigger: Trigger | None = None
+
+
+class Page(Message, Generic[Item], frozen=True, kw_only=True):
+    """One page of a list. `next_page_token` is empty on the last; `total_size` counts all that match."""
+
+    items: list[Item] = []
+    next_page_token: str = ""
+    total_size: int = 0
+
+
+class RunPage(Page[Run], frozen=True, kw_only=True, rename={"items": "runs"}):
+    """A page of runs."""
+
+
+class ExperimentPage(Page[Experiment], frozen=True, kw_only=True, rename={"items": "experiments"}):
+    """A page of experiments."""
+
+
+class PipelinePage(Page[Pipeline], frozen=True, kw_only=True, rename={"items": "pipelines"}):
+    """A page of pipelines."""
+
+
+class PipelineVersionPage(
+    Page[PipelineVersion], frozen=True, kw_only=True, rename={"items": "pipeline_versions"}
+):
+    """A page of pipeline versions."""
+
+
+class RecurringRunPage(Page[RecurringRun], frozen=True, kw_only=True, rename={"items": "recurringRuns"}):
+    """A page of recurring runs. The server's key is camelCase here, and only here."""
+
+
+class RunSpec(Message, frozen=True, kw_only=True):
+    """A run to create. Without `pipeline_version_id` the server takes the newest version."""
+
+    name: str
+    experiment_id: str = ""
+    pipeline_id: str = ""
+    pipeline_version_id: str = ""
+    parameters: dict[str, Any] = {}
+    pipeline_root: str = ""
+    service_account: str = ""
+    description: str = ""
+
+    def body(self) -> dict[str, Any]:
+        """The request's JSON."""
+        return _without_empty(
+            {
+                "display_name": self.name,
+                "description": self.description,
+                "experiment_id": self.experiment_id,
+                "pipeline_version_reference": _without_empty(
+                    {"pipeline_id": self.pipeline_id, "pipeline_version_id": self.pipeline_version_id}
+                ),
+                "runtime_config": _without_empty(
+                    {"parameters": self.parameters, "pipeline_root": self.pipeline_root}
+                ),
+                "service_account": self.service_account,
+            }
+        )
+
+
+class RecurringRunSpec(RunSpec, frozen=True, kw_only=True):
+    """A recurring run to create: by `cron` (six fields, seconds first) or every `interval_seconds`.
+
+    KFP's cron has a field for seconds in front, and misreads standard expressions of five fields: put a `0`
+    before those. `max_concurrency` is 1 to 10.
+    """
+
+    cron: str = ""
+    interval_seconds: int = 0
+    start_at: float | None = None
+    end_at: float | None = None
+    max_concurrency: int = 10
+    no_catchup: bool = False
+    enabled: bool = True
+
+    def body(self) -> dict[str, Any]:
+        """The request's JSON."""
+        window = _without_empty(
+            {
+                "start_time": format_time(self.start_at) if self.start_at is not None else "",
+                "end_time": format_time(self.end_at) if self.end_at is not None else "",
+            }
+        )
+        trigger: dict[str, Any] = {}
+        if self.cron:
+            trigger["cron_schedule"] = {"cron": self.cron, **window}
+        if self.interval_seconds:
+            trigger["periodic_schedule"] = {"interval_second": str(self.interval_seconds), **window}
+        return RunSpec.body(self) | {
+            "trigger": trigger,
+            "max_concurrency": str(self.max_concurrency),
+            "no_catchup": self.no_catchup,
+            # A schedule that is created without a mode is a disabled one.
+            "mode": "ENABLE" if self.enabled else "DISABLE",
+        }
+
+
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in ("", {}, None)}

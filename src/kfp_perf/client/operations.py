@@ -1,0 +1,90 @@
+"""The operations of the KFP API: name, method, what may be repeated, and how the answer is decoded."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from kfp_perf.client.messages import (
+    Experiment,
+    ExperimentPage,
+    Healthz,
+    Message,
+    Pipeline,
+    PipelinePage,
+    PipelineVersion,
+    PipelineVersionPage,
+    RecurringRun,
+    RecurringRunPage,
+    Run,
+    RunPage,
+)
+
+Answer = TypeVar("Answer")
+
+
+class Nothing(Message, frozen=True):
+    """The answer `{}` of deletions and verbs."""
+
+
+class Operation(msgspec.Struct, Generic[Answer], frozen=True):
+    """One call of the API.
+
+    `name` is the RPC's name, under which samples are counted. `repeatable`: doing it twice comes to the same as
+    doing it once. `done_statuses`: what a repetition is answered when an earlier attempt, whose answer was
+    lost, had done the work already.
+    """
+
+    name: str
+    method: str
+    decoder: msgspec.json.Decoder[Answer]
+    repeatable: bool = True
+    done_statuses: frozenset[int] = frozenset()
+
+
+def _get(name: str, answer: type[Answer]) -> Operation[Answer]:
+    return Operation(name, "GET", msgspec.json.Decoder(answer))
+
+
+def _create(name: str, answer: type[Answer]) -> Operation[Answer]:
+    return Operation(name, "POST", msgspec.json.Decoder(answer), repeatable=False)
+
+
+def _verb(name: str, *done_statuses: int) -> Operation[Nothing]:
+    return Operation(name, "POST", msgspec.json.Decoder(Nothing), done_statuses=frozenset(done_statuses))
+
+
+def _delete(name: str) -> Operation[Nothing]:
+    return Operation(name, "DELETE", msgspec.json.Decoder(Nothing), done_statuses=frozenset({404}))
+
+
+GET_HEALTHZ = _get("GetHealthz", Healthz)
+
+CREATE_RUN = _create("CreateRun", Run)
+GET_RUN = _get("GetRun", Run)
+LIST_RUNS = _get("ListRuns", RunPage)
+TERMINATE_RUN = _verb("TerminateRun", 400)  # a run that is CANCELING already is refused
+DELETE_RUN = _delete("DeleteRun")
+ARCHIVE_RUN = _verb("ArchiveRun")
+
+CREATE_EXPERIMENT = _create("CreateExperiment", Experiment)
+GET_EXPERIMENT = _get("GetExperiment", Experiment)
+LIST_EXPERIMENTS = _get("ListExperiments", ExperimentPage)
+DELETE_EXPERIMENT = _delete("DeleteExperiment")
+
+UPLOAD_PIPELINE = _create("UploadPipeline", Pipeline)
+UPLOAD_PIPELINE_VERSION = _create("UploadPipelineVersion", PipelineVersion)
+GET_PIPELINE = _get("GetPipeline", Pipeline)
+LIST_PIPELINES = _get("ListPipelines", PipelinePage)
+DELETE_PIPELINE = _delete("DeletePipeline")
+GET_PIPELINE_VERSION = _get("GetPipelineVersion", PipelineVersion)
+LIST_PIPELINE_VERSIONS = _get("ListPipelineVersions", PipelineVersionPage)
+DELETE_PIPELINE_VERSION = _delete("DeletePipelineVersion")
+
+CREATE_RECURRING_RUN = _create("CreateRecurringRun", RecurringRun)
+GET_RECURRING_RUN = _get("GetRecurringRun", RecurringRun)
+LIST_RECURRING_RUNS = _get("ListRecurringRuns", RecurringRunPage)
+ENABLE_RECURRING_RUN = _verb("EnableRecurringRun")
+DISABLE_RECURRING_RUN = _verb("DisableRecurringRun")
+DELETE_RECURRING_RUN = _delete("DeleteRecurringRun")

@@ -1,0 +1,40 @@
+"""The first question: whether there is a KFP API server at the target that lets us in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from kfp_perf.errors import ApiError, TargetError
+
+if TYPE_CHECKING:
+    from kfp_perf.client.base import KfpClient
+    from kfp_perf.client.messages import Healthz
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+async def check_target(client: KfpClient) -> Healthz:
+    """Ask the target for its health. Raises `TargetError` with the reason and a remedy."""
+    try:
+        answer = await client.healthz()
+    except ApiError as error:
+        hint = error.hint
+        if error.kind == "refused":
+            hint = _nothing_listens(client.url)
+        raise TargetError(f"No KFP API server at {client.url}: {error.message}", hint) from None
+    if not answer.is_kfp:
+        raise TargetError(
+            f"What answers at {client.url} is not a KFP API server.",
+            "Does API_HOST, with its port and path, point to the KFP API server?",
+        )
+    return answer
+
+
+def _nothing_listens(url: str) -> str:
+    if urlsplit(url).hostname in _LOOPBACK:
+        return (
+            "Nothing listens there. Add --emulator to try without a cluster, or forward the port: "
+            "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
+        )
+    return "Nothing listens there: are API_HOST and API_PORT right, and is the ml-pipeline service up?"

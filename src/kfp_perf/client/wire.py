@@ -1,0 +1,194 @@
+"""One call of the API: attempts, each of them a sample, with back-off between them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from kfp_perf.client import failures
+from kfp_perf.client.auth import Credentials
+from kfp_perf.client.retry import RetryPolicy, parse_retry_after
+from kfp_perf.client.transport import AnswerTooLarge, Attempt, Transport
+from kfp_perf.errors import ApiError
+from kfp_perf.log import REQUESTS
+from kfp_perf.result.model import Purpose, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.client.base import Exchange
+    from kfp_perf.client.operations import Operation
+    from kfp_perf.config import TestConfig
+    from kfp_perf.pacing import Clock
+
+Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
+
+JSON = "application/json"
+
+
+class Wire:
+    """Makes calls: repeats what may be repeated, records every attempt, and raises an `ApiError` at the end."""
+
+    def __init__(
+        self,
+        config: TestConfig,
+        clock: Clock,
+        record: Callable[[Sample], None],
+        correlation: str,
+        seed: int | None,
+    ) -> None:
+        self.url = config.KFP_url
+        self.retries = 0
+        self.backoff_seconds = 0.0
+        self.transport = Transport(config)
+        self._clock = clock
+        self._record = record
+        self._correlation = correlation
+        self._numbers = itertools.count(1)
+        self._credentials = Credentials(config)
+        self._policy = RetryPolicy(config.retries, seed)
+
+    async def call(
+        self,
+        operation: Operation[Answer],
+        path: str,
+        purpose: Purpose,
+        *,
+        due: float | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        exchange: Exchange | None = None,
+    ) -> Answer:
+        """Make one call: `path` begins with a slash, is encoded, and follows the base URL."""
+        url = URL(self.url + path, encoded=True)
+        now = self._clock.now
+        attempt = Attempt(1, now() if due is None else due, now)
+        may_be_done = False
+        while True:
+            try:
+                return await self._try(operation, url, purpose, attempt, body, content_type)
+            except ApiError as error:
+                if may_be_done and error.status in operation.done_statuses:
+                    return operation.decoder.decode(b"{}")
+                delay = self._delay(operation, attempt, error)
+                if delay is None:
+                    raise
+                may_be_done = may_be_done or error.outcome_unknown
+            finally:
+                if exchange is not None:
+                    exchange.due, exchange.sent, exchange.ended = attempt.due, attempt.sent, attempt.ended
+                    exchange.attempts = attempt.number
+            waited = await self._back_off(delay)
+            if exchange is not None:
+                exchange.backoff_seconds += waited
+            attempt = Attempt(attempt.number + 1, now(), now)
+
+    async def _try(
+        self,
+        operation: Operation[Answer],
+        url: URL,
+        purpose: Purpose,
+        attempt: Attempt,
+        body: bytes | None,
+        content_type: str,
+    ) -> Answer:
+        """Make one attempt, and record it."""
+        headers = {
+            **self._credentials.headers(),
+            "X-Request-Id": f"{self._correlation}-{next(self._numbers)}",
+        }
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            reply, content = await self.transport.exchange(attempt, operation.method, url, headers, body)
+        except asyncio.CancelledError:
+            self._note(operation, purpose, attempt, "cancelled", unknown=bool(attempt.sent))
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLarge) as failure:
+            error = failures.from_exception(operation.name, failure, sent=bool(attempt.sent))
+        else:
+            attempt.ended = self._clock.now()
+            if 200 <= attempt.status < 300:
+                try:
+                    answer = operation.decoder.decode(content)
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    error = failures.not_kfp(operation.name, attempt.status, self._credentials.hide(content))
+                else:
+                    self._note(operation, purpose, attempt, "")
+                    return answer
+            else:
+                attempt.retry_after = reply.get("Retry-After")
+                error = failures.from_status(
+                    operation.name,
+                    attempt.status,
+                    reply,
+                    self._credentials.hide(content),
+                    credentials_given=self._credentials.given,
+                )
+        self._note(operation, purpose, attempt, error.kind, unknown=error.outcome_unknown)
+        raise error
+
+    def _note(
+        self,
+        operation: Operation[Answer],
+        purpose: Purpose,
+        attempt: Attempt,
+        error: str,
+        *,
+        unknown: bool = False,
+    ) -> None:
+        """Record an attempt that has ended."""
+        if not attempt.ended:
+            attempt.ended = self._clock.now()
+        sample = Sample(
+            operation.name,
+            attempt.due,
+            attempt.sent,
+            attempt.ended,
+            attempt.status,
+            error,
+            unknown and not operation.repeatable,
+            attempt.number,
+            purpose,
+            attempt.received_bytes,
+        )
+        self._record(sample)
+        if _log.isEnabledFor(REQUESTS):
+            _log.log(
+                REQUESTS,
+                "%s %s%s in %.1f ms",
+                operation.name,
+                attempt.status or "no answer",
+                f" {error}" if error else "",
+                1e3 * sample.latency_seconds,
+            )
+
+    def _delay(self, operation: Operation[Answer], attempt: Attempt, error: ApiError) -> float | None:
+        """How long to wait before the next attempt; None: there is none."""
+        if error.status == 401 and attempt.number == 1 and self._credentials.renew():
+            return 0.0
+        return self._policy.delay(
+            error,
+            attempt.number,
+            repeatable=operation.repeatable,
+            retry_after=parse_retry_after(attempt.retry_after, self._clock.now()),
+        )
+
+    async def _back_off(self, delay: float) -> float:
+        """Wait, and count the wait and the repetition that follows it."""
+        self.retries += 1
+        if delay <= 0:
+            return 0.0
+        began = self._clock.now()
+        await self._clock.sleep_until(began + delay)
+        waited = self._clock.now() - began
+        self.backoff_seconds += waited
+        return waited
