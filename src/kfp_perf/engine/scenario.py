@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.model import RunRecord
     from kfp_perf.runners import BaseRunner
-    from kfp_perf.scenario import TestScenario
+    from kfp_perf.scenario.model import TestScenario
 
 log = logging.getLogger(__name__)
 

@@ -12,18 +12,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.plain import clock_of, seconds_of
 from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot
+from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _LEVEL_STYLES = {
-    logging.INFO: "green",
-    logging.WARNING: "yellow",
-    logging.ERROR: "red",
-    logging.CRITICAL: "bold red",
-}
     logging.INFO: "green",
     logging.WARNING: "yellow",
     logging.ERROR: "red",

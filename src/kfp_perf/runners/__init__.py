@@ -8,12 +8,12 @@ from kfp_perf.errors import InputError, Problem
 from kfp_perf.runners.base import BaseRunner, Phase
 from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.pipeline import PipelineRunner
-from kfp_perf.scenario import TestMode
+from kfp_perf.scenario.model import TestMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kfp_perf.scenario import TestScenario
+    from kfp_perf.scenario.model import TestScenario
 
 #: Which runner does which mode.
 RUNNERS: dict[str, type[BaseRunner]] = {

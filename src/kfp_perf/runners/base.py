@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kfp_perf.pacing import Clock
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.model import RunRecord, Sample
-    from kfp_perf.scenario import TestScenario
+    from kfp_perf.scenario.model import TestScenario
 
 #: What `run`, `prepare` and `stop` may return: nothing or a dictionary, at once or by a coroutine.
 MaybeAwaitable = Awaitable[dict[str, Any] | None] | dict[str, Any] | None

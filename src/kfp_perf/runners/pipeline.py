@@ -11,19 +11,19 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
 from kfp_perf.observe import Observer
 from kfp_perf.pacing import Drive
-from kfp_perf.pipelines import find_pipeline, read_pipeline
+from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind, left_behind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
 from kfp_perf.runners.base import BaseRunner, Phase
 from kfp_perf.runners.cleanup import clean_up
-from kfp_perf.scenario import workload_of
+from kfp_perf.scenario.workload import workload_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.client import KfpClient
     from kfp_perf.errors import TargetError
-    from kfp_perf.scenario import TestScenario
+    from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
 _WATCH_SECONDS = 1.0

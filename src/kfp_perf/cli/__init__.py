@@ -1,0 +1,85 @@
+"""The command line: COMMANDS is the table; each command is a file that is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kfp_perf.errors import ExitCode, KfpPerfError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Each command: the module and attribute that hold it, and what it does in a line.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("kfp_perf.cli.run", "run", "Run a test, and write its result."),
+    "validate": ("kfp_perf.cli.validate", "validate", "Check a scenario file, and show its timeline."),
+    "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
+    "cleanup": ("kfp_perf.cli.cleanup", "cleanup", "Delete what a test left on the server."),
+    "emulator": ("kfp_perf.emulator.command", "emulator", "Run an emulator of the KFP API."),
+    "schema": ("kfp_perf.cli.schema", "schema", "Print the JSON Schema of scenario files."),
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name, and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(COMMANDS)}."
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(message="kfp-perf %(version)s", package_name="kfp-perf")
+def cli() -> None:
+    """Performance tests for Kubeflow Pipelines.
+
+    Without a cluster at hand: kfp-perf run smoke.json --emulator
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and leave with the exit code that the outcome asks for."""
+    sys.exit(_outcome(arguments))
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as wanted:
+        return wanted.exit_code
+    except click.Abort:
+        return int(ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.BAD_INPUT)
+    except KfpPerfError as error:
+        click.echo(f"kfp-perf: {error}", err=True)
+        return int(error.exit_code)
+    return int(code) if isinstance(code, int) else int(ExitCode.GOOD)

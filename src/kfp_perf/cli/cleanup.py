@@ -1,0 +1,73 @@
+"""`kfp-perf cleanup`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kfp_perf.cli.target import target_options
+
+if TYPE_CHECKING:
+    from kfp_perf.config import TestConfig
+    from kfp_perf.result.journal import Journal, Made
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@target_options
+def cleanup(*, config: TestConfig, results: Path, dry_run: bool) -> int:
+    """Delete what the test of RESULTS left on the server, kept objects too.
+
+    It goes by the journal in the folder, so it also works after a crash or `kill -9`; an object that never got
+    its id is found by its unique name.
+    """
+    from kfp_perf.errors import ExitCode, InputError, Problem
+    from kfp_perf.log import Logger
+    from kfp_perf.result.folder import JOURNAL_FILE
+    from kfp_perf.result.journal import Journal, left_behind
+
+    path = results / JOURNAL_FILE
+    if not path.is_file():
+        remedy = "Name a folder that `kfp-perf run` made."
+        raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE}", remedy))
+    objects = left_behind(path)
+    if dry_run or not objects:
+        for made in objects:
+            click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
+        click.echo(f"{len(objects)} objects to delete." if objects else "Nothing is left.")
+        return int(ExitCode.GOOD)
+    with Logger(config.LOG_LEVEL, secrets=config.secrets):
+        journal = Journal(path)
+        left = asyncio.run(_delete(objects, config, journal))
+        journal.close()
+    click.echo(f"{len(objects) - len(left)} objects deleted.")
+    for line in left:
+        click.echo(f"left: {line}", err=True)
+    return int(ExitCode.FAILED if left else ExitCode.GOOD)
+
+
+async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> list[str]:
+    from kfp_perf.client import RestClient, check_target
+    from kfp_perf.pacing import RealClock
+    from kfp_perf.result.model import Purpose
+    from kfp_perf.runners.cleanup import clean_up
+
+    clock = RealClock()
+    client = RestClient(config, clock, correlation="kfp-perf-cleanup").for_purpose(Purpose.CLEANUP)
+    try:
+        await check_target(client)
+        with click.progressbar(length=len(objects), label="Deleting") as bar:
+            return await clean_up(
+                objects,
+                client,
+                clock,
+                deadline=clock.now() + config.cleanup_timeout_seconds,
+                on_gone=lambda made: journal.gone(made.kind, made.name),
+                on_progress=lambda _done, _total: bar.update(1),
+            )
+    finally:
+        await client.aclose()

@@ -1,0 +1,15 @@
+"""`kfp-perf schema`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from kfp_perf.scenario.serde import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,58 @@
+"""The flags that say what is tested and how; every command that talks to a target takes them."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.config import TestConfig
+
+_OPTIONS = (
+    click.option("--host", help="Host or URL of the KFP API server.  [API_HOST]"),
+    click.option("--port", help="Its port.  [API_PORT]"),
+    click.option("--namespace", "-n", help="Namespace that runs belong to.  [NAMESPACE]"),
+    click.option(
+        "--kubeflow/--standalone", default=None, help="Multi-user Kubeflow or not.  [isKubeflowMode]"
+    ),
+    click.option("--log-level", help="DEBUG, REQUESTS, INFO, WARNING, ERROR.  [log_level]"),
+    click.option(
+        "--config-class", metavar="MODULE:CLASS", help="A subclass of TestConfig, with your settings."
+    ),
+)
+_FIELDS = {
+    "host": "KFP_API_HOST",
+    "port": "KFP_API_PORT",
+    "namespace": "NAMESPACE",
+    "kubeflow": "IS_KUBEFLOW_MODE",
+    "log_level": "LOG_LEVEL",
+}
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags, and the configuration that they make with the environment, as `config`."""
+
+    @wraps(function)
+    def with_config(**flags: Any) -> Any:
+        given = {field: flags.pop(flag) for flag, field in _FIELDS.items()}
+        return function(config=read_config(flags.pop("config_class"), given), **flags)
+
+    for option in reversed(_OPTIONS):
+        with_config = option(with_config)
+    return with_config
+
+
+def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
+    """Read the environment; flags that were given win. Raises `InputError`."""
+    from kfp_perf.config import TestConfig
+
+    kind = TestConfig
+    if config_class:
+        from kfp_perf.engine.plugins import load_class
+
+        kind = load_class(config_class, TestConfig, "--config-class")
+    return kind.from_environment(**given)

@@ -1,0 +1,28 @@
+"""`kfp-perf validate`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kfp_perf.cli.target import target_options
+
+if TYPE_CHECKING:
+    from kfp_perf.config import TestConfig
+
+
+@click.command()
+@click.argument("scenario_file", required=False)
+@click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
+@target_options
+def validate(*, config: TestConfig, scenario_file: str | None, plugin: tuple[str, ...]) -> None:
+    """Check SCENARIO_FILE without a request: print its timeline, or everything that is wrong with it."""
+    from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.plan import make_plan
+    from kfp_perf.reports.timeline import print_timeline
+
+    plugins = load_plugins(plugin)
+    plan = make_plan(scenario_file or config.SCENARIO_FILE_NAME, config, extra_modes=plugins.runners)
+    print_timeline(plan, sys.stdout)

@@ -1,0 +1,118 @@
+"""What `result.json` holds."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kfp_perf._version import __version__
+from kfp_perf.errors import ExitCode
+from kfp_perf.metrics import built_in_collector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kfp_perf.execution.execute import Execution
+    from kfp_perf.result.model import ScenarioResult
+
+_PACKAGES = ("aiohttp", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
+_VERDICTS = {
+    ExitCode.GOOD: "passed",
+    ExitCode.FAILED: "failed",
+    ExitCode.TARGET: "the target failed",
+    ExitCode.INTERRUPTED: "stopped before its end",
+    ExitCode.INVALID: "invalid: generator saturated",
+}
+
+
+def build_document(
+    execution: Execution,
+    results: Sequence[ScenarioResult],
+    errors: Sequence[Exception],
+    *,
+    started: float,
+    finished: float,
+) -> dict[str, Any]:
+    """The document of a test's result: plain values. Times are UTC in text, durations seconds."""
+    config, plan = execution.config, execution.plan
+    code = execution.exit_code(errors)
+    total = built_in_collector()
+    for one in results:
+        if one.collector is not None:
+            total.merge(one.collector)
+    return {
+        "name": plan.name,
+        "started": _utc(started),
+        "finished": _utc(finished),
+        "elapsed_seconds": finished - started,
+        "verdict": {
+            "text": _VERDICTS[code],
+            "exit_code": int(code),
+            "reasons": [str(error) for error in errors],
+            "emulator": bool(execution.emulator_profile),
+        },
+        "target": {
+            "url": config.KFP_url,
+            "emulator_profile": execution.emulator_profile or None,
+            "version": execution.health.tag_name,
+            "commit": execution.health.commit_sha,
+            "multi_user": execution.health.multi_user is True,
+        },
+        "total": total.metrics(),
+        "scenarios": [_scenario(one) for one in results],
+        "warnings": [str(warning) for warning in plan.warnings],
+        "leftovers": [line for one in results for line in one.leftovers],
+        "environment": _environment(),
+        "configuration": _configuration(config),
+        "scenario_file": {"path": str(plan.path), "text": plan.text},
+    }
+
+
+def _scenario(result: ScenarioResult) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(result.metrics, enc_hook=str)
+    return {
+        "name": result.name,
+        "mode": result.mode,
+        "started": _utc(result.started) if result.started else None,
+        "finished": _utc(result.finished) if result.finished else None,
+        "error": result.error or None,
+        "exit_code": result.exit_code,
+        "warnings": result.warnings,
+        "leftovers": result.leftovers,
+        "metrics": plain,
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "kfp_perf": __version__,
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "system": platform.platform(),
+        "cpus": os.cpu_count(),
+        "load_average": list(os.getloadavg()),
+        "packages": {name: found for name in _PACKAGES if (found := _version_of(name))},
+    }
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _configuration(config: Any) -> dict[str, Any]:
+    """All settings; secrets show as stars, because pydantic's secrets do."""
+    dumped: dict[str, Any] = config.model_dump(mode="json")
+    return dumped
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

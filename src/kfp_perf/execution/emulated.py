@@ -1,0 +1,69 @@
+"""The emulator as a child process: for those who have no cluster at hand."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Self
+
+from kfp_perf.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ENDS_WITHIN_SECONDS = 5.0
+
+
+class EmulatorProcess:
+    """Runs `python -m kfp_perf.emulator` on a free port of this machine, for as long as the context is open.
+
+    It has a process session of its own, so that Ctrl-C in the terminal does not end it before the clean-up, and
+    ends when its standard input closes, so that nothing is left behind when this process is killed.
+    """
+
+    def __init__(self, profile: str = "fast", seed: int = 0, options: Sequence[str] = ()) -> None:
+        self.profile = profile
+        self._command = [
+            *(sys.executable, "-m", "kfp_perf.emulator"),
+            *("--port", "0", "--exit-with-stdin", "--profile", profile, "--seed", str(seed)),
+            *options,
+        ]
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        ready = self._process.stdout.readline() if self._process.stdout else b""
+        try:
+            self.url = json.loads(ready)["url"]
+        except (ValueError, KeyError, TypeError):
+            said = self.said()
+            self.__exit__()
+            raise TargetError("The emulator did not start.", said or "It said nothing.") from None
+        return self
+
+    def said(self) -> str:
+        """What it wrote to its log: nothing, if all is well."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace").strip()
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        try:
+            self._process.wait(_ENDS_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()

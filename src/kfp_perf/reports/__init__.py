@@ -1,0 +1,1 @@
+"""Reports: each is drawn from a `TestResult` alone, so any of them can be drawn again later."""

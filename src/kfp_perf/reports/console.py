@@ -1,0 +1,166 @@
+"""The summary at the end of a test, for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kfp_perf.reports.quantities import clock_of, count_of, seconds_of, share_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import TextIO
+
+    from rich.console import RenderableType
+
+    from kfp_perf.result.folder import TestResult
+
+_VERDICT_STYLES = {0: "bold green", 1: "bold red", 3: "bold red", 4: "bold yellow", 5: "bold magenta"}
+_PURPOSES = {
+    "load": "",
+    "observe": "following runs",
+    "setup": "preparing",
+    "cleanup": "cleaning up",
+}
+_MOST_LEFTOVERS = 10
+
+
+def print_summary(result: TestResult, file: TextIO) -> None:
+    """Print the summary: verdict first, then runs, then the API, then what else there is to say."""
+    console = Console(file=file, highlight=False)
+    console.print(Group(*_parts(result)))
+
+
+def _parts(result: TestResult) -> Iterator[RenderableType]:
+    document = result.document
+    yield Text()
+    yield _verdict(document)
+    yield from _reasons(document)
+    yield Text()
+    yield _runs(document)
+    yield Text(
+        "duration: creation to finish by the server's clocks, which tell whole seconds: each within 1 s",
+        style="dim",
+    )
+    yield Text()
+    yield _api(document)
+    yield Text("latency: from when a request was due; only requests that succeeded", style="dim")
+    yield from _notes(document)
+    yield Text()
+    yield Text.assemble("Result  ", (str(result.path), "bold"))
+
+
+def _verdict(document: Mapping[str, Any]) -> Text:
+    verdict, target = document["verdict"], document["target"]
+    text = Text.assemble(
+        (document["name"], "bold"),
+        "  ",
+        (verdict["text"], _VERDICT_STYLES.get(verdict["exit_code"], "bold")),
+        f"  after {clock_of(document['elapsed_seconds'])}",
+    )
+    if verdict["emulator"]:
+        profile = target["emulator_profile"]
+        text.append(f"\non the emulator (profile {profile}): figures of a model, not of a cluster", "yellow")
+    else:
+        version = f" (KFP {target['version']})" if target["version"] else ""
+        text.append(f"\non {target['url']}{version}")
+    return text
+
+
+def _reasons(document: Mapping[str, Any]) -> Iterator[Text]:
+    for reason in document["verdict"]["reasons"]:
+        yield Text(f"✗ {reason}", style="red")
+
+
+def _runs(document: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("runs", no_wrap=True, overflow="ellipsis", max_width=24)
+    for title in ("created", "good", "failed", "lost", "p50", "p95", "p99", "max"):
+        table.add_column(title, justify="right", no_wrap=True)
+    scenarios = [(one["name"], one["metrics"].get("runs", {})) for one in document["scenarios"]]
+    rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
+    for place, (name, runs) in enumerate(rows):
+        last = place == len(rows) - 1 and len(rows) > 1
+        table.add_row(*_run_row(name, runs), style="bold" if last else "")
+    return table
+
+
+def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:
+    lost = sum(runs.get(outcome, 0) for outcome in ("unfinished", "unknown", "not_created"))
+    times = runs.get("duration_seconds", {})
+    return [
+        name,
+        f"{runs.get('created', 0):,}",
+        Text(f"{runs.get('succeeded', 0):,}", style="green" if runs.get("succeeded") else "dim"),
+        Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
+        Text(f"{lost:,}", style="yellow" if lost else "dim"),
+        *(seconds_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
+    ]
+
+
+def _api(document: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("API", no_wrap=True, overflow="ellipsis", max_width=36)
+    for title in ("requests", "errors", "p50", "p95", "p99", "max"):
+        table.add_column(title, justify="right", no_wrap=True)
+    api = document["total"]["api"]
+    for purpose, title in _PURPOSES.items():
+        if purpose not in api:
+            continue
+        if title:
+            table.add_row(Text(title, style="dim italic"))
+        for name, operation in api[purpose].items():
+            times = operation["latency_seconds"]
+            rate = operation["error_rate"]
+            table.add_row(
+                f"  {name}" if title else name,
+                f"{operation['count']:,}",
+                Text(share_of(rate), style="red" if rate else "dim"),
+                *(seconds_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
+                style="dim" if title else "",
+            )
+    return table
+
+
+def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
+    notes = [
+        *(
+            f"unfinished runs were still in flight at the end of the grace period, and were terminated: {count}"
+            for count in [document["total"]["runs"]["unfinished"]]
+            if count
+        ),
+        *(f"{one['name']}: {warning}" for one in document["scenarios"] for warning in one["warnings"]),
+        *document["warnings"],
+        *_error_notes(document),
+    ]
+    if notes:
+        yield Text()
+        yield from (Text(f"! {note}", style="yellow") for note in notes)
+    leftovers = document["leftovers"]
+    if leftovers:
+        yield Text()
+        yield Text(f"{count_of(len(leftovers), 'object')} could not be deleted:", style="yellow")
+        yield Padding(Text("\n".join(leftovers[:_MOST_LEFTOVERS])), (0, 0, 0, 2))
+        if len(leftovers) > _MOST_LEFTOVERS:
+            yield Text(f"  and {len(leftovers) - _MOST_LEFTOVERS} more, see result.json")
+        yield Text("Delete them with `kfp-perf cleanup`, and the name of the result folder.")
+
+
+def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
+    for operations in document["total"]["api"].values():
+        if not isinstance(operations, dict):
+            continue
+        for name, operation in operations.items():
+            if operation["errors"]:
+                kinds = ", ".join(f"{count} × {kind}" for kind, count in operation["errors_by_kind"].items())
+                unknown = (
+                    f"; the outcome of {operation['unknown']} is unknown" if operation["unknown"] else ""
+                )
+                yield (
+                    f"{name} failed {operation['errors']} times ({kinds}), "
+                    f"was retried {operation['retries']} times{unknown}"
+                )

@@ -1,0 +1,44 @@
+"""How numbers are written for people."""
+
+from __future__ import annotations
+
+
+def seconds_of(seconds: float | None) -> str:
+    """A time with the unit that suits it: `870 us`, `12.3 ms`, `4.56 s`, `3 min 20 s`; a dash for none."""
+    if seconds is None:
+        return "–"
+    size = abs(seconds)
+    if size < 0.9995e-3:
+        return f"{seconds * 1e6:.0f} us"
+    if size < 0.9995:
+        return f"{seconds * 1e3:.{0 if size >= 0.0995 else 1}f} ms"
+    if size < 120:
+        return f"{seconds:.{2 if size < 9.995 else 1}f} s"
+    if size < 7200:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s"
+    return f"{seconds / 3600:.1f} h"
+
+
+def clock_of(seconds: float) -> str:
+    """A time as `minutes:seconds`, or `hours:minutes:seconds`."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def share_of(share: float | None) -> str:
+    """A share as a percentage; a dash for none. What is not all, or not nothing, never looks like it."""
+    if share is None:
+        return "–"
+    percent = share * 100
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    if 99.9 < percent < 100:
+        return ">99.9 %"
+    return f"{percent:.1f} %" if percent % 1 else f"{percent:.0f} %"
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number and its noun: `1 run`, `1,204 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
