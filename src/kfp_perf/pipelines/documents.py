@@ -15,7 +15,7 @@ Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Dumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 MAX_BYTES = 32 * 1024 * 1024
-"""The largest pipeline that the API server takes (kfp-facts: at most 32 MiB)."""
+"""The largest pipeline that the API server takes (KFP 2.17)."""
 
 MAX_DEPTH = 200
 MAX_NODES = 5_000_000

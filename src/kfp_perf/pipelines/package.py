@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.pipelines.documents import dump_yaml, parse_yaml, read_bytes
+from kfp_perf.pipelines.faults import COMPILE_REMEDY, faults_of
+from kfp_perf.pipelines.graph import dags, sequential_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}", re.ASCII)
-_COMPILE = "compile it with the kfp SDK, version 2 (`kfp dsl compile`)"
 MAX_TASKS = 100_000
 """The most tasks that the static expansion of nested DAGs may give; a run's own limits are far lower."""
 
@@ -72,6 +71,11 @@ class PipelinePackage:
         return sum(not task.is_group for task in self.tasks)
 
     @property
+    def sequential_steps(self) -> int:
+        """How many pods run one after the other on the longest way through the pipeline."""
+        return sequential_steps(self.spec)
+
+    @property
     def upload_file_name(self) -> str:
         """The name under which to upload `content`: the server tells formats by the extension."""
         return f"{self.path.stem}.yaml"
@@ -85,7 +89,7 @@ class PipelinePackage:
         if cache_enabled is None:
             return self._data
         spec = copy.deepcopy(dict(self.spec))
-        for dag in _dags(spec):
+        for dag in dags(spec):
             for task in dag.get("tasks", {}).values():
                 task["cachingOptions"] = {"enableCache": True} if cache_enabled else {}
         return dump_yaml([spec, *self.platform])
@@ -191,9 +195,9 @@ def read_pipeline(path: Path) -> PipelinePackage:
     documents = [document for document in parse_yaml(data, label) if document is not None]
     specs = [document for document in documents if isinstance(document, dict) and "platforms" not in document]
     if len(specs) != 1 or len(documents) > 2:
-        raise InputError(Problem(label, "is not a compiled pipeline", _COMPILE))
+        raise InputError(Problem(label, "is not a compiled pipeline", COMPILE_REMEDY))
     spec: dict[str, Any] = specs[0]
-    problems = list(_faults(spec, label))
+    problems = list(faults_of(spec, label))
     if problems:
         raise InputError(problems)
     inputs = spec["root"].get("inputDefinitions", {}).get("parameters", {})
@@ -213,51 +217,6 @@ def _parameter(raw: Mapping[str, Any]) -> Parameter:
     return Parameter(str(raw.get("parameterType", "")), required, raw.get("defaultValue"))
 
 
-def _faults(spec: dict[str, Any], label: str) -> Iterator[Problem]:
-    """Yield what makes a document something other than a pipeline that the API server takes."""
-    if "workflows.argoproj.io" in str(spec.get("metadata", "")) or spec.get("kind") == "Workflow":
-        yield Problem(label, "is an Argo workflow (KFP version 1), not a compiled pipeline", _COMPILE)
-        return
-    info, root, components = spec.get("pipelineInfo"), spec.get("root"), spec.get("components", {})
-    if not isinstance(info, dict) or not isinstance(root, dict) or not isinstance(components, dict):
-        yield Problem(label, "is not a compiled pipeline: it needs pipelineInfo and root", _COMPILE)
-        return
-    name = info.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield Problem(
-            f"{label}: pipelineInfo.name", f"is not a pipeline's name, got {name!r:.60}", _NAME_REMEDY
-        )
-    version = str(spec.get("schemaVersion", ""))
-    if not version.startswith("2.1"):
-        yield Problem(f"{label}: schemaVersion", f"must be 2.1.0, got {version or 'none'}", _COMPILE)
-    if not isinstance(root.get("dag"), dict):
-        yield Problem(f"{label}: root.dag", "is missing", _COMPILE)
-        return
-    try:
-        for dag in _dags(spec):
-            for task_name, task in dag["tasks"].items():
-                component = task["componentRef"]["name"]
-                if component not in components:
-                    yield Problem(
-                        f"{label}: task {task_name}", f"refers to no component: {component}", _COMPILE
-                    )
-        for name, raw in root.get("inputDefinitions", {}).get("parameters", {}).items():
-            if not isinstance(raw, dict):
-                yield Problem(f"{label}: parameter {name}", "must be an object", _COMPILE)
-    except (AttributeError, KeyError, TypeError):
-        yield Problem(label, "is not a compiled pipeline: its tasks cannot be read", _COMPILE)
-
-
-_NAME_REMEDY = "use lower-case letters, digits and hyphens, at most 128"
-
-
-def _dags(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the root's DAG and those of the components."""
-    for component in (spec["root"], *spec.get("components", {}).values()):
-        if "dag" in component:
-            yield component["dag"]
-
-
 def _tasks(spec: Mapping[str, Any], label: str) -> Iterator[Task]:
     """Yield every task, nested DAGs expanded. Raises InputError where they hold themselves or grow without end."""
     components = spec.get("components", {})
@@ -273,7 +232,7 @@ def _tasks(spec: Mapping[str, Any], label: str) -> Iterator[Task]:
             count += 1
             if component in above or count > MAX_TASKS:
                 what = "holds itself" if component in above else f"expands to more than {MAX_TASKS} tasks"
-                raise InputError(Problem(f"{label}: component {component}", what, _COMPILE))
+                raise InputError(Problem(f"{label}: component {component}", what, COMPILE_REMEDY))
             yield Task((*path, name), component, inner is not None)
             if inner is not None:
                 pending.append(((*path, name), (*above, component), inner))

@@ -10,10 +10,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from kfp_perf.scenario import rules
+from kfp_perf.scenario.cron import checked_cron
 from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.quantities import (
     MAX_RATE_PER_SECOND,
@@ -177,7 +178,7 @@ class TestScenario(BaseModel):
         description="Values of the pipeline's parameters, checked against the pipeline's own declaration.",
         examples=[{"message": "hello"}],
     )
-    cron: str | None = Field(
+    cron: Annotated[str, AfterValidator(checked_cron)] | None = Field(
         default=None,
         description="When a schedule fires: the standard five fields (minute, hour, day of month, month, day of "
         "week).",

@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["EnumSerDe", "JsonDeserializationUtils", "ParsedFile", "parse_scenarios", "read_scenario_file"]
+__all__ = [
+    "SCENARIO_FILE_KIND",
+    "EnumSerDe",
+    "JsonDeserializationUtils",
+    "ParsedFile",
+    "parse_scenarios",
+    "read_scenario_file",
+]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_KIND = "scenario file: JSON with a list of scenarios"
+MAX_SCENARIOS = 1000
+"""The most scenarios of one file: each has a thread of its own."""
+
+SCENARIO_FILE_KIND = "scenario file: JSON with a list of scenarios"
 
 _LIMITS = "set limits in the pipeline, with set_cpu_limit and set_memory_limit of its tasks"
 EARLIER_FIELDS = {
@@ -58,7 +68,7 @@ class JsonDeserializationUtils:
         """
         label = str(path)
         if issubclass(item_type, TestScenario):
-            text = read_text(Path(path), _KIND)
+            text = read_text(Path(path), SCENARIO_FILE_KIND)
             parsed = parse_scenarios(text, label, scenario_type=item_type, extra_modes=extra_modes)
             _raise_if_any(parsed.problems)
             return [scenario for scenario in parsed.scenarios.values() if isinstance(scenario, item_type)]
@@ -80,7 +90,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
-    parsed = parse_scenarios(read_text(Path(path), _KIND), str(path), extra_modes=extra_modes)
+    parsed = parse_scenarios(read_text(Path(path), SCENARIO_FILE_KIND), str(path), extra_modes=extra_modes)
     _raise_if_any(parsed.problems)
     return ScenarioFile.model_construct(
         name=parsed.name,
@@ -94,23 +104,30 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 class ParsedFile:
     """What could be read of a scenario file, and everything that could not.
 
-    `scenarios` holds the good ones by their index in the file, `places` the JSON path of each index.
+    `label` names the file in messages; `scenarios` holds the good ones by their index in the file.
     """
 
+    label: str
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, str] = field(default_factory=dict)
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
-    places: dict[int, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    _root: str = "$"
+    _own: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
-    def add(self, problems: Iterable[Problem]) -> None:
-        """Keep the problems whose place was not yet complained about."""
-        known = {problem.where for problem in self.problems}
-        for problem in problems:
-            if problem.where not in known:
-                known.add(problem.where)
-                self.problems.append(problem)
+    def where(self, index: int, loc: tuple[int | str, ...]) -> str:
+        """Return the place of a value of a scenario: in the scenario itself, or in the defaults if it is theirs."""
+        from_defaults = bool(loc) and loc[0] in self.defaults and loc[0] not in self._own.get(index, ())
+        return self.place("$.defaults" if from_defaults else f"{self._root}[{index}]", loc)
+
+    def place(self, root: str, loc: tuple[int | str, ...]) -> str:
+        """Return the file and the path in it."""
+        return f"{self.label}: {_path(root, loc)}"
+
+    def complain(self, problems: Iterable[Problem]) -> None:
+        """Keep problems, each once: a wrong default would else be told for every scenario."""
+        self.problems += [problem for problem in problems if problem not in self.problems]
 
 
 def parse_scenarios(
@@ -122,45 +139,45 @@ def parse_scenarios(
 ) -> ParsedFile:
     """Return all that a scenario file's text holds, good and bad. Raises InputError where it is no such file."""
     value, problems = parse_json(text, label)
-    parsed = ParsedFile()
-    parsed.add(problems)
+    parsed = ParsedFile(label, problems=problems)
+    spoilt = {problem.where for problem in problems}
     raw_scenarios: list[Any]
     if isinstance(value, list):
-        raw_scenarios, root = value, "$"
+        raw_scenarios = value
     elif isinstance(value, dict):
-        raw_scenarios, root = _read_object(value, label, parsed), "$.scenarios"
+        parsed._root = "$.scenarios"
+        raw_scenarios = _read_object(value, parsed)
     else:
         remedy = "write a list of scenarios, or an object with the key `scenarios`"
         raise InputError(
             Problem(f"{label}: $", f"must be a list or an object, got {_kind_of(value)}", remedy)
         )
-    if not raw_scenarios:
-        parsed.add([Problem(f"{label}: {root}", "holds no scenario", "write at least one")])
+    if not 1 <= len(raw_scenarios) <= MAX_SCENARIOS and not parsed.problems:
+        what = f"holds {len(raw_scenarios) or 'no'} scenarios"
+        parsed.complain(
+            [Problem(parsed.place(parsed._root, ()), what, f"write 1 to {MAX_SCENARIOS} of them")]
+        )
+        return parsed
     for index, raw in enumerate(raw_scenarios):
-        place = f"{root}[{index}]"
-        parsed.places[index] = place
         if not isinstance(raw, dict):
-            remedy = 'write {"mode": ..., "runTime": ...}'
-            parsed.add([Problem(f"{label}: {place}", f"must be an object, got {_kind_of(raw)}", remedy)])
+            what, remedy = f"must be an object, got {_kind_of(raw)}", 'write {"mode": ..., "runTime": ...}'
+            parsed.complain([Problem(parsed.where(index, ()), what, remedy)])
             continue
-        merged = _with_defaults(raw, parsed.defaults)
-
-        def where(loc: tuple[int | str, ...], own: Mapping[str, Any] = raw, place: str = place) -> str:
-            from_defaults = bool(loc) and loc[0] in parsed.defaults and loc[0] not in own
-            return f"{label}: {_path('$.defaults' if from_defaults else place, loc)}"
-
+        parsed._own[index] = raw
         try:
-            scenario = scenario_type.model_validate(
-                merged, by_alias=True, by_name=False, context={"extra_modes": tuple(extra_modes)}
+            parsed.scenarios[index] = scenario_type.model_validate(
+                _with_defaults(raw, parsed.defaults),
+                by_alias=True,
+                by_name=False,
+                context={"extra_modes": tuple(extra_modes)},
             )
         except ValidationError as error:
-            parsed.add(_problems(error, scenario_type, where))
-        else:
-            parsed.scenarios[index] = scenario
+            faults = _problems(error, scenario_type, partial(parsed.where, index))
+            parsed.complain(fault for fault in faults if fault.where not in spoilt)
     return parsed
 
 
-def _read_object(value: dict[str, Any], label: str, parsed: ParsedFile) -> list[Any]:
+def _read_object(value: dict[str, Any], parsed: ParsedFile) -> list[Any]:
     """Take the object form apart; the scenarios are left to the caller."""
     try:
         head = FileHead.model_validate(
@@ -168,22 +185,20 @@ def _read_object(value: dict[str, Any], label: str, parsed: ParsedFile) -> list[
         )
         parsed.name, parsed.defaults, parsed.thresholds = head.name, head.defaults, head.thresholds
     except ValidationError as error:
-        hint = ""
-        if set(value) & {"mode", "runTime"}:
-            hint = "this looks like one scenario: put it into a list, [{...}]"
-        parsed.add(_problems(error, ScenarioFile, partial(_path, f"{label}: $"), hint))
+        alone = "mode" in value or "runTime" in value
+        hint = "this looks like one scenario: put it into a list, [{...}]" if alone else ""
+        parsed.complain(_problems(error, ScenarioFile, partial(parsed.place, "$"), hint))
         defaults = value.get("defaults")
         parsed.defaults = dict(defaults) if isinstance(defaults, dict) else {}
     known = {info.alias for info in TestScenario.model_fields.values()}
-    for name in [name for name in parsed.defaults if name not in known]:
-        what, remedy = _unknown_field(name, TestScenario)
-        parsed.add([Problem(f"{label}: {_path('$.defaults', (name,))}", what, remedy)])
-        parsed.defaults = {key: item for key, item in parsed.defaults.items() if key != name}
+    for name in parsed.defaults.keys() - known:
+        parsed.complain([Problem(parsed.place("$.defaults", (name,)), *_unknown_field(name, TestScenario))])
+    parsed.defaults = {name: item for name, item in parsed.defaults.items() if name in known}
     scenarios = value.get("scenarios")
     if isinstance(scenarios, list):
         return scenarios
     what = "is missing" if "scenarios" not in value else f"must be a list, got {_kind_of(scenarios)}"
-    parsed.add([Problem(f"{label}: $.scenarios", what, "write a list of scenarios")])
+    parsed.complain([Problem(parsed.place("$", ("scenarios",)), what, "write a list of scenarios")])
     return []
 
 

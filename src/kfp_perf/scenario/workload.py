@@ -33,6 +33,11 @@ class OpenLoad(ABC):
     def due(self, count: int) -> float | None:
         """Return when operation `count` (from 0) is due, in elapsed seconds; None: there are no more."""
 
+    @property
+    @abstractmethod
+    def expected_total(self) -> float:
+        """How many operations there are in all, or are to be expected where it is left to chance."""
+
 
 class ClosedLoad(ABC):
     """Slots, each of which has one operation in flight."""
@@ -45,6 +50,16 @@ class ClosedLoad(ABC):
     def next_change(self, elapsed: float) -> float | None:
         """Return when the number of slots next changes after that time; None: never again."""
 
+    @property
+    @abstractmethod
+    def slot_seconds(self) -> float:
+        """The slots' integral over the run time."""
+
+    @property
+    @abstractmethod
+    def most(self) -> int:
+        """The highest number of slots."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvenArrivals(OpenLoad):
@@ -56,6 +71,11 @@ class EvenArrivals(OpenLoad):
     def due(self, count: int) -> float | None:
         """Return when operation `count` is due."""
         return count * self.interval_seconds if count < self.total else None
+
+    @property
+    def expected_total(self) -> float:
+        """All of them."""
+        return self.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +137,11 @@ class RampedArrivals(OpenLoad):
         """Return when operation `count` is due."""
         return self.time_of(float(count))
 
+    @property
+    def expected_total(self) -> float:
+        """The rate's integral."""
+        return self._areas[-1] if self._areas else 0.0
+
     def time_of(self, area: float) -> float | None:
         """Return when the integral of the rate exceeds `area`; None: it never does."""
         index = bisect_right(self._areas, area + _TOLERANCE)
@@ -157,6 +182,11 @@ class PoissonArrivals(OpenLoad):
                 break
         return self._last
 
+    @property
+    def expected_total(self) -> float:
+        """The mean of what chance gives."""
+        return self._mean.expected_total
+
 
 @dataclass(frozen=True, slots=True)
 class ConstantSlots(ClosedLoad):
@@ -172,6 +202,16 @@ class ConstantSlots(ClosedLoad):
     def next_change(self, elapsed: float) -> float | None:
         """Return the end of the run time, until it has come."""
         return self.run_seconds if elapsed < self.run_seconds else None
+
+    @property
+    def slot_seconds(self) -> float:
+        """Slots by run time."""
+        return self.count * self.run_seconds
+
+    @property
+    def most(self) -> int:
+        """The number of slots."""
+        return self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +233,16 @@ class RampedSlots(ClosedLoad):
         """Return when the number changes next."""
         index = bisect_right(self._changes, elapsed, key=lambda change: change[0])
         return self._changes[index][0] if index < len(self._changes) else None
+
+    @property
+    def slot_seconds(self) -> float:
+        """The line's integral."""
+        return sum(ramp.area for ramp in self.ramps)
+
+    @property
+    def most(self) -> int:
+        """The highest number of slots."""
+        return max((slots for _, slots in self._changes), default=0)
 
 
 def _slot_changes(ramps: Sequence[Ramp]) -> list[tuple[float, int]]:

@@ -1,0 +1,68 @@
+"""What depends on what in a pipeline's DAGs, and how long the longest way through them is."""
+
+from __future__ import annotations
+
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def dags(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the root's DAG and those of the components."""
+    for component in (spec["root"], *spec.get("components", {}).values()):
+        if "dag" in component:
+            yield component["dag"]
+
+
+def dependencies(task: Mapping[str, Any]) -> set[str]:
+    """Return the tasks of the same DAG that a task waits for: those it names, and those whose outputs it takes."""
+    inputs = task.get("inputs", {})
+    taken = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
+    return {*task.get("dependentTasks", ()), *(name for source in taken for name in _producers(source))}
+
+
+def _producers(source: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("taskOutputParameter", "taskOutputArtifact", "taskFinalStatus"):
+        if key in source:
+            yield source[key]["producerTask"]
+
+
+def in_order(dag: Mapping[str, Any]) -> list[str]:
+    """Return a DAG's tasks, each after those it depends on. Raises graphlib.CycleError where they go round."""
+    tasks = dag.get("tasks", {})
+    return list(
+        TopologicalSorter(
+            {name: dependencies(task) & tasks.keys() for name, task in tasks.items()}
+        ).static_order()
+    )
+
+
+def sequential_steps(spec: Mapping[str, Any]) -> int:
+    """Return how many pods run one after the other on the longest way through a pipeline.
+
+    The root's driver is one; a container task two (driver, executor); a group its driver and what is inside; a loop
+    its driver, its iterations' drivers and one iteration (they run side by side), as KFP 2.17 makes its pods.
+    Retries and parallelism limits are not counted.
+    """
+    components = spec.get("components", {})
+    known: dict[str, int] = {}
+
+    def of_component(name: str) -> int:
+        if name not in known:
+            inner = components[name].get("dag")
+            known[name] = 2 if inner is None else 1 + of_dag(inner)
+        return known[name]
+
+    def of_dag(dag: Mapping[str, Any]) -> int:
+        tasks = dag.get("tasks", {})
+        ends: dict[str, int] = {}
+        for name in in_order(dag):
+            task = tasks[name]
+            begin = max((ends[other] for other in dependencies(task) if other in ends), default=0)
+            loops = "parameterIterator" in task or "artifactIterator" in task
+            ends[name] = begin + of_component(task["componentRef"]["name"]) + loops
+        return max(ends.values(), default=0)
+
+    return 1 + of_dag(spec["root"]["dag"])

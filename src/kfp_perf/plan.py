@@ -1,0 +1,299 @@
+"""All that can be known before the first request: scenarios, pipelines, what is wrong, what is doubtful."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kfp_perf.catalog import SCENARIOS
+from kfp_perf.errors import InputError, Problem
+from kfp_perf.pipelines.package import PipelinePackage, find_pipeline, read_pipeline
+from kfp_perf.scenario.cron import firings
+from kfp_perf.scenario.documents import read_text
+from kfp_perf.scenario.estimate import Estimate, estimate
+from kfp_perf.scenario.model import TestMode, TestScenario
+from kfp_perf.scenario.rules import PIPELINE_MODES, unused_fields
+from kfp_perf.scenario.serde import SCENARIO_FILE_KIND, ParsedFile, parse_scenarios
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from kfp_perf.config import TestConfig
+
+NOT_YET: frozenset[TestMode] = frozenset(
+    {TestMode.RANDOM_GETS, TestMode.PIPELINE_UPLOAD, TestMode.PIPELINE_SCHEDULED_RUN}
+)
+"""Modes that have no runner yet."""
+
+PREFILL_CAP = 10_000
+"""Rows that one scenario may create before its start without being asked about."""
+
+SECONDS_PER_STEP = 8.0
+"""What a pod in a run's sequence is taken to last: a run of one task has three, and took 20 to 30 s on a real
+server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A test that can start.
+
+    `text` is the scenario file as given; every scenario has a `name`, unique in the plan; `packages` holds the
+    pipeline of each scenario that has one, `estimates` what each is expected to make, both by that name;
+    `duration_seconds` lasts to the end of the last run time, without grace periods and clean-up.
+    """
+
+    name: str
+    path: Path
+    text: str
+    scenarios: tuple[TestScenario, ...]
+    packages: Mapping[str, PipelinePackage] = field(default_factory=dict)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    thresholds: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the start of the test to the end of the last run time, in seconds."""
+        return max(scenario.start_seconds + scenario.run_seconds for scenario in self.scenarios)
+
+
+def make_plan(
+    scenario_file: str | Path,
+    config: TestConfig,
+    *,
+    extra_modes: Collection[str] = (),
+    assume_yes: bool = False,
+    now: float | None = None,
+    seconds_per_step: float = SECONDS_PER_STEP,
+) -> Plan:
+    """Return the plan of a scenario file: a path, or the name of a built-in scenario.
+
+    `extra_modes` are the modes that plug-ins add; `assume_yes` lifts the cap on rows made beforehand; `now`
+    (seconds since the epoch, default: the clock) is when the test would start, for schedules; `seconds_per_step`
+    is what the estimates take a pod in a run's sequence to last. Raises InputError with every problem of the file
+    and of its pipelines.
+    """
+    path = find_scenario_file(scenario_file)
+    text = read_text(path, SCENARIO_FILE_KIND)
+    parsed = parse_scenarios(text, _label(path), extra_modes=extra_modes)
+    check = _Check(
+        parsed, config, datetime.fromtimestamp(time.time() if now is None else now, UTC), assume_yes
+    )
+    for index, scenario in parsed.scenarios.items():
+        check.scenario(index, scenario, [path.parent, path.parent / "pipelines", *config.pipeline_folders])
+    check.whole()
+    if parsed.problems:
+        raise InputError(parsed.problems)
+    names = _names(list(parsed.scenarios.values()))
+    scenarios = dict(zip(parsed.scenarios, names, strict=True))
+    packages = {scenarios[index]: package for index, package in check.packages.items()}
+    estimates = {
+        scenarios[index]: guess
+        for index, scenario in parsed.scenarios.items()
+        if (guess := check.estimate(index, scenario, seconds_per_step)) is not None
+    }
+    return Plan(
+        name=parsed.name or _safe_name(path.stem),
+        path=path,
+        text=text,
+        scenarios=tuple(
+            scenario.model_copy(update={"name": scenarios[index]})
+            for index, scenario in parsed.scenarios.items()
+        ),
+        packages=packages,
+        estimates=estimates,
+        thresholds=parsed.thresholds,
+        warnings=tuple(check.warnings),
+    )
+
+
+def find_scenario_file(name: str | Path) -> Path:
+    """Return the scenario file of that path, or the built-in one of that name (with or without `.json`).
+
+    Raises InputError.
+    """
+    path = Path(name)
+    try:
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(f"{name!s:.80}", f"cannot be looked up: {error}")) from None
+    built_in = {file.name: file for file in sorted(SCENARIOS.glob("*.json"))}
+    for candidate in (str(name), f"{name}.json"):
+        if candidate in built_in:
+            return built_in[candidate]
+    beside = [file.name for file in Path().glob("*.json")] if path.parent == Path() else []
+    near = difflib.get_close_matches(path.name, [*beside, *built_in], n=1)
+    remedy = f"did you mean {near[0]}?" if near else "give a path, or the name of a built-in scenario file"
+    raise InputError(Problem(str(name), "does not exist", f"{remedy} (built in: {', '.join(built_in)})"))
+
+
+class _Check:
+    """Goes through the scenarios of a file, and gathers pipelines, problems and warnings."""
+
+    def __init__(self, parsed: ParsedFile, config: TestConfig, start: datetime, assume_yes: bool) -> None:
+        self.parsed = parsed
+        self.config = config
+        self.start = start
+        self.assume_yes = assume_yes
+        self.packages: dict[int, PipelinePackage] = {}
+        self.warnings: list[Problem] = []
+        self._read: dict[Path, PipelinePackage | InputError] = {}
+
+    def scenario(self, index: int, scenario: TestScenario, folders: Sequence[Path]) -> None:
+        """Check one scenario beyond its own fields."""
+        if scenario.mode in NOT_YET:
+            ready = ", ".join(mode.name for mode in TestMode if mode not in NOT_YET)
+            what = f"{scenario.mode_name} cannot be run yet"
+            self.parsed.complain([Problem(self.parsed.where(index, ("mode",)), what, f"use one of {ready}")])
+        for attribute in unused_fields(scenario):
+            alias = TestScenario.model_fields[attribute].alias or attribute
+            what = f"is not used by mode {scenario.mode_name}"
+            self._warn(Problem(self.parsed.where(index, (alias,)), what, "remove it"))
+        if scenario.namespace is not None and not self.config.IS_KUBEFLOW_MODE:
+            what = "is not used: a single-user server has no namespaces"
+            self._warn(Problem(self.parsed.where(index, ("namespace",)), what, "set isKubeflowMode=true"))
+        self.parsed.complain(self._prefill(index, scenario))
+        self.parsed.complain(self._pipeline(index, scenario, folders))
+        self._schedule(index, scenario)
+
+    def whole(self) -> None:
+        """Check what only all scenarios together show."""
+        given = Counter(scenario.name for scenario in self.parsed.scenarios.values() if scenario.name)
+        for index, scenario in self.parsed.scenarios.items():
+            if scenario.name and given[scenario.name] > 1:
+                where = self.parsed.where(index, ("name",))
+                what = f'"{scenario.name}" is the name of {given[scenario.name]} scenarios'
+                self.parsed.complain([Problem(where, what, "give each a name of its own, or none")])
+        overlap = most_at_once(self.parsed.scenarios.values())
+        if self.config.pool_size is not None and self.config.pool_size < overlap:
+            what = f"is {self.config.pool_size}, but {overlap} scenarios of {self.parsed.label} overlap"
+            remedy = f"set it to {overlap} or more, or leave it out"
+            self.parsed.complain([Problem("KFP_PERF_POOL_SIZE", what, remedy)])
+
+    def estimate(self, index: int, scenario: TestScenario, seconds_per_step: float) -> Estimate | None:
+        """Return about how many runs and requests a scenario makes."""
+        package = self.packages.get(index)
+        steps = package.sequential_steps if package else 0
+        return estimate(scenario, steps * seconds_per_step, self._firings(scenario))
+
+    def _warn(self, warning: Problem) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _prefill(self, index: int, scenario: TestScenario) -> Iterator[Problem]:
+        rows = scenario.prefill.total if scenario.prefill else 0
+        if rows > PREFILL_CAP and not self.assume_yes:
+            what = f"would create {rows} rows, more than {PREFILL_CAP}"
+            yield Problem(self.parsed.where(index, ("prefill",)), what, "confirm it with --yes")
+
+    def _pipeline(self, index: int, scenario: TestScenario, folders: Sequence[Path]) -> Iterator[Problem]:
+        where = self.parsed.where(index, ("pipelineFileName",))
+        if scenario.pipeline_file_name is None:
+            if scenario.mode_name in PIPELINE_MODES:
+                what = f"is missing: mode {scenario.mode_name} needs a pipeline"
+                yield Problem(
+                    where, what, 'name a compiled pipeline, "hello.yaml" of the built-in ones for example'
+                )
+            return
+        if "pipeline_file_name" in unused_fields(scenario):
+            return
+        try:
+            path = find_pipeline(scenario.pipeline_file_name, folders)
+        except InputError as error:
+            yield from (
+                Problem(where, f'"{fault.where}" {fault.what}', fault.remedy) for fault in error.problems
+            )
+            return
+        package = self._package(path)
+        if isinstance(package, InputError):
+            yield from package.problems
+            return
+        self.packages[index] = package
+        if scenario.mode_name in PIPELINE_MODES:
+            for fault in package.check_parameters(scenario.params):
+                yield Problem(self.parsed.where(index, ("params", fault.where)), fault.what, fault.remedy)
+
+    def _package(self, path: Path) -> PipelinePackage | InputError:
+        if path not in self._read:
+            try:
+                self._read[path] = read_pipeline(path)
+            except InputError as error:
+                self._read[path] = error
+        return self._read[path]
+
+    def _schedule(self, index: int, scenario: TestScenario) -> None:
+        if scenario.mode is not TestMode.PIPELINE_SCHEDULED_RUN or self._firings(scenario):
+            return
+        key = "cron" if scenario.cron is not None else "interval"
+        what = f"does not fire within runTime ({scenario.run_seconds:g} s): no run would be started"
+        remedy = "make runTime longer, or let it fire more often"
+        if scenario.cron is not None and (first := next(firings(scenario.cron, self._begin(scenario)), None)):
+            remedy += f"; it would fire next at {first:%Y-%m-%d %H:%M} UTC"
+        self._warn(Problem(self.parsed.where(index, (key,)), what, remedy))
+
+    def _begin(self, scenario: TestScenario) -> datetime:
+        return self.start + timedelta(seconds=scenario.start_seconds)
+
+    def _firings(self, scenario: TestScenario) -> int:
+        """Return how often a schedule is due within the run time; beyond a week, at the first week's pace."""
+        run_seconds = scenario.run_seconds
+        if scenario.interval_seconds is not None:
+            return int(run_seconds // scenario.interval_seconds)
+        if scenario.cron is None:
+            return 0
+        begin = self._begin(scenario)
+        counted_seconds = min(run_seconds, 7 * 86400.0)
+        count = sum(1 for _ in firings(scenario.cron, begin, begin + timedelta(seconds=counted_seconds)))
+        if count or counted_seconds == run_seconds:
+            return round(count * run_seconds / counted_seconds)
+        return sum(1 for _ in firings(scenario.cron, begin, begin + timedelta(seconds=run_seconds)))
+
+
+def most_at_once(scenarios: Iterable[TestScenario]) -> int:
+    """Return how many scenarios overlap at most; one that starts when another ends does not overlap with it."""
+    changes = sorted(
+        change
+        for scenario in scenarios
+        for change in ((scenario.start_seconds, 1), (scenario.start_seconds + scenario.run_seconds, -1))
+    )
+    most = now = 0
+    for _, step in changes:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def _names(scenarios: Sequence[TestScenario]) -> list[str]:
+    """Return a unique name for each scenario: its own, else its mode's with a number where there are several."""
+    bases = [scenario.mode_name.lower().replace("_", "-") for scenario in scenarios]
+    unnamed = Counter(base for base, scenario in zip(bases, scenarios, strict=True) if scenario.name is None)
+    taken = {scenario.name for scenario in scenarios}
+    names: list[str] = []
+    for base, scenario in zip(bases, scenarios, strict=True):
+        name = scenario.name
+        number = 0
+        while name is None:
+            number += 1
+            candidate = base if unnamed[base] == 1 and number == 1 else f"{base}-{number}"
+            if candidate not in taken:
+                name = candidate
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _safe_name(text: str) -> str:
+    """Return a text as the name of a test: what file systems and metrics can hold."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:63] or "test"
+
+
+def _label(path: Path) -> str:
+    """Return what messages call a scenario file: its path, or its name where it is a built-in one."""
+    return path.name if path.parent == SCENARIOS else str(path)

@@ -1,0 +1,74 @@
+"""About how many runs and requests a scenario will make, before the first of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kfp_perf.scenario.rules import PIPELINE_MODES, RUN_MODES
+from kfp_perf.scenario.workload import ClosedLoad, OpenLoad, workload_of
+
+if TYPE_CHECKING:
+    from kfp_perf.scenario.model import TestScenario
+
+ANSWER_SECONDS = 0.05
+"""What a request is taken to last: a real server without load took 20 to 50 ms."""
+
+POLL_SECONDS = 5.0
+"""What the time between two looks at the runs in flight is taken to be where it is not given."""
+
+RUNS_PER_PAGE = 100
+REQUESTS_PER_RUN = 3
+"""CreateRun, GetRun when it ended, DeleteRun in the clean-up."""
+
+REQUESTS_PER_SCENARIO = 5
+"""Preparation and clean-up: health, experiment, upload, and their deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a scenario is expected to make; `seconds_per_run` is the assumption behind it (0: none was needed)."""
+
+    runs: int
+    requests: int
+    seconds_per_run: float = 0.0
+
+
+def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -> Estimate | None:
+    """Return the estimate, or None for a mode that is not ours.
+
+    `seconds_per_run` is how long a run is taken to last, `firings` how often a schedule fires within the run time.
+    """
+    load = workload_of(scenario)
+    rows = scenario.prefill.total if scenario.prefill else 0
+    fixed = REQUESTS_PER_SCENARIO + 2 * rows
+    mode = scenario.mode_name
+    if mode in PIPELINE_MODES:
+        scheduled = mode not in RUN_MODES
+        runs = scenario.num_times * firings if scheduled else _operations(scenario, load, seconds_per_run)
+        in_flight = min(runs, _in_flight(scenario, load, seconds_per_run))
+        sweeps = scenario.run_seconds / (scenario.poll_seconds or POLL_SECONDS)
+        pages = math.ceil(in_flight / RUNS_PER_PAGE)
+        schedules = 3 * scenario.num_times if scheduled else 0
+        requests = fixed + schedules + REQUESTS_PER_RUN * runs + math.ceil(sweeps * pages)
+        assumed = seconds_per_run if isinstance(load, ClosedLoad) else 0.0
+        return Estimate(runs, requests, assumed)
+    if mode == "PIPELINE_UPLOAD":
+        return Estimate(0, fixed + 2 * _operations(scenario, load, ANSWER_SECONDS))
+    if mode == "RANDOM_GETS":
+        return Estimate(0, fixed + _operations(scenario, load, ANSWER_SECONDS))
+    return None
+
+
+def _operations(scenario: TestScenario, load: OpenLoad | ClosedLoad, seconds_each: float) -> int:
+    if isinstance(load, OpenLoad):
+        return math.ceil(load.expected_total)
+    return max(load.most, math.ceil(load.slot_seconds / (seconds_each + scenario.think_seconds)))
+
+
+def _in_flight(scenario: TestScenario, load: OpenLoad | ClosedLoad, seconds_each: float) -> float:
+    if isinstance(load, ClosedLoad):
+        return load.slot_seconds / scenario.run_seconds
+    limit = scenario.max_in_flight or math.inf
+    return min(limit, load.expected_total * min(1.0, seconds_each / scenario.run_seconds))
