@@ -288,15 +288,21 @@ def workload_of(scenario: TestScenario) -> OpenLoad | ClosedLoad:
 
 
 def _staged(scenario: TestScenario, stages: Sequence[Stage]) -> OpenLoad | ClosedLoad:
-    levels = [
-        (
-            stage.duration_seconds,
-            stage.target.per_second if isinstance(stage.target, Rate) else float(stage.target),
-        )
-        for stage in stages
-    ]
-    ramps = ramps_of(levels)
+    ramps = stage_ramps(stages)
     if not isinstance(stages[0].target, Rate):
         return RampedSlots(ramps)
     mean = RampedArrivals(ramps)
     return PoissonArrivals(mean, scenario.seed) if scenario.arrivals == "poisson" else mean
+
+
+def stage_ramps(stages: Sequence[Stage]) -> tuple[Ramp, ...]:
+    """Return the ramps of stages: of slots, or of rates per second."""
+    return ramps_of(
+        [
+            (
+                stage.duration_seconds,
+                stage.target.per_second if isinstance(stage.target, Rate) else float(stage.target),
+            )
+            for stage in stages
+        ]
+    )

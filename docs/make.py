@@ -1,0 +1,192 @@
+"""Write the reference pages that are made from the code: `python docs/make.py`, or `--check` to compare only.
+
+A page holds prose of its own, and parts between `<!-- made: NAME -->` and `<!-- end -->` that this script writes.
+To add a part: a function that returns Markdown, a line in PAGES, and the two markers in the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pydantic import BaseModel
+
+DOCS = Path(__file__).parent
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    titles = list(head)
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def code(value: Any) -> str:
+    """Return a value as JSON in a code span."""
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def fields_of(model: type[BaseModel]) -> str:
+    """Return the fields of a model, with what each means, its unit, default and example."""
+    rows = []
+    for name, info in model.model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        default = "required" if info.is_required() else code(info.get_default(call_default_factory=True))
+        examples = info.examples or []
+        rows.append(
+            [
+                f"`{info.alias or name}`",
+                info.description or "",
+                str(extra.get("unit", "")),
+                "" if default == "`null`" else default,
+                " or ".join(code(example) for example in examples),
+            ]
+        )
+    return table(("field", "meaning", "unit", "default", "example"), rows)
+
+
+def scenario_fields() -> str:
+    """Return the fields of a scenario."""
+    from kfp_perf.scenario.model import TestScenario
+
+    return fields_of(TestScenario)
+
+
+def scenario_modes() -> str:
+    """Return what each mode does, and the fields that are its own."""
+    from kfp_perf.scenario.model import MODE_DESCRIPTIONS, TestMode, TestScenario
+    from kfp_perf.scenario.rules import FIELD_MODES
+
+    def own_fields(mode: TestMode) -> str:
+        aliases = (
+            TestScenario.model_fields[field].alias
+            for field, modes in FIELD_MODES.items()
+            if mode.name in modes
+        )
+        return ", ".join(f"`{alias}`" for alias in aliases)
+
+    rows = ([f"`{mode.name}`", MODE_DESCRIPTIONS[mode], own_fields(mode)] for mode in TestMode)
+    return table(("mode", "what it does", "fields that not every mode has"), rows)
+
+
+def file_fields() -> str:
+    """Return the fields of a scenario file in the object form."""
+    from kfp_perf.scenario.model import ScenarioFile
+
+    return fields_of(ScenarioFile)
+
+
+def stage_fields() -> str:
+    """Return the fields of a stage."""
+    from kfp_perf.scenario.model import Stage
+
+    return fields_of(Stage)
+
+
+def prefill_fields() -> str:
+    """Return the fields of prefill."""
+    from kfp_perf.scenario.model import Prefill
+
+    return fields_of(Prefill)
+
+
+def read_calls() -> str:
+    """Return the calls of RANDOM_GETS and their weights."""
+    from kfp_perf.scenario.model import DEFAULT_MIX
+
+    return table(
+        ("call", "weight without `mix`"),
+        ([f"`{call}`", f"{weight:g}"] for call, weight in DEFAULT_MIX.items()),
+    )
+
+
+def earlier_names() -> str:
+    """Return names of earlier proposals, and what to write instead."""
+    from kfp_perf.scenario.model import EARLIER_MODES
+    from kfp_perf.scenario.serde import EARLIER_FIELDS
+
+    modes = ([f"mode `{old}`", f"write `{new}`"] for old, new in EARLIER_MODES.items())
+    fields = ([f"field `{old}`", remedy] for old, remedy in EARLIER_FIELDS.items())
+    return table(("earlier", "now"), [*modes, *fields])
+
+
+def built_in_scenarios() -> str:
+    """Return the built-in scenario files."""
+    from kfp_perf.catalog import SCENARIOS
+    from kfp_perf.scenario.serde import read_scenario_file
+
+    rows = []
+    for path in sorted(SCENARIOS.glob("*.json")):
+        scenarios = read_scenario_file(path).scenarios
+        parts = (
+            f"{scenario.name} ({scenario.mode_name}, {scenario.run_seconds:g} s)" for scenario in scenarios
+        )
+        rows.append([f"`{path.name}`", "; ".join(parts)])
+    return table(("file", "scenarios"), rows)
+
+
+def built_in_pipelines() -> str:
+    """Return the built-in pipelines."""
+    from kfp_perf.catalog import PIPELINES
+    from kfp_perf.pipelines.package import read_pipeline
+
+    rows = []
+    for path in sorted(PIPELINES.glob("*.yaml")):
+        package = read_pipeline(path)
+        parameters = (f"`{name}` = {code(given.default)}" for name, given in package.parameters.items())
+        description = str(package.spec["pipelineInfo"].get("description", ""))
+        rows.append([f"`{path.name}`", description, str(package.task_count), ", ".join(parameters)])
+    return table(("file", "what it is", "tasks", "parameters"), rows)
+
+
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "scenarios.md": {
+        "modes": scenario_modes,
+        "fields": scenario_fields,
+        "file": file_fields,
+        "stages": stage_fields,
+        "prefill": prefill_fields,
+        "calls": read_calls,
+        "earlier": earlier_names,
+        "scenarios": built_in_scenarios,
+        "pipelines": built_in_pipelines,
+    },
+}
+"""Page, then part, then what writes it."""
+
+
+def made(page: str, text: str) -> str:
+    """Return a page's text with its made parts as they should be. Raises ValueError where a part has no markers."""
+    for name, write in PAGES[page].items():
+        found = list(re.finditer(rf"(<!-- made: {name} -->\n).*?(<!-- end -->)", text, re.DOTALL))
+        if len(found) != 1:
+            raise ValueError(f"{page} needs the markers of the part {name} exactly once")
+        text = f"{text[: found[0].end(1)]}{write()}\n{text[found[0].start(2) :]}"
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with --check say which are out of step; return the exit code."""
+    stale = []
+    for page in PAGES:
+        path = DOCS / page
+        before = path.read_text(encoding="utf-8")
+        after = made(page, before)
+        if after != before:
+            stale.append(page)
+            if "--check" not in arguments:
+                path.write_text(after, encoding="utf-8")
+    for page in stale:
+        print(f"{page}: {'out of step, run python docs/make.py' if '--check' in arguments else 'written'}")  # noqa: T201  its output
+    return int(bool(stale) and "--check" in arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
