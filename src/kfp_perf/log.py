@@ -132,7 +132,8 @@ class Logger:
             Logger._active.close()
         self.redact = Redactor(secrets)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._entrance = _QueueHandler(self._queue, self.redact)
+        #: The handler through which all records come in.
+        self.entrance: logging.Handler = _QueueHandler(self._queue, self.redact)
         self._handlers: list[logging.Handler] = []
         self._listener: logging.handlers.QueueListener | None = None
         self._level = level
@@ -142,7 +143,7 @@ class Logger:
         self._handlers.append(self._console)
         for root in _ROOTS:
             logger = logging.getLogger(root)
-            logger.addHandler(self._entrance)
+            logger.addHandler(self.entrance)
             logger.propagate = False
             logger.setLevel(level if root == "kfp_perf" else logging.WARNING)
         self._restart()
@@ -188,7 +189,7 @@ class Logger:
             self._listener.stop()
             self._listener = None
         for root in _ROOTS:
-            logging.getLogger(root).removeHandler(self._entrance)
+            logging.getLogger(root).removeHandler(self.entrance)
         for handler in self._handlers:
             handler.flush()
             if handler is not self._console:

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from virtual_time import EPOCH, VirtualClock, run_virtually
+
+from kfp_perf.pacing import Drive, StopSignal
+from kfp_perf.scenario.model import TestScenario
+from kfp_perf.scenario.workload import workload_of
+
+
+def scenario(**fields: Any) -> TestScenario:
+    return TestScenario.model_validate(
+        {"mode": "PIPELINE_RUN", "runTime": "60s", "pipelineFileName": "hello.yaml", **fields}
+    )
+
+
+class Recorder:
+    """An operation that lasts `seconds` of virtual time, and writes down when it was due and when it began."""
+
+    def __init__(self, clock: VirtualClock, seconds: float = 10.0, *, good: bool = True) -> None:
+        self.clock = clock
+        self.seconds = seconds
+        self.good = good
+        self.due: list[float] = []
+        self.began: list[float] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    async def __call__(self, index: int, due: float) -> bool:
+        assert index == len(self.due)
+        self.due.append(round(due - EPOCH, 6))
+        self.began.append(round(self.clock.now() - EPOCH, 6))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await self.clock.sleep_until(self.clock.now() + self.seconds)
+        self.in_flight -= 1
+        return self.good
+
+
+def drive(
+    fields: dict[str, Any], seconds: float = 10.0, *, good: bool = True, stop_at: float | None = None
+) -> Any:
+    """Drive a scenario in virtual time; return the recorder, the report, and when run() and finish() ended."""
+
+    async def main() -> Any:
+        clock = VirtualClock()
+        test = scenario(**fields)
+        recorder = Recorder(clock, seconds, good=good)
+        stop = StopSignal()
+        if stop_at is not None:
+            asyncio.get_running_loop().call_later(stop_at, stop.set)
+        one = Drive(
+            workload_of(test),
+            recorder,
+            clock=clock,
+            stop=stop,
+            start=EPOCH + test.start_seconds,
+            end=EPOCH + test.start_seconds + test.run_seconds,
+            max_in_flight=test.max_in_flight,
+            think_seconds=test.think_seconds,
+            seed=1,
+        )
+        await clock.sleep_until(EPOCH + test.start_seconds, stop)
+        report = await one.run()
+        ran = clock.now() - EPOCH
+        await one.finish()
+        return recorder, report, ran, clock.now() - EPOCH
+
+    return run_virtually(main)
+
+
+def test_slots_are_kept_full_until_the_end_and_no_longer() -> None:
+    recorder, report, ran, finished = drive({"numTimes": 3})
+    assert recorder.due == [at for at in (0, 10, 20, 30, 40, 50) for _ in range(3)]
+    assert recorder.most_in_flight == 3
+    assert report.started == 18
+    assert (ran, finished) == (60, 60)
+
+
+def test_operations_under_way_at_the_end_are_finished_and_none_is_started() -> None:
+    _recorder, report, ran, finished = drive({"numTimes": 2}, seconds=45)
+    assert report.started == 4
+    assert (ran, finished) == (60, 90)
+
+
+def test_think_time_lies_between_the_operations_of_a_slot_and_counts_to_due() -> None:
+    recorder, *_ = drive({"numTimes": 1, "thinkTime": "5s"})
+    assert recorder.due == [0, 15, 30, 45]
+    assert recorder.began == recorder.due
+
+
+def test_a_slot_whose_operation_fails_backs_off_and_says_for_how_long() -> None:
+    recorder, report, *_ = drive({"numTimes": 1, "runTime": "10min"}, seconds=0, good=False)
+    gaps = [later - earlier for earlier, later in zip(recorder.due, recorder.due[1:], strict=False)]
+    assert gaps[0] < 0.5 < gaps[2] < gaps[4]
+    assert max(gaps) <= 30
+    assert report.started < 60, "a target that refuses must not be hammered"
+    assert report.idle_slot_seconds > 500
+
+
+def test_an_open_load_does_not_wait_for_earlier_operations() -> None:
+    recorder, _report, ran, finished = drive({"arrivalRate": "6/min"}, seconds=100)
+    assert recorder.due == [0, 10, 20, 30, 40, 50]
+    assert recorder.began == recorder.due
+    assert (ran, finished) == (60, 150)
+
+
+def test_max_in_flight_holds_operations_back_and_their_due_time_stays() -> None:
+    recorder, report, *_ = drive({"arrivalRate": "6/min", "maxInFlight": 1}, seconds=15)
+    assert recorder.due == [0, 10, 20, 30]
+    assert recorder.began == [0, 15, 30, 45]
+    assert report.held_back == 4, "the fifth was held until the end came"
+    assert report.held_back_seconds == pytest.approx(5 + 10 + 15 + 20)
+    assert report.longest_hold_seconds == pytest.approx(20)
+
+
+def test_stages_of_slots_grow_and_shrink() -> None:
+    stages = [{"duration": 0, "target": 1}, {"duration": "20s", "target": 1}, {"duration": 0, "target": 4}]
+    stages += [
+        {"duration": "20s", "target": 4},
+        {"duration": 0, "target": 2},
+        {"duration": "20s", "target": 2},
+    ]
+    recorder, *_ = drive({"stages": stages}, seconds=5)
+    by_time = {at: recorder.due.count(at) for at in sorted(set(recorder.due))}
+    assert by_time == {at: 1 if at < 20 else 4 if at < 40 else 2 for at in range(0, 60, 5)}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"numTimes": 2}, {"arrivalRate": "60/min"}, {"arrivalRate": "60/min", "maxInFlight": 1}]
+)
+def test_the_stop_signal_ends_the_starting_at_once(fields: dict[str, Any]) -> None:
+    recorder, _report, ran, _finished = drive(fields, seconds=30, stop_at=7.5)
+    assert ran == 7.5
+    assert max(recorder.began) < 7.5
+
+
+def test_a_start_in_the_future_is_waited_for() -> None:
+    recorder, _report, ran, _ = drive({"numTimes": 1, "startTime": "30s"}, seconds=60)
+    assert recorder.due == [30]
+    assert ran == 90
+
+
+@pytest.mark.parametrize("fields", [{"numTimes": 3}, {"arrivalRate": "60/min"}])
+def test_a_bug_in_an_operation_stops_the_drive_and_is_raised(fields: dict[str, Any]) -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        test = scenario(**fields)
+
+        async def broken(index: int, due: float) -> bool:
+            await clock.sleep_until(clock.now() + 3)
+            raise ZeroDivisionError(index)
+
+        stop = StopSignal()
+        one = Drive(workload_of(test), broken, clock=clock, stop=stop, start=EPOCH, end=EPOCH + 60)
+        with pytest.raises(ZeroDivisionError):
+            await one.run()
+        assert stop.is_set()
+        assert clock.now() - EPOCH == 3
+
+    run_virtually(main)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kfp_perf.errors import InputError
+from kfp_perf.result.folder import SCHEMA_VERSION, TestResult
+from kfp_perf.result.model import Outcome, RunRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOON = 1_764_072_000.0  # 2025-11-25T12:00:00Z
+
+
+def test_a_folder_is_named_by_time_and_test_and_latest_points_to_it(tmp_path: Path) -> None:
+    result = TestResult.create(tmp_path / "results", "my test/../x", NOON)
+    assert result.path.name == "20251125T120000Z-my-test-..-x"
+    assert result.path.parent == tmp_path / "results"
+    assert (tmp_path / "results" / "latest").resolve() == result.path
+    second = TestResult.create(tmp_path / "results", "my test/../x", NOON)
+    assert second.path.name.endswith("-x-2")
+    assert (tmp_path / "results" / "latest").resolve() == second.path
+    result.close()
+    second.close()
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    result = TestResult.create(tmp_path, "t", NOON)
+    record = RunRecord(
+        scenario="s", name="r-0", run_id="id", outcome=Outcome.SUCCEEDED, due=NOON, sent=NOON + 1
+    )
+    result.add_run(record)
+    result.add_run(RunRecord(scenario="s", name="r-1", due=NOON))
+    result.save({"name": "t", "total": {}})
+    result.close()
+    opened = TestResult.open(tmp_path / "latest")
+    assert opened.document == {"schema_version": SCHEMA_VERSION, "name": "t", "total": {}}
+    runs = list(opened.runs())
+    assert runs[0] == record
+    assert [run.created for run in runs] == [True, False]
+
+
+def test_a_run_that_was_cut_short_does_not_hide_the_others(tmp_path: Path) -> None:
+    result = TestResult.create(tmp_path, "t", NOON)
+    result.add_run(RunRecord(scenario="s", name="whole", due=NOON))
+    result.close()
+    with (result.path / "runs.jsonl").open("ab") as file:
+        file.write(b'{"scenario":"s","na')
+    assert [run.name for run in result.runs()] == ["whole"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "did not reach its end"),
+        (b'{"schema_version": 1, "na', "cut short"),
+        (b"[]", "cannot be read"),
+        (b"{}", "no schema_version"),
+        (json.dumps({"schema_version": SCHEMA_VERSION + 1}).encode(), "newer kfp-perf"),
+    ],
+)
+def test_a_folder_without_a_readable_result_is_refused_in_words(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / "result.json").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        TestResult.open(tmp_path)
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is not a folder"):
+        TestResult.open(tmp_path / "file")
+    with pytest.raises(InputError, match="does not exist"):
+        TestResult.open(tmp_path / "nothing")
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="--results"):
+        TestResult.create(tmp_path / "file", "t", NOON)
+    with pytest.raises(InputError, match="--results"):
+        TestResult.create(tmp_path / "file" / "below", "t", NOON)
+    if os.geteuid():
+        (tmp_path / "closed").mkdir(mode=0o500)
+        with pytest.raises(InputError, match="cannot be written"):
+            TestResult.create(tmp_path / "closed", "t", NOON)
+
+
+def test_a_file_named_latest_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    TestResult.create(tmp_path, "t", NOON).close()
+    assert not (tmp_path / "latest").is_symlink()

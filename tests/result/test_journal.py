@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from kfp_perf.result.journal import Journal, Kind, Made, left_behind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_was_intended_and_not_deleted_is_left_behind_in_the_order_of_deletion(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intend(Kind.PIPELINE, "p", namespace="ns")
+    journal.made(Kind.PIPELINE, "p", "p-id")
+    journal.intend(Kind.EXPERIMENT, "e")
+    journal.made(Kind.EXPERIMENT, "e", "e-id")
+    journal.intend(Kind.RUN, "answered", parent="e-id")
+    journal.made(Kind.RUN, "answered", "r-id")
+    journal.intend(Kind.RUN, "cut off", parent="e-id")
+    journal.intend(Kind.RUN, "deleted", parent="e-id")
+    journal.made(Kind.RUN, "deleted", "d-id")
+    journal.gone(Kind.RUN, "deleted")
+    journal.intend(Kind.RECURRING_RUN, "s")
+    journal.close()
+    journal.close()
+    assert left_behind(tmp_path / "j") == [
+        Made(Kind.RECURRING_RUN, "s"),
+        Made(Kind.RUN, "answered", parent="e-id", id="r-id"),
+        Made(Kind.RUN, "cut off", parent="e-id"),
+        Made(Kind.EXPERIMENT, "e", id="e-id"),
+        Made(Kind.PIPELINE, "p", namespace="ns", id="p-id"),
+    ]
+
+
+def test_what_is_kept_on_purpose_is_said_to_be(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intend(Kind.RUN, "failed")
+    journal.keep(Kind.RUN, "failed")
+    journal.keep(Kind.RUN, "never heard of")
+    (made,) = left_behind(tmp_path / "j")
+    assert (made.name, made.kept) == ("failed", True)
+
+
+def test_a_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intend(Kind.RUN, "whole")
+    journal.close()
+    with (tmp_path / "j").open("ab") as file:
+        file.write(b'{"kind":"run","name":"cu')
+    assert [made.name for made in left_behind(tmp_path / "j")] == ["whole"]
+
+
+def test_a_missing_journal_leaves_nothing(tmp_path: Path) -> None:
+    assert left_behind(tmp_path / "none") == []
+
+
+def test_threads_write_whole_lines(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+
+    def write(thread: int) -> None:
+        for number in range(200):
+            journal.intend(Kind.RUN, f"{thread}-{number}" * 20)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(left_behind(tmp_path / "j")) == 1600

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field, SecretStr, ValidationError
+
+from kfp_perf.config import TestConfig, variable_name
+from kfp_perf.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in TestConfig.model_fields:
+        monkeypatch.delenv(variable_name(TestConfig, field), raising=False)
+
+
+def test_the_defaults_are_those_of_the_architecture() -> None:
+    config = TestConfig.from_environment()
+    assert config.KFP_url == "http://localhost:8888"
+    assert (config.NAMESPACE, config.IS_KUBEFLOW_MODE, config.LOCAL, config.CACHE_ENABLED) == (
+        "kubeflow",
+        False,
+        False,
+        False,
+    )
+    assert config.SCENARIO_FILE_NAME == "smoke.json"
+    assert config.LOG_LEVEL == "INFO"
+
+
+def test_every_given_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "API_HOST": "kfp.example.com",
+        "API_PORT": "9999",
+        "NAMESPACE": "team-a",
+        "isKubeflowMode": "true",
+        "local": "True",
+        "cacheEnabled": "1",
+        "SCENARIO_FILE_NAME": "mine.json",
+        "log_level": "debug",
+        "log_directory": "logs",
+        "log_file_name": "a.log",
+        "maximum_logfile_bytes": "2048",
+        "rotating_log_count": "2",
+        "KFP_TOKEN": "t0ken",
+        "KFP_PERF_RETRIES": "7",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    config = TestConfig.from_environment()
+    assert config.KFP_url == "http://kfp.example.com:9999"
+    assert config.NAMESPACE == "team-a"
+    assert config.IS_KUBEFLOW_MODE
+    assert config.LOCAL
+    assert config.CACHE_ENABLED
+    assert config.LOG_LEVEL == "DEBUG"
+    assert config.log_directory == Path("logs")
+    assert (config.log_file_name, config.maximum_logfile_bytes, config.rotating_log_count) == (
+        "a.log",
+        2048,
+        2,
+    )
+    assert SecretStr("t0ken") == config.KFP_TOKEN
+    assert config.retries == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("False", False), ("false", False), ("0", False), ("no", False), ("TRUE", True)]
+)
+def test_booleans_are_parsed_as_booleans(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    monkeypatch.setenv("cacheEnabled", text)
+    assert TestConfig.from_environment().CACHE_ENABLED is value
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "")
+    assert TestConfig.from_environment().KFP_API_PORT == 8888
+
+
+def test_a_value_given_in_the_call_wins_and_none_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_HOST", "from-environment")
+    assert TestConfig.from_environment(KFP_API_HOST="given").KFP_API_HOST == "given"
+    assert TestConfig.from_environment(KFP_API_HOST=None).KFP_API_HOST == "from-environment"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        ("localhost", None, "http://localhost:8888"),
+        ("localhost", 443, "https://localhost:443"),
+        ("[::1]", 80, "http://[::1]:80"),
+        ("host:1234", None, "http://host:1234"),
+        ("https://kf.example.com/pipeline/", None, "https://kf.example.com/pipeline"),
+        ("http://kf.example.com:8080/pipeline", None, "http://kf.example.com:8080/pipeline"),
+        ("https://kf.example.com/pipeline", 8443, "https://kf.example.com:8443/pipeline"),
+    ],
+)
+def test_the_url_of_the_target(host: str, port: int | None, url: str) -> None:
+    assert TestConfig.from_environment(KFP_API_HOST=host, KFP_API_PORT=port).KFP_url == url
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("API_PORT", "abc", "'abc': input should be a valid integer"),
+        ("API_PORT", "0", "greater than or equal to 1"),
+        ("API_PORT", "65536", "less than or equal to 65535"),
+        ("API_HOST", "ftp://host", "http:// or https://"),
+        ("API_HOST", "two words", "must be a host name"),
+        ("API_HOST", "http://me:secret@host", "must not hold credentials"),
+        ("API_HOST", "http://host:port/x", "the port in it must be a number"),
+        ("isKubeflowMode", "perhaps", "valid boolean"),
+        ("log_level", "LOUD", "'DEBUG', 'REQUESTS', 'INFO'"),
+        ("log_file_name", "../x", "match pattern"),
+        ("KFP_PERF_REQUEST_TIMEOUT_SECONDS", "inf", "finite number"),
+        ("KFP_PERF_KEEP", "some", "'nothing', 'failed' or 'all'"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError) as caught:
+        TestConfig.from_environment()
+    (problem,) = caught.value.problems
+    assert problem.where == variable
+    assert words in problem.what
+
+
+def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "x")
+    monkeypatch.setenv("local", "perhaps")
+    with pytest.raises(InputError) as caught:
+        TestConfig.from_environment()
+    assert {problem.where for problem in caught.value.problems} == {"API_PORT", "local"}
+
+
+def test_it_is_immutable_and_shows_no_secret() -> None:
+    config = TestConfig.from_environment(KFP_TOKEN="s3cret-token")
+    with pytest.raises(ValidationError):
+        config.retries = 1  # type: ignore[misc]
+    assert "s3cret" not in repr(config)
+    assert "s3cret" not in str(config.model_dump(mode="json"))
+    assert config.secrets == ("s3cret-token",)
+
+
+def test_a_subclass_adds_settings_that_the_environment_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ExtendedTestConfig(TestConfig):
+        team: str = Field("none", description="Who runs the test")
+
+    monkeypatch.setenv("KFP_PERF_TEAM", "search")
+    config = ExtendedTestConfig.from_environment()
+    assert config.team == "search"
+    assert config.KFP_API_PORT == 8888
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in TestConfig.model_fields.items() if not field.description] == []
+
+
+def test_folders_are_separated_as_those_of_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", "a:b/c")
+    assert TestConfig.from_environment().pipeline_folders == (Path("a"), Path("b/c"))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from kfp_perf.errors import (
+    ApiAnswerError,
+    ApiError,
+    ApiInterrupted,
+    ApiStatusError,
+    ApiUnreachable,
+    ExitCode,
+    InputError,
+    KfpPerfError,
+    Problem,
+    RunnerError,
+    TargetError,
+    TestInterrupted,
+)
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [
+        ([], ExitCode.GOOD),
+        ([ExitCode.GOOD, ExitCode.FAILED], ExitCode.FAILED),
+        ([ExitCode.FAILED, ExitCode.INVALID], ExitCode.INVALID),
+        ([ExitCode.INVALID, ExitCode.TARGET], ExitCode.TARGET),
+        ([ExitCode.TARGET, ExitCode.INTERRUPTED], ExitCode.INTERRUPTED),
+        ([ExitCode.INTERRUPTED, ExitCode.BAD_INPUT], ExitCode.BAD_INPUT),
+    ],
+)
+def test_where_several_codes_hold_the_most_telling_wins(codes: list[ExitCode], worst: ExitCode) -> None:
+    assert ExitCode.worst(codes) is worst
+    assert ExitCode.worst(reversed(codes)) is worst
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError(Problem("a", "b")), 2),
+        (TargetError("gone", "look"), 3),
+        (TestInterrupted("stopped"), 4),
+        (RunnerError("failed"), 1),
+        (ApiUnreachable("GetRun", "refused", kind="refused"), 1),
+        (ApiStatusError("CreateRun", "Run name cannot be empty", status=500, hint="give one"), 1),
+    ],
+)
+def test_each_error_has_its_exit_code_and_survives_another_process(error: KfpPerfError, code: int) -> None:
+    assert error.exit_code == code
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert copy.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize(
+    ("error", "unknown"),
+    [
+        (ApiUnreachable("CreateRun", ""), False),
+        (ApiInterrupted("CreateRun", ""), True),
+        (ApiStatusError("CreateRun", "", status=400), False),
+        (ApiStatusError("CreateRun", "", status=500), False),
+        (ApiStatusError("CreateRun", "", status=503), True),
+        (ApiAnswerError("CreateRun", "", status=200), True),
+    ],
+)
+def test_it_is_known_when_the_server_may_have_done_the_work(error: ApiError, unknown: bool) -> None:
+    assert error.outcome_unknown is unknown
+
+
+def test_the_text_of_an_error_says_what_where_and_what_to_do() -> None:
+    many = InputError([Problem("f.json: $[0].mode", "is missing", "Write one of X, Y."), Problem("", "odd")])
+    assert str(many) == "f.json: $[0].mode: is missing\n    Write one of X, Y.\nodd"
+    api = ApiStatusError("GetRun", "Run x not found", status=404, hint="Was it deleted?")
+    assert str(api) == "GetRun failed (HTTP 404): Run x not found\n    Was it deleted?"
