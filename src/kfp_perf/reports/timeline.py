@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,8 +14,9 @@ from kfp_perf.scenario.workload import stage_ramps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import ConsoleOptions, RenderResult
 
     from kfp_perf.plan import Plan
     from kfp_perf.scenario.model import TestScenario
@@ -27,6 +29,11 @@ _NOUNS = {
     TestMode.PIPELINE_UPLOAD: "upload",
     TestMode.PIPELINE_SCHEDULED_RUN: "schedule",
 }
+
+
+def print_timeline(plan: Plan, file: TextIO) -> None:
+    """Print a plan, in colours and bars on a terminal, in plain ASCII elsewhere."""
+    Console(file=file, highlight=False).print(Timeline(plan))
 
 
 class Timeline:

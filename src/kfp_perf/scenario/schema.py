@@ -7,7 +7,7 @@ from typing import Any
 from kfp_perf.scenario.model import ScenarioFile
 
 
-def scenario_file_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of both forms of a scenario file: a list, or an object with `scenarios`.
 
     It tells an editor fields, types, ranges and meanings; what fields must be to each other, `validate` checks.

@@ -16,6 +16,7 @@ from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.model import DEFAULT_MIX, FileHead, Prefill, ScenarioFile, Stage, TestScenario
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import LOAD_FIELDS, ScenarioFaults, suits
+from kfp_perf.scenario.schema import json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -27,6 +28,7 @@ __all__ = [
     "EnumSerDe",
     "JsonDeserializationUtils",
     "ParsedFile",
+    "json_schema",
     "parse_scenarios",
     "read_scenario_file",
 ]
