@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_kfp import FakeKfp
+from virtual_time import VirtualClock, run_virtually
+
+from kfp_perf.client import Exchange
+from kfp_perf.client.messages import RunSpec
+from kfp_perf.errors import ApiError
+from kfp_perf.observe import Observer
+from kfp_perf.result.model import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class World:
+    """A fake server, an observer of it, and what a runner would do between the two."""
+
+    def __init__(self, given: dict[str, Any], **fake: Any) -> None:
+        self.clock = VirtualClock()
+        self.kfp = FakeKfp(self.clock, **fake)
+        self.observer = Observer(self.kfp, self.clock, experiment_id="experiment-1", **given)
+
+    async def start(self, name: str = "run", **changes: Any) -> asyncio.Future[RunRecord]:
+        """Create a run and have it watched; `changes` are made to the fake's run."""
+        record = RunRecord(scenario="s", name=name, due=self.clock.now())
+        exchange = Exchange()
+        try:
+            run = await self.kfp.create_run(
+                RunSpec(name=name, experiment_id="experiment-1"), due=record.due, exchange=exchange
+            )
+        except ApiError as error:
+            record.error = str(error)
+        else:
+            record.run_id, record.created_at = run.run_id, run.created_at
+            for field, value in changes.items():
+                setattr(self.kfp.runs[run.run_id], field, value)
+        record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
+        return self.observer.watch(record)
+
+
+@pytest.fixture
+def observe() -> Callable[..., Any]:
+    """Run a scene, in virtual time, in a world of its own."""
+
+    def run(
+        scene: Callable[[World], Awaitable[Any]], observer: dict[str, Any] | None = None, **fake: Any
+    ) -> Any:
+        async def main() -> Any:
+            world = World(observer or {}, **fake)
+            observing = asyncio.create_task(world.observer.run())
+            try:
+                return await scene(world)
+            finally:
+                await world.observer.aclose()
+                await observing
+
+        return run_virtually(main)
+
+    return run

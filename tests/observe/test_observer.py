@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from kfp_perf.client.messages import Page, RunSpec
+from kfp_perf.client.query import ListQuery, Operator
+from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
+from kfp_perf.observe.observer import ADOPTION_SECONDS
+from kfp_perf.observe.sweep import most_pages
+from kfp_perf.result.model import Outcome, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fake_kfp import FakeKfp
+
+    World = Any
+    Observe = Callable[..., Any]
+
+
+def test_a_run_is_followed_to_its_end(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        assert world.observer.in_flight() == 0
+        seen = await world.start()
+        assert world.observer.in_flight() == 1
+        return await seen
+
+    record = observe(scene, run_seconds=20.0)
+    assert (record.outcome, record.state, record.error) == (Outcome.SUCCEEDED, "SUCCEEDED", "")
+    assert record.created_at < record.finished_at
+    assert record.seen_running < record.seen_unfinished < record.seen_finished
+    assert abs(record.duration_seconds - 21.0) <= record.duration_error_seconds <= 1.0
+
+
+def test_the_end_became_visible_between_the_two_sightings(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, float]:
+        seen = await world.start()
+        reported = next(iter(world.kfp.runs.values())).reported
+        return await seen, reported
+
+    record, reported = observe(scene)
+    assert record.seen_unfinished < reported <= record.seen_finished
+    assert record.seen_finished - record.seen_unfinished < 0.5
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELED", "SKIPPED"])
+def test_a_run_that_ends_otherwise_has_failed(observe: Observe, state: str) -> None:
+    async def scene(world: World) -> Any:
+        return await (await world.start(final_state=state))
+
+    record = observe(scene)
+    assert (record.outcome, record.state, record.error) == (Outcome.FAILED, state, state)
+
+
+def test_a_sweep_serves_a_thousand_runs(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        for index in range(1000):
+            await world.start(
+                f"run-{index}", finishes=world.clock.now() + 1e6, reported=world.clock.now() + 1e6
+            )
+        ticks, before = world.observer.report().ticks, len(world.kfp.calls)
+        await asyncio.sleep(10.0)
+        return (len(world.kfp.calls) - before) / (world.observer.report().ticks - ticks)
+
+    assert observe(scene, answer_seconds=0.001) <= 6
+
+
+def test_one_request_more_for_each_run_that_ended(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        records = [await world.start(f"run-{index}") for index in range(250)]
+        await asyncio.gather(*records)
+        return world.observer.report()
+
+    report = observe(scene, answer_seconds=0.0001)
+    assert report.gets == 250
+    assert report.pages <= 2 * report.sweeps
+    assert report.anomalies == {}
+
+
+def test_later_pages_are_asked_for_by_their_token_alone(observe: Observe) -> None:
+    async def scene(world: World) -> list[Any]:
+        records = [await world.start(f"run-{index}") for index in range(250)]
+        await asyncio.gather(*records)
+        return [query for name, query in world.kfp.calls if name == "ListRuns"]
+
+    queries = observe(scene, answer_seconds=0.0001)
+    first, second = queries[0], next(query for query in queries if query.page_token)
+    assert {predicate.key: predicate.operator for predicate in first.filter} == {
+        "state": Operator.IN,
+        "created_at": Operator.GREATER_THAN_EQUALS,
+    }
+    assert "filter" in first.encode()
+    assert "filter" not in second.encode()
+    assert "page_token" in second.encode()
+
+
+def test_a_single_run_is_asked_for_by_its_id(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        await (await world.start())
+        return world.observer.report()
+
+    report = observe(scene)
+    assert (report.pages, report.sweep_ticks) == (0, 0)
+    assert report.gets == report.get_ticks > 1
+
+
+def test_where_pages_cost_much_more_than_runs_the_observer_asks_for_runs(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        slow = world.kfp.list_runs
+
+        async def list_runs(*given: Any, **named: Any) -> Any:
+            await asyncio.sleep(15.0)
+            return await slow(*given, **named)
+
+        world.kfp.list_runs = list_runs
+        records = [await world.start(f"run-{index}") for index in range(100)]
+        await asyncio.gather(*records)
+        return world.observer.report()
+
+    report = observe(scene, run_seconds=300.0)
+    assert report.get_ticks > 3 * report.sweep_ticks > 0
+    assert report.page_seconds > 15.0 > report.get_seconds
+
+
+def test_a_run_whose_creation_got_no_answer_is_adopted_by_its_name(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any]:
+        world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
+        seen = await world.start("lost")
+        world.kfp.add_run(RunSpec(name="lost", experiment_id="experiment-1"))
+        world.kfp.add_run(RunSpec(name="other", experiment_id="experiment-1"))
+        return await seen, world.observer.report()
+
+    record, report = observe(scene)
+    assert record.adopted
+    assert record.run_id
+    assert record.outcome is Outcome.SUCCEEDED
+    assert record.duration_error_seconds == 1.0
+    assert (report.adopted, report.never_seen) == (1, 0)
+
+
+def test_a_run_that_had_ended_before_it_was_looked_for_is_adopted_too(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
+        now = world.clock.now()
+        world.kfp.add_run(RunSpec(name="lost", experiment_id="experiment-1"), finishes=now, reported=now)
+        return await (await world.start("lost"))
+
+    assert observe(scene).outcome is Outcome.SUCCEEDED
+
+
+def test_a_run_that_never_shows_stays_unknown(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any, float]:
+        world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
+        began = world.clock.now()
+        record = await (await world.start("lost"))
+        return record, world.observer.report(), world.clock.now() - began
+
+    record, report, took = observe(scene)
+    assert (record.outcome, record.run_id) == (Outcome.UNKNOWN, "")
+    assert "lost" in record.error
+    assert report.never_seen == 1
+    assert took == pytest.approx(ADOPTION_SECONDS, rel=0.05)
+
+
+def test_names_are_looked_up_many_at_a_time(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[int, int]:
+        lost = ApiInterrupted("CreateRun", "lost", kind="reset")
+        world.kfp.failures["CreateRun"] = [lost] * 60
+        seen = [await world.start(f"lost-{index}") for index in range(60)]
+        for index in range(60):
+            world.kfp.add_run(RunSpec(name=f"lost-{index}", experiment_id="experiment-1"))
+        await asyncio.gather(*seen)
+        return world.observer.report().adopted, world.observer.report().lookups
+
+    adopted, lookups = observe(scene, answer_seconds=0.0)
+    assert (adopted, lookups) == (60, 2)
+
+
+def test_a_run_that_vanishes_ends_as_unknown(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any]:
+        seen = await world.start()
+        await asyncio.sleep(2.0)
+        world.kfp.runs.clear()
+        return await seen, world.observer.report()
+
+    record, report = observe(scene)
+    assert record.outcome is Outcome.UNKNOWN
+    assert record.error.startswith("vanished: ")
+    assert report.vanished == 1
+
+
+def test_an_outage_is_ridden_out(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any, float]:
+        seen = await world.start()
+        refused = ApiUnreachable("GetRun", "refused", kind="refused")
+        world.kfp.failures["GetRun"] = [refused] * 5
+        assert world.observer.last_success == 0.0
+        record = await seen
+        return record, world.observer.report(), world.observer.last_success
+
+    record, report, last_success = observe(scene, run_seconds=60.0)
+    assert record.outcome is Outcome.SUCCEEDED
+    assert report.failures == 5
+    assert last_success == record.seen_finished
+
+
+def test_looks_come_less_often_while_the_target_fails(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        await world.start()
+        world.kfp.failures["GetRun"] = [ApiUnreachable("GetRun", "refused", kind="refused")] * 1000
+        await asyncio.sleep(100.0)
+        return world.observer.report()
+
+    report = observe(scene)
+    assert 10 <= report.failures <= 25
+    assert report.longest_poll_seconds == 10.0
+
+
+def test_where_the_list_cannot_be_written_runs_are_asked_for(observe: Observe) -> None:
+    """A run beyond the server's message limit spoils every page that holds it."""
+
+    async def scene(world: World) -> tuple[list[RunRecord], Any]:
+        world.kfp.failures["ListRuns"] = [ApiStatusError("ListRuns", "too large", status=500)] * 1000
+        seen = [await world.start(f"run-{index}") for index in range(20)]
+        return list(await asyncio.gather(*seen)), world.observer.report()
+
+    records, report = observe(scene)
+    assert {record.outcome for record in records} == {Outcome.SUCCEEDED}
+    assert report.failures == 0
+    assert report.anomalies == {"list_failed:500": 1}
+
+
+def test_a_run_that_cannot_be_read_does_not_hinder_the_others(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        good = world.kfp.get_run
+        broken = await world.start("broken")
+
+        async def get_run(run_id: str, **given: Any) -> Any:
+            if world.kfp.runs[run_id].spec.name == "broken":
+                raise ApiStatusError("GetRun", "too large", status=500)
+            return await good(run_id, **given)
+
+        world.kfp.get_run = get_run
+        record = await (await world.start("good"))
+        assert not broken.done()
+        return record, world.observer.report()
+
+    record, report = observe(scene)
+    assert record.outcome is Outcome.SUCCEEDED
+    assert report.anomalies["get_failed:500"] > 0
+
+
+class _Lister:
+    """Puts another list in place of the fake's."""
+
+    def __init__(self, kfp: FakeKfp, change: Callable[[Any, int], Any]) -> None:
+        self.list_runs = kfp.list_runs
+        self.change = change
+        self.calls = 0
+
+    async def __call__(self, query: ListQuery, **named: Any) -> Any:
+        page = await self.list_runs(query.next(""), **named)
+        self.calls += 1
+        return self.change(page, self.calls)
+
+
+def test_a_list_without_end_is_ended(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[list[RunRecord], Any, int]:
+        # The rows are foreign ones, so the sweep never finds what it looks for.
+        lister = _Lister(world.kfp, lambda page, calls: Page(items=[], next_page_token=str(calls)))
+        world.kfp.list_runs = lister
+        seen = [await world.start(f"run-{index}") for index in range(20)]
+        return list(await asyncio.gather(*seen)), world.observer.report(), lister.calls
+
+    records, report, calls = observe(scene, run_seconds=30.0)
+    assert {record.outcome for record in records} == {Outcome.SUCCEEDED}
+    assert report.anomalies["list_without_end"] == report.sweeps
+    assert calls == report.sweeps * most_pages(20)
+
+
+def test_a_page_token_that_repeats_ends_the_sweep(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[list[RunRecord], Any]:
+        same = lambda page, _: msgspec.structs.replace(page, items=page.items[:1], next_page_token="again")  # noqa: E731
+        world.kfp.list_runs = _Lister(world.kfp, same)
+        seen = [await world.start(f"run-{index}") for index in range(20)]
+        return list(await asyncio.gather(*seen)), world.observer.report()
+
+    records, report = observe(scene)
+    assert {record.outcome for record in records} == {Outcome.SUCCEEDED}
+    assert report.pages == 2 * report.sweeps
+    assert report.anomalies == {"page_token_repeated": report.sweeps}
+
+
+def test_a_state_that_nobody_knows_is_counted_and_survived(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any]:
+        return await (await world.start(active_state="DREAMING")), world.observer.report()
+
+    record, report = observe(scene)
+    assert record.outcome is Outcome.SUCCEEDED
+    assert report.anomalies["unknown_state:DREAMING"] > 1
+
+
+def test_an_end_in_a_state_that_nobody_knows_is_an_unknown_outcome(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any]:
+        return await (await world.start(final_state="DISSOLVED")), world.observer.report()
+
+    record, report = observe(scene)
+    assert (record.outcome, record.state) == (Outcome.UNKNOWN, "DISSOLVED")
+    assert "DISSOLVED" in record.error
+    assert report.anomalies == {"unknown_state:DISSOLVED": 1}
+
+
+def test_states_without_end_are_counted_in_bounded_memory(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        numbers = iter(range(10_000))
+        shown = world.kfp.shown
+        world.kfp.shown = lambda run: msgspec.structs.replace(shown(run), state=f"STATE_{next(numbers)}")
+        await world.start(reported=world.clock.now() + 1e6)
+        await asyncio.sleep(100.0)
+        return world.observer.report()
+
+    report = observe(scene)
+    assert len(report.anomalies) == 51
+    assert report.anomalies["others"] > 100
+
+
+def test_a_run_without_a_state_is_in_flight(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[list[RunRecord], Any]:
+        seen = [await world.start(f"run-{index}", active_state="") for index in range(10)]
+        return list(await asyncio.gather(*seen)), world.observer.report()
+
+    records, report = observe(scene)
+    assert {record.outcome for record in records} == {Outcome.SUCCEEDED}
+    assert report.gets == 10
+    assert report.anomalies == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "anomaly", "duration"),
+    [
+        ("2036-01-01T00:00:00Z", "finished_in_the_future", 292_758_400.0),
+        ("2026-09-21T14:00:00Z", "finished_before_created", -800.0),
+        ("1970-01-01T00:00:00Z", "time_missing", None),
+        ("next Tuesday", "time_missing", None),
+    ],
+)
+def test_times_that_cannot_be_are_counted_and_kept(
+    observe: Observe, text: str, anomaly: str, duration: float | None
+) -> None:
+    async def scene(world: World) -> tuple[RunRecord, Any]:
+        return await (await world.start(finished_text=text)), world.observer.report()
+
+    record, report = observe(scene)
+    assert report.anomalies == {anomaly: 1}
+    assert record.outcome is Outcome.SUCCEEDED
+    if duration is None:
+        assert record.duration_seconds is None
+    else:
+        assert record.duration_seconds == pytest.approx(duration, abs=100_000)
+
+
+@pytest.mark.parametrize("offset", [-3.2, 0.0, 3.2])
+def test_the_servers_clock_is_bracketed(observe: Observe, offset: float) -> None:
+    async def scene(world: World) -> Any:
+        seen = []
+        for index in range(20):
+            seen.append(await world.start(f"run-{index}"))
+            await asyncio.sleep(0.137)
+        await asyncio.gather(*seen)
+        return world.observer.report()
+
+    report = observe(scene, offset_seconds=offset)
+    assert report.offset_low_seconds <= offset <= report.offset_high_seconds
+    assert report.offset_high_seconds - report.offset_low_seconds < 0.15
+    assert report.clock_conflicts == 0
+    assert report.anomalies == {}
+
+
+def test_what_is_cancelled_is_no_longer_followed(observe: Observe) -> None:
+    async def scene(world: World) -> None:
+        seen = await world.start()
+        seen.cancel()
+        await asyncio.sleep(0)
+        assert world.observer.in_flight() == 0
+        calls = len(world.kfp.calls)
+        await asyncio.sleep(60.0)
+        assert len(world.kfp.calls) == calls
+
+    observe(scene)
+
+
+def test_closing_cancels_what_is_still_followed(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        return await world.start()
+
+    assert observe(scene).cancelled()
+
+
+def test_a_given_poll_interval_is_kept(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        await (await world.start())
+        return world.observer.report()
+
+    report = observe(scene, {"poll_seconds": 3.0})
+    assert report.shortest_poll_seconds == report.longest_poll_seconds == report.poll_seconds == 3.0
+
+
+def test_without_one_it_follows_the_servers_answers(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        await (await world.start())
+        return world.observer.report().longest_poll_seconds
+
+    assert observe(scene, answer_seconds=0.001, run_seconds=60.0) == 0.25
+    assert observe(scene, answer_seconds=0.1, run_seconds=60.0) == pytest.approx(2.0)
+    assert observe(scene, answer_seconds=9.0, run_seconds=600.0) == 30.0
