@@ -1,0 +1,76 @@
+"""Performance tests for Kubeflow Pipelines. The public names; each is imported when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kfp_perf._version import __version__
+    from kfp_perf.config import TestConfig
+    from kfp_perf.execution import TestFailed, execute
+    from kfp_perf.log import Logger
+    from kfp_perf.metrics import MetricsCollector
+    from kfp_perf.plan import Plan, make_plan
+    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.model import RunRecord, Sample, ScenarioResult
+    from kfp_perf.runners import BaseRunner, ExperimentRunner, PipelineRunner, create_runner
+    from kfp_perf.scenario.model import TestMode, TestScenario
+    from kfp_perf.scenario.serde import EnumSerDe, JsonDeserializationUtils
+
+# `import kfp_perf` must cost nothing: the command line answers `--version` within a tenth of a second.
+_HOMES = {
+    "BaseRunner": "kfp_perf.runners",
+    "EnumSerDe": "kfp_perf.scenario.serde",
+    "ExperimentRunner": "kfp_perf.runners",
+    "JsonDeserializationUtils": "kfp_perf.scenario.serde",
+    "Logger": "kfp_perf.log",
+    "MetricsCollector": "kfp_perf.metrics",
+    "PipelineRunner": "kfp_perf.runners",
+    "Plan": "kfp_perf.plan",
+    "RunRecord": "kfp_perf.result.model",
+    "Sample": "kfp_perf.result.model",
+    "ScenarioResult": "kfp_perf.result.model",
+    "TestConfig": "kfp_perf.config",
+    "TestFailed": "kfp_perf.execution",
+    "TestMode": "kfp_perf.scenario.model",
+    "TestResult": "kfp_perf.result.folder",
+    "TestScenario": "kfp_perf.scenario.model",
+    "__version__": "kfp_perf._version",
+    "create_runner": "kfp_perf.runners",
+    "execute": "kfp_perf.execution",
+    "make_plan": "kfp_perf.plan",
+}
+
+__all__ = [
+    "BaseRunner",
+    "EnumSerDe",
+    "ExperimentRunner",
+    "JsonDeserializationUtils",
+    "Logger",
+    "MetricsCollector",
+    "PipelineRunner",
+    "Plan",
+    "RunRecord",
+    "Sample",
+    "ScenarioResult",
+    "TestConfig",
+    "TestFailed",
+    "TestMode",
+    "TestResult",
+    "TestScenario",
+    "__version__",
+    "create_runner",
+    "execute",
+    "make_plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -99,7 +99,9 @@ class ApiError(KfpPerfError):
     which failures are counted (`404`, `timeout`, `refused`).
     """
 
-    def __init__(self, operation: str, message: str, *, status: int = 0, kind: str = "", hint: str = "") -> None:
+    def __init__(
+        self, operation: str, message: str, *, status: int = 0, kind: str = "", hint: str = ""
+    ) -> None:
         self.operation = operation
         self.message = message
         self.status = status
@@ -119,7 +121,9 @@ class ApiError(KfpPerfError):
         return False
 
 
-def _rebuild_api_error(kind: type[ApiError], operation: str, message: str, keywords: dict[str, object]) -> ApiError:
+def _rebuild_api_error(
+    kind: type[ApiError], operation: str, message: str, keywords: dict[str, object]
+) -> ApiError:
     return kind(operation, message, **keywords)  # type: ignore[arg-type]
 
 

@@ -1,6 +1,6 @@
 """Time: the clock, the signal to stop, and `Drive`, the only place that waits for an operation to become due."""
 
 from kfp_perf.pacing.clock import Clock, RealClock, StopSignal
-from kfp_perf.pacing.drive import Drive, DriveReport
+from kfp_perf.pacing.drive import Drive, DriveReport, Operation
 
-__all__ = ["Clock", "Drive", "DriveReport", "RealClock", "StopSignal"]
+__all__ = ["Clock", "Drive", "DriveReport", "Operation", "RealClock", "StopSignal"]

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.pacing import RealClock, StopSignal
+from kfp_perf.pacing import Drive, RealClock, StopSignal
 from kfp_perf.result.model import Outcome
 from kfp_perf.runners.outage import OutageWatch
 from kfp_perf.runners.progress import Progress
+from kfp_perf.scenario.workload import workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kfp_perf.client import KfpClient
     from kfp_perf.metrics import GuardedCollector, MetricsCollector
-    from kfp_perf.pacing import Clock
+    from kfp_perf.pacing import Clock, Operation
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.model import RunRecord, Sample
     from kfp_perf.scenario.model import TestScenario
@@ -135,6 +136,20 @@ class BaseRunner(ABC):
     def request_stop(self) -> None:
         """Ask the runner to start no more work and to end soon. Thread-safe; not to be overridden."""
         self.stop_signal.set()
+
+    def drive(self, operation: Operation) -> Drive:
+        """Make a drive of the scenario's load from `start_at` to `end_at`; see `Drive` for what to call."""
+        return Drive(
+            workload_of(self.scenario),
+            operation,
+            clock=self.clock,
+            stop=self.stop_signal,
+            start=self.start_at,
+            end=self.end_at,
+            max_in_flight=self.scenario.max_in_flight,
+            think_seconds=self.scenario.think_seconds,
+            seed=self.scenario.seed,
+        )
 
     def record_sample(self, sample: Sample) -> None:
         """Take in one attempt of one request; the client calls this for each."""

@@ -10,19 +10,18 @@ from kfp_perf.client import Exchange, ListQuery
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
 from kfp_perf.observe import Observer
-from kfp_perf.pacing import Drive
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind, left_behind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
 from kfp_perf.runners.base import BaseRunner, Phase
 from kfp_perf.runners.cleanup import clean_up
-from kfp_perf.scenario.workload import workload_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.client import KfpClient
     from kfp_perf.errors import TargetError
+    from kfp_perf.pacing import Drive
     from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
@@ -69,17 +68,7 @@ class PipelineRunner(BaseRunner):
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
         self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
-        drive = Drive(
-            workload_of(self.scenario),
-            self.run_once,
-            clock=self.clock,
-            stop=self.stop_signal,
-            start=self.start_at,
-            end=self.end_at,
-            max_in_flight=self.scenario.max_in_flight,
-            think_seconds=self.scenario.think_seconds,
-            seed=self.scenario.seed,
-        )
+        drive = self.drive(self.run_once)
         observing = asyncio.ensure_future(self.observer.run())
         watching = asyncio.ensure_future(self._watch(observing))
         try:
@@ -221,16 +210,15 @@ class PipelineRunner(BaseRunner):
     async def _drain(self, drive: Drive) -> None:
         """Follow what is in flight through the grace period, then give up on the rest."""
         finishing = asyncio.ensure_future(drive.finish())
-        done = asyncio.get_running_loop().create_future()
-        finishing.add_done_callback(lambda _: done.done() or done.set_result(True))
-        while not done.done():
-            until = self.end_at + self._grace_seconds()
-            if self.stop_signal.is_set() or self.clock.now() >= until:
+        while not finishing.done() and not self.stop_signal.is_set():
+            now, until = self.clock.now(), self.end_at + self._grace_seconds()
+            if now >= until:
                 break
-            pause = min(until, self.clock.now() + _WATCH_SECONDS)
-            await self.clock.sleep_until(pause, self.stop_signal, done)
-            if not finishing.done():
-                done = asyncio.get_running_loop().create_future()
+            # Looked at again and again, because the grace period grows with the longest run.
+            pause = self.clock.sleep_until(min(until, now + _WATCH_SECONDS), self.stop_signal)
+            pausing = asyncio.ensure_future(pause)
+            await asyncio.wait({finishing, pausing}, return_when=asyncio.FIRST_COMPLETED)
+            pausing.cancel()
         self._given_up = True
         for seen in self._followed:
             seen.cancel()
