@@ -280,7 +280,9 @@ def _owner(loc: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel
 
 def _said(detail: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
     """Return what is wrong and what to do, in our words."""
-    context = dict(detail.get("ctx", {}))
+    context = {
+        key: f"{value:g}" if isinstance(value, float) else value for key, value in detail.get("ctx", {}).items()
+    }
     if "what" in context:
         return str(context["what"]), str(context.get("remedy", ""))
     words = _WORDS.get(detail["type"])
