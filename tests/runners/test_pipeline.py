@@ -1,0 +1,315 @@
+"""The life of runs in a scenario, in virtual time, against a fake of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_kfp import FakeKfp
+from virtual_time import EPOCH, VirtualClock, run_virtually
+
+from kfp_perf.config import TestConfig
+from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
+from kfp_perf.result.journal import Journal, Kind, left_behind
+from kfp_perf.runners import BaseRunner, create_runner
+from kfp_perf.scenario.model import TestScenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kfp_perf.result.model import RunRecord
+
+
+class Test:
+    """A scenario that ran in virtual time, and all that came of it."""
+
+    __test__ = False
+
+    def __init__(self, fields: dict[str, Any], journal: Journal | None = None, **config: Any) -> None:
+        self.scenario = TestScenario.model_validate(
+            {
+                "mode": "PIPELINE_RUN",
+                "runTime": "60s",
+                "pipelineFileName": "hello.yaml",
+                "name": "t",
+                **fields,
+            }
+        )
+        self.config = TestConfig.from_environment(**config)
+        self.journal = journal
+        self.records: list[RunRecord] = []
+        self.error: Exception | None = None
+        self.returned: Any = None
+        self.ended = 0.0
+
+    def run(
+        self,
+        server: Callable[[VirtualClock], FakeKfp] = FakeKfp,
+        meanwhile: Callable[[Test, BaseRunner], None] = lambda _test, _runner: None,
+    ) -> Test:
+        async def main() -> None:
+            clock = VirtualClock()
+            self.kfp = server(clock)
+            self.runner = create_runner(
+                self.scenario,
+                config=self.config,
+                client=self.kfp,
+                clock=clock,
+                journal=self.journal,
+                on_run=self.records.append,
+                t0=EPOCH,
+            )
+            self.kfp.record = self.runner.record_sample
+            await self.runner.prepare()  # type: ignore[misc]
+            self.runner.start()
+            self.runner.t0 = clock.now()
+            self.runner.calculate_timing()
+            meanwhile(self, self.runner)
+            try:
+                self.returned = await self.runner.run()  # type: ignore[misc]
+            except (RunnerError, TargetError) as error:
+                self.error = error
+            self.ended = clock.now() - self.runner.start_at
+            await self.runner.stop()  # type: ignore[misc]
+
+        run_virtually(main)
+        return self
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        return Counter(record.outcome.value for record in self.records)
+
+
+def at(seconds: float, what: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, what)
+
+
+def test_runs_follow_each_other_and_each_is_seen_to_its_end() -> None:
+    test = Test({"numTimes": 2}).run()
+    assert test.error is None
+    assert set(test.outcomes) == {"succeeded"}
+    assert len(test.records) >= 2 * 5
+    assert all(record.due < EPOCH + 61 for record in test.records)
+    for record in test.records:
+        assert record.created
+        assert record.due <= record.sent < record.ended < (record.seen_finished or 0)
+        assert record.duration_seconds == pytest.approx(6, abs=record.duration_error_seconds or 0)
+    metrics = test.runner.collector.metrics()["runs"]
+    assert metrics["created"] == metrics["succeeded"] == len(test.records)
+    assert metrics["success_rate"] == 1.0
+    assert test.returned["load"].started == len(test.records)
+
+
+def test_runs_in_flight_at_the_end_are_followed_through_the_grace_period() -> None:
+    test = Test({"numTimes": 3, "gracePeriod": "90s"}).run(lambda clock: FakeKfp(clock, run_seconds=80))
+    assert test.outcomes == {"succeeded": 3}
+    assert 80 < test.ended < 100
+
+
+def test_what_is_still_in_flight_after_it_is_terminated_and_counts_as_unfinished() -> None:
+    test = Test({"numTimes": 3, "gracePeriod": "30s"}).run(lambda clock: FakeKfp(clock, run_seconds=500))
+    assert isinstance(test.error, RunnerError)
+    assert "not one of 3 runs succeeded (3 unfinished)" in str(test.error)
+    assert test.outcomes == {"unfinished": 3}
+    assert test.kfp.count("TerminateRun") == 3
+    assert test.ended == pytest.approx(90, abs=1)
+
+
+def test_the_grace_period_is_two_minutes_or_twice_the_longest_run() -> None:
+    def slow_after_a_while(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock, run_seconds=100)
+        at(90, lambda: setattr(kfp, "run_seconds", 10_000))
+        return kfp
+
+    test = Test({"numTimes": 1, "runTime": "150s"}).run(slow_after_a_while)
+    assert test.outcomes == {"succeeded": 1, "unfinished": 1}
+    assert 150 + 2 * 100 <= test.ended <= 150 + 2 * 103
+
+
+def test_a_refusal_is_not_repeated_at_once_and_counts_as_not_created() -> None:
+    def refusing(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        refusal = ApiStatusError("CreateRun", "parameter x is not optional", status=400)
+        kfp.failures["CreateRun"] = [refusal] * 1000
+        return kfp
+
+    test = Test({"numTimes": 1}).run(refusing)
+    assert isinstance(test.error, RunnerError)
+    assert "parameter x is not optional" in str(test.error)
+    assert set(test.outcomes) == {"not_created"}
+    assert len(test.records) < 15
+
+
+def test_a_run_whose_creation_got_no_answer_is_adopted_when_its_name_is_seen() -> None:
+    def losing_an_answer(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        create = kfp.create_run
+        lost = iter([True])
+
+        async def create_run(spec: Any, **given: Any) -> Any:
+            run = await create(spec, **given)
+            if next(lost, False):
+                raise ApiInterrupted("CreateRun", "the connection was reset", kind="reset")
+            return run
+
+        kfp.create_run = create_run  # type: ignore[method-assign]
+        return kfp
+
+    test = Test({"numTimes": 1}).run(losing_an_answer)
+    assert set(test.outcomes) == {"succeeded"}
+    assert [record.adopted for record in test.records].count(True) == 1
+    assert test.runner.collector.metrics()["runs"]["adopted"] == 1
+
+
+def test_one_that_never_shows_up_is_unknown_and_no_second_one_is_made_in_its_place() -> None:
+    def losing_a_request(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "timed out", kind="timeout")]
+        return kfp
+
+    test = Test({"numTimes": 1, "runTime": "100s"}).run(losing_a_request)
+    assert test.outcomes["unknown"] == 1
+    assert test.outcomes["succeeded"] >= 3
+    assert len({record.name for record in test.records}) == len(test.records)
+
+
+def test_an_outage_within_the_limit_is_ridden_out() -> None:
+    def away_for_a_while(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        _away_between(kfp, clock, 20, 50)
+        return kfp
+
+    test = Test({"numTimes": 2, "runTime": "120s"}).run(away_for_a_while)
+    assert test.error is None
+    assert test.outcomes["succeeded"] >= 10
+    assert set(test.outcomes) <= {"succeeded", "not_created"}
+    assert test.runner.collector.metrics()["api"]["load"]["ListRuns"]["errors"] > 0
+
+
+def test_a_target_that_stays_away_ends_the_scenario_and_what_was_measured_is_kept() -> None:
+    def gone(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        _away_between(kfp, clock, 30, 10_000)
+        return kfp
+
+    test = Test({"numTimes": 2, "runTime": "10min"}, outage_limit_seconds=40).run(gone)
+    assert isinstance(test.error, TargetError)
+    assert "did not come back" in str(test.error)
+    assert test.outcomes["succeeded"] >= 4
+    assert test.outcomes["unfinished"] >= 1
+    assert test.ended < 30 + 40 + 30
+
+
+def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -> None:
+    call = kfp._call
+
+    async def _call(operation: str, argument: Any, due: float | None = None) -> float:
+        if start <= clock.now() - EPOCH < end:
+            kfp.failures[operation].insert(0, ApiUnreachable(operation, "refused", kind="refused"))
+        return await call(operation, argument, due)
+
+    kfp._call = _call  # type: ignore[method-assign]
+    kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]
+
+
+def test_a_request_to_stop_ends_the_work_and_cleans_up(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    test = Test({"numTimes": 4, "runTime": "10min"}, journal)
+    test.run(
+        lambda clock: FakeKfp(clock, run_seconds=50),
+        lambda _test, runner: at(75, runner.request_stop),
+    )
+    assert test.error is None
+    assert test.outcomes == {"succeeded": 4, "unfinished": 4}
+    assert test.ended < 80
+    assert left_behind(journal.path) == []
+    assert not test.kfp.runs
+    assert not test.kfp.pipelines
+
+
+@pytest.mark.parametrize("mode", ["PIPELINE_RUN", "EXPERIMENT"])
+def test_clean_up_deletes_all_that_was_made_and_nothing_else(tmp_path: Path, mode: str) -> None:
+    journal = Journal(tmp_path / "j")
+    test = Test({"numTimes": 2, "mode": mode}, journal).run()
+    assert len(test.records) >= 10
+    assert not test.kfp.runs
+    assert not test.kfp.pipelines
+    assert [experiment.display_name for experiment in test.kfp.experiments.values()] == ["Default"]
+    assert left_behind(journal.path) == []
+    assert test.runner.leftovers == []
+
+
+def test_an_experiment_of_its_own_holds_the_runs_of_an_experiment_scenario() -> None:
+    test = Test({"mode": "EXPERIMENT"}).run()
+    used = {run.spec.experiment_id for run in test.kfp.runs.values()}
+    (experiment,) = (e for e in test.kfp.experiments.values() if e.display_name != "Default")
+    assert used == {experiment.experiment_id}
+
+
+def test_a_namespace_without_a_default_experiment_gets_one() -> None:
+    test = Test({"namespace": "team-a"}, IS_KUBEFLOW_MODE=True).run(
+        lambda clock: FakeKfp(clock, multi_user=True)
+    )
+    (experiment,) = test.kfp.experiments.values()
+    assert (experiment.display_name, experiment.namespace) == ("Default", "team-a")
+    assert test.outcomes["succeeded"] >= 5
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("nothing", 0), ("failed", 1), ("all", 8)])
+def test_what_is_to_be_kept_stays(tmp_path: Path, keep: str, kept: int) -> None:
+    def one_fails(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        add = kfp.add_run
+        states = iter(["FAILED"])
+        kfp.add_run = lambda spec, **given: add(  # type: ignore[method-assign]
+            spec, **given, final_state=next(states, "SUCCEEDED")
+        )
+        return kfp
+
+    journal = Journal(tmp_path / "j")
+    test = Test({"mode": "EXPERIMENT"}, journal, keep=keep).run(one_fails)
+    assert test.outcomes["failed"] == 1
+    assert len(test.kfp.runs) == (len(test.records) if keep == "all" else kept)
+    assert len(test.kfp.pipelines) == min(kept, 1)
+    left = left_behind(journal.path)
+    assert len([made for made in left if made.kind is Kind.RUN]) == len(test.kfp.runs)
+    assert all(made.kept for made in left) or keep == "all"
+
+
+def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path) -> None:
+    def one_stays(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["DeleteRun"] = [ApiStatusError("DeleteRun", "Internal Server Error", status=500)]
+        return kfp
+
+    journal = Journal(tmp_path / "j")
+    test = Test({"mode": "EXPERIMENT"}, journal).run(one_stays)
+    assert len(test.kfp.runs) == 1
+    assert len(test.runner.leftovers) == 2
+    run, experiment = sorted(test.runner.leftovers, reverse=True)
+    assert run.startswith("run kfp-perf-t-")
+    assert "Internal Server Error" in run
+    assert "it still holds runs" in experiment
+    assert [made.kind for made in left_behind(journal.path)] == [Kind.RUN, Kind.EXPERIMENT]
+
+
+def test_warm_up_is_measured_and_kept_out_of_the_statistics() -> None:
+    test = Test({"numTimes": 1, "warmup": "20s"}).run()
+    metrics = test.runner.collector.metrics()["runs"]
+    warm = [record for record in test.records if record.warmup]
+    assert warm
+    assert metrics["warmup"] == len(warm)
+    assert metrics["due"] == len(test.records) - len(warm)
+
+
+def test_an_open_load_starts_runs_at_its_rate_whatever_becomes_of_them() -> None:
+    test = Test({"arrivalRate": "12/min", "gracePeriod": "2min"}).run(
+        lambda clock: FakeKfp(clock, run_seconds=70)
+    )
+    assert [
+        round(record.due - test.runner.start_at, 3) for record in sorted(test.records, key=lambda r: r.due)
+    ] == [5.0 * number for number in range(12)]
+    assert test.outcomes == {"succeeded": 12}
