@@ -146,6 +146,18 @@ def built_in_pipelines() -> str:
     return table(("file", "what it is", "tasks", "parameters"), rows)
 
 
+def settings() -> str:
+    """Return the settings: variable, meaning, default."""
+    from kfp_perf.config import TestConfig, variable_name
+
+    rows = []
+    for name, info in TestConfig.model_fields.items():
+        default = info.get_default()
+        shown = "" if default is None or default == () else code(default)
+        rows.append([f"`{variable_name(TestConfig, name)}`", f"`{name}`", info.description or "", shown])
+    return table(("variable", "field of `TestConfig`", "meaning", "default"), rows)
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "scenarios.md": {
         "modes": scenario_modes,
@@ -158,6 +170,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "scenarios": built_in_scenarios,
         "pipelines": built_in_pipelines,
     },
+    "configuration.md": {"settings": settings},
 }
 """Page, then part, then what writes it."""
 
