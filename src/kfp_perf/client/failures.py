@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 300
 
+#: What decoding a hostile body may raise; the last is for brackets nested without end.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _OUT_OF_DESCRIPTORS = "This machine ran out of file descriptors: raise `ulimit -n`, or lower max_connections."
 _LOGIN = "A login page or proxy stands before the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
 
@@ -91,11 +94,12 @@ def _not_connected(error: aiohttp.ClientConnectorError) -> tuple[str, str, str]:
 
 
 def _tls_reason(error: BaseException) -> str:
-    for cause in (error, getattr(error, "os_error", None), error.__cause__):
+    """OpenSSL's words. aiohttp's own TLS errors are SSLErrors too, but without any."""
+    for cause in (getattr(error, "os_error", None), error.__cause__, error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
-        if isinstance(cause, ssl.SSLError) and cause.reason:
-            return cause.reason.replace("_", " ").lower()
+        if reason := getattr(cause, "reason", None):
+            return str(reason).replace("_", " ").lower()
     return type(error).__name__
 
 
@@ -139,7 +143,7 @@ def not_kfp(operation: str, status: int, body: bytes) -> ApiAnswerError:
 def _kfp_message(body: bytes) -> str | None:
     try:
         decoded = _error_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     short = decoded.details[0].message if decoded.details else ""
     return short or decoded.error_message or decoded.message or decoded.error or None
@@ -187,6 +191,6 @@ def _is_html(body: bytes) -> bool:
 def _is_json(body: bytes) -> bool:
     try:
         decoded: Any = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return False
     return isinstance(decoded, dict)

@@ -212,26 +212,34 @@ class Page(Message, Generic[Item], frozen=True, kw_only=True):
     total_size: int = 0
 
 
-class RunPage(Page[Run], frozen=True, kw_only=True, rename={"items": "runs"}):
+class RunPage(Page[Run], frozen=True, kw_only=True):
     """A page of runs."""
 
+    items: list[Run] = msgspec.field(default_factory=list, name="runs")
 
-class ExperimentPage(Page[Experiment], frozen=True, kw_only=True, rename={"items": "experiments"}):
+
+class ExperimentPage(Page[Experiment], frozen=True, kw_only=True):
     """A page of experiments."""
 
+    items: list[Experiment] = msgspec.field(default_factory=list, name="experiments")
 
-class PipelinePage(Page[Pipeline], frozen=True, kw_only=True, rename={"items": "pipelines"}):
+
+class PipelinePage(Page[Pipeline], frozen=True, kw_only=True):
     """A page of pipelines."""
 
+    items: list[Pipeline] = msgspec.field(default_factory=list, name="pipelines")
 
-class PipelineVersionPage(
-    Page[PipelineVersion], frozen=True, kw_only=True, rename={"items": "pipeline_versions"}
-):
+
+class PipelineVersionPage(Page[PipelineVersion], frozen=True, kw_only=True):
     """A page of pipeline versions."""
 
+    items: list[PipelineVersion] = msgspec.field(default_factory=list, name="pipeline_versions")
 
-class RecurringRunPage(Page[RecurringRun], frozen=True, kw_only=True, rename={"items": "recurringRuns"}):
+
+class RecurringRunPage(Page[RecurringRun], frozen=True, kw_only=True):
     """A page of recurring runs. The server's key is camelCase here, and only here."""
+
+    items: list[RecurringRun] = msgspec.field(default_factory=list, name="recurringRuns")
 
 
 class RunSpec(Message, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import select
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ DNS_CACHE_SECONDS = 60
 # Pages of 200 runs are some 600 KB; a smaller buffer would pause reading again and again.
 READ_BUFFER_BYTES = 2**20
 LARGEST_ANSWER_BYTES = 64 * 2**20
+LARGEST_PLAIN_BODY_BYTES = 2**19
 
 _MOST_STALE_CONNECTIONS = 64
 # Linux reports a peer that has closed its side under this name; elsewhere POLLHUP, always on, has to do.
@@ -138,8 +140,10 @@ class Transport:
         """
         session = self._sessions.get(asyncio.get_running_loop()) or self._open()
         _attempt.set(attempt)
+        # aiohttp writes plain bytes in one go; large ones in pieces keep the event loop free.
+        data = io.BytesIO(body) if body is not None and len(body) > LARGEST_PLAIN_BODY_BYTES else body
         async with session.request(
-            method, url, headers=headers, data=body, allow_redirects=False
+            method, url, headers=headers, data=data, allow_redirects=False
         ) as response:
             attempt.status = response.status
             content = response.content

@@ -1,0 +1,186 @@
+"""A server that misbehaves as it is told, on a real socket, and a clock that does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kfp_perf.client import RestClient
+from kfp_perf.config import TestConfig
+from kfp_perf.pacing import RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kfp_perf.pacing import StopSignal
+    from kfp_perf.result.model import Sample
+
+    Behaviour = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
+
+
+class QuickClock(RealClock):
+    """Real time, but what would be waited passes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skipped = 0.0
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return super().now() + self.skipped
+
+    async def sleep_until(
+        self, when: float, stop: StopSignal | None = None, wake: asyncio.Future[bool] | None = None
+    ) -> bool:
+        wait = max(0.0, when - self.now())
+        self.waits.append(wait)
+        self.skipped += wait
+        await asyncio.sleep(0)
+        return True
+
+
+@dataclass
+class Request:
+    """What the server got."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+class Behave:
+    """Ways to answer."""
+
+    @staticmethod
+    def answer(body: Any = None, status: int = 200, **headers: str) -> Behaviour:
+        content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+
+        async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+            fields = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+            fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            writer.write(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + content)
+            await writer.drain()
+
+        return behave
+
+    @staticmethod
+    def raw(content: bytes) -> Behaviour:
+        """Write some bytes, and close."""
+
+        async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+            writer.write(content)
+            await writer.drain()
+            writer.close()
+
+        return behave
+
+    @staticmethod
+    async def close(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    @staticmethod
+    async def reset(request: Request, writer: asyncio.StreamWriter) -> None:
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    @staticmethod
+    async def stall(request: Request, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+
+@dataclass
+class Server:
+    """Answers the n-th request in the n-th way; the last way is kept."""
+
+    script: list[Behaviour]
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+    on_connect: Callable[[asyncio.StreamWriter], None] | None = None
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        connection = self.connections
+        if self.on_connect is not None:
+            self.on_connect(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                start, *lines = head.strip().split("\r\n")
+                method, target, _ = start.split(" ")
+                headers = dict(line.split(": ", 1) for line in lines)
+                body = await reader.readexactly(int(headers.get("Content-Length", 0)))
+                self.requests.append(Request(method, target, headers, body, connection))
+                behave = self.script[min(len(self.requests), len(self.script)) - 1]
+                await behave(self.requests[-1], writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@dataclass
+class Scene:
+    """A client, the server that it speaks to, and what was recorded."""
+
+    client: RestClient
+    server: Server
+    clock: QuickClock
+    samples: list[Sample]
+
+
+@pytest.fixture
+def behave() -> type[Behave]:
+    return Behave
+
+
+@pytest.fixture
+def play() -> Callable[..., Any]:
+    """Run a scene with a client of a server that answers by a script; settings are the configuration's."""
+
+    def run(
+        scene: Callable[[Scene], Awaitable[Any]],
+        *script: Behaviour,
+        tls: Any = None,
+        path: str = "",
+        **settings: Any,
+    ) -> Any:
+        async def main() -> Any:
+            server = Server(list(script))
+            listener = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
+            server.port = listener.sockets[0].getsockname()[1]
+            scheme = "https" if tls else "http"
+            given = {"KFP_API_HOST": f"{scheme}://127.0.0.1:{server.port}{path}"} | settings
+            clock = QuickClock()
+            samples: list[Sample] = []
+            client = RestClient(TestConfig(**given), clock, samples.append, "test", seed=1)
+            try:
+                return await scene(Scene(client, server, clock, samples))
+            finally:
+                await client.aclose()
+                listener.close()
+                for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                    task.cancel()
+
+        return asyncio.run(main())
+
+    return run
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kfp_perf.client import RestClient
+from kfp_perf.client.auth import TOKEN_FILE_CHECK_SECONDS, Credentials, tls_context
+from kfp_perf.client.messages import RunSpec
+from kfp_perf.config import TestConfig
+from kfp_perf.errors import ApiError, ApiStatusError, InputError
+from kfp_perf.pacing import RealClock
+from kfp_perf.result.model import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Play = Callable[..., Any]
+    Behave = Any
+
+RUN = {"run_id": "run-1"}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file as Kubernetes does: by another one."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.replace(new, path)  # noqa: PTH105
+
+
+def test_credentials_travel_in_headers(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        headers = it.server.requests[0].headers
+        assert headers["Authorization"] == "Bearer t0k3n"
+        assert headers["Cookie"] == "authservice_session=abc; other=1"
+        assert headers["kubeflow-userid"] == "user@example.com"
+        assert headers["X-Request-Id"] == "test-1"
+
+    play(
+        scene,
+        behave.answer(RUN),
+        KFP_TOKEN="t0k3n\n",
+        KFP_COOKIE="authservice_session=abc; other=1",
+        KFP_USER="user@example.com",
+    )
+
+
+def test_the_user_header_has_the_name_that_is_set(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        assert it.server.requests[0].headers["x-goog-authenticated-user-email"] == "accounts.google.com:me"
+
+    play(
+        scene,
+        behave.answer(RUN),
+        KFP_USER="accounts.google.com:me",
+        KFP_USER_HEADER="x-goog-authenticated-user-email",
+    )
+
+
+def test_without_credentials_nothing_is_sent(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        assert it.server.requests[0].headers.keys().isdisjoint({"Authorization", "Cookie", "kubeflow-userid"})
+
+    play(scene, behave.answer(RUN))
+
+
+def test_cookies_that_a_server_sets_are_not_kept(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        await it.client.get_run("run-1")
+        assert "Cookie" not in it.server.requests[1].headers
+
+    play(scene, behave.answer(RUN, Set_Cookie="AWSALB=sticky; Path=/"))
+
+
+def test_a_token_file_that_changes_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    path = tmp_path / "token"
+    path.write_text("first\n")
+    credentials = Credentials(TestConfig(KFP_TOKEN_FILE=path))
+    assert credentials.headers() == {"Authorization": "Bearer first"}
+    _replace(path, "second\n")
+    assert credentials.headers() == {"Authorization": "Bearer first"}
+    now += TOKEN_FILE_CHECK_SECONDS
+    assert credentials.headers() == {"Authorization": "Bearer second"}
+    path.unlink()
+    now += TOKEN_FILE_CHECK_SECONDS
+    assert credentials.headers() == {"Authorization": "Bearer second"}
+
+
+def test_a_token_that_expired_is_renewed_and_the_call_repeated(
+    play: Play, behave: Behave, tmp_path: Path
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+
+    async def expired(request: Any, writer: Any) -> None:
+        _replace(path, "new")
+        await behave.answer({"message": "expired"}, 401)(request, writer)
+
+    async def scene(it: Any) -> None:
+        await it.client.create_run(RunSpec(name="r"))
+        tokens = [request.headers["Authorization"] for request in it.server.requests]
+        assert tokens == ["Bearer old", "Bearer new"]
+        assert [(sample.attempt, sample.status) for sample in it.samples] == [(1, 401), (2, 200)]
+        assert it.clock.waits == []
+
+    play(scene, expired, behave.answer(RUN), KFP_TOKEN_FILE=path)
+
+
+def test_a_token_that_is_still_the_same_is_not_tried_again(
+    play: Play, behave: Behave, tmp_path: Path
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiStatusError):
+            await it.client.get_run("run-1")
+        assert len(it.server.requests) == 1
+
+    play(scene, behave.answer(status=401), KFP_TOKEN_FILE=path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable"),
+    [
+        ({"KFP_TOKEN": "two\nlines"}, "KFP_TOKEN"),
+        ({"KFP_TOKEN": "  "}, "KFP_TOKEN"),
+        ({"KFP_TOKEN": "wörter"}, "KFP_TOKEN"),
+        ({"KFP_COOKIE": "a=1\r\nX-Injected: yes"}, "KFP_COOKIE"),
+        ({"KFP_USER": "a\x00b"}, "KFP_USER"),
+        ({"KFP_TOKEN_FILE": "/does/not/exist"}, "KFP_TOKEN_FILE"),
+        ({"KFP_TOKEN_FILE": "/"}, "KFP_TOKEN_FILE"),
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_input_errors(settings: dict[str, str], variable: str) -> None:
+    with pytest.raises(InputError) as caught:
+        RestClient(TestConfig(**settings), RealClock())  # type: ignore[arg-type]
+    assert [problem.where for problem in caught.value.problems] == [variable]
+    assert (
+        settings.get("KFP_TOKEN", "two").strip().split("\n")[0] not in str(caught.value)
+        or not settings.get("KFP_TOKEN", "").strip()
+    )
+
+
+def test_no_secret_in_reprs_errors_or_samples(play: Play, behave: Behave) -> None:
+    secrets = ("s3cr3t-t0k3n", "c00kie-s3cr3t")
+
+    async def scene(it: Any) -> list[str]:
+        said = [repr(it.client), repr(it.client.for_purpose(Purpose.OBSERVE))]
+        for _ in range(3):
+            with pytest.raises(ApiError) as caught:
+                await it.client.get_run("run-1")
+            error = caught.value
+            said += [str(error), repr(error), error.hint, str(pickle.dumps(error)), repr(error.__cause__)]
+        return [*said, *map(repr, it.samples)]
+
+    said = play(
+        scene,
+        behave.answer({"message": f"bad token s3cr3t-t0k3n in session={secrets[1]}"}, 400),
+        behave.answer(b"echo: Bearer s3cr3t-t0k3n"),
+        behave.close,
+        KFP_TOKEN=secrets[0],
+        KFP_COOKIE=f"session={secrets[1]}",
+        retries=0,
+    )
+    assert len(said) == 2 + 3 * 5 + 3
+    assert not [text for text in said for secret in secrets if secret in text]
+    assert "s3cr3t" not in repr(Credentials(TestConfig(KFP_TOKEN=secrets[0])))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"KFP_CA_CERT": "missing.pem"}, "does not exist"),
+        ({"KFP_CA_CERT": "text.pem"}, "holds no certificate"),
+        ({"KFP_CLIENT_CERT": "missing.pem"}, "does not exist"),
+        ({"KFP_CLIENT_CERT": "text.pem"}, "holds no certificate"),
+        ({"KFP_CLIENT_KEY": "text.pem"}, "without KFP_CLIENT_CERT"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_input_errors(
+    tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    (tmp_path / "text.pem").write_text("this is text")
+    config = TestConfig(**{name: tmp_path / file for name, file in settings.items()})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=words) as caught:
+        tls_context(config)
+    assert caught.value.problems[0].where in settings

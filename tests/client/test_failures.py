@@ -1,0 +1,256 @@
+"""Whatever a target answers, the error says what came, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from kfp_perf.client import failures
+from kfp_perf.errors import ApiAnswerError, ApiInterrupted, ApiStatusError, ApiUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Play = Callable[..., Any]
+    Behave = Any
+
+LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>\n Sign in &amp; go </title></head><body>...</body></html>"
+
+
+def _status_error(play: Play, behaviour: Any, **settings: Any) -> ApiStatusError:
+    async def scene(it: Any) -> ApiStatusError:
+        with pytest.raises(ApiStatusError) as caught:
+            await it.client.get_run("run-1")
+        (sample,) = it.samples
+        assert (sample.status, sample.error) == (caught.value.status, str(caught.value.status))
+        return caught.value
+
+    error = play(scene, behaviour, **settings)
+    assert isinstance(error, ApiStatusError)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            {"code": 5, "message": "a: b: Run x not found", "details": [{"message": "Run x not found"}]},
+            "Run x not found",
+        ),
+        ({"error": "old", "code": 5, "message": "old", "details": []}, "old"),
+        ({"error": "very old"}, "very old"),
+        ({"code": 5, "message": "Not Found"}, "Not Found"),
+        (
+            {"error_message": "Failed to read a pipeline spec file", "error_details": "chain"},
+            "Failed to read a pipeline spec file",
+        ),
+        (b"404 page not found\n", "text, '404 page not found'"),
+        (b"", "no explanation"),
+        (b"\xff\xfe\x00", "text, '\ufffd\ufffd\\x00'"),
+        ({"something": "else"}, 'JSON of another shape, \'{"something": "else"}\''),
+        ([1, 2], "text, '[1, 2]'"),
+        (LOGIN_PAGE, "an HTML page, “Sign in & go”"),
+        (b"<html><body>no title", "an HTML page"),
+    ],
+)
+def test_the_shortest_explanation_is_given(play: Play, behave: Behave, body: Any, message: str) -> None:
+    error = _status_error(play, behave.answer(body, 404))
+    assert (error.message, error.operation) == (message, "GetRun")
+
+
+def test_a_long_explanation_is_cut_to_one_line(play: Play, behave: Behave) -> None:
+    error = _status_error(play, behave.answer({"message": "word\n" * 10_000}, 500))
+    assert len(error.message) == failures.LONGEST_MESSAGE
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "hint"),
+    [
+        (401, {}, "Give KFP_TOKEN"),
+        (401, {"KFP_TOKEN": "t0k3n"}, "expired"),
+        (403, {}, "KFP_USER"),
+        (404, {}, "path"),
+        (429, {}, "limits the rate"),
+        (500, {}, ""),
+    ],
+)
+def test_hints(play: Play, behave: Behave, status: int, settings: dict[str, str], hint: str) -> None:
+    error = _status_error(
+        play, behave.answer({"code": 5, "message": "Not Found"}, status), retries=0, **settings
+    )
+    assert hint in error.hint
+    assert bool(hint) == bool(error.hint)
+
+
+def test_a_404_of_a_thing_has_no_hint_about_the_path(play: Play, behave: Behave) -> None:
+    assert _status_error(play, behave.answer({"details": [{"message": "Run x not found"}]}, 404)).hint == ""
+
+
+def test_redirects_are_not_followed(play: Play, behave: Behave) -> None:
+    answer = behave.answer(b"", 302, Location="https://login.example.com/oauth2/start?rd=secret")
+    error = _status_error(play, answer)
+    assert error.message == "redirected to https://login.example.com/oauth2/start"
+    assert "KFP_TOKEN" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (LOGIN_PAGE, "an HTML page, “Sign in & go”"),
+        (b"OK", "text, 'OK'"),
+        (b"", "an empty answer"),
+        (b'{"run_id": 5}', "JSON of another shape"),
+        (b'{"display_name": "no id"}', "JSON of another shape"),
+        (b'{"run_id": "a", "state": ', "text"),
+        (b"[]", "text, '[]'"),
+        (b"\xff", "text"),
+        (b"[" * 100_000, "text"),
+    ],
+)
+def test_a_good_status_with_something_else_than_kfps_answer(
+    play: Play, behave: Behave, body: bytes, words: str
+) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiAnswerError) as caught:
+            await it.client.get_run("run-1")
+        assert words in caught.value.message
+        assert caught.value.hint
+        (sample,) = it.samples
+        assert (sample.status, sample.error, sample.unknown) == (200, "answer", False)
+        assert sample.received_bytes == len(body)
+
+    play(scene, behave.answer(body))
+
+
+@pytest.mark.parametrize(
+    "content", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x0a", b"HTTP/1.1 two hundred\r\n\r\n"]
+)
+def test_an_answer_that_is_not_http(play: Play, behave: Behave, content: bytes) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiAnswerError, match="not HTTP"):
+            await it.client.get_run("run-1")
+
+    play(scene, behave.raw(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"run_id":',
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{",
+    ],
+)
+def test_an_answer_that_is_cut_off_is_repeated(play: Play, behave: Behave, content: bytes) -> None:
+    async def scene(it: Any) -> None:
+        assert (await it.client.get_run("run-1")).run_id == "run-1"
+        assert [sample.error for sample in it.samples] == ["cut", ""]
+        assert it.samples[0].status == 200
+
+    play(scene, behave.raw(content), behave.answer({"run_id": "run-1"}))
+
+
+def test_a_head_that_is_cut_off(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiInterrupted):
+            await it.client.get_run("run-1")
+        assert [sample.error for sample in it.samples] == ["reset"]
+
+    play(scene, behave.raw(b"HTTP/1.1 200 OK\r\nContent-Le"), retries=0)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"])
+def test_a_server_that_stalls_is_given_up_on(play: Play, behave: Behave, head: bytes) -> None:
+    async def stall(request: Any, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        await asyncio.Event().wait()
+
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiInterrupted, match="request_timeout_seconds"):
+            await it.client.get_run("run-1")
+        assert [(sample.attempt, sample.error) for sample in it.samples] == [(1, "timeout"), (2, "timeout")]
+
+    play(scene, stall, request_timeout_seconds=0.05, retries=1)
+
+
+def test_an_endless_answer_is_given_up_on(
+    play: Play, behave: Behave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kfp_perf.client.transport.LARGEST_ANSWER_BYTES", 2**20)
+
+    async def pour(request: Any, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"x" * 65_536
+        while not writer.transport.is_closing():
+            writer.write(b"10000\r\n" + chunk + b"\r\n")
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiAnswerError, match="larger"):
+            await it.client.get_run("run-1")
+
+    play(scene, pour)
+
+
+def test_a_large_answer_is_read_whole(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        run = await it.client.get_run("run-1")
+        assert len(run.display_name) == 5_000_000
+        assert it.samples[0].received_bytes > 5_000_000
+
+    play(scene, behave.answer({"run_id": "run-1", "display_name": "n" * 5_000_000}))
+
+
+def test_a_name_that_does_not_resolve(play: Play, behave: Behave, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_host(*given: Any, **named: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_host)
+
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiUnreachable, match=r"kfp\.invalid does not resolve"):
+            await it.client.get_run("run-1")
+        assert [(sample.error, sample.sent) for sample in it.samples] == [("dns", 0.0)]
+
+    play(scene, behave.close, KFP_API_HOST="http://kfp.invalid:8888", retries=0)
+
+
+def test_a_wait_for_a_free_connection_that_is_too_long(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        calls = [it.client.get_run("run-1") for _ in range(2)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["ApiInterrupted", "ApiUnreachable"]
+        waited = next(sample for sample in it.samples if sample.error == "no_connection")
+        assert (waited.sent, waited.unknown) == (0.0, False)
+        assert len(it.server.requests) == 1
+
+    play(scene, behave.stall, max_connections=1, request_timeout_seconds=0.1, retries=0)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.EMFILE, "descriptors", "ulimit"),
+        (errno.EADDRNOTAVAIL, "ports", "max_connections"),
+        (errno.EHOSTUNREACH, "connect", "No route to host"),
+    ],
+)
+def test_what_keeps_from_connecting_is_named(number: int, kind: str, words: str) -> None:
+    key = type("Key", (), {"host": "kfp.test", "port": 8888, "ssl": True, "is_ssl": False})()
+    raised = aiohttp.ClientConnectorError(key, OSError(number, os.strerror(number)))
+    error = failures.from_exception("GetRun", raised, sent=False)
+    assert (type(error), error.kind) == (ApiUnreachable, kind)
+    assert words in str(error)
+
+
+def test_a_connection_that_is_not_made_in_time_names_the_limit() -> None:
+    error = failures.from_exception("CreateRun", aiohttp.ConnectionTimeoutError(), sent=False)
+    assert (type(error), error.kind, error.outcome_unknown) == (ApiUnreachable, "connect_timeout", False)
+    assert "connect_timeout_seconds" in error.hint

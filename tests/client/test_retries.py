@@ -1,0 +1,298 @@
+"""What is repeated, what is not, and what is said about it: design section 3."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kfp_perf.client import Exchange, RestClient
+from kfp_perf.client.messages import RunSpec
+from kfp_perf.client.retry import (
+    FIRST_BACKOFF_SECONDS,
+    LONGEST_BACKOFF_SECONDS,
+    LONGEST_RETRY_AFTER_SECONDS,
+    RetryPolicy,
+    format_http_date,
+    parse_retry_after,
+)
+from kfp_perf.config import TestConfig
+from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
+from kfp_perf.pacing import RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Play = Callable[..., Any]
+    Behave = Any
+
+RUN = {"run_id": "run-1", "display_name": "r", "state": "PENDING"}
+SPEC = RunSpec(name="r")
+_ALWAYS: dict[str, Any] = {"repeatable": True, "retry_after": None}
+
+
+def _outcome(samples: list[Any]) -> list[tuple[int, int, str, bool]]:
+    return [(sample.attempt, sample.status, sample.error, sample.unknown) for sample in samples]
+
+
+@pytest.mark.parametrize("fault", ["close", "reset"])
+def test_a_get_is_repeated_after_a_lost_connection(play: Play, behave: Behave, fault: str) -> None:
+    async def scene(it: Any) -> None:
+        run = await it.client.get_run("run-1")
+        assert run.run_id == "run-1"
+        assert _outcome(it.samples) == [(1, 0, "reset", False), (2, 200, "", False)]
+        assert it.client.retries == len(it.server.requests) - 1 == 1
+
+    play(scene, getattr(behave, fault), behave.answer(RUN))
+
+
+def test_no_repetition_hides_in_a_latency(play: Play, behave: Behave) -> None:
+    """aiohttp itself repeats a GET when a kept connection turns out to be closed."""
+
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        await it.client.get_run("run-1")
+        assert len(it.server.requests) == len(it.samples) == 3
+        assert _outcome(it.samples)[1] == (1, 0, "reset", False)
+
+    play(scene, behave.answer(RUN), behave.close, behave.answer(RUN))
+
+
+@pytest.mark.parametrize("fault", ["close", "reset"])
+def test_a_creation_that_may_have_been_done_is_never_repeated(play: Play, behave: Behave, fault: str) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiInterrupted) as caught:
+            await it.client.create_run(SPEC)
+        assert caught.value.outcome_unknown
+        assert len(it.server.requests) == 1
+        assert _outcome(it.samples) == [(1, 0, "reset", True)]
+        assert it.samples[0].sent > 0
+
+    play(scene, getattr(behave, fault), behave.answer(RUN))
+
+
+def test_a_creation_whose_kept_connection_is_reset_on_arrival_is_unknown(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        with pytest.raises(ApiInterrupted):
+            await it.client.create_run(SPEC)
+        assert [request.connection for request in it.server.requests] == [1, 1]
+        assert _outcome(it.samples)[1:] == [(1, 0, "reset", True)]
+
+    play(scene, behave.answer(RUN), behave.reset, behave.answer(RUN))
+
+
+def test_a_creation_is_not_written_to_a_connection_that_its_peer_has_closed(
+    play: Play, behave: Behave
+) -> None:
+    """The kernel knows of the close before the event loop does; so the outcome need not be unknown."""
+
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        # Within one turn of the loop: the server's side closes, and our loop has not heard of it.
+        served.shutdown(socket.SHUT_WR)
+        run = await it.client.create_run(SPEC)
+        assert run.run_id == "run-1"
+        assert [request.connection for request in it.server.requests] == [1, 2]
+        assert _outcome(it.samples)[1:] == [(1, 200, "", False)]
+
+    served: Any = None
+
+    async def answer(request: Any, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served = served or socket.socket(fileno=socket.dup(writer.get_extra_info("socket").fileno()))
+        await behave.answer(RUN)(request, writer)
+
+    play(scene, answer)
+    served.close()
+
+
+def test_a_refused_creation_is_repeated_since_no_byte_was_sent(unused_port: int) -> None:
+    async def main() -> None:
+        samples: list[Any] = []
+        listener = None
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"}")
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"run_id":"run-1"}')
+            writer.close()
+
+        class Clock(RealClock):
+            async def sleep_until(self, *given: Any) -> bool:
+                nonlocal listener
+                if len(samples) == 2:
+                    listener = await asyncio.start_server(answer, "127.0.0.1", unused_port)
+                return bool(await super().sleep_until(*given))
+
+        config = TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=unused_port)
+        client = RestClient(config, Clock(), samples.append)
+        exchange = Exchange()
+        run = await client.create_run(SPEC, exchange=exchange)
+        assert run.run_id == "run-1"
+        refused = (0, "refused", False)
+        assert _outcome(samples) == [(1, *refused), (2, *refused), (3, 200, "", False)]
+        assert [sample.sent for sample in samples[:2]] == [0.0, 0.0]
+        assert (exchange.attempts, exchange.sent, exchange.ended) == (3, samples[2].sent, samples[2].ended)
+        assert exchange.backoff_seconds == pytest.approx(client.backoff_seconds)
+        await client.aclose()
+        assert listener is not None
+        listener.close()
+
+    asyncio.run(main())
+
+
+def test_repetitions_end(unused_port: int, play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiUnreachable) as caught:
+            await it.client.get_run("run-1")
+        assert caught.value.kind == "refused"
+        assert not caught.value.outcome_unknown
+        assert [sample.attempt for sample in it.samples] == [1, 2, 3]
+        assert it.client.retries == 2
+
+    play(scene, behave.close, KFP_API_HOST=f"http://127.0.0.1:{unused_port}", retries=2)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateways_failure_is_repeated_for_reads_and_leaves_creations_unknown(
+    play: Play, behave: Behave, status: int
+) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        assert _outcome(it.samples) == [(1, status, str(status), False), (2, 200, "", False)]
+
+    play(scene, behave.answer(status=status), behave.answer(RUN))
+
+    async def creation(it: Any) -> None:
+        with pytest.raises(ApiStatusError):
+            await it.client.create_run(SPEC)
+        assert _outcome(it.samples) == [(1, status, str(status), True)]
+
+    play(creation, behave.answer(status=status), behave.answer(RUN))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 500])
+def test_a_plain_refusal_is_not_repeated(play: Play, behave: Behave, status: int) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiStatusError):
+            await it.client.get_run("run-1")
+        assert _outcome(it.samples) == [(1, status, str(status), False)]
+
+    play(scene, behave.answer(status=status), behave.answer(RUN))
+
+
+def test_429_is_repeated_for_creations_too_after_the_time_that_the_server_asks_for(
+    play: Play, behave: Behave
+) -> None:
+    async def scene(it: Any) -> None:
+        exchange = Exchange()
+        await it.client.create_run(SPEC, exchange=exchange)
+        assert _outcome(it.samples) == [(1, 429, "429", False), (2, 200, "", False)]
+        assert it.clock.waits == [pytest.approx(7.0)]
+        assert it.client.backoff_seconds == pytest.approx(7.0, abs=0.1)
+        assert exchange.backoff_seconds == it.client.backoff_seconds
+
+    play(scene, behave.answer(status=429, Retry_After="7"), behave.answer(RUN))
+
+
+def test_a_server_cannot_make_us_wait_for_ever(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        assert it.clock.waits == [pytest.approx(LONGEST_RETRY_AFTER_SECONDS)]
+
+    play(scene, behave.answer(status=429, Retry_After="86400"), behave.answer(RUN))
+
+
+def test_back_off_is_in_no_latency(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        due = it.clock.now() - 1.0
+        await it.client.get_run("run-1", due=due)
+        first, second = it.samples
+        assert first.due == due
+        assert first.latency_seconds >= 1.0
+        assert second.due >= first.ended + 20.0
+        assert second.latency_seconds < 20.0
+        assert it.client.backoff_seconds == pytest.approx(second.due - first.ended, abs=0.1)
+
+    play(scene, behave.answer(status=503, Retry_After="20"), behave.answer(RUN))
+
+
+def test_a_deletion_that_was_done_by_a_lost_attempt_has_succeeded(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.delete_run("run-1")
+        assert _outcome(it.samples) == [(1, 0, "reset", False), (2, 404, "404", False)]
+
+    play(scene, behave.close, behave.answer(status=404))
+
+    async def plain(it: Any) -> None:
+        with pytest.raises(ApiStatusError):
+            await it.client.delete_run("run-1")
+
+    play(plain, behave.answer(status=404))
+
+
+def test_a_termination_that_was_done_by_a_lost_attempt_has_succeeded(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.terminate_run("run-1")
+        assert it.server.requests[0].target == "/apis/v2beta1/runs/run-1:terminate"
+
+    play(scene, behave.reset, behave.answer(status=400))
+
+
+def test_a_cancelled_call_is_recorded(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        call = asyncio.create_task(it.client.create_run(SPEC))
+        while not it.server.requests:  # noqa: ASYNC110  the server tells by its list
+            await asyncio.sleep(0.001)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert _outcome(it.samples) == [(1, 0, "cancelled", True)]
+
+    play(scene, behave.stall)
+
+
+def test_the_bound_of_the_back_off_doubles_up_to_a_limit() -> None:
+    error = ApiUnreachable("GetRun", "refused", kind="refused")
+    drawn = {
+        attempt: [
+            RetryPolicy(20, seed).delay(error, attempt, repeatable=True, retry_after=None)
+            for seed in range(200)
+        ]
+        for attempt in range(1, 12)
+    }
+    for attempt, delays in drawn.items():
+        bound = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
+        assert all(0.0 <= delay <= bound for delay in delays if delay is not None)
+        assert max(delay for delay in delays if delay is not None) > 0.9 * bound
+        assert min(delay for delay in delays if delay is not None) < 0.1 * bound
+
+
+def test_the_same_seed_waits_the_same() -> None:
+    error = ApiUnreachable("GetRun", "refused", kind="refused")
+    first, second = RetryPolicy(3, 7), RetryPolicy(3, 7)
+    for attempt in (1, 2, 3):
+        assert first.delay(error, attempt, **_ALWAYS) == second.delay(error, attempt, **_ALWAYS)
+    assert first.delay(error, 4, **_ALWAYS) is None
+
+
+@pytest.mark.parametrize("kind", ["tls", "no_connection"])
+def test_what_trying_again_cannot_mend_is_not_tried_again(kind: str) -> None:
+    error = ApiUnreachable("GetRun", "no", kind=kind)
+    assert RetryPolicy(3).delay(error, 1, **_ALWAYS) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, None), ("5", 5.0), (" 0 ", 0.0), ("soon", None), ("-1", None), ("1.5", None), ("٣", None)],
+)
+def test_retry_after_is_read(text: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(text, 0.0) == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    now = 1_790_000_000.0
+    assert parse_retry_after(format_http_date(now + 12), now) == 12.0
+    assert parse_retry_after(format_http_date(now - 12), now) == 0.0

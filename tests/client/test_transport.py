@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.client import RestClient
+from kfp_perf.client.messages import RunSpec
+from kfp_perf.config import TestConfig
+from kfp_perf.pacing import RealClock
+from kfp_perf.result.model import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Play = Callable[..., Any]
+    Behave = Any
+
+RUN = {"run_id": "run-1"}
+
+
+def test_connections_are_used_again(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        for _ in range(5):
+            await it.client.get_run("run-1")
+        await it.client.create_run(RunSpec(name="r"))
+        await it.client.for_purpose(Purpose.OBSERVE).get_run("run-1")
+        assert it.server.connections == 1
+        assert [sample.purpose for sample in it.samples] == [Purpose.LOAD] * 6 + [Purpose.OBSERVE]
+
+    play(scene, behave.answer(RUN))
+
+
+def test_there_are_never_more_connections_than_allowed_and_the_wait_is_lateness(
+    play: Play, behave: Behave
+) -> None:
+    async def slow(request: Any, writer: Any) -> None:
+        await asyncio.sleep(0.01)
+        await behave.answer(RUN)(request, writer)
+
+    async def scene(it: Any) -> None:
+        due = it.clock.now()
+        await asyncio.gather(*(it.client.get_run("run-1", due=due) for _ in range(9)))
+        assert it.server.connections == 3
+        late = sorted(sample.lateness_seconds for sample in it.samples)
+        # Three leave at once, three when those are back, and three after them.
+        assert late[3] > late[2] + 0.005
+        assert late[6] > late[5] + 0.005
+        served = [sample.service_seconds for sample in it.samples]
+        assert min(served) >= 0.01
+        assert all(sample.due == due for sample in it.samples)
+
+    play(scene, slow, max_connections=3)
+
+
+def test_sent_is_after_the_connection_and_before_the_server_has_the_request(
+    play: Play, behave: Behave
+) -> None:
+    arrived: list[float] = []
+    connected: list[float] = []
+
+    async def scene(it: Any) -> None:
+        it.server.on_connect = lambda _: connected.append(it.clock.now())
+
+        async def note(request: Any, writer: Any) -> None:
+            arrived.append(it.clock.now())
+            await behave.answer(RUN)(request, writer)
+
+        it.server.script = [note]
+        await it.client.get_run("run-1")
+        await it.client.create_run(RunSpec(name="r"))
+        await it.client.create_run(RunSpec(name="r", parameters={"large": "x" * 10_000_000}))
+        for sample, arrival in zip(it.samples, arrived, strict=True):
+            assert sample.due < sample.sent < arrival < sample.ended
+        # What it takes to connect is lateness; and a large body is on its way for long after the headers.
+        assert it.samples[0].sent - it.samples[0].due > 0
+        assert it.samples[2].service_seconds > it.samples[1].service_seconds
+
+    play(scene, behave.answer(RUN))
+
+
+def test_every_event_loop_has_connections_of_its_own() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.add(writer.get_extra_info("peername"))
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"run_id":"run-1"}')
+
+    async def serve() -> None:
+        listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+        address.append(listener.sockets[0].getsockname()[1])
+        ready.set()
+        await asyncio.to_thread(done.wait)
+        listener.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def use() -> None:
+        for _ in range(3):
+            await client.get_run("run-1")
+        await client.aclose()
+        await client.aclose()
+
+    peers: set[Any] = set()
+    address: list[int] = []
+    ready, done = threading.Event(), threading.Event()
+    server = threading.Thread(target=lambda: asyncio.run(serve()))
+    server.start()
+    ready.wait()
+    try:
+        client = RestClient(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=address[0]), RealClock())
+        for _ in range(2):
+            asyncio.run(use())
+        assert len(peers) == 2
+    finally:
+        done.set()
+        server.join()
+
+
+def test_small_writes_are_not_held_back(play: Play, behave: Behave) -> None:
+    """Nagle's algorithm would cost some 40 ms a request; TCP_NODELAY switches it off."""
+
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        session = next(iter(it.client._wire.transport._sessions.values()))
+        (connections,) = session.connector._conns.values()
+        sock = connections[0][0].transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    play(scene, behave.answer(RUN))
+
+
+def test_the_base_url_may_hold_a_path(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        assert it.server.requests[0].target == "/pipeline/apis/v2beta1/runs/run-1"
+
+    play(scene, behave.answer(RUN), path="/pipeline/")
+
+
+def test_compressed_answers_are_not_asked_for(play: Play, behave: Behave) -> None:
+    """A proxy that compresses would be measured, and unpacking costs us time."""
+
+    async def scene(it: Any) -> None:
+        await it.client.get_run("run-1")
+        assert it.server.requests[0].headers["Accept-Encoding"] == "identity"
+        assert it.server.requests[0].headers["User-Agent"].startswith("kfp-perf/")
+
+    play(scene, behave.answer(RUN))
