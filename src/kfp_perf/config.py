@@ -71,7 +71,7 @@ class TestConfig(BaseSettings):
         "API_PORT",
         ge=1,
         le=65535,
-        description="Its port; 443 means https. Not used if API_HOST is a URL",
+        description="Its port; 443 means https. A URL in API_HOST has its own",
     )
     NAMESPACE: str = _given(
         "kubeflow", "NAMESPACE", min_length=1, description="Namespace that runs belong to"

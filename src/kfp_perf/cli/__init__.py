@@ -66,10 +66,11 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and leave with the exit code that the outcome asks for."""
-    sys.exit(_outcome(arguments))
+    sys.exit(outcome(arguments))
 
 
-def _outcome(arguments: Sequence[str] | None) -> int:
+def outcome(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, print what went wrong, and return the exit code."""
     try:
         code = cli.main(args=arguments, standalone_mode=False)
     except click.exceptions.Exit as wanted:
