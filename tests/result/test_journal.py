@@ -25,9 +25,9 @@ def test_what_was_intended_and_not_deleted_is_left_behind_in_the_order_of_deleti
     journal.close()
     journal.close()
     assert left_behind(tmp_path / "j") == [
-        Made(Kind.RECURRING_RUN, "s"),
         Made(Kind.RUN, "answered", parent="e-id", id="r-id"),
         Made(Kind.RUN, "cut off", parent="e-id"),
+        Made(Kind.RECURRING_RUN, "s"),
         Made(Kind.EXPERIMENT, "e", id="e-id"),
         Made(Kind.PIPELINE, "p", namespace="ns", id="p-id"),
     ]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     """What a test makes, in the order in which it is to be deleted."""
 
-    RECURRING_RUN = "recurring_run"
     RUN = "run"
+    RECURRING_RUN = "recurring_run"
     EXPERIMENT = "experiment"
     PIPELINE = "pipeline"
 

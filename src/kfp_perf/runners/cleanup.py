@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from kfp_perf.client import ListQuery, Operator, Predicate
+from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError
 from kfp_perf.result.journal import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from kfp_perf.client import KfpClient
     from kfp_perf.pacing import Clock
@@ -29,59 +33,141 @@ async def clean_up(
     clock: Clock,
     *,
     deadline: float,
+    spared: Collection[str] = (),
     on_gone: Callable[[Made], None],
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[str]:
     """Delete the objects, kind by kind, and return a line for each that is left, with the reason.
 
-    What is not there any more counts as deleted. An object without an id is looked up by its unique name. The
-    experiment of a run that could not be deleted is left too: KFP cannot delete a run whose experiment is gone.
+    What is not there any more counts as deleted. An object without an id is looked up by its unique name. A
+    schedule goes with the runs that it started, an experiment with the runs in it, a pipeline with its versions;
+    runs whose ids are `spared` stay. The experiment of a run that could not be deleted is left too: KFP cannot
+    delete a run whose experiment is gone.
     """
     work = list(objects)
     left: list[str] = []
     needed: set[str] = set()  # ids of experiments that still hold runs
     done = 0
     gate = asyncio.Semaphore(_PARALLEL)
+    deletion = _Deletion(client, clock, deadline, frozenset(spared))
 
     async def delete_one(made: Made) -> None:
         nonlocal done
         async with gate:
-            reason = (
-                await _delete(made, client, clock, deadline)
-                if made.id not in needed
-                else "it still holds runs"
-            )
+            reason = await deletion.of(made) if made.id not in needed else "it still holds runs"
         done += 1
         on_progress(done, len(work))
         if reason:
             left.append(f"{made.kind.value} {made.name}{f' ({made.id})' * bool(made.id)}: {reason}")
-            if made.kind is Kind.RUN:
+            if made.kind in {Kind.RUN, Kind.RECURRING_RUN}:
                 needed.add(made.parent)
         else:
             on_gone(made)
 
+    async def end_schedule(made: Made) -> None:
+        async with gate:
+            await deletion.end_schedule(made)
+
+    await asyncio.gather(*(end_schedule(made) for made in work if made.kind is Kind.RECURRING_RUN))
     for kind in Kind:
         await asyncio.gather(*(delete_one(made) for made in work if made.kind is kind))
     return left
 
 
-async def _delete(made: Made, client: KfpClient, clock: Clock, deadline: float) -> str:
-    """Delete one object; return an empty text, or the reason why it is left."""
-    if clock.now() >= deadline:
-        return "the time for cleaning up was over"
-    try:
-        found = made.id or await _find(made, client)
-        if found:
-            await _DELETE[made.kind](client, found)
-    except ApiError as error:
-        if error.status == 404:
-            # A run whose experiment is gone answers 404 as well, but is still there.
-            if made.kind is Kind.RUN and "Experiment" in error.message:
-                return f"its experiment is gone, so KFP cannot delete it ({error.message})"
-            return ""
-        log.warning("Could not delete the %s %s: %s", made.kind.value, made.name, error)
-        return error.message
-    return ""
+class _Deletion:
+    """How objects of each kind are deleted."""
+
+    def __init__(self, client: KfpClient, clock: Clock, deadline: float, spared: frozenset[str]) -> None:
+        self._client = client
+        self._clock = clock
+        self._deadline = deadline
+        self._spared = spared
+        self._ended: dict[str, str] = {}  # ids of schedules by name
+        self._by_kind = {
+            Kind.RUN: self._run,
+            Kind.RECURRING_RUN: self._recurring_run,
+            Kind.EXPERIMENT: self._experiment,
+            Kind.PIPELINE: self._pipeline,
+        }
+
+    async def of(self, made: Made) -> str:
+        """Delete one object; return an empty text, or the reason why it is left."""
+        if self._clock.now() >= self._deadline:
+            return _TOO_LATE
+        try:
+            found = made.id or self._ended.get(made.name) or await _find(made, self._client)
+            if found:
+                await self._by_kind[made.kind](found, made)
+        except ApiError as error:
+            if error.status == 404:
+                # A run whose experiment is gone answers 404 as well, but is still there.
+                if made.kind is Kind.RUN and "Experiment" in error.message:
+                    return f"its experiment is gone, so KFP cannot delete it ({error.message})"
+                return ""
+            log.warning("Could not delete the %s %s: %s", made.kind.value, made.name, error)
+            return error.message
+        except _TooLate:
+            return _TOO_LATE
+        return ""
+
+    async def _run(self, run_id: str, _made: Made) -> None:
+        await self._client.delete_run(run_id)
+
+    async def end_schedule(self, made: Made) -> None:
+        """Delete a schedule ahead of its turn, so that it starts no more. A failure shows up in its turn."""
+        with contextlib.suppress(ApiError):
+            found = made.id or await _find(made, self._client)
+            if found:
+                await self._client.delete_recurring_run(found)
+            self._ended[made.name] = found
+
+    async def _recurring_run(self, recurring_run_id: str, made: Made) -> None:
+        """Delete what a schedule started, under names that nobody chose, and the schedule, if it is still there."""
+        started = Predicate("recurring_run_id", Operator.EQUALS, recurring_run_id)
+        await self._runs(ListQuery(namespace=made.namespace, filter=(started,)))
+        if made.name not in self._ended:
+            await self._client.delete_recurring_run(recurring_run_id)
+
+    async def _experiment(self, experiment_id: str, _made: Made) -> None:
+        """Delete an experiment with its runs: KFP would leave them, and then refuse to delete them."""
+        await self._runs(ListQuery(experiment_id=experiment_id))
+        await self._client.delete_experiment(experiment_id)
+
+    async def _runs(self, query: ListQuery) -> None:
+        """Delete the runs that a query finds."""
+        query = msgspec.structs.replace(query, page_size=MAXIMUM_PAGE_SIZE)
+        while True:
+            page = await self._client.list_runs(query)
+            found = [run.run_id for run in page.items if run.run_id not in self._spared]
+            for run_id in found:
+                if self._clock.now() >= self._deadline:
+                    raise _TooLate
+                await self._client.delete_run(run_id)
+            if found:
+                continue  # what followed has moved up to the first page
+            if not page.next_page_token:
+                return
+            query = query.next(page.next_page_token)
+
+    async def _pipeline(self, pipeline_id: str, _made: Made) -> None:
+        """Delete a pipeline with its versions; servers before 2.14 know no cascade, so versions go one by one."""
+        client = self._client
+        try:
+            await client.delete_pipeline(pipeline_id, cascade=True)
+        except ApiError as error:
+            if error.status != 400:
+                raise
+            while (page := await client.list_pipeline_versions(pipeline_id, ListQuery(page_size=200))).items:
+                for version in page.items:
+                    await client.delete_pipeline_version(pipeline_id, version.pipeline_version_id)
+            await client.delete_pipeline(pipeline_id)
+
+
+class _TooLate(Exception):
+    """The deadline came while runs were being deleted."""
+
+
+_TOO_LATE = "the time for cleaning up was over"
 
 
 async def _find(made: Made, client: KfpClient) -> str:
@@ -102,37 +188,3 @@ async def _find(made: Made, client: KfpClient) -> str:
     )
     page = await client.list_recurring_runs(query)
     return page.items[0].recurring_run_id if page.items else ""
-
-
-async def _delete_run(client: KfpClient, run_id: str) -> None:
-    await client.delete_run(run_id)
-
-
-async def _delete_recurring_run(client: KfpClient, recurring_run_id: str) -> None:
-    await client.disable_recurring_run(recurring_run_id)
-    await client.delete_recurring_run(recurring_run_id)
-
-
-async def _delete_experiment(client: KfpClient, experiment_id: str) -> None:
-    await client.delete_experiment(experiment_id)
-
-
-async def _delete_pipeline(client: KfpClient, pipeline_id: str) -> None:
-    """Delete a pipeline with its versions; servers before 2.14 know no cascade, so the versions go one by one."""
-    try:
-        await client.delete_pipeline(pipeline_id, cascade=True)
-    except ApiError as error:
-        if error.status != 400:
-            raise
-        while (page := await client.list_pipeline_versions(pipeline_id, ListQuery(page_size=200))).items:
-            for version in page.items:
-                await client.delete_pipeline_version(pipeline_id, version.pipeline_version_id)
-        await client.delete_pipeline(pipeline_id)
-
-
-_DELETE = {
-    Kind.RUN: _delete_run,
-    Kind.RECURRING_RUN: _delete_recurring_run,
-    Kind.EXPERIMENT: _delete_experiment,
-    Kind.PIPELINE: _delete_pipeline,
-}

@@ -16,9 +16,7 @@ class ExperimentRunner(PipelineRunner):
 
     async def provide_experiment(self, client: KfpClient) -> str:
         """Make the experiment, and return its id."""
-        if self.journal is not None:
-            self.journal.intend(Kind.EXPERIMENT, self.prefix, namespace=self.namespace)
-        made = await client.create_experiment(self.prefix, namespace=self.namespace)
-        if self.journal is not None:
-            self.journal.made(Kind.EXPERIMENT, self.prefix, made.experiment_id)
-        return made.experiment_id
+        with self.making(Kind.EXPERIMENT, self.prefix) as made:
+            experiment = await client.create_experiment(self.prefix, namespace=self.namespace)
+            made(experiment.experiment_id)
+        return experiment.experiment_id

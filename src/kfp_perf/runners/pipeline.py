@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import Exchange, ListQuery
@@ -11,26 +10,24 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
 from kfp_perf.observe import Observer
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
-from kfp_perf.result.journal import Kind, left_behind
+from kfp_perf.result.journal import Kind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
-from kfp_perf.runners.base import BaseRunner, Phase
-from kfp_perf.runners.cleanup import clean_up
+from kfp_perf.runners.base import Phase
+from kfp_perf.runners.journaled import JournaledRunner
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Coroutine
 
     from kfp_perf.client import KfpClient
-    from kfp_perf.errors import TargetError
-    from kfp_perf.pacing import Drive
     from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
-_WATCH_SECONDS = 1.0
+_LOOK_AT_GRACE_SECONDS = 1.0
 #: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
 
 
-class PipelineRunner(BaseRunner):
+class PipelineRunner(JournaledRunner):
     """Keeps runs of a pipeline coming by the scenario's load, follows each to its end, and deletes them."""
 
     experiment_id: str = ""
@@ -41,10 +38,10 @@ class PipelineRunner(BaseRunner):
         super().__init__(test_scenario, **given)
         self._followed: set[asyncio.Future[RunRecord]] = set()
         self._given_up = False
-        self._lost: TargetError | None = None
+        self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
 
     async def prepare(self) -> None:
-        """Upload the pipeline under a name of its own, and find or make the experiment."""
+        """Upload the pipeline under a name of its own, find or make the experiment, make the rows of `prefill`."""
         client = self.client.for_purpose(Purpose.SETUP)
         self.pipeline_id, self.pipeline_version_id = await self._upload(client)
         self.experiment_id = await self.provide_experiment(client)
@@ -55,6 +52,7 @@ class PipelineRunner(BaseRunner):
             experiment_id=self.experiment_id,
             poll_seconds=self.scenario.poll_seconds,
         )
+        await super().prepare()
 
     async def provide_experiment(self, client: KfpClient) -> str:
         """Return the id of the experiment that the runs go into: the namespace's default one, made if missing."""
@@ -67,22 +65,11 @@ class PipelineRunner(BaseRunner):
     async def run(self) -> dict[str, Any]:
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
-        self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
         drive = self.drive(self.run_once)
-        observing = asyncio.ensure_future(self.observer.run())
-        watching = asyncio.ensure_future(self._watch(observing))
-        try:
+        async with self.alongside(self.observer.run(), close=self.observer.aclose):
             await drive.run()
             self.phase = Phase.DRAINING
-            await self._drain(drive)
-        finally:
-            watching.cancel()
-            await self.observer.aclose()
-            await asyncio.gather(observing, watching, return_exceptions=True)
-        if not observing.cancelled() and (bug := observing.exception()) is not None:
-            raise bug
-        if (lost := self._lost) is not None:
-            raise lost
+            await self._drain(drive.finish())
         self._refuse_total_failure()
         return {"load": drive.report, "observer": self.observer.report()}
 
@@ -94,7 +81,6 @@ class PipelineRunner(BaseRunner):
         exchange = Exchange()
         self.progress.in_flight += 1
         try:
-            self._intend(record.name)
             await self._create(record, exchange)
             if record.outcome is not Outcome.NOT_CREATED:
                 await self.wait_for_run_to_finish(record)
@@ -125,12 +111,6 @@ class PipelineRunner(BaseRunner):
             record.outcome = Outcome.UNFINISHED
             await self._terminate(record)
 
-    async def stop(self) -> None:
-        """Delete what this runner made, except what is to be kept."""
-        self.phase = Phase.CLEANING
-        if self.journal is not None and self.config.keep != "all":
-            await self._clean_up(self.journal.path)
-
     # -- creating ---------------------------------------------------------------------------------------------
 
     async def _upload(self, client: KfpClient) -> tuple[str, str]:
@@ -139,11 +119,9 @@ class PipelineRunner(BaseRunner):
             raise InputError(Problem(f"{self.name}: pipelineFileName", what, "Name a compiled pipeline."))
         package = read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
-        if self.journal is not None:
-            self.journal.intend(Kind.PIPELINE, self.prefix, namespace=self.namespace)
-        pipeline = await client.upload_pipeline(content, name=self.prefix, namespace=self.namespace)
-        if self.journal is not None:
-            self.journal.made(Kind.PIPELINE, self.prefix, pipeline.pipeline_id)
+        with self.making(Kind.PIPELINE, self.prefix) as made:
+            pipeline = await client.upload_pipeline(content, name=self.prefix, namespace=self.namespace)
+            made(pipeline.pipeline_id)
         newest = ListQuery(page_size=1, sort_by="created_at desc")
         versions = await client.list_pipeline_versions(pipeline.pipeline_id, newest)
         if not versions.items:
@@ -161,7 +139,9 @@ class PipelineRunner(BaseRunner):
             parameters=self.scenario.params,
         )
         try:
-            run = await self.client.create_run(spec, due=record.due, exchange=exchange)
+            with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
+                run = await self.client.create_run(spec, due=record.due, exchange=exchange)
+                made(run.run_id)
         except ApiError as error:
             record.error = str(error)
             record.outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.NOT_CREATED
@@ -170,21 +150,13 @@ class PipelineRunner(BaseRunner):
             record.created_at = run.created_at
             record.scheduled_at = run.scheduled_at
             record.state = run.state
-            if self.journal is not None:
-                self.journal.made(Kind.RUN, record.name, run.run_id)
         record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
-
-    def _intend(self, name: str) -> None:
-        if self.journal is not None:
-            self.journal.intend(Kind.RUN, name, namespace=self.namespace, parent=self.experiment_id)
 
     def _settle(self, record: RunRecord) -> None:
         """Write a run's end down, in the journal and in the result."""
         if self.journal is not None:
             if record.adopted:
                 self.journal.made(Kind.RUN, record.name, record.run_id)
-            elif record.outcome is Outcome.NOT_CREATED:
-                self.journal.gone(Kind.RUN, record.name)
             if record.outcome is Outcome.FAILED and self.config.keep == "failed":
                 self._keep(record.name)
         self.record_run(record)
@@ -198,24 +170,15 @@ class PipelineRunner(BaseRunner):
 
     # -- ending -----------------------------------------------------------------------------------------------
 
-    async def _watch(self, observing: asyncio.Future[None]) -> None:
-        """End the work when the target stays away, or when the observer itself fails."""
-        while not observing.done():
-            await self.clock.sleep_until(self.clock.now() + _WATCH_SECONDS)
-            self._lost = self.outage.limit_reached(self.clock.now())
-            if self._lost is not None:
-                break
-        self.request_stop()
-
-    async def _drain(self, drive: Drive) -> None:
-        """Follow what is in flight through the grace period, then give up on the rest."""
-        finishing = asyncio.ensure_future(drive.finish())
+    async def _drain(self, under_way: Coroutine[Any, Any, None]) -> None:
+        """Let what is under way come to its end through the grace period, then give up on the rest."""
+        finishing = asyncio.ensure_future(under_way)
         while not finishing.done() and not self.stop_signal.is_set():
             now, until = self.clock.now(), self.end_at + self._grace_seconds()
             if now >= until:
                 break
             # Looked at again and again, because the grace period grows with the longest run.
-            pause = self.clock.sleep_until(min(until, now + _WATCH_SECONDS), self.stop_signal)
+            pause = self.clock.sleep_until(min(until, now + _LOOK_AT_GRACE_SECONDS), self.stop_signal)
             pausing = asyncio.ensure_future(pause)
             await asyncio.wait({finishing, pausing}, return_when=asyncio.FIRST_COMPLETED)
             pausing.cancel()
@@ -244,19 +207,3 @@ class PipelineRunner(BaseRunner):
             told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             last = f" The last error: {self.progress.last_error}" if self.progress.last_error else ""
             raise RunnerError(f"{self.name}: not one of {tried} runs succeeded ({told}).{last}")
-
-    async def _clean_up(self, journal_path: Path) -> None:
-        mine = [
-            made for made in left_behind(journal_path) if made.name.startswith(self.prefix) and not made.kept
-        ]
-        if not mine:
-            return
-        self.log.log(logging.DEBUG, "%s: deleting %d objects", self.name, len(mine))
-        self.leftovers = await clean_up(
-            mine,
-            self.client.for_purpose(Purpose.CLEANUP),
-            self.clock,
-            deadline=self.clock.now() + self.config.cleanup_timeout_seconds,
-            on_gone=lambda made: self.journal.gone(made.kind, made.name) if self.journal else None,
-            on_progress=self.progress.on_cleanup,
-        )

@@ -1,0 +1,170 @@
+"""Rows that a scenario wants to find on the server: made before the common start, journaled, counted apart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kfp_perf.catalog import PIPELINES
+from kfp_perf.client import Exchange
+from kfp_perf.client.messages import RunSpec
+from kfp_perf.errors import ApiError, RunnerError
+from kfp_perf.observe import Observer
+from kfp_perf.pipelines.package import read_pipeline
+from kfp_perf.result.journal import Kind
+from kfp_perf.result.model import Purpose, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kfp_perf.runners.journaled import JournaledRunner
+    from kfp_perf.scenario.model import Prefill
+
+PARALLEL = 8
+"""How many rows are made at a time: the API server creates runs at five a second, whatever is asked of it."""
+
+FAILURES_IN_A_ROW = 10
+"""After so many the preparation has failed: a test of another database than the one asked for is of no use."""
+
+PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS_PER_RUN = 1.0
+"""How long the runs are waited for before the test starts without their end, at the rate of a slow server."""
+
+PIPELINE = "hello.yaml"
+
+
+class PrefillReport(msgspec.Struct):
+    """What was made: rows by kind, how many could not be, and how long it took in all.
+
+    `unfinished_runs` were still in flight when the waiting for them ended, and may disturb what is measured.
+    """
+
+    experiments: int = 0
+    pipelines: int = 0
+    versions: int = 0
+    runs: int = 0
+    failed: int = 0
+    unfinished_runs: int = 0
+    seconds: float = 0.0
+
+
+async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:
+    """Make the rows, wait until the runs among them have ended, and say what was made.
+
+    Pipelines, versions and runs are of the smallest built-in pipeline. Versions and runs are dealt out evenly to
+    the pipelines and experiments of the prefill; where it asks for none, one is made to hold them. Ends early
+    when the runner is asked to stop. Raises `RunnerError` where the server refuses time and again.
+    """
+    return await _Prefill(runner).make(wanted)
+
+
+class _Prefill:
+    """A prefill under way."""
+
+    def __init__(self, runner: JournaledRunner) -> None:
+        self.runner = runner
+        self.client = runner.client.for_purpose(Purpose.SETUP)
+        self.content = read_pipeline(PIPELINES / PIPELINE).content(None)
+        self.report = PrefillReport()
+        self.experiments: list[str] = []
+        self.pipelines: list[str] = []
+        self.runs: list[RunRecord] = []
+
+    async def make(self, wanted: Prefill) -> PrefillReport:
+        began = self.runner.clock.now()
+        experiments = wanted.experiments or int(wanted.runs > 0)
+        pipelines = wanted.pipelines or int(wanted.runs + wanted.versions > 0)
+        await self._many("experiments", experiments, self._experiment)
+        await self._many("pipelines", pipelines, self._pipeline)
+        await self._many("versions", wanted.versions, self._version)
+        await self._many("runs", wanted.runs, self._run)
+        await self._wait_for_runs()
+        self.report.seconds = self.runner.clock.now() - began
+        self.runner.log.info("%s: prefilled with %s", self.runner.name, self.report)
+        return self.report
+
+    async def _many(self, kind: str, count: int, make: Callable[[int], Awaitable[None]]) -> None:
+        """Make so many rows of a kind, some at a time."""
+        numbers = iter(range(count))
+        made = failed = in_a_row = 0
+        last: ApiError | None = None
+
+        async def work() -> None:
+            nonlocal made, failed, in_a_row, last
+            for number in numbers:
+                if self.runner.stop_signal.is_set() or in_a_row >= FAILURES_IN_A_ROW:
+                    return
+                try:
+                    await make(number)
+                except ApiError as error:
+                    last = error
+                    failed += 1
+                    in_a_row += 1
+                else:
+                    made += 1
+                    in_a_row = 0
+
+        await asyncio.gather(*(work() for _ in range(min(PARALLEL, count))))
+        setattr(self.report, kind, made)
+        self.report.failed += failed
+        if last is not None and (not made or in_a_row >= FAILURES_IN_A_ROW):
+            raise RunnerError(
+                f"{self.runner.name}: the {kind} of the prefill could not be made: {last}"
+            ) from last
+
+    def _name(self, number: int) -> str:
+        return f"{self.runner.prefix}-prefill-{number}"
+
+    async def _experiment(self, number: int) -> None:
+        name = self._name(number)
+        with self.runner.making(Kind.EXPERIMENT, name) as made:
+            experiment = await self.client.create_experiment(name, namespace=self.runner.namespace)
+            made(experiment.experiment_id)
+        self.experiments.append(experiment.experiment_id)
+
+    async def _pipeline(self, number: int) -> None:
+        name = self._name(number)
+        with self.runner.making(Kind.PIPELINE, name) as made:
+            pipeline = await self.client.upload_pipeline(
+                self.content, name=name, namespace=self.runner.namespace
+            )
+            made(pipeline.pipeline_id)
+        self.pipelines.append(pipeline.pipeline_id)
+
+    async def _version(self, number: int) -> None:
+        pipeline_id = self.pipelines[number % len(self.pipelines)]
+        # Not journaled: versions go with their pipeline.
+        name = f"{self._name(number)}-version"
+        await self.client.upload_pipeline_version(self.content, pipeline_id=pipeline_id, name=name)
+
+    async def _run(self, number: int) -> None:
+        record = RunRecord(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
+        experiment_id = self.experiments[number % len(self.experiments)]
+        pipeline_id = self.pipelines[number % len(self.pipelines)]
+        spec = RunSpec(name=record.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
+        exchange = Exchange()
+        with self.runner.making(Kind.RUN, record.name, parent=experiment_id) as made:
+            run = await self.client.create_run(spec, exchange=exchange)
+            made(run.run_id)
+        record.run_id, record.created_at = run.run_id, run.created_at
+        record.sent, record.ended = exchange.sent, exchange.ended
+        self.runs.append(record)
+
+    async def _wait_for_runs(self) -> None:
+        """Wait for the ends of the runs, so that they do not take part in what is measured."""
+        if not self.runs:
+            return
+        clock, stop = self.runner.clock, self.runner.stop_signal
+        observer = Observer(self.client, clock, namespace=self.runner.namespace)
+        observing = asyncio.ensure_future(observer.run())
+        ended = asyncio.gather(*map(observer.watch, self.runs), return_exceptions=True)
+        patience = PATIENCE_SECONDS + PATIENCE_SECONDS_PER_RUN * len(self.runs)
+        pausing = asyncio.ensure_future(clock.sleep_until(clock.now() + patience, stop))
+        waits: set[asyncio.Future[Any]] = {ended, pausing, observing}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        self.report.unfinished_runs = observer.in_flight()
+        pausing.cancel()
+        await observer.aclose()
+        await asyncio.gather(ended, observing)
