@@ -66,9 +66,6 @@ FILES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "path traversal": (one(pipelineFileName="../outside.yaml"), ("$[0].pipelineFileName",)),
     "absolute path": (one(pipelineFileName="/etc/passwd"), ("$[0].pipelineFileName",)),
     "no pipeline in the file": (one(pipelineFileName="no_pipeline.yaml"), ("no_pipeline.yaml", "root")),
-        one(pipelineFileName="no_pipeline.yaml"),
-        ("$[0].pipelineFileName", "no_pipeline.yaml"),
-    ),
     "YAML bomb": (one(pipelineFileName="bomb.yaml"), ("bomb.yaml", "aliases")),
     "unknown parameter": (one(params={"nonsense": 1}), ("$[0].params.nonsense",)),
     "cron that is none": (
