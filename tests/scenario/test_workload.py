@@ -160,12 +160,13 @@ def test_poisson_arrivals_repeat_by_their_seed_in_any_order() -> None:
 
 def stairs(*targets: int) -> list[dict[str, object]]:
     """Stages of a minute in all that jump to each target and hold it."""
-    held = 60 / len(targets)
-    steps = [
-        ({"duration": 0, "target": target}, {"duration": f"{held:g}s", "target": target})
-        for target in targets
-    ]
-    return [stage for step in steps for stage in step]
+    stages: list[dict[str, object]] = []
+    for target in targets:
+        stages += [
+            {"duration": 0, "target": target},
+            {"duration": f"{60 / len(targets):g}s", "target": target},
+        ]
+    return stages
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,10 @@ class PipelinePackage:
                 continue
             elif not _fits(value, parameter.type):
                 wanted = _TYPES[parameter.type][0]
-                problems.append(Problem(name, f"must be {wanted} ({parameter.type}), got {value!r:.60}"))
+                remedy = "write it as JSON of that type"
+                problems.append(
+                    Problem(name, f"must be {wanted} ({parameter.type}), got {value!r:.60}", remedy)
+                )
         for name, parameter in self.parameters.items():
             if parameter.required and name not in values:
                 remedy = f'add "{name}": a value of type {parameter.type}'
@@ -163,7 +166,9 @@ def find_pipeline(file_name: str, folders: Iterable[Path]) -> Path:
             found = candidate.is_file()
             inside = found and candidate.resolve().is_relative_to(folder.resolve())
         except OSError as error:
-            raise InputError(Problem(file_name, f"cannot be looked up: {error.strerror}")) from None
+            raise InputError(
+                Problem(f"{file_name:.80}", f"cannot be looked up: {error.strerror}", "shorten it")
+            ) from None
         if found and not inside:
             remedy = "put the file itself there, or configure its folder as a pipeline folder"
             raise InputError(Problem(file_name, f"is a link that leads outside of {folder}", remedy))

@@ -54,3 +54,9 @@ def flaky(failure_percent: int):
     """Fail at random, in so many of a hundred attempts."""
     script = '[ "$(($(od -An -N2 -tu2 /dev/urandom) % 100))" -ge "$0" ]'
     return dsl.ContainerSpec(image=IMAGE, command=["sh", "-ec", script], args=[failure_percent])
+
+
+@dsl.container_component
+def pause(seconds: int):
+    """Wait."""
+    return dsl.ContainerSpec(image=IMAGE, command=["sleep"], args=[seconds])
