@@ -273,6 +273,7 @@ class Observer:
 
     def _saw_unfinished(self, record: RunRecord, run: Run, asked: float, came: float) -> None:
         record.state = run.state
+        record.running_at = record.running_at or _running_at(run)
         record.seen_unfinished = asked
         if run.state == RunState.RUNNING and record.seen_running is None:
             record.seen_running = came
@@ -288,6 +289,7 @@ class Observer:
         record.state = run.state
         record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
         record.finished_at, record.seen_finished = run.finished_at, came
+        record.running_at = record.running_at or _running_at(run)
         if run.state not in _KNOWN_STATES:
             self._report.odd(
                 f"unknown_state:{run.state[:40]}", f"a run ended in the state {run.state[:40]!r}"
@@ -330,6 +332,11 @@ class Observer:
             watch.future.set_result(watch.record)
         # Its callback comes only in a later turn of the loop.
         self._forget(watch.future)
+
+
+def _running_at(run: Run) -> float | None:
+    """When the API server first got the report that a run is running; a fast one may never have been."""
+    return next((change.updated_at for change in run.state_history if change.state == RunState.RUNNING), None)
 
 
 def _is_its_own(error: ApiError) -> bool:

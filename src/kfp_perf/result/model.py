@@ -28,7 +28,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     queue), `sent` when its headers were written (0.0: never), `ended` when its answer was whole or it failed.
     `status` is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`,
     `timeout`, `refused`, `reset`, `answer`). `unknown` says that the server may have done the work all the
-    same. `attempt` counts from 1; attempts after the first are retries.
+    same. `attempt` counts from 1; attempts after the first are retries. `gone`: a reader asked for what somebody
+    had deleted since it was listed, and was rightly told so; no error, and no answer to time either.
     """
 
     operation: str
@@ -41,6 +42,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 1
     purpose: Purpose = Purpose.LOAD
     received_bytes: int = 0
+    gone: bool = False
 
     @property
     def latency_seconds(self) -> float:
@@ -72,9 +74,15 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One run from its due time to its end; a line of `runs.jsonl`.
 
     `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none.
+    `running_at`: when the API server got the report that it runs, so it had started by then.
     `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last
     showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
     `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`.
+
+    Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
+    server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.
+    `drift_seconds` is from the slot to the creation, off by at most `drift_error_seconds`. Their `due` is the
+    slot on our clock. A slot that no run came for is a record of its own, with the outcome `not_created`.
     """
 
     scenario: str
@@ -91,12 +99,18 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: float | None = None
     scheduled_at: float | None = None
     finished_at: float | None = None
+    running_at: float | None = None
     seen_running: float | None = None
     seen_unfinished: float | None = None
     seen_finished: float | None = None
     duration_seconds: float | None = None
     duration_error_seconds: float | None = None
     phases: dict[str, float] = {}
+    recurring_run_id: str = ""
+    slot: float | None = None
+    doubled: bool = False
+    drift_seconds: float | None = None
+    drift_error_seconds: float | None = None
     error: str = ""
 
     @property
