@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kfp_perf._version import __version__
     from kfp_perf.config import TestConfig
-    from kfp_perf.execution import TestFailed, execute
+    from kfp_perf.execution import TestFailed, run_test
     from kfp_perf.log import Logger
     from kfp_perf.metrics import MetricsCollector
     from kfp_perf.plan import Plan, make_plan
     from kfp_perf.result.folder import TestResult
     from kfp_perf.result.model import RunRecord, Sample, ScenarioResult
-    from kfp_perf.runners import BaseRunner, ExperimentRunner, PipelineRunner, create_runner
+    from kfp_perf.runners import (
+        BaseRunner,
+        ExperimentRunner,
+        JournaledRunner,
+        PipelineRunner,
+        RandomGetsRunner,
+        create_runner,
+    )
     from kfp_perf.scenario.model import TestMode, TestScenario
     from kfp_perf.scenario.serde import EnumSerDe, JsonDeserializationUtils
 
@@ -23,11 +30,13 @@ _HOMES = {
     "BaseRunner": "kfp_perf.runners",
     "EnumSerDe": "kfp_perf.scenario.serde",
     "ExperimentRunner": "kfp_perf.runners",
+    "JournaledRunner": "kfp_perf.runners",
     "JsonDeserializationUtils": "kfp_perf.scenario.serde",
     "Logger": "kfp_perf.log",
     "MetricsCollector": "kfp_perf.metrics",
     "PipelineRunner": "kfp_perf.runners",
     "Plan": "kfp_perf.plan",
+    "RandomGetsRunner": "kfp_perf.runners",
     "RunRecord": "kfp_perf.result.model",
     "Sample": "kfp_perf.result.model",
     "ScenarioResult": "kfp_perf.result.model",
@@ -38,19 +47,21 @@ _HOMES = {
     "TestScenario": "kfp_perf.scenario.model",
     "__version__": "kfp_perf._version",
     "create_runner": "kfp_perf.runners",
-    "execute": "kfp_perf.execution",
     "make_plan": "kfp_perf.plan",
+    "run_test": "kfp_perf.execution",
 }
 
 __all__ = [
     "BaseRunner",
     "EnumSerDe",
     "ExperimentRunner",
+    "JournaledRunner",
     "JsonDeserializationUtils",
     "Logger",
     "MetricsCollector",
     "PipelineRunner",
     "Plan",
+    "RandomGetsRunner",
     "RunRecord",
     "Sample",
     "ScenarioResult",
@@ -61,8 +72,8 @@ __all__ = [
     "TestScenario",
     "__version__",
     "create_runner",
-    "execute",
     "make_plan",
+    "run_test",
 ]
 
 

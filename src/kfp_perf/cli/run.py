@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kfp_perf.cli.target import target_options
+from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
-    from kfp_perf.engine import Plugins
-    from kfp_perf.log import Logger
-    from kfp_perf.plan import Plan
     from kfp_perf.result.folder import TestResult
 
 
@@ -52,55 +49,34 @@ def run(
 
     Exit codes: 0 good, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 not valid.
     """
-    from kfp_perf.engine import load_plugins
-    from kfp_perf.execution import EmulatorProcess
-    from kfp_perf.log import Logger
-    from kfp_perf.plan import make_plan
+    from kfp_perf.execution import TestFailed, run_test
 
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
     if keep or keep_failed:
         changes["keep"] = "all" if keep else "failed"
-    plugins = load_plugins(plugin)
-    plan = make_plan(scenario_file or config.SCENARIO_FILE_NAME, config, extra_modes=plugins.runners)
-    beside = plan.path.parent
-    changes["pipeline_folders"] = (beside, beside / "pipelines", *config.pipeline_folders)
-    with contextlib.ExitStack() as stack:
-        profile = ""
-        if emulator:
-            process = stack.enter_context(EmulatorProcess(emulator_profile, emulator_seed))
-            # What the environment says of a real target does not hold for the emulator.
-            changes |= {"KFP_API_HOST": process.url, "IS_KUBEFLOW_MODE": False, "KFP_TOKEN": None}
-            changes |= {"KFP_TOKEN_FILE": None, "KFP_COOKIE": None}
-            profile = emulator_profile
-        logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
-        return _run(plan, config.model_copy(update=changes), plugins, logger, profile, quiet=quiet)
-
-
-def _run(
-    plan: Plan, config: TestConfig, plugins: Plugins, logger: Logger, profile: str, *, quiet: bool
-) -> int:
-    from kfp_perf.execution import TestFailed, execute
-    from kfp_perf.live import open_display
-
-    code = 0
-    display = open_display(logger, quiet=quiet)
+    code = ExitCode.GOOD
     try:
-        result = execute(
-            plan, config, logger=logger, display=display, plugins=plugins, emulator_profile=profile
+        result = run_test(
+            scenario_file,
+            config.model_copy(update=changes),
+            plugins=plugin,
+            emulator=emulator_profile if emulator else "",
+            emulator_seed=emulator_seed,
+            quiet=quiet,
         )
     except TestFailed as failed:
-        result, code = failed.result, int(failed.exit_code)
-    finally:
-        display.close()
-    logger.flush()
+        result, code = failed.result, failed.exit_code
+        abandoned = failed.abandoned
+    else:
+        abandoned = False
     _show(result)
-    if any(one["error"] == "abandoned" for one in result.document["scenarios"]):
+    if abandoned:
         # Threads of the scenarios still wait for the server; the user does not want to.
         sys.stdout.flush()
         os._exit(code)
-    return code
+    return int(code)
 
 
 def _show(result: TestResult) -> None:

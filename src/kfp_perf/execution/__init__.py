@@ -2,5 +2,6 @@
 
 from kfp_perf.execution.emulated import EmulatorProcess
 from kfp_perf.execution.execute import Execution, TestFailed, execute
+from kfp_perf.execution.session import run_test
 
-__all__ = ["EmulatorProcess", "Execution", "TestFailed", "execute"]
+__all__ = ["EmulatorProcess", "Execution", "TestFailed", "execute", "run_test"]

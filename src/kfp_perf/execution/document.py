@@ -75,7 +75,8 @@ def build_document(
 
 
 def _scenario(result: ScenarioResult) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(result.metrics, enc_hook=str)
+    families = result.collector.metrics() if result.collector is not None else {}
+    plain: dict[str, Any] = msgspec.to_builtins({**result.metrics, **families}, enc_hook=str)
     return {
         "name": result.name,
         "mode": result.mode,

@@ -8,13 +8,14 @@ import contextlib
 import logging
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
 from kfp_perf.errors import ExitCode, KfpPerfError, TestInterrupted
 from kfp_perf.execution.document import build_document
 from kfp_perf.execution.watch import Watch
+from kfp_perf.metrics.series import SeriesFile
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.folder import TestResult
 from kfp_perf.result.model import ScenarioResult
@@ -37,15 +38,19 @@ _LOOK_EVERY_SECONDS = 0.25
 class TestFailed(KfpPerfError):
     """A test that came to its end, but not to a good one: what was measured is in `result`.
 
-    The text is that of the first error; `errors` holds them all, in the order in which they came.
+    The text is that of the first error; `errors` holds them all, in the order in which they came. `abandoned`:
+    the user did not wait for the scenarios, whose threads still run.
     """
 
     __test__ = False
 
-    def __init__(self, result: TestResult, errors: Sequence[Exception], exit_code: ExitCode) -> None:
+    def __init__(
+        self, result: TestResult, errors: Sequence[Exception], exit_code: ExitCode, *, abandoned: bool = False
+    ) -> None:
         self.result = result
         self.errors = tuple(errors)
         self.exit_code = exit_code
+        self.abandoned = abandoned
         super().__init__(str(errors[0]))
         for other in errors[1:]:
             self.add_note(f"and {type(other).__name__}: {other}")
@@ -79,7 +84,8 @@ def execute(
         errors = execution.run(display)
     result.close()
     if errors:
-        raise TestFailed(result, errors, execution.exit_code(errors)) from errors[0]
+        abandoned = execution.interruptions > 1
+        raise TestFailed(result, errors, execution.exit_code(errors), abandoned=abandoned) from errors[0]
     return result
 
 
@@ -139,8 +145,10 @@ class Execution:
     def run(self, display: Display) -> list[Exception]:
         """Run all scenarios, write the result, and return the errors in the order in which they came."""
         journal = self.result.journal()
+        series = SeriesFile(self.result.series_path, self._clock.now())
         context = ScenarioContext(
             journal=journal,
+            series=series,
             gate=self._gate,
             plugins=self.plugins,
             on_run=self.result.add_run,
@@ -170,6 +178,8 @@ class Execution:
         errors = [result.failure for result in results if result.failure is not None]
         if self.interruptions:
             errors.insert(0, TestInterrupted(_STOPPED if not abandoned else _ABANDONED))
+        if not abandoned:
+            series.close()
         order = {scenario.name: place for place, scenario in enumerate(self.plan.scenarios)}
         results.sort(key=lambda one: order.get(one.name, len(order)))
         self.result.save(
@@ -194,7 +204,7 @@ class Execution:
 
     def _cut_short(self, runner: BaseRunner) -> ScenarioResult:
         """What a scenario had measured when it was left alone; its thread still goes on meanwhile."""
-        result = ScenarioResult(
+        return ScenarioResult(
             name=runner.name,
             mode=runner.scenario.mode_name,
             started=runner.start_at,
@@ -203,12 +213,6 @@ class Execution:
             exit_code=int(ExitCode.INTERRUPTED),
             collector=runner.collector,
         )
-        # The scenario's thread may add a key at this very moment.
-        for _ in range(10):
-            with contextlib.suppress(RuntimeError):
-                result.metrics = dict[str, Any](runner.collector.metrics())
-                break
-        return result
 
 
 _STOPPED = "The test was stopped before its end; what it had made is deleted."

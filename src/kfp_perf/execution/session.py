@@ -1,0 +1,64 @@
+"""A whole test from one call: settings, plan, emulator if wanted, log, display, result."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from kfp_perf.config import TestConfig
+from kfp_perf.engine import load_plugins
+from kfp_perf.execution.emulated import EmulatorProcess
+from kfp_perf.execution.execute import execute
+from kfp_perf.live import open_display
+from kfp_perf.log import Logger
+from kfp_perf.plan import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from kfp_perf.result.folder import TestResult
+
+
+def run_test(
+    scenario_file: str | Path | None = None,
+    config: TestConfig | None = None,
+    *,
+    plugins: Iterable[str] = (),
+    emulator: str = "",
+    emulator_seed: int = 0,
+    quiet: bool = False,
+) -> TestResult:
+    """Run the scenarios of a file, and return the result, the handle on its folder.
+
+    `scenario_file` is a path or the name of a built-in file (default: the configuration's), `config` is read
+    from the environment if not given, `plugins` are modules or Python files with runners and collectors.
+    `emulator` names a timing profile: the test then runs against an emulator that is started for it. Unless
+    `quiet`, progress is shown.
+
+    Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
+    failed or the test was stopped.
+    """
+    config = config or TestConfig.from_environment()
+    loaded = load_plugins(plugins)
+    plan = make_plan(scenario_file or config.SCENARIO_FILE_NAME, config, extra_modes=loaded.runners)
+    folder = plan.path.parent
+    config = config.model_copy(
+        update={"pipeline_folders": (folder, folder / "pipelines", *config.pipeline_folders)}
+    )
+    with contextlib.ExitStack() as stack:
+        if emulator:
+            config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
+        logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
+        display = stack.enter_context(contextlib.closing(open_display(logger, quiet=quiet)))
+        return execute(
+            plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator
+        )
+
+
+def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
+    """The configuration with the emulator as its target; credentials are for the real one only."""
+    no_credentials = {"KFP_TOKEN": None, "KFP_TOKEN_FILE": None, "KFP_COOKIE": None}
+    return config.model_copy(
+        update={"KFP_API_HOST": emulator.url, "IS_KUBEFLOW_MODE": False, **no_credentials}
+    )
