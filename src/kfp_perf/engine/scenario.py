@@ -12,6 +12,7 @@ from kfp_perf.engine.plugins import Plugins
 from kfp_perf.errors import ExitCode, KfpPerfError
 from kfp_perf.log import correlation_id
 from kfp_perf.metrics import GuardedCollector, built_in_collector
+from kfp_perf.metrics.series import Series
 from kfp_perf.result.model import ScenarioResult
 from kfp_perf.runners import Phase, create_runner
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
     from kfp_perf.engine.gate import StartGate
+    from kfp_perf.metrics.series import SeriesFile
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.model import RunRecord
     from kfp_perf.runners import BaseRunner
@@ -41,6 +43,7 @@ class ScenarioContext:
     """
 
     journal: Journal | None = None
+    series: SeriesFile | None = None
     gate: StartGate | None = None
     plugins: Plugins = field(default_factory=Plugins)
     on_run: Callable[[RunRecord], None] | None = None
@@ -68,7 +71,7 @@ def run_scenario(
             config=config,
             t0=t0,
             journal=context.journal,
-            collector=built_in_collector(name),
+            collector=built_in_collector(name, Series(name, context.series) if context.series else None),
             custom_collectors=custom,
             on_run=context.on_run,
         )
@@ -89,8 +92,8 @@ def run_scenario(
             finally:
                 result.finished = runner.clock.now()
                 _stop(loop, runner, result)
+        runner.collector.close()
         result.collector = runner.collector
-        result.metrics.update(runner.collector.metrics())
         result.metrics.update({collector.name: collector.metrics() for collector in custom})
     except Exception as error:  # noqa: BLE001  a constructor's failure is that runner's failure
         _note(result, error)

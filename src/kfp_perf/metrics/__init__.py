@@ -1,4 +1,4 @@
-"""Metrics: METRICS is the table of families; each is one file here."""
+"""Metrics: METRICS is the table of families; each is one file here, which says what it tells."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.collector import GuardedCollector, MetricFamily, MetricsCollector
+from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.runs import RunMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from kfp_perf.metrics.series import Series
 
-#: Each family's key in the metrics dictionary, and what makes one; the argument is when measuring begins.
-METRICS: dict[str, Callable[[float], MetricFamily]] = {
-    "runs": lambda _measured_from: RunMetrics(),
+#: Each family's key in the metrics dictionary.
+METRICS: dict[str, type[MetricFamily]] = {
+    "runs": RunMetrics,
     "api": ApiMetrics,
+    "generator": GeneratorMetrics,
 }
 
 
-def built_in_collector(scenario_name: str = "", measured_from: float = 0.0) -> MetricsCollector:
+def built_in_collector(scenario_name: str = "", series: Series | None = None) -> MetricsCollector:
     """A collector with every family of METRICS."""
-    return MetricsCollector(scenario_name, {name: make(measured_from) for name, make in METRICS.items()})
+    return MetricsCollector(scenario_name, {name: family() for name, family in METRICS.items()}, series)
 
 
 __all__ = ["METRICS", "GuardedCollector", "MetricFamily", "MetricsCollector", "built_in_collector"]

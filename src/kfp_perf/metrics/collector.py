@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from kfp_perf.result.model import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kfp_perf.metrics.metric import Metric
+    from kfp_perf.metrics.series import Series
     from kfp_perf.result.model import RunRecord, Sample
 
 log = logging.getLogger(__name__)
 
 
-class MetricFamily(Protocol):
-    """One family of metrics: takes in what happens, and tells it at the end. METRICS is the table of them."""
+class MetricFamily:
+    """One family of metrics: takes in what happens, and tells it at the end. METRICS is the table of them.
+
+    `metrics` says what the family tells. Override the `on_*` that it needs, and `merge` and `result`.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]] = ()
 
     def on_sample(self, sample: Sample) -> None:
         """Take in one attempt of one request."""
-        ...
+
+    def on_warmup_sample(self, sample: Sample) -> None:
+        """Take in an attempt that was due in the warm-up, and does not count."""
 
     def on_run(self, record: RunRecord) -> None:
-        """Take in one run that came to its end, or to the end of the test."""
-        ...
+        """Take in one run that came to its end, or to the end of the test. Some were due in the warm-up."""
 
     def merge(self, other: Self) -> None:
         """Take in all that the same family saw in another scenario."""
-        ...
+        raise NotImplementedError
 
     def result(self) -> dict[str, Any]:
         """What is to be told: plain values that JSON can hold; times in seconds."""
-        ...
+        raise NotImplementedError
 
 
 class MetricsCollector:
@@ -41,21 +51,49 @@ class MetricsCollector:
     called in the scenario's thread, and whose `collect_custom_metrics` is called once at the end; what that
     returns stands in the result under the name that it was registered with. An exception is reported and harms
     nothing else.
+
+    `measured_from` is when the warm-up ends (seconds since the Unix epoch): requests of the load that were due
+    before count as warm-up.
     """
 
-    def __init__(self, scenario_name: str = "", families: Mapping[str, MetricFamily] | None = None) -> None:
+    def __init__(
+        self,
+        scenario_name: str = "",
+        families: Mapping[str, MetricFamily] | None = None,
+        series: Series | None = None,
+    ) -> None:
         self.scenario_name = scenario_name
+        self.measured_from = 0.0
         self.families: dict[str, MetricFamily] = dict(families or {})
+        self._series = series
+        # A sample costs nothing in a family that does not look at samples.
+        self._takers = [
+            family
+            for family in self.families.values()
+            if type(family).on_sample is not MetricFamily.on_sample
+        ]
 
     def on_sample(self, sample: Sample) -> None:
         """Take in one attempt of one request."""
-        for family in self.families.values():
-            family.on_sample(sample)
+        warmup = sample.due < self.measured_from and sample.purpose is Purpose.LOAD
+        if self._series is not None:
+            self._series.add(sample, warmup=warmup)
+        for family in self._takers:
+            if warmup:
+                family.on_warmup_sample(sample)
+            else:
+                family.on_sample(sample)
 
     def on_run(self, record: RunRecord) -> None:
         """Take in one run that came to its end, or to the end of the test."""
         for family in self.families.values():
             family.on_run(record)
+
+    def close(self) -> None:
+        """Write down what is not written yet: no more samples will come."""
+        if self._series is not None:
+            self._series.close()
+            self._series = None
 
     def collect_custom_metrics(self) -> dict[str, Any]:
         """Return metrics of your own: plain values that JSON can hold."""

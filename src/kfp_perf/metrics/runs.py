@@ -2,95 +2,238 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from kfp_perf.metrics.histogram import QUANTILES
+from kfp_perf.metrics.collector import MetricFamily
+from kfp_perf.metrics.metric import QUANTILES, Metric, Unit, distribution
 from kfp_perf.result.model import Outcome
+from kfp_perf.statistics.survival import kaplan_meier
+from kfp_perf.statistics.trend import trend
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.model import RunRecord
+
+_COUNTS = (
+    ("due", "Runs that the load asked for.", "the load's schedule"),
+    ("sent", "Runs whose creation was sent.", "CreateRun"),
+    ("created", "Runs that the server is known to have made.", "CreateRun's answers, and sweeps by name"),
+    (
+        "adopted",
+        "Created runs whose creation got no answer, and whose name a later sweep showed.",
+        "sweeps by name",
+    ),
+    ("ended", "Runs that came to their own end, good or bad.", "ListRuns and GetRun"),
+    ("succeeded", "Runs that ended in SUCCEEDED.", "ListRuns and GetRun"),
+    ("failed", "Runs that ended in any other final state.", "ListRuns and GetRun"),
+    (
+        "unfinished",
+        "Runs still in flight when the grace period ended; they were terminated.",
+        "ListRuns and GetRun",
+    ),
+    (
+        "not_created",
+        "Runs that the server refused, or that could not be asked for.",
+        "CreateRun's answers",
+    ),
+    (
+        "unknown",
+        "Runs of which it is not known what became: their creation got no answer, or they vanished.",
+        "CreateRun, ListRuns and GetRun",
+    ),
+    ("warmup", "Runs due in the warm-up, which count nowhere else.", "the load's schedule"),
+)
 
 
-class RunMetrics:
-    """Runs by outcome, and the durations of those that succeeded (raw values: runs are few beside requests)."""
+class RunMetrics(MetricFamily):
+    """Runs by outcome, and the times of those that ended: raw values, since runs are few beside requests."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        *(
+            Metric(f"run.{name}", Unit.COUNT, meaning, source, ("runs", name))
+            for name, meaning, source in _COUNTS
+        ),
+        Metric(
+            "run.success_rate",
+            Unit.SHARE,
+            "The share of runs that succeeded among those that ended.",
+            "ListRuns and GetRun",
+            ("runs", "success_rate"),
+            (),
+            ("runs", "ended"),
+        ),
+        Metric(
+            "run.throughput",
+            Unit.PER_SECOND,
+            "Runs that succeeded a second, from when the first was due to the last end that was seen.",
+            "ListRuns and GetRun",
+            ("runs", "throughput_per_second"),
+            (),
+            ("runs", "succeeded"),
+        ),
+        distribution(
+            "run.duration",
+            "From creation to finish, of runs that succeeded and executed. Runs in flight at the end count as "
+            "longer than they were seen (Kaplan-Meier).",
+            "created_at and finished_at: the server's whole seconds, each duration with its error",
+            ("runs", "duration_seconds"),
+        ),
+        Metric(
+            "run.duration.drift",
+            Unit.SHARE,
+            "By what share of the median the duration of runs changed in the course of the test (Theil-Sen).",
+            "run.duration, by when the runs were due",
+            ("runs", "duration_trend", "change_share"),
+            (),
+            ("runs", "duration_trend", "points"),
+        ),
+        distribution(
+            "run.failed.duration",
+            "From creation to finish, of runs that failed.",
+            "created_at and finished_at",
+            ("runs", "failed_duration_seconds"),
+        ),
+        distribution(
+            "run.cached.duration",
+            "From creation to finish, of runs that succeeded and took all they did from the cache.",
+            "created_at and finished_at",
+            ("runs", "cached_duration_seconds"),
+        ),
+        distribution(
+            "run.visible",
+            "From when a run was due until a client could see that it had succeeded: what a user waits, with the "
+            "server's reporting and one look of kfp-perf.",
+            "the client's own clock",
+            ("runs", "visible_seconds"),
+        ),
+    )
 
     def __init__(self) -> None:
-        self._due = 0
-        self._sent = 0
-        self._ended = 0
-        self._created = 0
-        self._adopted = 0
-        self._warmup = 0
+        self._counts: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._durations = array("d")
+        self._dues = array("d")
+        self._censored = array("d")
+        self._failed = array("d")
+        self._cached = array("d")
         self._visible = array("d")
-
-    def on_sample(self, sample: Sample) -> None:
-        """Requests are another family's."""
+        self._worst_error = 0.0
+        self._first_due = math.inf
+        self._last_end = -math.inf
+        self._merged = 0
 
     def on_run(self, record: RunRecord) -> None:
         """Take in one run at its end."""
         if record.warmup:
-            self._warmup += 1
+            self._counts["warmup"] += 1
             return
-        self._due += 1
-        self._sent += record.sent > 0
-        self._created += record.created
-        self._adopted += record.adopted
+        self._counts["due"] += 1
+        self._counts["sent"] += record.sent > 0
+        self._counts["created"] += record.created
+        self._counts["adopted"] += record.adopted
         self._outcomes[record.outcome.value] += 1
-        if record.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
-            self._ended += 1
-        if record.outcome is Outcome.SUCCEEDED:
-            if record.duration_seconds is not None:
-                self._durations.append(record.duration_seconds)
-            if record.seen_finished is not None:
-                self._visible.append(record.seen_finished - record.due)
+        self._first_due = min(self._first_due, record.due)
+        if record.outcome is Outcome.UNFINISHED:
+            self._censored.append(_seen_for(record))
+        elif record.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
+            self._counts["ended"] += 1
+            self._add_ended(record)
+
+    def _add_ended(self, record: RunRecord) -> None:
+        succeeded = record.outcome is Outcome.SUCCEEDED
+        if succeeded and record.seen_finished is not None:
+            self._last_end = max(self._last_end, record.seen_finished)
+            self._visible.append(record.seen_finished - record.due)
+        if record.duration_seconds is None:
+            return
+        self._worst_error = max(self._worst_error, record.duration_error_seconds or 0.0)
+        if not succeeded:
+            self._failed.append(record.duration_seconds)
+        else:
+            self._durations.append(record.duration_seconds)
+            self._dues.append(record.due)
 
     def merge(self, other: Self) -> None:
         """Take in what another scenario saw."""
-        self._due += other._due
-        self._sent += other._sent
-        self._ended += other._ended
-        self._created += other._created
-        self._adopted += other._adopted
-        self._warmup += other._warmup
+        self._counts.update(other._counts)
         self._outcomes.update(other._outcomes)
-        self._durations.extend(other._durations)
-        self._visible.extend(other._visible)
+        for name in ("_durations", "_dues", "_censored", "_failed", "_cached", "_visible"):
+            getattr(self, name).extend(getattr(other, name))
+        self._worst_error = max(self._worst_error, other._worst_error)
+        self._first_due = min(self._first_due, other._first_due)
+        self._last_end = max(self._last_end, other._last_end)
+        self._merged += bool(other._durations)
 
     def result(self) -> dict[str, Any]:
-        """Counts, the share that succeeded of those that ended, and durations in seconds.
+        """Counts, shares, and times in seconds.
 
-        `duration_seconds` is from creation to finish by the server's times, `visible_seconds` from due until a
-        client could see the end; both of runs that succeeded.
+        `duration_seconds` is of runs that succeeded and executed, `failed_duration_seconds` and
+        `cached_duration_seconds` of the others, `visible_seconds` from due until a client could see the end.
+        `duration_error_seconds`: no duration is further off. Imports scipy, which takes a second the first time.
         """
-        succeeded = self._outcomes[Outcome.SUCCEEDED.value]
+        succeeded, ended = self._outcomes[Outcome.SUCCEEDED.value], self._counts["ended"]
+        lasted = self._last_end - self._first_due
         return {
-            "due": self._due,
-            "sent": self._sent,
-            "ended": self._ended,
-            "created": self._created,
-            "adopted": self._adopted,
-            "warmup": self._warmup,
+            **{name: self._counts[name] for name in ("due", "sent", "ended", "created", "adopted", "warmup")},
             **{outcome.value: self._outcomes[outcome.value] for outcome in Outcome},
-            "success_rate": succeeded / self._ended if self._ended else None,
-            "duration_seconds": summary(self._durations),
+            "success_rate": succeeded / ended if ended else None,
+            "throughput_per_second": succeeded / lasted if succeeded > 1 and lasted > 0.0 else None,
+            "duration_seconds": _survival_summary(self._durations, self._censored),
+            "duration_error_seconds": self._worst_error,
+            "duration_trend": self._trend(),
+            "failed_duration_seconds": summary(self._failed),
+            "cached_duration_seconds": summary(self._cached),
             "visible_seconds": summary(self._visible),
         }
 
+    def _trend(self) -> dict[str, Any] | None:
+        """The drift of durations in the course of the test; none where scenarios with different runs are mixed."""
+        found = trend(self._dues, self._durations) if self._merged <= 1 else None
+        if found is None:
+            return None
+        return {
+            "slope_per_hour": found.slope * 3600.0,
+            "interval_per_hour": [found.low * 3600.0, found.high * 3600.0],
+            "change_seconds": found.change,
+            "change_share": found.change / found.typical if found.typical > 0.0 else None,
+            "p_value": found.p_value,
+            "drifts": found.drifts,
+            "points": found.points,
+        }
+
+
+def _seen_for(record: RunRecord) -> float:
+    """How long a run that did not end was certainly in flight: from CreateRun's answer to the last look at it."""
+    return max(0.0, (record.seen_unfinished or 0.0) - (record.ended or record.due))
+
+
+def _survival_summary(ended: array[float], censored: array[float]) -> dict[str, Any]:
+    """The usual figures by Kaplan and Meier, with intervals; None stands for what the data does not reach."""
+    estimate = kaplan_meier(ended, censored)
+    if estimate is None:
+        return {}
+    return {
+        "n": estimate.ended,
+        "censored": estimate.censored,
+        **{name: estimate.quantile(share) for name, share in QUANTILES.items()},
+        "max": estimate.longest,
+        "mean": estimate.mean if estimate.ended else None,
+        "intervals": {name: list(estimate.interval(share)) for name, share in QUANTILES.items()},
+    }
+
 
 def summary(values: array[float]) -> dict[str, float]:
-    """The usual quantiles, maximum and mean of raw values; empty where there are none.
+    """The number `n`, usual quantiles, maximum and mean of raw values; empty where there are none.
 
     Quantiles are order statistics (numpy's `inverted_cdf`): values that were seen, never between two.
     """
     if not values:
         return {}
-    data = np.frombuffer(values, dtype=np.float64)
-    at = np.percentile(data, list(QUANTILES.values()), method="inverted_cdf")
+    data = np.array(values)
+    at = np.quantile(data, list(QUANTILES.values()), method="inverted_cdf")
     quantiles = dict(zip(QUANTILES, map(float, at), strict=True))
-    return {**quantiles, "max": float(data.max()), "mean": float(data.mean())}
+    return {"n": data.size, **quantiles, "max": float(data.max()), "mean": float(data.mean())}

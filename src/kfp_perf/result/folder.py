@@ -24,13 +24,15 @@ SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
 RUNS_FILE = "runs.jsonl"
 JOURNAL_FILE = "journal.jsonl"
+SERIES_FILE = "series.hlog"
 
 
 class TestResult:
     """The handle on the result folder of one execution.
 
-    `result.json` holds the numbers, `runs.jsonl` a line a run as it ended, `journal.jsonl` what was made on the
-    server; the logs lie beside them. Everything that reports do, they do from this.
+    `result.json` holds the numbers, `runs.jsonl` a line a run as it ended, `series.hlog` each second's latencies,
+    `journal.jsonl` what was made on the server; the logs lie beside them. Everything that reports do, they do
+    from this.
     """
 
     __test__: ClassVar[bool] = False
@@ -101,6 +103,11 @@ class TestResult:
     def journal_path(self) -> Path:
         """Where the journal lies."""
         return self.path / JOURNAL_FILE
+
+    @property
+    def series_path(self) -> Path:
+        """Where each second's latencies lie."""
+        return self.path / SERIES_FILE
 
     def add_run(self, record: RunRecord) -> None:
         """Write a run down as it ends; any thread may."""

@@ -122,9 +122,11 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 class ScenarioResult(msgspec.Struct, kw_only=True):
     """What one scenario did; picklable, so that an engine may bring it from another process.
 
-    `metrics` is the scenario's metrics dictionary: a key a family, and the user's own keys beside them.
+    `metrics` is what the runner and the user's collectors tell: a key each. `collector` holds the built-in
+    families; they are asked when the whole test is over, since their statistics would disturb scenarios that still
+    run, and the whole test's figures are made from all of them.
     `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
-    code that it asks for. `collector` holds the histograms from which the whole test's figures are made.
+    code that it asks for.
     """
 
     name: str

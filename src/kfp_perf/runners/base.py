@@ -117,6 +117,7 @@ class BaseRunner(ABC):
         if self._started:
             return
         self._started = True
+        self.collector.measured_from = self.measured_from
         self.phase = Phase.WAITING
         self.wait_for_start_time()
         self.phase = Phase.RUNNING

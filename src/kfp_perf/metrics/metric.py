@@ -1,0 +1,56 @@
+"""What a metric is: a name, a unit, a meaning and a source, said once for thresholds, reports and the docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Unit(StrEnum):
+    """What a metric counts in."""
+
+    SECONDS = "seconds"
+    SHARE = "share"
+    COUNT = "count"
+    PER_SECOND = "per second"
+
+
+#: The quantiles that every distribution shows, and the share of values that each does not exceed.
+QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+#: The same for requests, of which there are many.
+FINE_QUANTILES: Mapping[str, float] = {**QUANTILES, "p99.9": 0.999}
+DISTRIBUTION = (*QUANTILES, "max", "mean")
+FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, or one for each operation, phase or component that a test has.
+
+    `name` is what thresholds call it; `{operation}` and the like in it stand for names. `path` is where its value
+    stands in a metrics dictionary, with the same. A distribution has `statistics`, one of which follows the name
+    (`run.duration.p95`). `count_path` leads to how many values it was made from; empty: it is a count itself.
+    """
+
+    name: str
+    unit: Unit
+    meaning: str
+    source: str
+    path: tuple[str, ...]
+    statistics: tuple[str, ...] = ()
+    count_path: tuple[str, ...] = ()
+
+
+def distribution(
+    name: str,
+    meaning: str,
+    source: str,
+    path: tuple[str, ...],
+    statistics: tuple[str, ...] = DISTRIBUTION,
+) -> Metric:
+    """A metric of times, of which the metrics dictionary holds statistics and their number `n`."""
+    return Metric(name, Unit.SECONDS, meaning, source, path, statistics, (*path, "n"))
