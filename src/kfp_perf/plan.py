@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp_perf.catalog import SCENARIOS
+from kfp_perf.config import variable_name
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.pipelines.package import PipelinePackage, find_pipeline, read_pipeline
 from kfp_perf.scenario.cron import firings
 from kfp_perf.scenario.documents import read_text
 from kfp_perf.scenario.estimate import Estimate, estimate
 from kfp_perf.scenario.model import TestMode, TestScenario
+from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import PIPELINE_MODES, unused_fields
 from kfp_perf.scenario.serde import SCENARIO_FILE_KIND, ParsedFile, parse_scenarios
 
@@ -175,7 +177,7 @@ class _Check:
         if self.config.pool_size is not None and self.config.pool_size < overlap:
             what = f"is {self.config.pool_size}, but {overlap} scenarios of {self.parsed.label} overlap"
             remedy = f"set it to {overlap} or more, or leave it out"
-            self.parsed.complain([Problem("KFP_PERF_POOL_SIZE", what, remedy)])
+            self.parsed.complain([Problem(variable_name(type(self.config), "pool_size"), what, remedy)])
 
     def estimate(self, index: int, scenario: TestScenario, seconds_per_step: float) -> Estimate | None:
         """Return about how many runs and requests a scenario makes."""
@@ -208,7 +210,7 @@ class _Check:
             path = find_pipeline(scenario.pipeline_file_name, folders)
         except InputError as error:
             yield from (
-                Problem(where, f'"{fault.where}" {fault.what}', fault.remedy) for fault in error.problems
+                Problem(where, f"{shown(fault.where)} {fault.what}", fault.remedy) for fault in error.problems
             )
             return
         package = self._package(path)
@@ -272,7 +274,7 @@ def most_at_once(scenarios: Iterable[TestScenario]) -> int:
 
 def _names(scenarios: Sequence[TestScenario]) -> list[str]:
     """Return a unique name for each scenario: its own, else its mode's with a number where there are several."""
-    bases = [scenario.mode_name.lower().replace("_", "-") for scenario in scenarios]
+    bases = [_safe_name(scenario.mode_name.lower().replace("_", "-")) for scenario in scenarios]
     unnamed = Counter(base for base, scenario in zip(bases, scenarios, strict=True) if scenario.name is None)
     taken = {scenario.name for scenario in scenarios}
     names: list[str] = []

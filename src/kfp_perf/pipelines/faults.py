@@ -7,7 +7,7 @@ from graphlib import CycleError
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import Problem
-from kfp_perf.pipelines.graph import dags, in_order
+from kfp_perf.pipelines.graph import dags, dependencies, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,14 +46,25 @@ def faults_of(spec: Mapping[str, Any], label: str) -> Iterator[Problem]:
 def _structure_faults(spec: Mapping[str, Any], label: str) -> Iterator[Problem]:
     """Yield faults of the DAGs; what has not even the right types raises."""
     components = spec.get("components", {})
+    for component in (spec["root"], *_texts(components).values()):
+        _texts(_texts(component).get("dag", {"tasks": {}})["tasks"])
     for dag in dags(spec):
         in_order(dag)
         for task_name, task in dag["tasks"].items():
+            for other in sorted(dependencies(task) - dag["tasks"].keys()):
+                yield Problem(f"{label}: task {task_name}", f"waits for no task: {other}", COMPILE_REMEDY)
             component = task["componentRef"]["name"]
             if component not in components:
                 yield Problem(
                     f"{label}: task {task_name}", f"refers to no component: {component}", COMPILE_REMEDY
                 )
-    for name, raw in spec["root"].get("inputDefinitions", {}).get("parameters", {}).items():
+    for name, raw in _texts(spec["root"].get("inputDefinitions", {}).get("parameters", {})).items():
         if not isinstance(raw, dict):
             yield Problem(f"{label}: parameter {name}", "must be an object", COMPILE_REMEDY)
+
+
+def _texts(value: Any) -> dict[str, Any]:
+    """Return an object whose keys are texts. Raises TypeError for anything else."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise TypeError
+    return value

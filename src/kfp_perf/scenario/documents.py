@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
@@ -97,7 +98,7 @@ def _json_remedy(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _walk(root: Any, label: str) -> list[Problem]:
-    """Find repeated keys, numbers that are none, and nesting that is too deep; without recursion."""
+    """Find repeated keys, numbers and texts that are none, and nesting that is too deep; without recursion."""
     problems: list[Problem] = []
     pending: list[tuple[str, int, Any]] = [("$", 0, root)]
     while pending:
@@ -108,23 +109,36 @@ def _walk(root: Any, label: str) -> list[Problem]:
             problems.append(
                 Problem(f"{label}: {path}", "must be a finite number", "JSON has no NaN or infinity")
             )
+        elif isinstance(value, str) and not _is_text(value):
+            problems.append(Problem(f"{label}: {path}", *_HALF))
         elif isinstance(value, _Object):
             problems += [
                 Problem(f"{label}: {step(path, key)}", "is given twice", "keep one of them")
                 for key in value.repeated
             ]
+            problems += [Problem(f"{label}: {step(path, key)}", *_HALF) for key in value if not _is_text(key)]
             pending += [(step(path, key), depth + 1, item) for key, item in value.items()]
         elif isinstance(value, list):
             pending += [(step(path, index), depth + 1, item) for index, item in enumerate(value)]
     return problems
 
 
+_HALF = ("holds half a character (a lone surrogate)", "write the character itself")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON can escape halves of characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def step(path: str, part: str | int) -> str:
     """Return the path of a member (`$.name`, `$["a b"]`) or of an item (`$[2]`) of what `path` leads to."""
     if isinstance(part, int):
         return f"{path}[{part}]"
-    return (
-        f"{path}.{part}"
-        if part.replace("_", "a").replace("$", "a").isalnum()
-        else f"{path}[{json.dumps(part)}]"
-    )
+    if re.fullmatch(r"[A-Za-z0-9_$]{1,60}", part):
+        return f"{path}.{part}"
+    return f"{path}[{json.dumps(part if len(part) <= 60 else part[:57] + '...')}]"

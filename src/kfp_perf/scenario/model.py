@@ -18,6 +18,7 @@ from kfp_perf.scenario.cron import checked_cron
 from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.quantities import (
     MAX_RATE_PER_SECOND,
+    MAX_STAGES,
     Count,
     Minutes,
     PositiveCount,
@@ -229,6 +230,7 @@ class TestScenario(BaseModel):
     stages: tuple[Stage, ...] | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_STAGES,
         description="A load that changes, in place of `numTimes` or `arrivalRate`: from 0 (or the stage before) it "
         "moves in a straight line to each stage's target. The durations add up to `runTime`.",
         examples=[[{"duration": "1m", "target": 5}, {"duration": "4m", "target": 5}]],

@@ -35,8 +35,15 @@ MAX_MINUTES = 366 * 24 * 60.0
 MAX_RATE_PER_SECOND = 10_000.0
 """The highest arrival rate that a scenario may ask for; one load generator does not get beyond it."""
 
-MAX_SLOTS = 100_000
+MIN_RATE_PER_SECOND = 1e-7
+"""The lowest arrival rate above 0: three in a year."""
+
+MAX_COUNT = 100_000
 """The most slots, readers, uploads or schedules that one scenario may ask for."""
+
+MAX_STAGES = 100
+MAX_STAGE_SLOTS = 10_000
+"""The most slots that a stage may lead to."""
 
 
 def complaint(what: str, remedy: str = "") -> PydanticCustomError:
@@ -52,6 +59,7 @@ def shown(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         text = str(type(value).__name__)
+    text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -93,6 +101,8 @@ def _positive_minutes(value: Any) -> float:
     minutes = parse_minutes(value)
     if minutes <= 0:
         raise complaint(f"must be greater than 0, got {shown(value)}", _DURATION_REMEDY)
+    if minutes * 60 < 0.001:
+        raise complaint(f"must be at least 1 ms, got {shown(value)}", _DURATION_REMEDY)
     return minutes
 
 
@@ -137,6 +147,10 @@ def parse_rate(value: Any) -> Rate:
     if match is None:
         raise complaint(f"is not a rate, got {shown(value)}", _RATE_REMEDY)
     rate = Rate(float(match[1]), _RATE_UNITS[match[2]])
+    if 0 < rate.per_second < MIN_RATE_PER_SECOND:
+        raise complaint(
+            f"must be at least {MIN_RATE_PER_SECOND * 3600:g}/h, got {shown(value)}", _RATE_REMEDY
+        )
     if rate.per_second > MAX_RATE_PER_SECOND:
         raise complaint(f"must be at most {MAX_RATE_PER_SECOND:.0f}/s, got {shown(value)}", _RATE_REMEDY)
     return rate
@@ -153,10 +167,10 @@ def parse_target(value: Any) -> int | Rate:
     """Return what a stage leads to: a whole number of slots, or a rate."""
     if isinstance(value, str | Rate):
         return parse_rate(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SLOTS:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_STAGE_SLOTS:
         raise complaint(
             f"is not a target, got {shown(value)}",
-            f'write a whole number of slots (0 to {MAX_SLOTS}), or a rate ("30/min")',
+            f'write a whole number of slots (0 to {MAX_STAGE_SLOTS}), or a rate ("30/min")',
         )
     return value
 
@@ -182,4 +196,4 @@ Target = Annotated[
 """What a stage leads to: slots, or a rate."""
 
 Count = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
-PositiveCount = Annotated[int, Field(strict=True, ge=1, le=MAX_SLOTS)]
+PositiveCount = Annotated[int, Field(strict=True, ge=1, le=MAX_COUNT)]

@@ -245,6 +245,7 @@ _WORDS: dict[str, str] = {
     "list_type": "must be a list, got {got}",
     "tuple_type": "must be a list, got {got}",
     "too_short": "must not be empty",
+    "too_long": "must be at most {max_length} long",
     "literal_error": "must be one of {expected}; got {got}",
 }
 
@@ -281,7 +282,8 @@ def _owner(loc: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel
 def _said(detail: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
     """Return what is wrong and what to do, in our words."""
     context = {
-        key: f"{value:g}" if isinstance(value, float) else value for key, value in detail.get("ctx", {}).items()
+        key: f"{value:g}" if isinstance(value, float) else value
+        for key, value in detail.get("ctx", {}).items()
     }
     if "what" in context:
         return str(context["what"]), str(context.get("remedy", ""))
