@@ -52,12 +52,12 @@ def observe() -> Callable[..., Any]:
     ) -> Any:
         async def main() -> Any:
             world = World(observer or {}, **fake)
-            observing = asyncio.create_task(world.observer.run())
-            try:
-                return await scene(world)
-            finally:
-                await world.observer.aclose()
-                await observing
+            observing = asyncio.ensure_future(world.observer.run())
+            playing = asyncio.ensure_future(scene(world))
+            await asyncio.wait({observing, playing}, return_when=asyncio.FIRST_COMPLETED)
+            await world.observer.aclose()
+            await observing
+            return await playing
 
         return run_virtually(main)
 

@@ -1,6 +1,9 @@
 """Following runs: when they ended, how long they took and in which phases, and how sure that is."""
 
+from kfp_perf.observe.components import ComponentTotals
 from kfp_perf.observe.observer import Observer
+from kfp_perf.observe.phases import PHASES
 from kfp_perf.observe.report import ObserverReport
+from kfp_perf.observe.shape import Dag, shape_of
 
-__all__ = ["Observer", "ObserverReport"]
+__all__ = ["PHASES", "ComponentTotals", "Dag", "Observer", "ObserverReport", "shape_of"]

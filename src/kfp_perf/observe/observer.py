@@ -15,8 +15,12 @@ from kfp_perf.client.messages import RunState
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiStatusError
 from kfp_perf.observe.clock_offset import ClockOffset
+from kfp_perf.observe.components import Components
 from kfp_perf.observe.durations import duration
+from kfp_perf.observe.entries import settled
 from kfp_perf.observe.pace import Pace
+from kfp_perf.observe.phases import phases_of
+from kfp_perf.observe.reading import read_run
 from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.sweep import sweep
 from kfp_perf.result.model import Outcome, RunRecord
@@ -24,6 +28,7 @@ from kfp_perf.result.model import Outcome, RunRecord
 if TYPE_CHECKING:
     from kfp_perf.client import KfpClient
     from kfp_perf.client.messages import Run
+    from kfp_perf.observe.shape import Dag
     from kfp_perf.pacing import Clock
 
 _log = logging.getLogger(__name__)
@@ -33,6 +38,8 @@ ADOPTION_SECONDS = 60.0
 #: How many single runs are asked for at a time.
 PARALLEL_GETS = 16
 _NAMES_PER_LOOKUP = 50
+# How often a run is read again whose entries are behind its state.
+_INCOMPLETE_READINGS = 2
 _KNOWN_STATES = frozenset(RunState)
 # Failures of one run's answer, as for a run too large for the server to write: they say nothing of the others.
 _OWN_FAILURES = frozenset({400, 500, 501})
@@ -41,12 +48,13 @@ _OWN_FAILURES = frozenset({400, 500, 501})
 class _Watch:
     """A run that is being followed."""
 
-    __slots__ = ("future", "record", "since")
+    __slots__ = ("future", "incomplete", "record", "since")
 
     def __init__(self, record: RunRecord, future: asyncio.Future[RunRecord], since: float) -> None:
         self.record = record
         self.future = future
         self.since = since
+        self.incomplete = 0
 
 
 class Observer:
@@ -54,7 +62,8 @@ class Observer:
 
     Runs are looked for in `experiment_id`, or else in the `namespace`. `poll_seconds` is the pause between two
     looks; None: it follows the time that the server takes to answer. `last_success` is when the server last
-    gave an answer (0.0: never).
+    gave an answer (0.0: never). `shape` is that of the pipeline, if all runs are of one: it is what tells the
+    phases of runs whose tasks run side by side.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class Observer:
         namespace: str = "",
         experiment_id: str | None = None,
         poll_seconds: float | None = None,
+        shape: Dag | None = None,
     ) -> None:
         self.last_success = 0.0
         self.offset = ClockOffset()
@@ -77,6 +87,8 @@ class Observer:
         self._watches: dict[asyncio.Future[RunRecord], _Watch] = {}
         self._wake: asyncio.Future[bool] | None = None
         self._closed = False
+        self._shape = shape
+        self._components = Components()
         self._idle = False
 
     def watch(self, record: RunRecord) -> asyncio.Future[RunRecord]:
@@ -102,7 +114,7 @@ class Observer:
         """What observing took until now."""
         report = self._report
         report.page_seconds, report.get_seconds = self._pace.page_seconds, self._pace.get_seconds
-        report.clock_conflicts = self.offset.conflicts
+        report.clock_conflicts, report.components = self.offset.conflicts, self._components.totals
         ahead = self.offset.at(self._clock.now())
         if ahead is not None:
             report.offset_low_seconds, report.offset_high_seconds = ahead
@@ -286,27 +298,36 @@ class Observer:
 
     def _saw_finished(self, watch: _Watch, run: Run, came: float) -> None:
         record = watch.record
+        record.seen_finished = record.seen_finished or came
+        reading = read_run(run, self._shape)
+        if not settled(reading.entries) and watch.incomplete < _INCOMPLETE_READINGS:
+            watch.incomplete += 1
+            return
         record.state = run.state
         record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
-        record.finished_at, record.seen_finished = run.finished_at, came
+        record.finished_at = run.finished_at
         record.running_at = record.running_at or _running_at(run)
-        if run.state not in _KNOWN_STATES:
-            self._report.odd(
-                f"unknown_state:{run.state[:40]}", f"a run ended in the state {run.state[:40]!r}"
-            )
-            record.outcome, record.error = (
-                Outcome.UNKNOWN,
-                f"ended in a state that is not known: {run.state[:40]}",
-            )
-        elif run.state == RunState.SUCCEEDED:
-            record.outcome, record.error = Outcome.SUCCEEDED, ""
-        else:
-            record.outcome, record.error = Outcome.FAILED, run.state
+        record.outcome, record.error = self._outcome(run)
+        record.cached = reading.cached
         self._check_times(record)
         measured = duration(record, self.offset)
         if measured is not None:
             record.duration_seconds, record.duration_error_seconds = measured
+        phases = phases_of(record, run, reading.path, self.offset)
+        record.phases = {name: phase.value for name, phase in phases.items()}
+        record.phase_errors = {name: phase.error for name, phase in phases.items()}
+        self._components.add(reading)
         self._resolve(watch)
+
+    def _outcome(self, run: Run) -> tuple[Outcome, str]:
+        """How a run that has ended came out, and what is wrong with it."""
+        if run.state not in _KNOWN_STATES:
+            state = run.state[:40]
+            self._report.odd(f"unknown_state:{state}", f"a run ended in the state {state!r}")
+            return Outcome.UNKNOWN, f"ended in a state that is not known: {state}"
+        if run.state == RunState.SUCCEEDED:
+            return Outcome.SUCCEEDED, ""
+        return Outcome.FAILED, run.state
 
     def _check_times(self, record: RunRecord) -> None:
         """Count times that cannot be. They are kept as they are."""

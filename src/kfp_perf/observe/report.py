@@ -6,6 +6,8 @@ import logging
 
 import msgspec
 
+from kfp_perf.observe.components import ComponentTotals  # noqa: TC001  msgspec reads the annotations
+
 _log = logging.getLogger(__name__)
 
 # A hostile server could invent a new state for every answer.
@@ -19,6 +21,7 @@ class ObserverReport(msgspec.Struct):
     searches by name. `sweep_ticks` and `get_ticks` say how often each strategy was chosen, by
     `page_seconds` and `get_seconds`, the smoothed times of one request. `poll_seconds` is the pause between two
     looks: the latest, and its extremes. `anomalies` counts by name what a KFP server should not do.
+    `components` has each component's totals.
     `offset_low_seconds` and `offset_high_seconds`: the API server's clock minus ours lies between them.
     """
 
@@ -42,6 +45,7 @@ class ObserverReport(msgspec.Struct):
     offset_high_seconds: float | None = None
     clock_conflicts: int = 0
     anomalies: dict[str, int] = {}
+    components: dict[str, ComponentTotals] = {}
 
     @property
     def requests(self) -> int:

@@ -77,7 +77,9 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     `running_at`: when the API server got the report that it runs, so it had started by then.
     `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last
     showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
-    `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`.
+    `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`. `phases` splits
+    it (names: `observe.PHASES`), each off by at most its `phase_errors`. `cached`: nothing of it was executed,
+    the cache had it all.
 
     Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
     server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.
@@ -105,7 +107,9 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     seen_finished: float | None = None
     duration_seconds: float | None = None
     duration_error_seconds: float | None = None
+    cached: bool = False
     phases: dict[str, float] = {}
+    phase_errors: dict[str, float] = {}
     recurring_run_id: str = ""
     slot: float | None = None
     doubled: bool = False

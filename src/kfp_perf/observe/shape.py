@@ -1,0 +1,86 @@
+"""What a pipeline's DAGs look like, as far as a run's entries need it to be told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.pipelines.graph import dependencies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Kind(Enum):
+    """What a task is: it decides which nodes a run has of it."""
+
+    CONTAINER = "container"  # T-driver, T, executor
+    IMPORTER = "importer"  # T
+    GROUP = "group"  # T-driver, T, and what is inside
+    LOOP = "loop"  # T, iteration-driver, and for each item iteration-item-driver, iteration-item
+
+
+@dataclass(frozen=True, slots=True)
+class TaskShape:
+    """A task of a DAG: what it waits for, and what is inside.
+
+    `one_after_another` says that not all items of a loop may run at the same time.
+    """
+
+    name: str
+    kind: Kind
+    dependencies: frozenset[str]
+    inner: Dag | None = None
+    one_after_another: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dag:
+    """The tasks of one DAG by name."""
+
+    tasks: dict[str, TaskShape] = field(default_factory=dict)
+
+    def names(self, *kinds: Kind) -> set[str]:
+        """The names of the tasks of some kinds, here and inside."""
+        found: set[str] = set()
+        for task in self.tasks.values():
+            if task.kind in kinds:
+                found.add(task.name)
+            if task.inner is not None:
+                found |= task.inner.names(*kinds)
+        return found
+
+
+def shape_of(spec: Mapping[str, Any]) -> Dag:
+    """The shape of a PipelineSpec (a parsed IR document that `read_pipeline` has accepted)."""
+    components = spec.get("components", {})
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    known: dict[str, Dag] = {}
+
+    def of_component(name: str) -> Dag | None:
+        dag = components[name].get("dag")
+        if dag is None:
+            return None
+        if name not in known:
+            known[name] = of_dag(dag)
+        return known[name]
+
+    def of_dag(dag: Mapping[str, Any]) -> Dag:
+        return Dag({name: of_task(name, task) for name, task in dag.get("tasks", {}).items()})
+
+    def of_task(name: str, task: Mapping[str, Any]) -> TaskShape:
+        component = task["componentRef"]["name"]
+        inner = of_component(component)
+        needs = frozenset(dependencies(task))
+        if "parameterIterator" in task or "artifactIterator" in task:
+            limited = bool(task.get("iteratorPolicy", {}).get("parallelismLimit"))
+            body = inner or Dag({name: TaskShape(name, Kind.CONTAINER, frozenset())})
+            return TaskShape(name, Kind.LOOP, needs, body, limited)
+        if inner is not None:
+            return TaskShape(name, Kind.GROUP, needs, inner)
+        label = components[component].get("executorLabel", "")
+        kind = Kind.IMPORTER if "importer" in executors.get(label, {}) else Kind.CONTAINER
+        return TaskShape(name, kind, needs)
+
+    return of_dag(spec["root"]["dag"])
