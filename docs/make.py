@@ -110,7 +110,7 @@ def read_calls() -> str:
 def earlier_names() -> str:
     """Return names of earlier proposals, and what to write instead."""
     from kfp_perf.scenario.model import EARLIER_MODES
-    from kfp_perf.scenario.serde import EARLIER_FIELDS
+    from kfp_perf.scenario.wording import EARLIER_FIELDS
 
     modes = ([f"mode `{old}`", f"write `{new}`"] for old, new in EARLIER_MODES.items())
     fields = ([f"field `{old}`", remedy] for old, remedy in EARLIER_FIELDS.items())

@@ -74,7 +74,7 @@ def package(write: Write, spec: dict[str, Any]) -> PipelinePackage:
         ({"text": "a"}, {}),
         ({"text": "", "count": 1, "share": 0.5, "flag": False, "items": [], "options": {}, "newer": [1]}, {}),
         ({"text": "a", "count": 2.0, "share": 1}, {}),
-        ({"text": "a", "flag": None}, {}),
+        ({"text": "a", "flag": None}, {"flag": "must be true or false (BOOLEAN), got None"}),
         ({}, {"text": "is missing: the pipeline small requires it"}),
         ({"text": None}, {"text": "must be a text (STRING), got None"}),
         ({"text": 5}, {"text": "must be a text (STRING), got 5"}),

@@ -107,8 +107,6 @@ class PipelinePackage:
                 known = ", ".join(self.parameters) or "it has none"
                 remedy = f"did you mean {near[0]}?" if near else f"parameters of {self.name}: {known}"
                 problems.append(Problem(name, f"is not a parameter of the pipeline {self.name}", remedy))
-            elif value is None and not parameter.required:
-                continue
             elif not _fits(value, parameter.type):
                 wanted = _TYPES[parameter.type][0]
                 remedy = "write it as JSON of that type"
