@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_perf.scenario.model import TestScenario
+from kfp_perf.scenario.ramps import ramps_of
 from kfp_perf.scenario.workload import (
     ClosedLoad,
     ConstantSlots,
@@ -17,7 +18,6 @@ from kfp_perf.scenario.workload import (
     PoissonArrivals,
     RampedArrivals,
     RampedSlots,
-    ramps_of,
     workload_of,
 )
 

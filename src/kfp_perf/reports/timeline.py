@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kfp_perf.reports.quantities import clock_of, count_of
 from kfp_perf.scenario.model import TestMode
-from kfp_perf.scenario.workload import stage_ramps
+from kfp_perf.scenario.ramps import stage_ramps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
