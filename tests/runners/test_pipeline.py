@@ -206,12 +206,12 @@ def test_a_target_that_stays_away_ends_the_scenario_and_what_was_measured_is_kep
 def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -> None:
     call = kfp._call
 
-    async def _call(operation: str, argument: Any, due: float | None = None) -> float:
+    async def _call(operation: str, *given: Any) -> float:
         if start <= clock.now() - EPOCH < end:
             kfp.failures[operation].insert(0, ApiUnreachable(operation, "refused", kind="refused"))
-        return await call(operation, argument, due)
+        return await call(operation, *given)
 
-    kfp._call = _call  # type: ignore[method-assign]
+    kfp._call = _call  # type: ignore[method-assign, assignment]
     kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]
 
 

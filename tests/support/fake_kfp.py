@@ -36,7 +36,7 @@ from kfp_perf.errors import ApiError, ApiStatusError
 from kfp_perf.result.model import Purpose, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kfp_perf.client import Exchange
     from kfp_perf.pacing import Clock
@@ -57,6 +57,14 @@ class FakeRun:
     task_details: list[dict[str, Any]] = field(default_factory=list)
     archived: bool = False
     finished_text: str | None = None
+
+
+_TABLES = {
+    "GetRun": "runs",
+    "GetExperiment": "experiments",
+    "GetPipeline": "pipelines",
+    "GetPipelineVersion": "versions",
+}
 
 
 class FakeKfp:
@@ -109,13 +117,19 @@ class FakeKfp:
         """How often an operation was called."""
         return sum(name == operation for name, _ in self.calls)
 
-    async def _call(self, operation: str, argument: Any, due: float | None = None) -> float:
-        """Note a call, let its time pass, fail where a failure is planned; return when it was sent."""
+    async def _call(
+        self,
+        operation: str,
+        argument: Any,
+        due: float | None = None,
+        refuse: Callable[[], ApiError | None] = lambda: None,
+    ) -> float:
+        """Note a call, let its time pass, fail where planned or `refuse` says so; return when it was sent."""
         self.calls.append((operation, argument))
         sent = self.clock.now()
         if self.answer_seconds:
             await self.clock.sleep_until(sent + self.answer_seconds)
-        failure = self.failures[operation].pop(0) if self.failures[operation] else None
+        failure = self.failures[operation].pop(0) if self.failures[operation] else refuse()
         self._sample(operation, sent if due is None else due, sent, failure)
         if failure is not None:
             raise failure
@@ -143,6 +157,12 @@ class FakeKfp:
 
     def _missing(self, operation: str, what: str, identity: str) -> ApiStatusError:
         return ApiStatusError(operation, f"{what} {identity} not found", status=404)
+
+    def _absent(self, operation: str, identity: str) -> Callable[[], ApiError | None]:
+        """Refuse a get of what is not there when the answer is due."""
+        table: Mapping[str, Any] = getattr(self, _TABLES[operation])
+        what = operation.removeprefix("Get")
+        return lambda: None if identity in table else self._missing(operation, what, identity)
 
     def for_purpose(self, purpose: Purpose) -> Self:
         view = copy.copy(self)
@@ -213,9 +233,7 @@ class FakeKfp:
                 exchange.sent, exchange.ended, exchange.attempts = began, self.clock.now(), 1
 
     async def get_run(self, run_id: str, *, due: float | None = None) -> Run:
-        await self._call("GetRun", run_id, due)
-        if run_id not in self.runs:
-            raise self._missing("GetRun", "Run", run_id)
+        await self._call("GetRun", run_id, due, self._absent("GetRun", run_id))
         return self.shown(self.runs[run_id])
 
     async def list_runs(self, query: ListQuery, *, due: float | None = None) -> Page[Run]:
@@ -266,9 +284,12 @@ class FakeKfp:
         return self._new_experiment(name, namespace)
 
     async def get_experiment(self, experiment_id: str, *, due: float | None = None) -> Experiment:
-        await self._call("GetExperiment", experiment_id, due)
-        if experiment_id not in self.experiments:
-            raise self._missing("GetExperiment", "Experiment", experiment_id)
+        await self._call(
+            "GetExperiment",
+            experiment_id,
+            due,
+            self._absent("GetExperiment", experiment_id),
+        )
         return self.experiments[experiment_id]
 
     async def list_experiments(self, query: ListQuery, *, due: float | None = None) -> Page[Experiment]:
@@ -300,6 +321,10 @@ class FakeKfp:
         await self._call("UploadPipeline", name, due)
         if any(row.name == name for row in self.pipelines.values()):
             raise ApiStatusError("UploadPipeline", "Failed to create a pipeline", status=409)
+        return self.put_pipeline(name, namespace)
+
+    def put_pipeline(self, name: str, namespace: str = "") -> Pipeline:
+        """Put a pipeline into the table, with a version of the same name."""
         made = Pipeline(pipeline_id=self._id("pipeline"), name=name, display_name=name, namespace=namespace)
         self.pipelines[made.pipeline_id] = made
         self._new_version(made.pipeline_id, name)
@@ -321,9 +346,12 @@ class FakeKfp:
         return self._new_version(pipeline_id, name)
 
     async def get_pipeline(self, pipeline_id: str, *, due: float | None = None) -> Pipeline:
-        await self._call("GetPipeline", pipeline_id, due)
-        if pipeline_id not in self.pipelines:
-            raise self._missing("GetPipeline", "Pipeline", pipeline_id)
+        await self._call(
+            "GetPipeline",
+            pipeline_id,
+            due,
+            self._absent("GetPipeline", pipeline_id),
+        )
         return self.pipelines[pipeline_id]
 
     async def list_pipelines(self, query: ListQuery, *, due: float | None = None) -> Page[Pipeline]:
@@ -352,9 +380,12 @@ class FakeKfp:
     async def get_pipeline_version(
         self, pipeline_id: str, version_id: str, *, due: float | None = None
     ) -> PipelineVersion:
-        await self._call("GetPipelineVersion", version_id, due)
-        if version_id not in self.versions:
-            raise self._missing("GetPipelineVersion", "PipelineVersion", version_id)
+        await self._call(
+            "GetPipelineVersion",
+            version_id,
+            due,
+            self._absent("GetPipelineVersion", version_id),
+        )
         return self.versions[version_id]
 
     async def list_pipeline_versions(
@@ -437,6 +468,10 @@ def _holds(row: Any, predicate: Predicate) -> bool:
         case Operator.IN:
             assert isinstance(predicate.value, tuple)
             return (value or "RUNTIME_STATE_UNSPECIFIED") in predicate.value
+        case Operator.NOT_EQUALS:
+            return bool(value != predicate.value)
+        case Operator.IS_SUBSTRING:
+            return predicate.value in value
         case Operator.GREATER_THAN_EQUALS:
             assert isinstance(predicate.value, float)
             return bool(value >= int(predicate.value))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.runners.base import BaseRunner, Phase
 from kfp_perf.runners.experiment import ExperimentRunner
+from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.pipeline import PipelineRunner
+from kfp_perf.runners.random_gets import RandomGetsRunner
 from kfp_perf.scenario.model import TestMode
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 RUNNERS: dict[str, type[BaseRunner]] = {
     TestMode.PIPELINE_RUN.name: PipelineRunner,
     TestMode.EXPERIMENT.name: ExperimentRunner,
+    TestMode.RANDOM_GETS.name: RandomGetsRunner,
 }
 
 
@@ -37,4 +40,13 @@ def create_runner(
     return runner(test_scenario, **given)
 
 
-__all__ = ["RUNNERS", "BaseRunner", "ExperimentRunner", "Phase", "PipelineRunner", "create_runner"]
+__all__ = [
+    "RUNNERS",
+    "BaseRunner",
+    "ExperimentRunner",
+    "JournaledRunner",
+    "Phase",
+    "PipelineRunner",
+    "RandomGetsRunner",
+    "create_runner",
+]

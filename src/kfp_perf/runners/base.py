@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.pacing import Drive, RealClock, StopSignal
+from kfp_perf.pacing import Drive, Punctuality, RealClock, StopSignal
 from kfp_perf.result.model import Outcome
 from kfp_perf.runners.outage import OutageWatch
 from kfp_perf.runners.progress import Progress
@@ -82,6 +82,7 @@ class BaseRunner(ABC):
         self.collector = collector or built_in_collector(self.name)
         self.custom_collectors = tuple(custom_collectors)
         self.progress = Progress()
+        self.punctuality = Punctuality()
         self.phase = Phase.PREPARING
         self.stop_signal = StopSignal()
         self.outage = OutageWatch(self.config.outage_limit_seconds)
@@ -150,6 +151,7 @@ class BaseRunner(ABC):
             max_in_flight=self.scenario.max_in_flight,
             think_seconds=self.scenario.think_seconds,
             seed=self.scenario.seed,
+            punctuality=self.punctuality,
         )
 
     def record_sample(self, sample: Sample) -> None:

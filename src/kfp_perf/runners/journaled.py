@@ -66,7 +66,7 @@ class JournaledRunner(BaseRunner):
 
     @contextlib.asynccontextmanager
     async def alongside(
-        self, *work: Coroutine[Any, Any, None], close: Callable[[], Awaitable[None]]
+        self, *work: Coroutine[Any, Any, None], close: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[None]:
         """Let coroutines run beside the body; `close` lets them end when it has ended.
 
@@ -79,7 +79,8 @@ class JournaledRunner(BaseRunner):
             yield
         finally:
             watching.cancel()
-            await close()
+            if close is not None:
+                await close()
             ends = await asyncio.gather(watching, *tasks, return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):

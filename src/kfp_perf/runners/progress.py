@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Progress:
     """Counters of one scenario, written by its thread only.
 
-    `recent` holds (latency, lateness) in seconds of the requests since a reader last called `take_recent`.
+    `answered` counts requests of the load that succeeded. `recent` holds (latency, lateness) in seconds of the
+    requests since a reader last called `take_recent`.
     """
 
     #: More than this between two looks would only make a display slow.
@@ -22,6 +23,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.answered = 0
         self.errors: Counter[str] = Counter()
         self.in_flight = 0
         self.longest_run_seconds = 0.0
@@ -36,8 +38,10 @@ class Progress:
         self.requests += 1
         if sample.error:
             self.errors[f"{sample.operation} {sample.error}"] += 1
-        elif sample.purpose is Purpose.LOAD and len(self._recent) < self.MOST_RECENT:
-            self._recent.append((sample.latency_seconds, sample.lateness_seconds))
+        elif sample.purpose is Purpose.LOAD:
+            self.answered += 1
+            if len(self._recent) < self.MOST_RECENT:
+                self._recent.append((sample.latency_seconds, sample.lateness_seconds))
 
     def on_run(self, record: RunRecord) -> None:
         """Take in a run at its end."""

@@ -1,0 +1,230 @@
+"""RANDOM_GETS: readers that look at lists and details as people with a user interface do."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from kfp_perf.client import ListQuery
+from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
+from kfp_perf.errors import ApiError, RunnerError
+from kfp_perf.result.model import Purpose, Sample
+from kfp_perf.runners.base import Phase
+from kfp_perf.runners.journaled import JournaledRunner
+from kfp_perf.runners.known import Known
+from kfp_perf.runners.views import IN_EXPERIMENT, Views
+from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+    from kfp_perf.client.messages import Page
+    from kfp_perf.runners.views import OpenList
+
+Item = TypeVar("Item")
+Thing = TypeVar("Thing", bound="Hashable")
+
+_VERSIONS_OF = 20
+"""Of how many pipelines the versions are looked up before the start."""
+
+_OF_ONE_THING = frozenset(
+    {"GetRun", "GetExperiment", "GetPipeline", "GetPipelineVersion", "ListPipelineVersions", "ListRuns"}
+)
+"""Calls that name a thing (ListRuns: an experiment), and are answered 404 when somebody has deleted it."""
+
+
+class ReadReport(msgspec.Struct):
+    """What the readers did.
+
+    `gone` counts what had been deleted since a list showed it, `nothing_to_get` the details that were asked for
+    while nothing of their kind was known: a list was read in their place. `later_pages` are pages of lists
+    beyond the first, `deepest_page` counts from 0.
+    """
+
+    reads: int = 0
+    failed: int = 0
+    gone: int = 0
+    nothing_to_get: int = 0
+    later_pages: int = 0
+    deepest_page: int = 0
+
+
+class RandomGetsRunner(JournaledRunner):
+    """Reads at random, by the weights of `mix`; knows what lists have shown, and creates nothing."""
+
+    def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
+        self.report = ReadReport()
+        super().__init__(test_scenario, **given)
+        seed = test_scenario.seed
+        # Two sources, so that a seed gives the same calls in the same order whatever the server answers.
+        self._calls = random.Random(seed)
+        chance = self._chance = random.Random(seed)
+        mix = (DEFAULT_MIX if test_scenario.mix is None else test_scenario.mix).items()
+        self._mix = tuple(call for call, weight in mix if weight > 0)
+        self._weights = tuple(itertools.accumulate(weight for _, weight in mix if weight > 0))
+        self._runs: Known[str] = Known(chance)
+        self._experiments: Known[str] = Known(chance)
+        self._pipelines: Known[str] = Known(chance)
+        self._versions: Known[tuple[str, str]] = Known(chance)
+        self._views = {
+            call: Views(call, self.namespace, chance)
+            for call in ("ListRuns", "ListExperiments", "ListPipelines")
+        }
+        self._views["ListPipelineVersions"] = Views("ListPipelineVersions", "", chance)
+
+    async def prepare(self) -> None:
+        """Make the rows of `prefill`, and look at what there is."""
+        await super().prepare()
+        client = self.client.for_purpose(Purpose.SETUP)
+        newest = ListQuery(namespace=self.namespace, page_size=MAXIMUM_PAGE_SIZE, sort_by="created_at desc")
+        self._runs.add(run.run_id for run in (await client.list_runs(newest)).items)
+        self._experiments.add(one.experiment_id for one in (await client.list_experiments(newest)).items)
+        self._pipelines.add(one.pipeline_id for one in (await client.list_pipelines(newest)).items)
+        for pipeline_id in itertools.islice(self._pipelines, _VERSIONS_OF):
+            page = await client.list_pipeline_versions(pipeline_id, ListQuery(sort_by="created_at desc"))
+            self._versions.add((pipeline_id, one.pipeline_version_id) for one in page.items)
+
+    async def run(self) -> dict[str, Any]:
+        """Read until `end_at`."""
+        self.start()
+        drive = self.drive(self.run_once)
+        async with self.alongside():
+            await drive.run()
+            self.phase = Phase.DRAINING
+            await drive.finish()
+        if self.report.failed and not self.report.reads:
+            raise RunnerError(
+                f"{self.name}: not one of {self.report.failed} reads succeeded. "
+                f"The last error: {self.progress.last_error}"
+            )
+        return {"load": drive.report, "reads": self.report, "prefill": self.prefilled}
+
+    async def run_once(self, _index: int, due: float) -> bool:
+        """Read once. Return False where the server failed."""
+        call = self._calls.choices(self._mix, cum_weights=self._weights)[0]
+        self.progress.in_flight += 1
+        try:
+            await _READS[call](self, due)
+        except ApiError as error:
+            self.report.failed += 1
+            self.progress.last_error = str(error)
+            return False
+        finally:
+            self.progress.in_flight -= 1
+        self.report.reads += 1
+        return True
+
+    def record_sample(self, sample: Sample) -> None:
+        """Take in one attempt; what somebody has deleted meanwhile is no error."""
+        if sample.status == 404 and sample.purpose is Purpose.LOAD and sample.operation in _OF_ONE_THING:
+            sample = msgspec.structs.replace(sample, error="", gone=True)
+        super().record_sample(sample)
+
+    # -- lists ------------------------------------------------------------------------------------------------
+
+    async def list_runs(self, due: float) -> None:
+        """Look at a page of runs, of all or of an experiment."""
+        in_one = self._chance.random() < IN_EXPERIMENT
+        shown = self._views["ListRuns"].next(experiment_id=(self._experiments.pick() or "") if in_one else "")
+        page = await self._look("ListRuns", shown, self.client.list_runs(shown.query, due=due))
+        self._runs.add(run.run_id for run in page)
+
+    async def list_experiments(self, due: float) -> None:
+        """Look at a page of experiments."""
+        shown = self._views["ListExperiments"].next()
+        page = await self._look("ListExperiments", shown, self.client.list_experiments(shown.query, due=due))
+        self._experiments.add(experiment.experiment_id for experiment in page)
+
+    async def list_pipelines(self, due: float) -> None:
+        """Look at a page of pipelines."""
+        shown = self._views["ListPipelines"].next()
+        page = await self._look("ListPipelines", shown, self.client.list_pipelines(shown.query, due=due))
+        self._pipelines.add(pipeline.pipeline_id for pipeline in page)
+
+    async def list_versions(self, due: float) -> None:
+        """Look at a page of a pipeline's versions."""
+        pipeline_id = self._pipelines.pick()
+        if pipeline_id is None:
+            self.report.nothing_to_get += 1
+            await self.list_pipelines(due)
+            return
+        shown = self._views["ListPipelineVersions"].next(scope=pipeline_id)
+        answer = self.client.list_pipeline_versions(shown.scope, shown.query, due=due)
+        page = await self._look("ListPipelineVersions", shown, answer)
+        self._versions.add((shown.scope, version.pipeline_version_id) for version in page)
+
+    async def _look(self, call: str, shown: OpenList, answer: Awaitable[Page[Item]]) -> list[Item]:
+        """Return the items of a page; none where what the list is of has been deleted."""
+        views = self._views[call]
+        try:
+            page = await answer
+        except ApiError as error:
+            if error.status != 404 or not (shown.query.experiment_id or shown.scope):
+                raise
+            self.report.gone += 1
+            self._experiments.forget(shown.query.experiment_id)
+            self._pipelines.forget(shown.scope)
+            views.close(shown)
+            return []
+        views.saw(shown, page)
+        self.report.later_pages += shown.page > 0
+        self.report.deepest_page = max(self.report.deepest_page, shown.page)
+        return page.items
+
+    # -- details ----------------------------------------------------------------------------------------------
+
+    async def get_run(self, due: float) -> None:
+        """Look at a run's details."""
+        get = self.client.get_run
+        await self._get(self._runs, lambda run_id: get(run_id, due=due), self.list_runs, due)
+
+    async def get_experiment(self, due: float) -> None:
+        """Look at an experiment's details."""
+        get = self.client.get_experiment
+        await self._get(self._experiments, lambda one: get(one, due=due), self.list_experiments, due)
+
+    async def get_pipeline(self, due: float) -> None:
+        """Look at a pipeline's details."""
+        get = self.client.get_pipeline
+        await self._get(self._pipelines, lambda one: get(one, due=due), self.list_pipelines, due)
+
+    async def get_version(self, due: float) -> None:
+        """Look at a version's details."""
+        get = self.client.get_pipeline_version
+        await self._get(self._versions, lambda ids: get(*ids, due=due), self.list_versions, due)
+
+    async def _get(
+        self,
+        known: Known[Thing],
+        get: Callable[[Thing], Awaitable[object]],
+        look: Callable[[float], Awaitable[None]],
+        due: float,
+    ) -> None:
+        """Get one of those known; where there is none, look at the list instead."""
+        thing = known.pick()
+        if thing is None:
+            self.report.nothing_to_get += 1
+            await look(due)
+            return
+        try:
+            await get(thing)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self.report.gone += 1
+            known.forget(thing)
+
+
+_READS: dict[str, Callable[[RandomGetsRunner, float], Awaitable[None]]] = {
+    "ListRuns": RandomGetsRunner.list_runs,
+    "ListExperiments": RandomGetsRunner.list_experiments,
+    "ListPipelines": RandomGetsRunner.list_pipelines,
+    "ListPipelineVersions": RandomGetsRunner.list_versions,
+    "GetRun": RandomGetsRunner.get_run,
+    "GetExperiment": RandomGetsRunner.get_experiment,
+    "GetPipeline": RandomGetsRunner.get_pipeline,
+    "GetPipelineVersion": RandomGetsRunner.get_version,
+}
