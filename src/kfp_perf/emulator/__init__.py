@@ -1,1 +1,5 @@
-"""A Kubeflow Pipelines API server in one process, with the cluster behind it modelled."""
+"""A KFP API server that clients cannot tell from the real one, with a modelled cluster behind it.
+
+It shares no code with our client: two witnesses of one protocol. Run it with `kfp-perf emulator`, or as a
+process of its own with `python -m kfp_perf.emulator --port 0`.
+"""

@@ -1,0 +1,1 @@
+"""The v2beta1 API, one file a resource."""

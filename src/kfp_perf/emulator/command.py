@@ -1,0 +1,222 @@
+"""The command `emulator`: a KFP API server on this machine, for any KFP client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket
+
+    from kfp_perf.emulator.options import Options
+
+_BAD_OPTIONS = 2
+
+
+def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not (name and equals and rest):
+            raise click.BadParameter(f"{value!r} has not the form NAME=VALUE", param=parameter)
+        pairs[name] = rest
+    return pairs
+
+
+@click.command("emulator")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8888, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@click.option(
+    "--profile", default="fast", show_default=True, help="Timing: a built-in profile, or a JSON file."
+)
+@click.option("--profiles", is_flag=True, help="List the built-in profiles, and end.")
+@click.option("--seed", default=0, show_default=True, type=int, help="Seed of all that is random.")
+@click.option(
+    "--store", type=click.Path(path_type=Path, dir_okay=False), help="SQLite file to keep everything in."
+)
+@click.option("--prefill", default="", help="Rows to start with: runs=100000,pipelines=2000,experiments=200.")
+@click.option(
+    "--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of faults to inject."
+)
+@click.option("--clock-offset", default=0.0, help="Seconds that the API server's clock is ahead.")
+@click.option(
+    "--cluster-clock-offset",
+    default=None,
+    type=float,
+    help="The same of the workflow controller's  [as the server's]",
+)
+@click.option("--multi-user", is_flag=True, help="Namespaces, users, and who may do what.")
+@click.option(
+    "--user-header", default="kubeflow-userid", show_default=True, help="Header that names the user."
+)
+@click.option("--user-prefix", default="", help="What stands before the user's name in it.")
+@click.option(
+    "--grant",
+    multiple=True,
+    callback=_pairs,
+    metavar="USER=NS[,NS]",
+    help="Namespaces of a user  [all of all users]",
+)
+@click.option("--token", multiple=True, callback=_pairs, metavar="TOKEN=USER", help="A bearer token's user.")
+@click.option(
+    "--access-reviews", default=0.0, help="Throttle of access reviews a second; 5 on a real server; 0: none."
+)
+@click.option(
+    "--namespace", default="kubeflow", show_default=True, help="Namespace of the installation itself."
+)
+@click.option(
+    "--kfp-version",
+    default="2.17.0",
+    show_default=True,
+    help="Version to present; 2.5 and older: old errors.",
+)
+@click.option("--cache-entries", is_flag=True, help="Show the anonymous task entries of cached tasks.")
+@click.option("--retry-nodes", is_flag=True, help="Double the nodes, as a default retry strategy does.")
+@click.option("--any-package-url", is_flag=True, help="Fetch pipeline packages from any host.")
+@click.option("--exit-with-stdin", is_flag=True, help="End when standard input closes.")
+@click.option("--log-level", default="WARNING", show_default=True, help="Level of the log on standard error.")
+def emulator(**given: Any) -> None:
+    """Serve an emulated KFP API.
+
+    When it is ready, it prints one line of JSON: {"url": ..., "pid": ...}. It ends on Ctrl-C.
+    """
+    if given["profiles"]:
+        _print_profiles()
+        return
+    logging.basicConfig(
+        level=_level(given["log_level"]),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    options = _options(given)
+    from kfp_perf.emulator.server import open_socket  # noqa: PLC0415  heavy
+
+    try:
+        listener = open_socket(given["host"], given["port"])
+    except OSError as error:
+        raise _end(f"cannot listen on {given['host']}:{given['port']}: {error.strerror or error}") from None
+    runner = _runner()
+    runner(_serve(options, listener, exit_with_stdin=given["exit_with_stdin"]))
+
+
+def _end(message: str) -> click.ClickException:
+    """Return what ends the command with one line and exit code 2."""
+    error = click.ClickException(message)
+    error.exit_code = _BAD_OPTIONS
+    return error
+
+
+def _level(name: str) -> int:
+    level = logging.getLevelNamesMapping().get(name.upper())
+    if level is None:
+        raise _end(f"--log-level: {name!r} is none of {', '.join(logging.getLevelNamesMapping())}")
+    return level
+
+
+def _print_profiles() -> None:
+    from kfp_perf.emulator.timing import list_profiles  # noqa: PLC0415  not needed for --help
+
+    for name, description in list_profiles().items():
+        click.echo(f"{name:<10} {description}")
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Read the options that need more than click's types."""
+    from kfp_perf.emulator.faults import FaultError, read_rules  # noqa: PLC0415  not needed for --help
+    from kfp_perf.emulator.options import Options  # noqa: PLC0415
+    from kfp_perf.emulator.prefill import parse_prefill  # noqa: PLC0415
+    from kfp_perf.emulator.timing import load_profile  # noqa: PLC0415
+    from kfp_perf.errors import InputError  # noqa: PLC0415
+
+    try:
+        profile = load_profile(given["profile"])
+    except InputError as error:
+        raise _end(f"--profile: {error}") from None
+    try:
+        prefill = parse_prefill(given["prefill"])
+    except ValueError as error:
+        raise _end(f"--prefill: {error}") from None
+    rules: tuple[Any, ...] = ()
+    if given["faults"] is not None:
+        try:
+            rules = tuple(read_rules(given["faults"].read_bytes()))
+        except OSError as error:
+            raise _end(f"--faults: {given['faults']} cannot be read: {error.strerror}") from None
+        except FaultError as error:
+            raise _end(f"--faults: {given['faults']}: {error}") from None
+    grants = {user: frozenset(names.split(",")) for user, names in given["grant"].items()} or None
+    return Options(
+        profile=profile,
+        seed=given["seed"],
+        store=given["store"],
+        prefill=prefill,
+        clock_offset_seconds=given["clock_offset"],
+        cluster_clock_offset_seconds=given["cluster_clock_offset"],
+        multi_user=given["multi_user"],
+        user_header=given["user_header"],
+        user_prefix=given["user_prefix"],
+        grants=grants,
+        tokens=given["token"],
+        namespace=given["namespace"],
+        faults=rules,
+        version=given["kfp_version"],
+        any_package_url=given["any_package_url"],
+        access_reviews_per_second=given["access_reviews"],
+        cache_entries=given["cache_entries"],
+        retry_nodes=given["retry_nodes"],
+    )
+
+
+def _runner() -> Callable[[Any], Any]:
+    try:
+        import uvloop  # noqa: PLC0415  absent on Windows
+    except ImportError:
+        return asyncio.run
+    runner: Callable[[Any], Any] = uvloop.run
+    return runner
+
+
+async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -> None:
+    from kfp_perf.emulator.options import build  # noqa: PLC0415  heavy
+    from kfp_perf.emulator.server import Server  # noqa: PLC0415
+    from kfp_perf.emulator.store import StoreError  # noqa: PLC0415
+
+    try:
+        backend = build(options)
+    except (StoreError, OSError) as error:
+        listener.close()
+        raise _end(f"--store: {error}") from None
+    server = Server(backend, listener)
+    await server.start()
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, done.set)
+    if exit_with_stdin:
+        threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
+    click.echo(json.dumps({"url": server.url, "pid": os.getpid()}))
+    sys.stdout.flush()
+    await done.wait()
+    await server.stop()
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
+    """Wait until the parent has gone, or says so."""
+    try:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+    except (OSError, ValueError):
+        pass
+    loop.call_soon_threadsafe(done.set)

@@ -1,0 +1,184 @@
+"""What the API server says when it refuses: KFP's faults, and the two shapes in which they leave the server.
+
+The texts follow backend/src/common/util/error.go of kubeflow/pipelines: every fault has a short text for the
+client, and a chain of wrapped texts for the operator. The gateway sends both; the upload routes send one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import msgspec
+
+
+class Code(IntEnum):
+    """gRPC status codes, as google.rpc.Code numbers them."""
+
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+HTTP_STATUS: dict[int, int] = {
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.UNAUTHENTICATED: 401,
+}
+"""The gateway's mapping from gRPC codes to HTTP (grpc-gateway, runtime.HTTPStatusFromCode)."""
+
+
+@dataclass(slots=True)
+class ApiFault(Exception):
+    """One refusal: its gRPC code, the short text, and the chain that stands before it in the outer message."""
+
+    code: Code
+    message: str
+    chain: str
+
+    def __post_init__(self) -> None:
+        Exception.__init__(self, self.chain)
+
+    def wrapped(self, *contexts: str) -> ApiFault:
+        """Return the fault with each context put before the chain, the innermost first."""
+        chain = self.chain
+        for context in contexts:
+            chain = f"{context}: {chain}"
+        return ApiFault(self.code, self.message, chain)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that the gateway gives this code."""
+        return HTTP_STATUS[self.code]
+
+
+def invalid_input(message: str) -> ApiFault:
+    """Make KFP's NewInvalidInputError: 400."""
+    return ApiFault(Code.INVALID_ARGUMENT, message, f"Invalid input error: {message}")
+
+
+def invalid_input_details(message: str, cause: str) -> ApiFault:
+    """Make KFP's NewInvalidInputErrorWithDetails: 400, with the cause in the chain only."""
+    return ApiFault(Code.INVALID_ARGUMENT, message, f"InvalidInputError: {message}: {cause}")
+
+
+def internal(context: str, cause: str | ApiFault) -> ApiFault:
+    """Make KFP's NewInternalServerError: 500, whose short text never says what happened."""
+    text = cause.chain if isinstance(cause, ApiFault) else cause
+    return ApiFault(Code.INTERNAL, "Internal Server Error", f"InternalServerError: {context}: {text}")
+
+
+def not_found(kind: str, name: str) -> ApiFault:
+    """Make KFP's NewResourceNotFoundError: 404."""
+    message = f"{kind} {name} not found"
+    return ApiFault(Code.NOT_FOUND, message, f"ResourceNotFoundError: {message}")
+
+
+def already_exists(message: str) -> ApiFault:
+    """Make KFP's NewAlreadyExistError: 409."""
+    return ApiFault(Code.ALREADY_EXISTS, message, f"Already exist error: {message}")
+
+
+def bad_request(message: str, cause: str) -> ApiFault:
+    """Make KFP's NewBadRequestError, which is 409: its code is ABORTED."""
+    return ApiFault(Code.ABORTED, message, f"BadRequestError: {message}: {cause}")
+
+
+def failed_precondition(message: str, cause: str) -> ApiFault:
+    """Make KFP's NewFailedPreconditionError: 400."""
+    return ApiFault(Code.FAILED_PRECONDITION, message, f"FailedPreconditionError: {message}: {cause}")
+
+
+def unauthenticated(message: str, cause: str) -> ApiFault:
+    """Make KFP's NewUnauthenticatedError: 401."""
+    return ApiFault(Code.UNAUTHENTICATED, message, f"Unauthenticated: {message}: {cause}")
+
+
+def permission_denied(message: str, cause: str) -> ApiFault:
+    """Make KFP's NewPermissionDeniedError: 403."""
+    return ApiFault(Code.PERMISSION_DENIED, message, f"PermissionDenied: {message}: {cause}")
+
+
+def unavailable(context: str, cause: str) -> ApiFault:
+    """Make KFP's NewUnavailableServerError: 503."""
+    return ApiFault(Code.UNAVAILABLE, "Service unavailable", f"ServiceUnavailable: {context}: {cause}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: status, body, and the headers that its kind brings (length and date are added later)."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    def with_headers(self, *headers: tuple[bytes, bytes]) -> Answer:
+        """Return the answer with more headers."""
+        return replace(self, headers=self.headers + headers)
+
+
+JSON_HEADER = (b"content-type", b"application/json")
+TEXT_HEADER = (b"content-type", b"text/plain; charset=utf-8")
+GATEWAY_HEADERS = (JSON_HEADER, (b"grpc-metadata-content-type", b"application/grpc"))
+"""The gateway passes the gRPC server's own content type on as a header."""
+
+
+class GatewayRefusal(Exception):  # noqa: N818  it is an answer, not an error
+    """The gateway itself refuses a request before any KFP code sees it: there are no details then."""
+
+    def __init__(self, code: Code, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = HTTP_STATUS[code] if status is None else status
+
+
+def refusal_answer(refusal: GatewayRefusal) -> Answer:
+    """Shape a gateway's own refusal."""
+    body = msgspec.json.encode({"code": int(refusal.code), "message": refusal.message})
+    return Answer(refusal.status, body, (JSON_HEADER,))
+
+
+def fault_answer(fault: ApiFault, *, with_error_field: bool = False) -> Answer:
+    """Shape a fault as the gateway does; `with_error_field` is the body of servers 2.0 to 2.5."""
+    document: dict[str, object] = {"error": fault.chain} if with_error_field else {}
+    document["code"] = int(fault.code)
+    document["message"] = fault.chain
+    document["details"] = [
+        {"@type": "type.googleapis.com/google.rpc.Status", "code": int(fault.code), "message": fault.message}
+    ]
+    answer = Answer(fault.status, msgspec.json.encode(document), GATEWAY_HEADERS)
+    if fault.code is Code.UNAUTHENTICATED:
+        return answer.with_headers((b"www-authenticate", fault.chain.encode("latin-1", "replace")))
+    return answer
+
+
+def upload_fault_answer(status: int, message: str, *, as_json: bool) -> Answer:
+    """Shape a fault of the upload routes, whose Content-Type tells whether the spec was reached."""
+    body = msgspec.json.encode({"error_message": message, "error_details": message})
+    return Answer(status, body, (JSON_HEADER if as_json else TEXT_HEADER,))
+
+
+def plain_answer(status: int, text: str) -> Answer:
+    """Shape what Go's http.Error writes: the text, a newline, and no sniffing."""
+    return Answer(status, f"{text}\n".encode(), (TEXT_HEADER, (b"x-content-type-options", b"nosniff")))

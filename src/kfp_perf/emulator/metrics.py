@@ -1,0 +1,273 @@
+"""The API server's own Prometheus metrics at /metrics, under the real server's names, true to what happened.
+
+Names and kinds are those of server/*_server.go and resource_manager.go of kubeflow/pipelines and of
+go-grpc-prometheus. As there, a series appears at its first call, and the `_count` gauges restart at 0.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+
+_SERVICE = "kubeflow.pipelines.backend.api.v2beta1"
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """One operation of the API as the metrics know it: its gRPC service, and the counter of its server."""
+
+    service: str
+    counter: str
+    change: tuple[str, int] | None = None
+    """The gauge that a success moves, and by how much."""
+
+
+RPCS: dict[str, Rpc] = {
+    "CreateExperiment": Rpc(
+        "ExperimentService", "experiment_server_create_requests", ("experiment_server_run_count", 1)
+    ),
+    "GetExperiment": Rpc("ExperimentService", "experiment_server_get_requests"),
+    "ListExperiments": Rpc("ExperimentService", "experiment_server_list_requests"),
+    "DeleteExperiment": Rpc(
+        "ExperimentService", "experiment_server_delete_requests", ("experiment_server_run_count", -1)
+    ),
+    "ArchiveExperiment": Rpc("ExperimentService", "experiment_server_archive_requests"),
+    "UnarchiveExperiment": Rpc("ExperimentService", "experiment_server_unarchive_requests"),
+    "CreatePipeline": Rpc(
+        "PipelineService", "pipeline_server_create_requests", ("pipeline_server_pipeline_count", 1)
+    ),
+    "CreatePipelineAndVersion": Rpc(
+        "PipelineService", "pipeline_server_create_requests", ("pipeline_server_pipeline_count", 1)
+    ),
+    "GetPipeline": Rpc("PipelineService", "pipeline_server_get_requests"),
+    "GetPipelineByName": Rpc("PipelineService", "pipeline_server_get_requests"),
+    "ListPipelines": Rpc("PipelineService", "pipeline_server_list_requests"),
+    "UpdatePipeline": Rpc("PipelineService", "pipeline_server_update_requests"),
+    "DeletePipeline": Rpc(
+        "PipelineService", "pipeline_server_delete_requests", ("pipeline_server_pipeline_count", -1)
+    ),
+    "CreatePipelineVersion": Rpc(
+        "PipelineService",
+        "pipeline_server_create_version_requests",
+        ("pipeline_server_pipeline_version_count", 1),
+    ),
+    "GetPipelineVersion": Rpc("PipelineService", "pipeline_server_get_version_requests"),
+    "ListPipelineVersions": Rpc("PipelineService", "pipeline_server_list_version_requests"),
+    "UpdatePipelineVersion": Rpc("PipelineService", "pipeline_server_update_version_requests"),
+    "DeletePipelineVersion": Rpc(
+        "PipelineService",
+        "pipeline_server_delete_version_requests",
+        ("pipeline_server_pipeline_version_count", -1),
+    ),
+    "UploadPipeline": Rpc("", "pipeline_upload_requests", ("pipeline_server_pipeline_version_count", 1)),
+    "UploadPipelineVersion": Rpc(
+        "", "pipeline_version_upload_requests", ("pipeline_server_pipeline_version_count", 1)
+    ),
+    "CreateRun": Rpc("RunService", "run_server_create_requests", ("run_server_run_count", 1)),
+    "GetRun": Rpc("RunService", "run_server_get_requests"),
+    "ListRuns": Rpc("RunService", "run_server_list_requests"),
+    "DeleteRun": Rpc("RunService", "run_server_delete_requests", ("run_server_run_count", -1)),
+    "ArchiveRun": Rpc("RunService", "run_server_archive_requests"),
+    "UnarchiveRun": Rpc("RunService", "run_server_unarchive_requests"),
+    "TerminateRun": Rpc("RunService", "run_server_terminate_requests"),
+    "RetryRun": Rpc("RunService", "run_server_retry_requests"),
+    "ReadArtifact": Rpc("", "run_server_read_artifact_requests"),
+    "CreateRecurringRun": Rpc(
+        "RecurringRunService", "job_server_create_requests", ("job_server_job_count", 1)
+    ),
+    "GetRecurringRun": Rpc("RecurringRunService", "job_server_get_requests"),
+    "ListRecurringRuns": Rpc("RecurringRunService", "job_server_list_requests"),
+    "DeleteRecurringRun": Rpc(
+        "RecurringRunService", "job_server_delete_requests", ("job_server_job_count", -1)
+    ),
+    "EnableRecurringRun": Rpc("RecurringRunService", "job_server_enable_requests"),
+    "DisableRecurringRun": Rpc("RecurringRunService", "job_server_disable_requests"),
+}
+"""Operation -> what is counted for it. Uploads and artifacts are no gRPC, so they have no service."""
+
+
+@dataclass(slots=True)
+class _Operation:
+    """What one operation did so far."""
+
+    started: int = 0
+    handled: Counter[str] = field(default_factory=Counter)
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds: float = 0.0
+
+
+class ServerMetrics:
+    """Counts requests, and writes them down for Prometheus."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, as a process that was started again."""
+        self._operations: dict[str, _Operation] = {}
+        self._gauges: Counter[str] = Counter()
+        self._outcomes: dict[str, Counter[tuple[str, str]]] = {"success": Counter(), "failed": Counter()}
+        self._report_gaps = _Operation()
+
+    def started(self, operation: str) -> None:
+        """A request reached its handler."""
+        self.in_flight += 1
+        self._operation(operation).started += 1
+
+    def _operation(self, operation: str) -> _Operation:
+        found = self._operations.get(operation)
+        if found is None:
+            found = self._operations[operation] = _Operation()
+        return found
+
+    def handled(self, operation: str, code: str, seconds: float) -> None:
+        """A request was handled: its gRPC code (`OK`, `NotFound`, ...) and how long it took."""
+        self.in_flight -= 1
+        found = self._operation(operation)
+        found.handled[code] += 1
+        found.buckets[bisect_left(BUCKETS, seconds)] += 1
+        found.seconds += seconds
+        if code == "OK":
+            rpc = RPCS.get(operation)
+            if rpc is not None and rpc.change is not None:
+                self._gauges[rpc.change[0]] += rpc.change[1]
+
+    def run_ended(self, namespace: str, name: str, *, succeeded: bool) -> None:
+        """A run's final report came."""
+        self._outcomes["success" if succeeded else "failed"][namespace, name] += 1
+
+    def run_deleted(self, namespace: str, name: str, *, succeeded: bool) -> None:
+        """A run was deleted: the gauges go down, but not below zero."""
+        outcomes = self._outcomes["success" if succeeded else "failed"]
+        if outcomes[namespace, name] > 0:
+            outcomes[namespace, name] -= 1
+
+    def recurring_report_gap(self, seconds: float) -> None:
+        """A recurring run's first report came this long after its workflow was made."""
+        self._report_gaps.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self._report_gaps.seconds += seconds
+        self._report_gaps.handled["OK"] += 1
+
+    def requests(self) -> dict[str, dict[str, object]]:
+        """Return the counts by operation, for the truth API."""
+        return {
+            name: {
+                "started": found.started,
+                "handled": dict(found.handled),
+                "seconds": round(found.seconds, 6),
+            }
+            for name, found in sorted(self._operations.items())
+        }
+
+    def prometheus(self) -> str:
+        """Return the text that a Prometheus server scrapes."""
+        lines: list[str] = []
+        lines += _grpc_lines(self._operations)
+        counters: Counter[str] = Counter()
+        for name, found in self._operations.items():
+            if name in RPCS:
+                counters[RPCS[name].counter] += found.started
+        uploads = self._operations.get("UploadPipeline")
+        if uploads is not None:  # a pipeline's upload counts as its version's, too
+            counters["pipeline_version_upload_requests"] += uploads.started
+        for counter, value in sorted(counters.items()):
+            lines += _family(counter, "counter", [("", value)])
+        for gauge, value in sorted(self._gauges.items()):
+            lines += _family(gauge, "gauge", [("", value)])
+        for outcome, runs in self._outcomes.items():
+            samples = [
+                (f'{{profile="{_escape(namespace)}",workflow="{_escape(name)}"}}', value)
+                for (namespace, name), value in sorted(runs.items())
+            ]
+            lines += _family(f"resource_manager_workflow_runs_{outcome}", "gauge", samples)
+        if self._report_gaps.handled:
+            lines += _histogram("resource_manager_recurring_run_report_gap", [("", self._report_gaps)])
+        lines += _process_lines()
+        return "\n".join(lines) + "\n"
+
+
+def _grpc_lines(operations: dict[str, _Operation]) -> list[str]:
+    grpc = [
+        (name, found) for name, found in sorted(operations.items()) if name in RPCS and RPCS[name].service
+    ]
+    labels = {
+        name: f'grpc_method="{name}",grpc_service="{_SERVICE}.{RPCS[name].service}",grpc_type="unary"'
+        for name, _ in grpc
+    }
+    lines = _family(
+        "grpc_server_started_total",
+        "counter",
+        [(f"{{{labels[name]}}}", found.started) for name, found in grpc],
+    )
+    lines += _family(
+        "grpc_server_handled_total",
+        "counter",
+        [
+            (f'{{grpc_code="{code}",{labels[name]}}}', count)
+            for name, found in grpc
+            for code, count in sorted(found.handled.items())
+        ],
+    )
+    return lines + _histogram("grpc_server_handling_seconds", [(labels[name], found) for name, found in grpc])
+
+
+def _family(name: str, kind: str, samples: Iterable[tuple[str, float]]) -> list[str]:
+    lines = [f"{name}{labels} {value}" for labels, value in samples]
+    return [f"# TYPE {name} {kind}", *lines] if lines else []
+
+
+def _histogram(name: str, series: Iterable[tuple[str, _Operation]]) -> list[str]:
+    lines = [line for labels, found in series for line in _buckets(name, labels, found)]
+    return [f"# TYPE {name} histogram", *lines] if lines else []
+
+
+def _buckets(name: str, labels: str, found: _Operation) -> Iterator[str]:
+    before = f"{labels}," if labels else ""
+    whole = f"{{{labels}}}" if labels else ""
+    total = 0
+    for bound, count in zip((*BUCKETS, None), found.buckets, strict=True):
+        total += count
+        le = "+Inf" if bound is None else f"{bound:g}"
+        yield f'{name}_bucket{{{before}le="{le}"}} {total}'
+    yield f"{name}_sum{whole} {found.seconds}"
+    yield f"{name}_count{whole} {total}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+_STARTED = time.time()
+
+
+def _process_lines() -> list[str]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    samples: dict[str, tuple[str, float]] = {
+        "process_cpu_seconds_total": ("counter", round(usage.ru_utime + usage.ru_stime, 6)),
+        "process_start_time_seconds": ("gauge", round(_STARTED, 3)),
+        "process_resident_memory_bytes": ("gauge", _resident_bytes(usage.ru_maxrss)),
+    }
+    descriptors = Path("/proc/self/fd")
+    if descriptors.is_dir():
+        samples["process_open_fds"] = ("gauge", len(list(descriptors.iterdir())))
+    return [line for name, (kind, value) in samples.items() for line in _family(name, kind, [("", value)])]
+
+
+def _resident_bytes(peak: int) -> int:
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak if sys.platform == "darwin" else peak * 1024

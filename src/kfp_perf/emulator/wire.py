@@ -1,0 +1,494 @@
+"""The v2beta1 messages as they travel: which fields there are, how protojson reads them, how times are written.
+
+The tables are those of backend/api/v2beta1/*.proto of kubeflow/pipelines. They decode request bodies, refuse
+what protojson refuses, and describe the API in our own OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from kfp_perf.emulator.errors import Code, GatewayRefusal
+
+Kind = Literal["string", "bool", "int32", "int64", "enum", "timestamp", "struct", "value", "message"]
+
+MICROSECONDS = 1_000_000
+ZERO_GO_TIME = "0001-01-01T00:00:00Z"
+"""What an unset time.Time of Go reads: the end of a task that has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a message; `repeated` and `mapped` say how many values it has."""
+
+    kind: Kind
+    message: Message | None = None
+    values: tuple[str, ...] = ()
+    repeated: bool = False
+    mapped: bool = False
+    group: str = ""
+    """The oneof that the field belongs to, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A protobuf message: its name and its fields under their snake_case names."""
+
+    name: str
+    fields: dict[str, Field]
+
+    def field(self, key: str) -> tuple[str, Field] | None:
+        """Find a field by its proto name or its camelCase JSON name, as protojson does."""
+        found = self.fields.get(key)
+        if found is not None:
+            return key, found
+        snake = _CAMEL.sub(lambda match: "_" + match.group().lower(), key)
+        if snake == key or _json_name(snake) != key:
+            return None
+        found = self.fields.get(snake)
+        return None if found is None else (snake, found)
+
+
+_CAMEL = re.compile(r"[A-Z]")
+
+
+def _json_name(snake: str) -> str:
+    head, *tail = snake.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in tail)
+
+
+STRING = Field("string")
+BOOL = Field("bool")
+INT32 = Field("int32")
+INT64 = Field("int64")
+TIMESTAMP = Field("timestamp")
+STRUCT = Field("struct")
+TAGS = Field("string", mapped=True)
+STATUS = Field(
+    "message",
+    Message("Status", {"code": INT32, "message": STRING, "details": Field("struct", repeated=True)}),
+)
+
+RUNTIME_STATES = (
+    "RUNTIME_STATE_UNSPECIFIED",
+    "PENDING",
+    "RUNNING",
+    "SUCCEEDED",
+    "SKIPPED",
+    "FAILED",
+    "CANCELING",
+    "CANCELED",
+    "PAUSED",
+)
+STORAGE_STATES = ("STORAGE_STATE_UNSPECIFIED", "AVAILABLE", "ARCHIVED")
+RUNTIME_STATE = Field("enum", values=RUNTIME_STATES)
+STORAGE_STATE = Field("enum", values=STORAGE_STATES)
+
+EXPERIMENT = Message(
+    "Experiment",
+    {
+        "experiment_id": STRING,
+        "display_name": STRING,
+        "description": STRING,
+        "created_at": TIMESTAMP,
+        "namespace": STRING,
+        "storage_state": STORAGE_STATE,
+        "last_run_created_at": TIMESTAMP,
+    },
+)
+PIPELINE = Message(
+    "Pipeline",
+    {
+        "pipeline_id": STRING,
+        "display_name": STRING,
+        "name": STRING,
+        "description": STRING,
+        "created_at": TIMESTAMP,
+        "namespace": STRING,
+        "error": STATUS,
+        "tags": TAGS,
+    },
+)
+PIPELINE_VERSION = Message(
+    "PipelineVersion",
+    {
+        "pipeline_id": STRING,
+        "pipeline_version_id": STRING,
+        "display_name": STRING,
+        "name": STRING,
+        "description": STRING,
+        "created_at": TIMESTAMP,
+        "package_url": Field("message", Message("Url", {"pipeline_url": STRING})),
+        "code_source_url": STRING,
+        "pipeline_spec": STRUCT,
+        "error": STATUS,
+        "tags": TAGS,
+    },
+)
+CREATE_PIPELINE_AND_VERSION = Message(
+    "CreatePipelineAndVersionRequest",
+    {"pipeline": Field("message", PIPELINE), "pipeline_version": Field("message", PIPELINE_VERSION)},
+)
+RUNTIME_CONFIG = Message(
+    "RuntimeConfig", {"parameters": Field("value", mapped=True), "pipeline_root": STRING}
+)
+VERSION_REFERENCE = Message(
+    "PipelineVersionReference", {"pipeline_id": STRING, "pipeline_version_id": STRING}
+)
+RUNTIME_STATUS = Message("RuntimeStatus", {"update_time": TIMESTAMP, "state": RUNTIME_STATE, "error": STATUS})
+_ARTIFACTS = Field(
+    "message", Message("ArtifactList", {"artifact_ids": Field("int64", repeated=True)}), mapped=True
+)
+_NAMES = Field("string", repeated=True)
+TASK_DETAIL = Message(
+    "PipelineTaskDetail",
+    {
+        "run_id": STRING,
+        "task_id": STRING,
+        "display_name": STRING,
+        "create_time": TIMESTAMP,
+        "start_time": TIMESTAMP,
+        "end_time": TIMESTAMP,
+        "executor_detail": Field(
+            "message",
+            Message(
+                "PipelineTaskExecutorDetail",
+                {
+                    "main_job": STRING,
+                    "pre_caching_check_job": STRING,
+                    "failed_main_jobs": _NAMES,
+                    "failed_pre_caching_check_jobs": _NAMES,
+                },
+            ),
+        ),
+        "state": RUNTIME_STATE,
+        "execution_id": INT64,
+        "error": STATUS,
+        "inputs": _ARTIFACTS,
+        "outputs": _ARTIFACTS,
+        "parent_task_id": STRING,
+        "state_history": Field("message", RUNTIME_STATUS, repeated=True),
+        "pod_name": STRING,
+        "child_tasks": Field(
+            "message", Message("ChildTask", {"task_id": STRING, "pod_name": STRING}), repeated=True
+        ),
+    },
+)
+RUN_DETAILS = Message(
+    "RunDetails",
+    {
+        "pipeline_context_id": INT64,
+        "pipeline_run_context_id": INT64,
+        "task_details": Field("message", TASK_DETAIL, repeated=True),
+    },
+)
+_PLUGIN_OUTPUT = Message(
+    "PluginOutput", {"entries": Field("value", mapped=True), "state": STRING, "state_message": STRING}
+)
+RUN = Message(
+    "Run",
+    {
+        "experiment_id": STRING,
+        "run_id": STRING,
+        "display_name": STRING,
+        "storage_state": STORAGE_STATE,
+        "description": STRING,
+        "pipeline_version_id": Field("string", group="pipeline_source"),
+        "pipeline_spec": Field("struct", group="pipeline_source"),
+        "pipeline_version_reference": Field("message", VERSION_REFERENCE, group="pipeline_source"),
+        "runtime_config": Field("message", RUNTIME_CONFIG),
+        "service_account": STRING,
+        "created_at": TIMESTAMP,
+        "scheduled_at": TIMESTAMP,
+        "finished_at": TIMESTAMP,
+        "state": RUNTIME_STATE,
+        "error": STATUS,
+        "run_details": Field("message", RUN_DETAILS),
+        "recurring_run_id": STRING,
+        "state_history": Field("message", RUNTIME_STATUS, repeated=True),
+        "plugins_input": Field("struct", mapped=True),
+        "plugins_output": Field("message", _PLUGIN_OUTPUT, mapped=True),
+    },
+)
+_CRON = Message("CronSchedule", {"start_time": TIMESTAMP, "end_time": TIMESTAMP, "cron": STRING})
+_PERIODIC = Message(
+    "PeriodicSchedule", {"start_time": TIMESTAMP, "end_time": TIMESTAMP, "interval_second": INT64}
+)
+TRIGGER = Message(
+    "Trigger",
+    {
+        "cron_schedule": Field("message", _CRON, group="trigger"),
+        "periodic_schedule": Field("message", _PERIODIC, group="trigger"),
+    },
+)
+RECURRING_RUN = Message(
+    "RecurringRun",
+    {
+        "recurring_run_id": STRING,
+        "display_name": STRING,
+        "description": STRING,
+        "pipeline_version_id": Field("string", group="pipeline_source"),
+        "pipeline_spec": Field("struct", group="pipeline_source"),
+        "pipeline_version_reference": Field("message", VERSION_REFERENCE, group="pipeline_source"),
+        "runtime_config": Field("message", RUNTIME_CONFIG),
+        "service_account": STRING,
+        "max_concurrency": INT64,
+        "trigger": Field("message", TRIGGER),
+        "mode": Field("enum", values=("MODE_UNSPECIFIED", "ENABLE", "DISABLE")),
+        "created_at": TIMESTAMP,
+        "updated_at": TIMESTAMP,
+        "status": Field("enum", values=("STATUS_UNSPECIFIED", "ENABLED", "", "DISABLED")),
+        "error": STATUS,
+        "no_catchup": BOOL,
+        "namespace": STRING,
+        "experiment_id": STRING,
+        "plugins_input": Field("struct", mapped=True),
+    },
+)
+OPERATIONS = (
+    "OPERATION_UNSPECIFIED",
+    "EQUALS",
+    "NOT_EQUALS",
+    "GREATER_THAN",
+    "",
+    "GREATER_THAN_EQUALS",
+    "LESS_THAN",
+    "LESS_THAN_EQUALS",
+    "IN",
+    "IS_SUBSTRING",
+)
+PREDICATE = Message(
+    "Predicate",
+    {
+        "operation": Field("enum", values=OPERATIONS),
+        "key": STRING,
+        "int_value": Field("int32", group="value"),
+        "long_value": Field("int64", group="value"),
+        "string_value": Field("string", group="value"),
+        "timestamp_value": Field("timestamp", group="value"),
+        "int_values": Field(
+            "message", Message("IntValues", {"values": Field("int32", repeated=True)}), group="value"
+        ),
+        "long_values": Field(
+            "message", Message("LongValues", {"values": Field("int64", repeated=True)}), group="value"
+        ),
+        "string_values": Field(
+            "message", Message("StringValues", {"values": Field("string", repeated=True)}), group="value"
+        ),
+    },
+)
+FILTER = Message("Filter", {"predicates": Field("message", PREDICATE, repeated=True)})
+
+
+def rfc3339(seconds: int) -> str:
+    """Write whole seconds since the epoch as KFP does: `2026-01-02T03:04:05Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class OutwardTime:
+    """The one place where true time becomes what the outside sees: the server's clock runs `offset` ahead."""
+
+    offset_microseconds: int = 0
+
+    def seconds(self, true_microseconds: int | None) -> int:
+        """Truncate a true time to the server's whole seconds; a time that has not come yet is 0 (1970)."""
+        if true_microseconds is None:
+            return 0
+        return (true_microseconds + self.offset_microseconds) // MICROSECONDS
+
+    def microseconds(self, true_microseconds: int) -> int:
+        """Return what the server's own clock reads at a true time."""
+        return true_microseconds + self.offset_microseconds
+
+
+class ProtoError(ValueError):
+    """A document is not the JSON form of a message; the text is protojson's."""
+
+
+def decode(message: Message, raw: bytes) -> dict[str, Any]:
+    """Read a request body as protojson does, under snake_case names; absent fields stay absent.
+
+    Raises:
+        GatewayRefusal: with protojson's text (400, code 3), since the gateway decodes bodies itself.
+    """
+    if not raw or raw.isspace():
+        return {}
+    try:
+        return decode_message(message, raw)
+    except ProtoError as error:
+        raise GatewayRefusal(Code.INVALID_ARGUMENT, str(error)) from None
+
+
+def decode_message(message: Message, raw: bytes) -> dict[str, Any]:
+    """Read a JSON document as a message.
+
+    Raises:
+        ProtoError: with the text that protojson gives for it.
+    """
+    try:
+        document = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtoError(f"proto: syntax error (line 1:1): {_syntax_reason(raw, error)}") from None
+    except RecursionError:
+        raise ProtoError("proto: exceeded max recursion depth") from None
+    return _Reader(raw).message(message, document)
+
+
+def _syntax_reason(raw: bytes, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError) or "utf-8" in str(error).lower():
+        return "invalid UTF-8 in string"
+    token = raw.split(None, 1)[0][:32].decode("utf-8", "replace")
+    return f"unexpected token {token}"
+
+
+class _Reader:
+    """Turns parsed JSON into a message's fields; the raw text is only read again to say where a fault is."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def message(self, message: Message, document: object) -> dict[str, Any]:
+        if not isinstance(document, dict):
+            raise ProtoError(f"proto: syntax error (line 1:1): unexpected token {_token(document)}")
+        fields: dict[str, Any] = {}
+        groups: set[str] = set()
+        for key, value in document.items():
+            found = message.field(key)
+            if found is None:
+                raise ProtoError(f'proto: {self._position(key)}: unknown field "{key}"')
+            name, field = found
+            if value is None and field.kind != "value":
+                continue
+            if name in fields:
+                raise ProtoError(f'proto: {self._position(key)}: duplicate field "{key}"')
+            if field.group:
+                if field.group in groups:
+                    raise ProtoError(
+                        f'proto: {self._position(key)}: error parsing "{key}", oneof {message.name}.{field.group} '
+                        "is already set"
+                    )
+                groups.add(field.group)
+            fields[name] = self._field(name, field, value, key)
+        return fields
+
+    def _field(self, name: str, field: Field, value: object, key: str) -> Any:
+        if field.repeated:
+            if not isinstance(value, list):
+                raise ProtoError(
+                    f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}"
+                )
+            return [self._single(name, field, item, key) for item in value]
+        if field.mapped:
+            if not isinstance(value, dict):
+                raise ProtoError(
+                    f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}"
+                )
+            return {entry: self._single(name, field, item, key) for entry, item in value.items()}
+        return self._single(name, field, value, key)
+
+    def _single(self, name: str, field: Field, value: object, key: str) -> Any:
+        kind = field.kind
+        if kind == "message":
+            assert field.message is not None  # noqa: S101  the tables above say so
+            if not isinstance(value, dict):
+                raise ProtoError(
+                    f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}"
+                )
+            return self.message(field.message, value)
+        if kind == "value" or (kind == "struct" and isinstance(value, dict)):
+            return value
+        if kind == "struct":
+            raise ProtoError(f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}")
+        read = _READERS[kind](field, value)
+        if read is None:
+            where = self._position(key)
+            if kind == "timestamp":
+                raise ProtoError(f"proto: {where}: invalid google.protobuf.Timestamp value {_token(value)}")
+            raise ProtoError(
+                f"proto: {where}: invalid value for {kind} field {_json_name(name)}: {_token(value)}"
+            )
+        return read
+
+    def _position(self, key: str) -> str:
+        offset = self._raw.find(msgspec.json.encode(key))
+        before = self._raw[: max(offset, 0)]
+        line = before.count(b"\n") + 1
+        column = len(before) - (before.rfind(b"\n") + 1) + 1
+        return f"(line {line}:{column})"
+
+
+def _token(value: object) -> str:
+    if isinstance(value, dict):
+        return "{"
+    if isinstance(value, list):
+        return "["
+    return msgspec.json.encode(value).decode()
+
+
+def _read_string(_field: Field, value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _read_bool(_field: Field, value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+_INTEGER = re.compile(r"-?\d{1,20}\Z", re.ASCII)
+_BITS = {"int32": 31, "int64": 63}
+
+
+def _read_integer(field: Field, value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _INTEGER.match(value):
+        number = int(value)
+    elif isinstance(value, int):
+        number = value
+    elif isinstance(value, float) and value.is_integer():
+        number = int(value)
+    else:
+        return None
+    limit = 1 << _BITS[field.kind]
+    return number if -limit <= number < limit else None
+
+
+def _read_enum(field: Field, value: object) -> str | None:
+    if isinstance(value, str):
+        return value if value and value in field.values else None
+    if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 31) <= value < 1 << 31:
+        return None
+    known = 0 <= value < len(field.values) and field.values[value]
+    return known or str(value)
+
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+
+
+def _read_timestamp(_field: Field, value: object) -> int | None:
+    """Read RFC 3339 as whole seconds since the epoch: KFP looks at no more than those."""
+    match = _RFC3339.match(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(match[1] + ("+00:00" if match[2] == "Z" else match[2]))
+        return int(moment.timestamp() // 1)
+    except (ValueError, OverflowError):
+        return None
+
+
+_READERS = {
+    "string": _read_string,
+    "bool": _read_bool,
+    "int32": _read_integer,
+    "int64": _read_integer,
+    "enum": _read_enum,
+    "timestamp": _read_timestamp,
+}
