@@ -22,6 +22,7 @@ from kfp_perf.scenario.model import TestMode, TestScenario
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import PIPELINE_MODES, unused_fields
 from kfp_perf.scenario.serde import SCENARIO_FILE_KIND, ParsedFile, parse_scenarios
+from kfp_perf.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,7 @@ class Plan:
 
     `text` is the scenario file as given; every scenario has a `name`, unique in the plan; `packages` holds the
     pipeline of each scenario that has one, `estimates` what each is expected to make, both by that name;
+    `thresholds` are those of the whole test, then those of the scenarios;
     `duration_seconds` lasts to the end of the last run time, without grace periods and clean-up.
     """
 
@@ -56,7 +58,7 @@ class Plan:
     scenarios: tuple[TestScenario, ...]
     packages: Mapping[str, PipelinePackage] = field(default_factory=dict)
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
-    thresholds: Mapping[str, str] = field(default_factory=dict)
+    thresholds: tuple[Threshold, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -90,10 +92,10 @@ def make_plan(
     for index, scenario in parsed.scenarios.items():
         check.scenario(index, scenario, [path.parent, path.parent / "pipelines", *config.pipeline_folders])
     check.whole()
+    scenarios = dict(zip(parsed.scenarios, _names(list(parsed.scenarios.values())), strict=True))
+    thresholds = check.thresholds(scenarios)
     if parsed.problems:
         raise InputError(parsed.problems)
-    names = _names(list(parsed.scenarios.values()))
-    scenarios = dict(zip(parsed.scenarios, names, strict=True))
     packages = {scenarios[index]: package for index, package in check.packages.items()}
     estimates = {
         scenarios[index]: guess
@@ -110,7 +112,7 @@ def make_plan(
         ),
         packages=packages,
         estimates=estimates,
-        thresholds=parsed.thresholds,
+        thresholds=thresholds,
         warnings=tuple(check.warnings),
     )
 
@@ -178,6 +180,20 @@ class _Check:
             what = f"is {self.config.pool_size}, but {overlap} scenarios of {self.parsed.label} overlap"
             remedy = f"set it to {overlap} or more, or leave it out"
             self.parsed.complain([Problem(variable_name(type(self.config), "pool_size"), what, remedy)])
+
+    def thresholds(self, names: Mapping[int, str]) -> tuple[Threshold, ...]:
+        """Return the thresholds of the whole test, then those of the scenarios, by the names that these get."""
+        given = [
+            (name, condition, self.parsed.place("$", ("thresholds", name)), None)
+            for name, condition in self.parsed.thresholds.items()
+        ] + [
+            (name, condition, self.parsed.where(index, ("thresholds", name)), names[index])
+            for index, scenario in self.parsed.scenarios.items()
+            for name, condition in scenario.thresholds.items()
+        ]
+        found = [parse_threshold(*one) for one in given]
+        self.parsed.complain(one for one in found if isinstance(one, Problem))
+        return tuple(one for one in found if isinstance(one, Threshold))
 
     def estimate(self, index: int, scenario: TestScenario, seconds_per_step: float) -> Estimate | None:
         """Return about how many runs and requests a scenario makes."""

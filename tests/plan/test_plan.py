@@ -61,7 +61,9 @@ def test_a_plan_holds_all_that_a_test_needs(plan_of: Callable[..., Plan], tmp_pa
     assert [scenario.name for scenario in plan.scenarios] == ["pipeline-run-1", "pipeline-run-2"]
     assert set(plan.packages) == set(plan.estimates) == {"pipeline-run-1", "pipeline-run-2"}
     assert plan.packages["pipeline-run-1"].name == "kfp-perf-hello"
-    assert plan.thresholds == {"run.duration.p95": "< 90s"}
+    assert [(one.scenario, one.metric.name, one.bound) for one in plan.thresholds] == [
+        (None, "run.duration.p95", 90.0)
+    ]
     assert plan.duration_seconds == 150.0
     assert plan.warnings == ()
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.collector import GuardedCollector, MetricFamily, MetricsCollector
 from kfp_perf.metrics.generator import GeneratorMetrics
+from kfp_perf.metrics.phases import PhaseMetrics
 from kfp_perf.metrics.runs import RunMetrics
+from kfp_perf.metrics.schedule import ScheduleMetrics
 
 if TYPE_CHECKING:
     from kfp_perf.metrics.series import Series
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 #: Each family's key in the metrics dictionary.
 METRICS: dict[str, type[MetricFamily]] = {
     "runs": RunMetrics,
+    "phases": PhaseMetrics,
+    "schedule": ScheduleMetrics,
     "api": ApiMetrics,
     "generator": GeneratorMetrics,
 }

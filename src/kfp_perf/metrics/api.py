@@ -55,6 +55,11 @@ class Operation:
         self.latency.record(sample.ended - sample.due)
         self.service.record(sample.ended - sample.sent)
 
+    @property
+    def lasted_seconds(self) -> float:
+        """From when the first was due to the end of the last; 0 for a single one."""
+        return max(0.0, self._last_ended - self._first_due) if self.count > 1 else 0.0
+
     def merge(self, other: Operation) -> None:
         """Take in what another scenario saw."""
         self.count += other.count
@@ -70,7 +75,6 @@ class Operation:
     def result(self) -> dict[str, Any]:
         """The figures."""
         failed = self.errors.total()
-        lasted = self._last_ended - self._first_due
         return {
             "count": self.count,
             "errors": failed,
@@ -79,7 +83,7 @@ class Operation:
             "retries": self.retries,
             "unknown": self.unknown,
             "gone": self.gone,
-            "rate_per_second": self.count / lasted if self.count > 1 and lasted > 0.0 else None,
+            "rate_per_second": self.count / self.lasted_seconds if self.lasted_seconds else None,
             "latency_seconds": self.latency.summary(FINE_QUANTILES),
             "service_seconds": self.service.summary(FINE_QUANTILES),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Unit(StrEnum):
-    """What a metric counts in."""
+    """What a metric counts in. A share lies between 0 and 1; a change is relative, and may be anything."""
 
     SECONDS = "seconds"
     SHARE = "share"
+    CHANGE = "change"
     COUNT = "count"
     PER_SECOND = "per second"
 
@@ -25,6 +27,11 @@ QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.
 FINE_QUANTILES: Mapping[str, float] = {**QUANTILES, "p99.9": 0.999}
 DISTRIBUTION = (*QUANTILES, "max", "mean")
 FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
+
+
+def fewest_values(share: float) -> int:
+    """From how many values a quantile can be told: so many that one lies beyond it (100 for p99)."""
+    return math.ceil(1.0 / (1.0 - share) - 1e-6)
 
 
 @dataclass(frozen=True, slots=True)

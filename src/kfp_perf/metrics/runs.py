@@ -7,10 +7,9 @@ from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.metric import QUANTILES, Metric, Unit, distribution
+from kfp_perf.metrics.summary import summary
 from kfp_perf.result.model import Outcome
 from kfp_perf.statistics.survival import kaplan_meier
 from kfp_perf.statistics.trend import trend
@@ -84,7 +83,7 @@ class RunMetrics(MetricFamily):
         ),
         Metric(
             "run.duration.drift",
-            Unit.SHARE,
+            Unit.CHANGE,
             "By what share of the median the duration of runs changed in the course of the test (Theil-Sen).",
             "run.duration, by when the runs were due",
             ("runs", "duration_trend", "change_share"),
@@ -153,6 +152,8 @@ class RunMetrics(MetricFamily):
         self._worst_error = max(self._worst_error, record.duration_error_seconds or 0.0)
         if not succeeded:
             self._failed.append(record.duration_seconds)
+        elif record.cached:
+            self._cached.append(record.duration_seconds)
         else:
             self._durations.append(record.duration_seconds)
             self._dues.append(record.due)
@@ -207,8 +208,12 @@ class RunMetrics(MetricFamily):
 
 
 def _seen_for(record: RunRecord) -> float:
-    """How long a run that did not end was certainly in flight: from CreateRun's answer to the last look at it."""
-    return max(0.0, (record.seen_unfinished or 0.0) - (record.ended or record.due))
+    """How long a run that did not end was certainly in flight: from its creation to the last look at it.
+
+    It was created before CreateRun's answer came, or, where a schedule made it, by the end of its drift.
+    """
+    drift = (record.drift_seconds or 0.0) + (record.drift_error_seconds or 0.0)
+    return max(0.0, (record.seen_unfinished or 0.0) - (record.ended or record.due + drift))
 
 
 def _survival_summary(ended: array[float], censored: array[float]) -> dict[str, Any]:
@@ -224,16 +229,3 @@ def _survival_summary(ended: array[float], censored: array[float]) -> dict[str, 
         "mean": estimate.mean if estimate.ended else None,
         "intervals": {name: list(estimate.interval(share)) for name, share in QUANTILES.items()},
     }
-
-
-def summary(values: array[float]) -> dict[str, float]:
-    """The number `n`, usual quantiles, maximum and mean of raw values; empty where there are none.
-
-    Quantiles are order statistics (numpy's `inverted_cdf`): values that were seen, never between two.
-    """
-    if not values:
-        return {}
-    data = np.array(values)
-    at = np.quantile(data, list(QUANTILES.values()), method="inverted_cdf")
-    quantiles = dict(zip(QUANTILES, map(float, at), strict=True))
-    return {"n": data.size, **quantiles, "max": float(data.max()), "mean": float(data.mean())}

@@ -1,0 +1,78 @@
+"""Where the time of a run goes, by phase of its critical path."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from kfp_perf.metrics.collector import MetricFamily
+from kfp_perf.metrics.metric import Metric, distribution
+from kfp_perf.metrics.summary import summary
+from kfp_perf.observe.phases import PHASES
+from kfp_perf.result.model import Outcome
+
+if TYPE_CHECKING:
+    from kfp_perf.result.model import RunRecord
+
+
+class _Phase:
+    def __init__(self) -> None:
+        self.values = array("d")
+        self.errors_sum = 0.0
+        self.worst_error = 0.0
+
+    def add(self, seconds: float, error: float) -> None:
+        self.values.append(seconds)
+        self.errors_sum += error
+        self.worst_error = max(self.worst_error, error)
+
+    def merge(self, other: _Phase) -> None:
+        self.values.extend(other.values)
+        self.errors_sum += other.errors_sum
+        self.worst_error = max(self.worst_error, other.worst_error)
+
+    def result(self) -> dict[str, Any]:
+        count = len(self.values)
+        error = self.errors_sum / count
+        told = summary(self.values)
+        if told["p50"] < error:
+            # Whole seconds cannot tell one such run from another; errors do average out over many.
+            told = {"n": count, "mean": told["mean"]}
+        return {**told, "error_seconds": error, "worst_error_seconds": self.worst_error}
+
+
+class PhaseMetrics(MetricFamily):
+    """The phases of runs that succeeded and executed. A phase that could not be told of a run is absent there."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(
+        distribution(
+            f"phase.{name}",
+            f"{phase.meaning[0].upper()}{phase.meaning[1:]}. Off by at most {phase.error}.",
+            phase.source,
+            ("phases", name),
+        )
+        for name, phase in PHASES.items()
+    )
+
+    def __init__(self) -> None:
+        self._phases: dict[str, _Phase] = {}
+
+    def on_run(self, record: RunRecord) -> None:
+        """Take in one run at its end."""
+        if record.warmup or record.cached or record.outcome is not Outcome.SUCCEEDED:
+            return
+        for name, seconds in record.phases.items():
+            self._phases.setdefault(name, _Phase()).add(seconds, record.phase_errors.get(name, 0.0))
+
+    def merge(self, other: Self) -> None:
+        """Take in what another scenario saw."""
+        for name, phase in dict(other._phases).items():
+            self._phases.setdefault(name, _Phase()).merge(phase)
+
+    def result(self) -> dict[str, Any]:
+        """`{phase: figures}` in order of time.
+
+        `error_seconds` is the mean of the bounds of single runs' errors. A phase whose median is below that has a
+        mean and no quantiles.
+        """
+        return {name: self._phases[name].result() for name in PHASES if name in self._phases}

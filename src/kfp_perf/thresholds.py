@@ -1,0 +1,224 @@
+"""Thresholds: bounds of metrics that decide whether a test passed. Parsed with the plan, judged at the end."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticCustomError
+
+from kfp_perf.errors import Problem
+from kfp_perf.metrics.metric import QUANTILES, Unit, fewest_values
+from kfp_perf.metrics.registry import find_metric, nearest_name, statistics_of
+from kfp_perf.scenario.quantities import parse_minutes, parse_rate, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from kfp_perf.metrics.registry import NamedMetric
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+_CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*([^<>=\s].*?)\s*", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_WINDOW = re.compile(r"\bover\b.*", re.ASCII)
+_EXAMPLES = {
+    Unit.SECONDS: '"< 90s", "<= 250ms" or "< 1m30s"',
+    Unit.SHARE: '"<= 1%" or ">= 0.99"',
+    Unit.CHANGE: '"<= 10%"',
+    Unit.COUNT: '"== 0" or ">= 100"',
+    Unit.PER_SECOND: '">= 30/min" or "> 5/s"',
+}
+
+#: What is understood, and cannot be judged yet: how it shows, in the name or in the condition, and what it is.
+_NOT_YET = (
+    (_WINDOW, "a sliding window", 'leave out "over ...": the whole test is judged'),
+    (
+        re.compile(r"[{\[].*"),
+        "a metric by tags",
+        "leave out what is in brackets: all of a scenario is judged",
+    ),
+    (re.compile(r"\babort\w*", re.IGNORECASE), "ending a test early", "leave it out: judged is at the end"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A bound of one value of one metric: of the scenario named, or of the whole test (None).
+
+    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second).
+    """
+
+    scenario: str | None
+    metric: NamedMetric
+    comparison: str
+    bound: float
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of a threshold.
+
+    `margin` is how far the value stayed on the good side of the bound, negative where it did not; None where there
+    is no value. `interval` is the confidence interval of the value, where there is one. `reason` is empty where
+    it passed.
+    """
+
+    threshold: Threshold
+    value: float | None
+    interval: tuple[float | None, float | None] | None
+    count: int | None
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bound held, and the data was enough to say so."""
+        return not self.reason
+
+    @property
+    def margin(self) -> float | None:
+        """How far on the good side, in the metric's unit."""
+        if self.value is None:
+            return None
+        apart = self.value - self.threshold.bound
+        comparison = self.threshold.comparison
+        return -abs(apart) if comparison == "==" else apart if comparison.startswith(">") else -apart
+
+    def __str__(self) -> str:
+        scenario = f"{self.threshold.scenario}: " if self.threshold.scenario else ""
+        return f"{scenario}{self.threshold.metric.name} {self.reason or 'holds'}"
+
+    def document(self) -> dict[str, Any]:
+        """The plain values that the result holds."""
+        return {
+            "scenario": self.threshold.scenario,
+            "metric": self.threshold.metric.name,
+            "condition": self.threshold.condition,
+            "unit": self.threshold.metric.metric.unit.value,
+            "bound": self.threshold.bound,
+            "value": self.value,
+            "margin": self.margin,
+            "interval": None if self.interval is None else list(self.interval),
+            "count": self.count,
+            "passed": self.passed,
+            "reason": self.reason,
+        }
+
+
+def parse_threshold(
+    name: str, condition: str, where: str, scenario: str | None = None
+) -> Threshold | Problem:
+    """Return the threshold that a metric's name and a condition such as `< 90s` say, or what is wrong with it."""
+    for pattern, what, remedy in _NOT_YET:
+        if pattern.search(condition) or pattern.search(name):
+            return Problem(where, f"{what} cannot be judged yet, got {shown(f'{name}: {condition}')}", remedy)
+    metric = find_metric(name)
+    if metric is None:
+        return Problem(where, f"there is no metric {shown(name)}", _remedy_for(name))
+    example = f"write {_EXAMPLES[metric.metric.unit]}"
+    matched = _CONDITION.fullmatch(condition)
+    if matched is None:
+        return Problem(where, f"is not a condition, got {shown(condition)}", example)
+    comparison, text = matched.groups()
+    unit = metric.metric.unit
+    try:
+        bound = _BOUNDS[unit](text)
+    except (ValueError, PydanticCustomError):
+        bound = math.nan
+    if not math.isfinite(bound):
+        return Problem(where, f"is not a bound in {_WORDS[unit]}, got {shown(text)}", example)
+    if unit is Unit.SHARE:
+        if not 0.0 <= bound <= 1.0:
+            return Problem(where, f"a share lies between 0 and 100 %, got {shown(text)}", example)
+        if (comparison, bound) in {("<=", 1.0), (">=", 0.0)}:
+            return Problem(where, f"{shown(condition)} holds whatever happens", example)
+    return Threshold(scenario, metric, comparison, bound, condition.strip())
+
+
+def judge(
+    thresholds: Iterable[Threshold], sections: Mapping[str | None, Mapping[str, Any]]
+) -> list[Judgement]:
+    """Judge thresholds by the metrics dictionaries of the scenarios, and by that of the whole test under None.
+
+    A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
+    beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one.
+    """
+    return [_judged(threshold, sections.get(threshold.scenario, {})) for threshold in thresholds]
+
+
+def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+    metric = threshold.metric
+    value, count = metric.value_in(metrics), metric.count_in(metrics)
+    share = QUANTILES.get(metric.statistic) or (0.999 if metric.statistic == "p99.9" else 0.0)
+    fewest = fewest_values(share) if share else 1
+    reason = ""
+    if count is not None and 0 < count < fewest:
+        reason = f"has not enough data: {count} of at least {fewest} values"
+    elif value is None:
+        reason = f"has not enough data: {'what ended does not reach it' if count else 'there is none'}"
+    elif not _OPERATORS[threshold.comparison](value, threshold.bound):
+        reason = f"is {_told(value, metric.metric.unit)}, not {threshold.condition}"
+    return Judgement(threshold, value, metric.interval_in(metrics), count, reason)
+
+
+def _remedy_for(name: str) -> str:
+    statistics = statistics_of(name)
+    if statistics:
+        return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"
+    near = nearest_name(name)
+    return f"did you mean {near}?" if near else "docs/metrics.md lists them all"
+
+
+def _seconds(text: str) -> float:
+    return 0.0 if text == "0" else round(parse_minutes(text) * 60.0, 9)
+
+
+def _part(text: str) -> float:
+    number = text.removesuffix("%").rstrip()
+    if not _NUMBER.fullmatch(number):
+        raise ValueError(text)
+    return float(number) / 100.0 if text.endswith("%") else float(number)
+
+
+def _whole(text: str) -> float:
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        raise ValueError(text)
+    return float(text)
+
+
+def _per_second(text: str) -> float:
+    return 0.0 if text == "0" else parse_rate(text).per_second
+
+
+_BOUNDS: dict[Unit, Callable[[str], float]] = {
+    Unit.SECONDS: _seconds,
+    Unit.SHARE: _part,
+    Unit.CHANGE: _part,
+    Unit.COUNT: _whole,
+    Unit.PER_SECOND: _per_second,
+}
+_WORDS = {
+    Unit.SECONDS: "units of time",
+    Unit.SHARE: "per cent",
+    Unit.CHANGE: "per cent",
+    Unit.COUNT: "whole numbers",
+    Unit.PER_SECOND: "so many in what time",
+}
+
+
+def _told(value: float, unit: Unit) -> str:
+    """A value as a reason tells it, with the digits that set it apart from a bound."""
+    if unit is Unit.SECONDS:
+        return f"{value:.6g} s" if abs(value) >= 1.0 else f"{value * 1e3:.6g} ms"
+    if unit in {Unit.SHARE, Unit.CHANGE}:
+        return f"{value * 100:.6g} %"
+    return f"{value:.6g}" if unit is Unit.COUNT else f"{value:.6g}/s"
