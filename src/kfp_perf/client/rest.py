@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Run,
         RunSpec,
     )
+    from kfp_perf.client.transport import Burden
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock
     from kfp_perf.result.model import Sample
@@ -84,6 +85,11 @@ class RestClient:
     def backoff_seconds(self) -> float:
         """How long calls waited between their attempts, in all."""
         return self._wire.backoff_seconds
+
+    @property
+    def burden(self) -> Burden:
+        """What calls cost this side, over all views of this client."""
+        return self._wire.transport.burden
 
     def for_purpose(self, purpose: Purpose) -> Self:
         """A light view that shares connections, and whose samples carry this purpose."""

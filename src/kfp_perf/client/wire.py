@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 import aiohttp
 from yarl import URL
 
-from kfp_perf._version import __version__
 from kfp_perf.client import failures
 from kfp_perf.client.auth import Credentials
 from kfp_perf.client.retry import RetryPolicy, parse_retry_after
@@ -32,13 +31,6 @@ Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 JSON = "application/json"
-
-_FIXED_HEADERS = {
-    "Accept": JSON,
-    # A proxy that compresses would be measured with the API server, and unpacking would cost us time.
-    "Accept-Encoding": "identity",
-    "User-Agent": f"kfp-perf/{__version__}",
-}
 
 
 class Wire:
@@ -109,7 +101,6 @@ class Wire:
     ) -> Answer:
         """Make one attempt, and record it."""
         headers = {
-            **_FIXED_HEADERS,
             **self._credentials.headers(),
             "X-Request-Id": f"{self._correlation}-{next(self._numbers)}",
         }
@@ -130,6 +121,7 @@ class Wire:
                 except failures.UNDECODABLE:
                     error = failures.not_kfp(operation.name, attempt.status, self._credentials.hide(content))
                 else:
+                    self.transport.burden.decode_seconds += self._clock.now() - attempt.ended
                     self._note(operation, purpose, attempt, "")
                     return answer
             else:
