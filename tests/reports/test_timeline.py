@@ -131,6 +131,25 @@ def test_the_table_says_what_is_asked_for(plan: Plan, name: str, words: list[str
     assert [word for word in words if word not in row] == []
 
 
+@pytest.mark.parametrize(
+    ("stages", "text"),
+    [
+        ([("2m", 10), ("3m", 10)], "0 > 10 slots"),
+        ([(0, 2), ("2m", 2), (0, 5), ("3m", 5)], "2 > 5 slots"),
+        ([("2m", "1/s"), ("3m", "0/s")], "0 > 1/s > 0/s"),
+        ([("1m", 1), ("1m", 2), ("1m", 3), ("1m", 4), ("1m", 5)], "0 > 1 > 2 > 3 > ... slots"),
+    ],
+)
+def test_stages_are_told_as_the_levels_they_go_through(
+    tmp_path: Path, stages: list[tuple[object, object]], text: str
+) -> None:
+    staged = [{"duration": duration, "target": target} for duration, target in stages]
+    scenario = {"mode": "EXPERIMENT", "runTime": 5, "pipelineFileName": "hello.yaml", "stages": staged}
+    (tmp_path / "f.json").write_text(json.dumps([scenario]))
+    plan = make_plan(tmp_path / "f.json", TestConfig.from_environment())
+    assert f"EXPERIMENT  {text}  " in "\n".join(drawn(plan, 120, terminal=False))
+
+
 def test_warnings_follow(plan: Plan) -> None:
     text = "\n".join(drawn(plan, 200, terminal=False))
     assert "warning: " in text

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from kfp_perf.reports.quantities import clock_of, count_of
 from kfp_perf.scenario.model import TestMode
+from kfp_perf.scenario.quantities import Rate
 from kfp_perf.scenario.ramps import stage_ramps
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from kfp_perf.plan import Plan
-    from kfp_perf.scenario.model import TestScenario
+    from kfp_perf.scenario.model import Stage, TestScenario
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 _PLAIN_LEVELS = ".:-=+*#"
@@ -125,10 +126,7 @@ def _table(plan: Plan, plain: bool) -> Table:
 def _load(scenario: TestScenario, plain: bool) -> str:
     """Return what a scenario asks for, in a few words."""
     if scenario.stages:
-        targets: Sequence[object] = [stage.target for stage in scenario.stages]
-        arrow = " > " if plain else " → "
-        text = arrow.join(map(str, ("0", *targets) if len(targets) <= 4 else ("0", *targets[:3], "...")))
-        text += "" if scenario.rate is not None else " slots"
+        text = _levels(scenario.stages, " > " if plain else " → ")
     elif scenario.arrival_rate is not None:
         text = str(scenario.arrival_rate)
     else:
@@ -141,6 +139,16 @@ def _load(scenario: TestScenario, plain: bool) -> str:
     elif scenario.interval_seconds is not None:
         text += f", every {_duration(scenario.interval_seconds)}"
     return text
+
+
+def _levels(stages: Sequence[Stage], arrow: str) -> str:
+    """Return the levels that stages go through, a level that is held once."""
+    levels = [] if stages[0].duration_seconds == 0 else ["0"]
+    for stage in stages:
+        if not levels or levels[-1] != str(stage.target):
+            levels.append(str(stage.target))
+    text = arrow.join(levels if len(levels) <= 5 else [*levels[:4], "..."])
+    return text if isinstance(stages[0].target, Rate) else f"{text} slots"
 
 
 def _footnotes(plan: Plan) -> list[str]:
