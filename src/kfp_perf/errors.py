@@ -9,6 +9,7 @@
     │   ├── ApiStatusError    the server answered with an error status
     │   └── ApiAnswerError    the server answered with something that is not KFP's
     ├── RunnerError           a scenario could not do its work                         exit 1
+    ├── GeneratorSaturated    the figures are the generator's, not the target's        exit 5
     └── TestInterrupted       stopped by the user, or by the system                    exit 4
 
 Libraries raise these; only the command line turns them into exit codes.
@@ -160,6 +161,12 @@ class ApiAnswerError(ApiError):
 
 class RunnerError(KfpPerfError):
     """A scenario could not do its work, or nothing of it succeeded."""
+
+
+class GeneratorSaturated(KfpPerfError):
+    """A resource of the generator gave way, so what was measured is not the target's doing."""
+
+    exit_code = ExitCode.INVALID
 
 
 class TestInterrupted(KfpPerfError):

@@ -13,6 +13,7 @@ from kfp_perf.errors import ExitCode, KfpPerfError
 from kfp_perf.log import correlation_id
 from kfp_perf.metrics import GuardedCollector, built_in_collector
 from kfp_perf.metrics.series import Series
+from kfp_perf.pacing import feel_lag
 from kfp_perf.result.model import ScenarioResult
 from kfp_perf.runners import Phase, create_runner
 
@@ -86,7 +87,7 @@ def run_scenario(
                     runner.calculate_timing()
                 runner.start()
                 result.started = runner.clock.now()
-                result.metrics.update(_call(loop, runner.run) or {})
+                result.metrics.update(_call(loop, lambda: _feeling_lag(runner, runner.run())) or {})
             except Exception as error:  # noqa: BLE001  one runner's failure must not stop another
                 _note(result, error)
             finally:
@@ -117,6 +118,22 @@ def _call(loop: asyncio.Runner, function: Callable[[], Any]) -> Any:
         return await returned
 
     return loop.run(finish())
+
+
+def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:
+    """Note how late the event loop is while a coroutine runs in it."""
+    if not inspect.isawaitable(returned):
+        return returned
+
+    async def both() -> Any:
+        feeling = asyncio.ensure_future(feel_lag(runner.clock, runner.punctuality))
+        try:
+            return await returned
+        finally:
+            feeling.cancel()
+            await asyncio.wait({feeling})
+
+    return both()
 
 
 def _stop(loop: asyncio.Runner, runner: BaseRunner, result: ScenarioResult) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kfp_perf.execution.execute import Execution
+    from kfp_perf.health import HealthChecks
     from kfp_perf.result.model import ScenarioResult
 
 _PACKAGES = ("aiohttp", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
@@ -35,6 +36,7 @@ def build_document(
     execution: Execution,
     results: Sequence[ScenarioResult],
     errors: Sequence[Exception],
+    checks: HealthChecks,
     *,
     started: float,
     finished: float,
@@ -66,6 +68,8 @@ def build_document(
         },
         "total": total.metrics(),
         "scenarios": [_scenario(one) for one in results],
+        "generator": checks.generator.document(),
+        "health": checks.document(),
         "warnings": [str(warning) for warning in plan.warnings],
         "leftovers": [line for one in results for line in one.leftovers],
         "environment": _environment(),

@@ -15,6 +15,7 @@ from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
 from kfp_perf.errors import ExitCode, KfpPerfError, TestInterrupted
 from kfp_perf.execution.document import build_document
 from kfp_perf.execution.watch import Watch
+from kfp_perf.health import HealthChecks
 from kfp_perf.metrics.series import SeriesFile
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.folder import TestResult
@@ -163,13 +164,16 @@ class Execution:
             for scenario in self.plan.scenarios
         }
         watch = Watch(self.plan, self.config.KFP_url, self._clock, emulator=bool(self.emulator_profile))
+        checks = HealthChecks.of_test(self.config, self.result.path)
         try:
-            waiting = set(futures)
-            while waiting and self.interruptions < 2:
-                done, waiting = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
-                results += [future.result() for future in done]
-                watch.look(self.runners, self._gate.t0, stopping=self.interruptions > 0)
-                display.update(watch.snapshot)
+            with checks:
+                waiting = set(futures)
+                while waiting and self.interruptions < 2:
+                    done, waiting = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
+                    results += [future.result() for future in done]
+                    watch.look(self.runners, self._gate.t0, stopping=self.interruptions > 0)
+                    checks.look(self.runners)
+                    display.update(watch.snapshot)
         finally:
             display.close()
             executor.shutdown(wait=False)
@@ -178,13 +182,15 @@ class Execution:
         errors = [result.failure for result in results if result.failure is not None]
         if self.interruptions:
             errors.insert(0, TestInterrupted(_STOPPED if not abandoned else _ABANDONED))
+        if (saturated := checks.verdict()) is not None:
+            errors.append(saturated)
         if not abandoned:
             series.close()
         order = {scenario.name: place for place, scenario in enumerate(self.plan.scenarios)}
         results.sort(key=lambda one: order.get(one.name, len(order)))
         self.result.save(
             build_document(
-                self, results, errors, started=self._gate.t0 or started, finished=self._clock.now()
+                self, results, errors, checks, started=self._gate.t0 or started, finished=self._clock.now()
             )
         )
         if not abandoned:

@@ -2,5 +2,15 @@
 
 from kfp_perf.pacing.clock import Clock, RealClock, StopSignal
 from kfp_perf.pacing.drive import Drive, DriveReport, Operation
+from kfp_perf.pacing.punctuality import Punctuality, feel_lag
 
-__all__ = ["Clock", "Drive", "DriveReport", "Operation", "RealClock", "StopSignal"]
+__all__ = [
+    "Clock",
+    "Drive",
+    "DriveReport",
+    "Operation",
+    "Punctuality",
+    "RealClock",
+    "StopSignal",
+    "feel_lag",
+]

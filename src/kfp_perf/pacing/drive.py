@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from kfp_perf.pacing.punctuality import Punctuality
 from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
 
@@ -47,9 +48,9 @@ class DriveReport(msgspec.Struct):
 class Drive:
     """One load: `run()` starts every operation when it is due, and returns when none is left to start.
 
-    Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock. A
-    call of the target that fails is the operation's to handle; any exception it raises is a bug, which sets
-    `stop` and is raised by `run()` or `finish()`.
+    Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock.
+    `punctuality` is told how late each operation starts. A call of the target that fails is the operation's to
+    handle; any exception it raises is a bug, which sets `stop` and is raised by `run()` or `finish()`.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Drive:
         max_in_flight: int | None = None,
         think_seconds: float = 0.0,
         seed: int | None = None,
+        punctuality: Punctuality | None = None,
     ) -> None:
         self.report = DriveReport()
+        self._punctuality = punctuality or Punctuality()
         self._load = load
         self._operation = operation
         self._clock = clock
@@ -104,15 +107,17 @@ class Drive:
             due = self._start + elapsed
             if due > self._clock.now():
                 await self._clock.sleep_until(due, self._stop)
+            held = 0.0
             if self._max_in_flight is not None and len(self._tasks) >= self._max_in_flight:
-                await self._hold_back(due, self._max_in_flight)
+                held = await self._hold_back(due, self._max_in_flight)
                 if self._clock.now() >= self._end:
                     return
             if self._stop.is_set():
                 return
-            self._spawn(self._once(index, due))
+            self._spawn(self._once(index, due, held))
 
-    async def _hold_back(self, due: float, limit: int) -> None:
+    async def _hold_back(self, due: float, limit: int) -> float:
+        """Wait for room; return for how long."""
         self.report.held_back += 1
         while len(self._tasks) >= limit and not self._stop.is_set() and self._clock.now() < self._end:
             self._room = asyncio.get_running_loop().create_future()
@@ -121,6 +126,7 @@ class Drive:
         held = self._clock.now() - due
         self.report.held_back_seconds += held
         self.report.longest_hold_seconds = max(self.report.longest_hold_seconds, held)
+        return held
 
     async def _run_closed(self, load: ClosedLoad) -> None:
         indexes = itertools.count()
@@ -144,6 +150,7 @@ class Drive:
                 if self._stop.is_set() or number >= load.slots(self._clock.now() - self._start):
                     return
                 self.report.started += 1
+                self._punctuality.started(self._clock.now() - due)
                 good = await self._operation(next(indexes), due)
                 pause = self._think_seconds
                 if good:
@@ -157,8 +164,9 @@ class Drive:
         finally:
             self._live_slots.discard(number)
 
-    async def _once(self, index: int, due: float) -> None:
+    async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
+        self._punctuality.started(self._clock.now() - due - held)
         await self._operation(index, due)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,85 @@
+"""The bounds within which the generator's own part in the figures is small; beyond them, they are not valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kfp_perf.pacing.punctuality import LATE_SECONDS
+
+#: The test is looked at in windows of so many seconds.
+WINDOW_SECONDS = 1.0
+#: A resource gave way if it was beyond its bound in at least so many windows, and in this share of them: a hiccup
+#: of the machine is no saturation, and a minute of one is, even within hours.
+FEWEST_WINDOWS = 5
+SMALLEST_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a resource may come to in a window. `unit` is `share` or `bytes`; free space must not fall below."""
+
+    limit: float
+    unit: str
+    what: str
+    reason: str
+    at_least: bool = False
+
+    def broken_by(self, value: float) -> bool:
+        """Whether a value lies beyond the bound."""
+        return value < self.limit if self.at_least else value > self.limit
+
+
+_LATE = f"{1e3 * LATE_SECONDS:.0f} ms"
+
+#: Each resource, the one that explains most first: what starves a loop is named before the lateness it causes.
+BOUNDS: dict[str, Bound] = {
+    "disk": Bound(
+        100e6,
+        "bytes",
+        "free space where the result is written",
+        "A result that cannot be written is lost, and with it the journal of what to delete.",
+        at_least=True,
+    ),
+    "open_files": Bound(
+        0.95,
+        "share",
+        "open files and sockets of those that the system allows this process",
+        "Beyond the limit connections fail here, and would count as the target's errors.",
+    ),
+    "process_cpu": Bound(
+        0.9,
+        "share",
+        "CPU time of this process, of one core",
+        "Python runs one thread at a time, so at one core every answer waits for its turn to be read.",
+    ),
+    "garbage_collection": Bound(
+        0.1,
+        "share",
+        "time in which garbage was collected",
+        "All threads stand still meanwhile, and it stands in every latency.",
+    ),
+    "decoding": Bound(
+        0.5,
+        "share",
+        "a scenario's time that went into decoding answers",
+        "Meanwhile its other answers wait, so latencies are ours and not the server's.",
+    ),
+    "connections": Bound(
+        0.05,
+        "share",
+        "requests that waited because all connections were taken",
+        "The limit on connections was then the load, not the scenario.",
+    ),
+    "event_loop": Bound(
+        0.05,
+        "share",
+        f"moments at which a scenario's event loop was more than {_LATE} late",
+        "Requests leave, and answers are read, as late as that.",
+    ),
+    "start_lateness": Bound(
+        0.05,
+        "share",
+        f"operations of a scenario that started more than {_LATE} after they were due",
+        "Latencies count from due, so p95 would be the generator's.",
+    ),
+}

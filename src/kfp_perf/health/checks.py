@@ -1,0 +1,154 @@
+"""Health checks all through a test: the API, this machine, and every scenario; in the log and in the result."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from kfp_perf.errors import GeneratorSaturated
+from kfp_perf.health.connectivity import ApiHealth, Connectivity
+from kfp_perf.health.generator import GeneratorWatch
+from kfp_perf.health.progress import ProgressWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from kfp_perf.config import TestConfig
+    from kfp_perf.runners import BaseRunner
+
+log = logging.getLogger(__name__)
+
+_LINE_EVERY_SECONDS = 60.0
+_LOW_DISK_BYTES = 1e9
+_LOW_MEMORY_BYTES = 200e6
+_REMEDY = (
+    "The figures are not the target's alone. Lower the load, split it over several machines, or give this one "
+    "more room; docs/performance.md has the bounds."
+)
+
+
+class HealthChecks:
+    """Watches a test from the thread that waits for its scenarios: call `look` several times a second.
+
+    Warnings are logged once when something begins, and once a minute a line says how things stand.
+    """
+
+    def __init__(
+        self,
+        generator: GeneratorWatch,
+        api: ApiHealth,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.generator = generator
+        self.progress = ProgressWatch()
+        self._api = api
+        self._wall = wall
+        self._began = wall()
+        self._next_line = self._began + _LINE_EVERY_SECONDS
+        self._said: set[str] = set()
+        self._contexts = contextlib.ExitStack()
+
+    @classmethod
+    def of_test(cls, config: TestConfig, folder: Path) -> Self:
+        """The checks of a test against the target of `config` whose result is written into the folder."""
+        connectivity = Connectivity(config)
+        checks = cls(GeneratorWatch(folder), connectivity.health)
+        checks._contexts.enter_context(checks.generator)
+        checks._contexts.enter_context(connectivity)
+        return checks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._contexts.close()
+
+    def look(self, runners: Sequence[BaseRunner]) -> None:
+        """Look at everything once."""
+        now = self._wall()
+        self.generator.look(runners)
+        for runner in tuple(runners):
+            if (stall := self.progress.look(runner, now)) is not None:
+                log.warning("%s: %s", runner.name, stall.text)
+        self._warn(
+            "api",
+            not self._api.answers,
+            "The API does not answer the health check (%s)",
+            self._last_failure(),
+        )
+        space = self.generator.space
+        self._warn(
+            "disk",
+            space.disk_bytes < _LOW_DISK_BYTES,
+            "The disk of the result has %.0f MB left",
+            space.disk_bytes / 1e6,
+        )
+        memory = space.memory_bytes
+        self._warn(
+            "memory",
+            memory is not None and memory < _LOW_MEMORY_BYTES,
+            "This machine has %.0f MB of memory left",
+            (memory or 0) / 1e6,
+        )
+        for finding in self.generator.findings():
+            what = f"{finding.resource} {finding.scenario}"
+            self._warn(what, True, "The generator is saturated: %s", finding)
+        for name in self.generator.on_purpose:
+            self._warn(f"purpose {name}", True, _ON_PURPOSE, name)
+        if now >= self._next_line:
+            self._next_line = now + _LINE_EVERY_SECONDS
+            log.info("Health: %s", self.line(runners))
+
+    def line(self, runners: Sequence[BaseRunner]) -> str:
+        """How things stand, in one line."""
+        shares = self.generator.shares()
+        stalled = self.progress.stalled()
+        findings = self.generator.findings()
+        lags = [runner.punctuality.longest_lag_seconds for runner in runners]
+        parts = [
+            "the API answers" if self._api.answers else "the API does not answer",
+            f"{len(runners) - len(stalled)} of {len(runners)} scenarios get on",
+            f"CPU {shares.get('process_cpu', 0.0):.0%} of a core",
+            f"event loop at most {1e3 * max(lags, default=0.0):.0f} ms late",
+            f"{self.generator.space.disk_bytes / 1e9:.1f} GB of disk left",
+            "generator saturated" if findings else "generator within its bounds",
+        ]
+        return ", ".join(parts)
+
+    def verdict(self) -> GeneratorSaturated | None:
+        """The error that makes a test invalid; None: the generator kept within its bounds."""
+        findings = self.generator.findings()
+        if not findings:
+            return None
+        told = "; ".join(str(finding) for finding in findings[:3])
+        more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
+        return GeneratorSaturated(f"The generator was saturated: {told}{more}.\n    {_REMEDY}")
+
+    def document(self) -> dict[str, Any]:
+        """Plain values for the result: `api`, and the `stalls` of scenarios."""
+        return {
+            "api": self._api.document(),
+            "stalls": [stall.document() for stall in self.progress.stalls],
+        }
+
+    def _warn(self, what: str, holds: bool, message: str, *values: object) -> None:
+        """Log a warning when something begins to hold, and that it is over when it does no more."""
+        if holds and what not in self._said:
+            self._said.add(what)
+            log.warning(message, *values)
+        elif not holds and what in self._said:
+            self._said.discard(what)
+            log.info("It is over: %s", message % values)
+
+    def _last_failure(self) -> str:
+        return self._api.outages[-1].error if self._api.outages else "no failure"
+
+
+_ON_PURPOSE = (
+    "%s reads without a pause (thinkTime 0): it saturates this process on purpose, so its lateness and the CPU "
+    "are not judged"
+)

@@ -1,0 +1,131 @@
+"""Whether the API answers, asked by a thread of its own all through a test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from kfp_perf.client import RestClient
+from kfp_perf.errors import ApiError, KfpPerfError
+from kfp_perf.pacing import RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.client import KfpClient
+    from kfp_perf.config import TestConfig
+
+#: How often the API server is asked, as an idle browser tab of KFP's own pages would.
+ASK_EVERY_SECONDS = 15.0
+_JOIN_SECONDS = 1.0
+_MOST_OUTAGES = 100
+
+
+class Outage(msgspec.Struct):
+    """A time in which the API did not answer: the first and the last question that got none, and the failure.
+
+    Times are seconds since the Unix epoch.
+    """
+
+    first: float
+    last: float
+    failures: int
+    error: str
+
+
+class ApiHealth:
+    """What the health checks of the API came to. Written by one thread; others may read at any time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.failed = 0
+        self.longest_answer_seconds = 0.0
+        self.outages: list[Outage] = []
+        self.answers = True
+
+    def answered(self, seconds: float) -> None:
+        """Take in an answer."""
+        self.asked += 1
+        self.answers = True
+        self.longest_answer_seconds = max(self.longest_answer_seconds, seconds)
+
+    def missed(self, when: float, error: str) -> None:
+        """Take in that a question got no answer, or none of a healthy server."""
+        self.asked += 1
+        self.failed += 1
+        if self.answers:
+            self.answers = False
+            if len(self.outages) < _MOST_OUTAGES:
+                self.outages.append(Outage(when, when, 0, error))
+        if self.outages:
+            self.outages[-1].last = when
+            self.outages[-1].failures += 1
+
+    def document(self) -> dict[str, Any]:
+        """Plain values for the result."""
+        return {
+            "asked": self.asked,
+            "failed": self.failed,
+            "every_seconds": ASK_EVERY_SECONDS,
+            "longest_answer_seconds": self.longest_answer_seconds,
+            "outages": [msgspec.to_builtins(one) for one in self.outages],
+        }
+
+
+async def ask(client: KfpClient, health: ApiHealth, now: Callable[[], float]) -> None:
+    """Ask once."""
+    began = now()
+    try:
+        await client.healthz()
+    except KfpPerfError as error:
+        health.missed(began, error.kind if isinstance(error, ApiError) else str(error))
+    else:
+        health.answered(now() - began)
+
+
+class Connectivity:
+    """Asks GetHealthz now and then while the context is open; what comes of it is in `health`.
+
+    Its thread does nothing else, so a server that hangs holds up no scenario, and its requests are no load: they
+    stand in no statistics.
+    """
+
+    def __init__(self, config: TestConfig) -> None:
+        self.health = ApiHealth()
+        # The next question is its second try, so none of them is repeated.
+        self._config = config.model_copy(update={"retries": 0})
+        self._over = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._work, name="health", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._loop is not None and self._main is not None:
+            with contextlib.suppress(RuntimeError):  # it ended in this very moment
+                self._loop.call_soon_threadsafe(self._main.cancel)
+        # A question that hangs is not waited for.
+        self._thread.join(_JOIN_SECONDS)
+
+    def _work(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(self._keep_asking())
+
+    async def _keep_asking(self) -> None:
+        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+        client = RestClient(self._config, RealClock(), correlation="kfp-perf-health")
+        try:
+            while not self._over.is_set():
+                await ask(client, self.health, time.time)
+                await asyncio.sleep(ASK_EVERY_SECONDS)
+        finally:
+            await client.aclose()
