@@ -71,6 +71,22 @@ class Burden:
         self.waited_seconds = 0.0
         self.decode_seconds = 0.0
 
+    def began(self, attempt: Attempt) -> None:
+        """Take in an attempt that asks for a connection."""
+        self.attempts += 1
+        self.requests += 1
+        if self.requests > self.most_requests:
+            self.most_requests = self.requests
+        if self.requests > self.limit:
+            attempt.queued_at = attempt.now()
+
+    def ended(self, attempt: Attempt) -> None:
+        """Take in that an attempt needs its connection no more."""
+        self.requests -= 1
+        if attempt.queued_at:
+            self.waited += 1
+            self.waited_seconds += (attempt.sent or attempt.now()) - attempt.queued_at
+
 
 class AnswerTooLarge(Exception):
     """The answer is larger than any that KFP gives, and was not read to its end."""
@@ -189,15 +205,22 @@ class Transport:
         _attempt.set(attempt)
         # aiohttp writes plain bytes in one go; large ones in pieces keep the event loop free.
         data = io.BytesIO(body) if body is not None and len(body) > LARGEST_PLAIN_BODY_BYTES else body
-        # The same as aiohttp's total time-out, at a fifth of its cost.
-        async with asyncio.timeout(self._timeout_seconds):
-            response = await session.request(method, url, headers=headers, data=data, allow_redirects=False)
-            try:
-                attempt.status = response.status
-                content = await _read(response.content)
-            except BaseException:
-                response.close()
-                raise
+        burden = self.burden
+        burden.began(attempt)
+        try:
+            # The same as aiohttp's total time-out, at a fifth of its cost.
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await session.request(
+                    method, url, headers=headers, data=data, allow_redirects=False
+                )
+                try:
+                    attempt.status = response.status
+                    content = await _read(response.content)
+                except BaseException:
+                    response.close()
+                    raise
+        finally:
+            burden.ended(attempt)
         attempt.received_bytes = len(content)
         return response.headers, content
 
