@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave all that was made on the server.")
 @click.option("--keep-failed", is_flag=True, help="Leave failed runs, and what they need, on the server.")
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
+@click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @target_options
 def run(
@@ -41,6 +42,7 @@ def run(
     keep: bool,
     keep_failed: bool,
     plugin: tuple[str, ...],
+    yes: bool,
     quiet: bool,
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
@@ -64,6 +66,7 @@ def run(
             plugins=plugin,
             emulator=emulator_profile if emulator else "",
             emulator_seed=emulator_seed,
+            assume_yes=yes,
             quiet=quiet,
         )
     except TestFailed as failed:

@@ -27,21 +27,27 @@ def run_test(
     plugins: Iterable[str] = (),
     emulator: str = "",
     emulator_seed: int = 0,
+    assume_yes: bool = False,
     quiet: bool = False,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
     `scenario_file` is a path or the name of a built-in file (default: the configuration's), `config` is read
     from the environment if not given, `plugins` are modules or Python files with runners and collectors.
-    `emulator` names a timing profile: the test then runs against an emulator that is started for it. Unless
-    `quiet`, progress is shown.
+    `emulator` names a timing profile: the test then runs against an emulator that is started for it.
+    `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
     """
     config = config or TestConfig.from_environment()
     loaded = load_plugins(plugins)
-    plan = make_plan(scenario_file or config.SCENARIO_FILE_NAME, config, extra_modes=loaded.runners)
+    plan = make_plan(
+        scenario_file or config.SCENARIO_FILE_NAME,
+        config,
+        extra_modes=loaded.runners,
+        assume_yes=assume_yes,
+    )
     folder = plan.path.parent
     config = config.model_copy(
         update={"pipeline_folders": (folder, folder / "pipelines", *config.pipeline_folders)}

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 MaybeAwaitable = Awaitable[dict[str, Any] | None] | dict[str, Any] | None
 
 
+#: Kinds of bad ends of runs that are told aloud in the log, in each scenario.
+_MOST_TOLD = 10
+
+
 class Phase(StrEnum):
     """Where in its life a runner is."""
 
@@ -91,6 +95,7 @@ class BaseRunner(ABC):
         self.t0 = self.clock.now() if t0 is None else t0
         #: A line for each object that could not be deleted, with the reason.
         self.leftovers: list[str] = []
+        self._told: set[str] = set()
         self._on_run = on_run
         self._given_client = client
         self._started = False
@@ -170,10 +175,21 @@ class BaseRunner(ABC):
             custom.on_run(record)
         if self._on_run is not None:
             self._on_run(record)
-        level = logging.INFO if record.outcome in {Outcome.FAILED, Outcome.NOT_CREATED} else logging.DEBUG
-        self.log.log(
-            level, "Run %s: %s%s", record.name, record.outcome, f" ({record.error})" * bool(record.error)
+        self._tell(record)
+
+    def _tell(self, record: RunRecord) -> None:
+        """Log a run's end; of those that went wrong the first of each kind aloud, for the others are counted."""
+        text = f"Run {record.name}: {record.outcome}{f' ({record.error})' * bool(record.error)}"
+        kind = f"{record.outcome} {record.error.replace(record.name, '').replace(record.run_id or record.name, '')}"
+        aloud = (
+            record.outcome is not Outcome.SUCCEEDED
+            and kind not in self._told
+            and len(self._told) < _MOST_TOLD
         )
+        if aloud:
+            self._told.add(kind)
+            text += "; more of this kind are counted, not told"
+        self.log.log(logging.WARNING if aloud else logging.DEBUG, "%s", text)
 
 
 def _slug(name: str) -> str:
