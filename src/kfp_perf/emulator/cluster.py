@@ -1,4 +1,4 @@
-"""The Kubernetes cluster behind the API server: the workflow controller, pods, and the persistence agent.
+"""The Kubernetes cluster behind the API server: workflows, and the controller that drives them.
 
 Everything happens at moments that a clock calls; nothing waits. What takes how long stands in a profile, and is
 drawn from the seed, the run and the task, so that runs do not change each other's times except by contention.
@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from kfp_perf.emulator.agent import PersistenceAgent
 from kfp_perf.emulator.cel import Cel
+from kfp_perf.emulator.cluster_run import ClusterRun, RunRequest, TruthEvent
 from kfp_perf.emulator.compiler import compile_pipeline
 from kfp_perf.emulator.ir import CompileError
-from kfp_perf.emulator.nodes import BAD, ERROR, FAILED, SUCCEEDED, Node, Report
+from kfp_perf.emulator.nodes import BAD, Node, Report
 from kfp_perf.emulator.outcomes import MOST, Outcome
-from kfp_perf.emulator.pods import Places
-from kfp_perf.emulator.resolve import MISSING, Resolver
+from kfp_perf.emulator.pods import Pods
+from kfp_perf.emulator.resolve import Resolver
 from kfp_perf.emulator.task_cache import TaskCache, fingerprint
 from kfp_perf.emulator.throttle import Throttle
 from kfp_perf.emulator.timing import Draws, Profile
 from kfp_perf.emulator.values import make_output
-from kfp_perf.emulator.workflow import Pod, TaskRun, Workflow
+from kfp_perf.emulator.workflow import Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kfp_perf.emulator.clock import Clock, Event
+    from kfp_perf.emulator.clock import Clock
+    from kfp_perf.emulator.frames import Pod, TaskRun
     from kfp_perf.emulator.ir import Pipeline
 
 KEPT_WORKFLOWS = 10_000
@@ -39,49 +41,6 @@ _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 class UnknownWorkflow(KeyError):
     """There is no such workflow in the cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What the API server asks for when it creates a run; `parameters` are bound, `created_at` in microseconds."""
-
-    run_id: str
-    name: str
-    pipeline: Pipeline
-    parameters: dict[str, object]
-    namespace: str = "kubeflow"
-    pipeline_name: str = ""
-    service_account: str = "pipeline-runner"
-    created_at: int = 0
-    recurring_run_id: str | None = None
-
-
-class TruthEvent(NamedTuple):
-    """What really happened to a run or a task, and when.
-
-    `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
-    run_finished, visible. `task` is the path of the task below the pipeline, empty for the run and its root.
-    """
-
-    run_id: str
-    what: str
-    task: str
-    at_us: int
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    """A workflow in the cluster, with what the cluster does about it."""
-
-    request: RunRequest
-    workflow: Workflow
-    passing: Event | None = None
-    pass_at: int = 0
-    reporting: bool = False
-    reported: bool = False
-    deleted: bool = False
-    cached: list[tuple[int, int]] = field(default_factory=list)
-    """Anonymous entries: the execution id, and when it was made."""
 
 
 class Cluster:
@@ -115,32 +74,31 @@ class Cluster:
         self.seed = seed
         self.anonymous_cache_entries = anonymous_cache_entries
         self.doubled_retry_nodes = doubled_retry_nodes
-        self.report_delay_us = 0
-        """An additional lag of every report, in microseconds, for the fault "slow reports"."""
         self._on_report = on_report
         self._truth = truth
-        self._cel = Cel()
-        self._resolver = Resolver(self._cel, self._make)
+        self._resolver = Resolver(Cel(), self._make)
+        self._runs: dict[str, ClusterRun] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Lose everything: workflows, cache, outcomes; nothing that was under way is reported any more."""
-        for run in getattr(self, "_runs", {}).values():
-            run.deleted = True
+        """Lose everything: workflows, cache, outcomes; what was under way is not reported any more."""
+        lost, self._runs = self._runs, {}
+        if lost:
+            self._pods.remove([pod for run in lost.values() for pod in run.workflow.live_pods])
+        for run in lost.values():
+            self._take_away(run)
         profile = self.profile
-        self._runs: dict[str, _Run] = {}
         self._finished: OrderedDict[str, tuple[RunRequest, str, tuple[Node, ...]]] = OrderedDict()
-        self._by_workflow: dict[Workflow, _Run] = {}
-        self._places = Places(profile.nodes, profile.pods_per_node)
-        self._cache = TaskCache()
         self._outcomes: list[Outcome] = []
+        self._cache = TaskCache()
         self._throttle = Throttle(profile.kubernetes_calls_per_second, profile.kubernetes_burst)
-        self._writes = 0
+        self._pods = Pods(profile, self.clock, self)
+        self.agent = PersistenceAgent(profile, self.clock, self._throttle, self._report)
         self._write_draws = Draws(self.seed, "kubernetes writes")
+        self._writes = 0
         self._executions = 0
         self._busy_workers = 0
-        self._passes: deque[_Run] = deque()
-        self._reporters = [0] * profile.report_workers
+        self._waiting_passes: deque[ClusterRun] = deque()
 
     # --- what the API server asks for
 
@@ -159,8 +117,8 @@ class Cluster:
         """
         compile_pipeline(pipeline)
 
-    def submit(self, request: RunRequest) -> str:
-        """Create the workflow of a run; return its name.
+    def submit(self, request: RunRequest, *, name: str = "") -> str:
+        """Create the workflow of a run; return its name, which is a generated one unless `name` is given.
 
         The same seed and run give the same workflow, with the same times but for contention. Where `created_at`
         lies in the past, the workflow catches up at once.
@@ -169,33 +127,9 @@ class Cluster:
             CompileError: the pipeline cannot be compiled; the text follows "Failed to compile job: ".
 
         """
-        draws = Draws(self.seed, request.run_id)
-        name = workflow_name(request, draws)
-        self._add(request, name, draws, ())
+        name = name or workflow_name(request, self.seed)
+        self._add(request, name, (), request.created_at)
         return name
-
-    def _add(
-        self, request: RunRequest, name: str, draws: Draws, kept: Iterable[Node], at: int | None = None
-    ) -> None:
-        workflow = Workflow(
-            request.run_id,
-            name,
-            compile_pipeline(request.pipeline),
-            request.parameters,
-            request.created_at,
-            draws,
-            self._resolver,
-            self,
-            doubled=self.doubled_retry_nodes,
-            kept=kept,
-        )
-        run = _Run(request, workflow)
-        self._runs[request.run_id] = run
-        self._by_workflow[workflow] = run
-        at = request.created_at if at is None else at
-        self._tell(run, "queued", "", at)
-        self._request_pass(run, at)
-        self._request_report(run, at)
 
     def terminate(self, run_id: str) -> None:
         """End a run: its pods are killed at the controller's next pass, its exit handlers run, then it has failed.
@@ -207,10 +141,13 @@ class Cluster:
             run.workflow.terminating = True
             self._request_pass(run, self.clock.now() + self._requeue(run))
 
-    def retry(self, run_id: str, request: RunRequest | None = None, nodes: Iterable[Node] = ()) -> None:
+    def retry(
+        self, run_id: str, *, request: RunRequest | None = None, name: str = "", nodes: Iterable[Node] = ()
+    ) -> None:
         """Run again what failed in a workflow that has ended; nodes keep their ids.
 
-        `request` and `nodes` (those last reported) are needed only for a workflow that is not kept any more.
+        The cluster keeps the last failed workflows. For others `request`, the workflow's `name` and the `nodes`
+        that were last reported are needed; without nodes everything runs again.
 
         Raises:
             UnknownWorkflow: it is not kept, and no request is given.
@@ -220,24 +157,16 @@ class Cluster:
         if kept is None:
             if request is None:
                 raise UnknownWorkflow(run_id)
-            kept = (request, workflow_name(request, Draws(self.seed, run_id)), tuple(nodes))
-        request, name, before = kept
-        self._add(request, name, Draws(self.seed, run_id), before, self.clock.now())
+            kept = (request, name or workflow_name(request, self.seed), tuple(nodes))
+        self._add(*kept, self.clock.now())
 
     def delete(self, run_id: str) -> None:
         """Take a run's workflow and its cached executions out of the cluster, in whatever state it is."""
         self._cache.drop_run(run_id)
         self._finished.pop(run_id, None)
         run = self._runs.pop(run_id, None)
-        if run is None:
-            return
-        run.deleted = True
-        self._by_workflow.pop(run.workflow, None)
-        if run.passing is not None:
-            run.passing.cancel()
-        for pod in run.workflow.live_pods:
-            self._remove(pod)
-        self._place_waiting()
+        if run is not None:
+            self._take_away(run)
 
     def in_flight(self) -> int:
         """Return how many workflows have not ended, or not been reported to have."""
@@ -245,12 +174,38 @@ class Cluster:
 
     def waiting_pods(self) -> int:
         """Return how many pods wait for a place on a node."""
-        return self._places.waiting()
+        return self._pods.waiting()
+
+    def _add(self, request: RunRequest, name: str, kept: Iterable[Node], at: int) -> None:
+        workflow = Workflow(
+            request.run_id,
+            name,
+            compile_pipeline(request.pipeline),
+            request.parameters,
+            request.created_at,
+            draws=Draws(self.seed, request.run_id),
+            resolver=self._resolver,
+            host=self,
+            doubled=self.doubled_retry_nodes,
+            kept=kept,
+        )
+        if request.run_id in self._runs:
+            self._take_away(self._runs[request.run_id])
+        run = self._runs[request.run_id] = ClusterRun(request, workflow)
+        self._tell(request.run_id, "queued", "", at)
+        self._request_pass(run, at)
+        self.agent.changed(run, at)
+
+    def _take_away(self, run: ClusterRun) -> None:
+        run.gone = True
+        if run.passing is not None:
+            run.passing.cancel()
+        self._pods.remove(run.workflow.live_pods)
 
     # --- the control API
 
     def set_outcome(self, outcome: Outcome) -> None:
-        """Decide about tasks that have not run yet; what was decided last counts."""
+        """Decide about tasks that have not run yet; of rules that fit, the last one counts."""
         self._outcomes.append(outcome)
         del self._outcomes[:-MOST]
 
@@ -262,23 +217,26 @@ class Cluster:
         """Return what was decided, oldest first."""
         return tuple(self._outcomes)
 
-    def _outcome(self, run: _Run, task: TaskRun) -> Outcome | None:
-        request = run.request
-        pipeline = request.pipeline_name or request.pipeline.name
-        for outcome in reversed(self._outcomes):
-            if outcome.fits(task.plan.name, pipeline, request.run_id) and (
-                outcome.share >= 1 or run.workflow.draws.uniform(f"share:{task.plan.name}") < outcome.share
+    def _outcome(self, workflow: Workflow, task: TaskRun) -> Outcome | None:
+        if not self._outcomes:
+            return None
+        request = self._runs[workflow.run_id].request
+        pipeline, name = request.pipeline_name or request.pipeline.name, task.plan.name
+        for number, outcome in enumerate(reversed(self._outcomes)):
+            if outcome.fits(name, pipeline, request.run_id) and (
+                outcome.share >= 1 or workflow.draws.uniform(f"share:{number}:{name}") < outcome.share
             ):
                 return outcome
         return None
 
     # --- the workflow controller
 
-    def _requeue(self, run: _Run) -> int:
-        profile = self.profile.controller_requeue_seconds
-        return profile.draw(run.workflow.draws, f"requeue:{run.pass_at}")
+    def _requeue(self, run: ClusterRun) -> int:
+        """Return after how long the controller looks at a workflow that has changed."""
+        draws = run.workflow.draws
+        return self.profile.controller_requeue_seconds.draw(draws, f"requeue:{run.pass_at}")
 
-    def _request_pass(self, run: _Run, at: int) -> None:
+    def _request_pass(self, run: ClusterRun, at: int) -> None:
         """Have the controller look at a workflow at `at`, unless it will do so before."""
         if run.passing is not None:
             if run.pass_at <= at:
@@ -287,301 +245,140 @@ class Cluster:
         run.pass_at = at
         run.passing = self.clock.call_at(at, lambda: self._pass_due(run))
 
-    def _pass_due(self, run: _Run) -> None:
+    def _pass_due(self, run: ClusterRun) -> None:
         run.passing = None
-        if run.deleted:
-            return
-        duration = self.profile.controller_pass_seconds
-        if duration.constant == 0:
+        if self.profile.controller_pass_seconds.constant == 0:
             self._pass(run)
         elif self._busy_workers < self.profile.controller_workers:
             self._start_pass(run)
         else:
-            self._passes.append(run)
+            self._waiting_passes.append(run)
 
-    def _start_pass(self, run: _Run) -> None:
+    def _start_pass(self, run: ClusterRun) -> None:
         self._busy_workers += 1
         took = self.profile.controller_pass_seconds.draw(run.workflow.draws, f"pass:{run.pass_at}")
-        self.clock.call_at(self.clock.now() + took, lambda: self._end_pass(run))
+        workers = self._waiting_passes
+        self.clock.call_at(self.clock.now() + took, lambda: self._end_pass(run, workers))
 
-    def _end_pass(self, run: _Run) -> None:
+    def _end_pass(self, run: ClusterRun, workers: deque[ClusterRun]) -> None:
+        if workers is not self._waiting_passes:
+            return  # a pass from before everything was lost
         self._busy_workers -= 1
-        if not run.deleted:
+        if not run.gone:
             self._pass(run)
-        while self._passes and self._busy_workers < self.profile.controller_workers:
-            following = self._passes.popleft()
-            if not following.deleted:
+        while workers and self._busy_workers < self.profile.controller_workers:
+            following = workers.popleft()
+            if not following.gone:
                 self._start_pass(following)
 
-    def _pass(self, run: _Run) -> None:
-        workflow = run.workflow
-        now = self.clock.now()
+    def _pass(self, run: ClusterRun) -> None:
+        workflow, now = run.workflow, self.clock.now()
         workflow.advance(now)
+        if workflow.pods or workflow.again:
+            self._request_pass(run, now + self._requeue(run))
+        for pod in workflow.pods:
+            self._pods.create(pod)
         for pod in workflow.kills:
-            self._kill(pod)
-        made = workflow.pods
-        if made:
-            self._request_pass(run, now + self._requeue(run))
-            for pod in made:
-                self._create(run, pod)
-        if workflow.again:
-            self._request_pass(run, now + self._requeue(run))
+            self._pods.kill(pod)
         if workflow.wake_at is not None:
             self._request_pass(run, workflow.wake_at)
         if workflow.changed:
             if workflow.finished_at is not None:
-                self._tell(run, "run_finished", "", now)
-            self._request_report(run, now)
+                self._tell(workflow.run_id, "run_finished", "", now)
+            self.agent.changed(run, now)
 
-    # --- pods
-
-    def _create(self, run: _Run, pod: Pod) -> None:
-        place = self._places.take(pod)
-        if place is not None:
-            pod.place = place
-            self._schedule(run, pod)
-
-    def _place_waiting(self) -> None:
-        while (found := self._places.next_waiting()) is not None:
-            pod, place = found
-            pod.place = place
-            run = self._by_workflow.get(pod.workflow)
-            if run is not None:
-                self._schedule(run, pod)
-
-    def _schedule(self, run: _Run, pod: Pod) -> None:
-        """Plan a pod's start: it is scheduled, its image pulled where its node has not got it, and it comes up."""
-        profile, draws = self.profile, run.workflow.draws
-        label = f"{pod.run.path}:{pod.kind}:{pod.attempt}"
-        at = self.clock.now() + profile.scheduling_seconds.draw(draws, f"{label}:scheduling")
-        image = pod.image
-        if image not in pod.place.images:
-            pod.place.images.add(image)
-            at += profile.image_pull_seconds.draw(draws, f"{label}:pull")
-        if self._truth is not None:
-            self._tell(run, "pod_start", pod.run.path, at)
-        at += profile.startup_seconds.draw(draws, f"{label}:startup")
-        if at <= self.clock.now():
-            self._started(run, pod, label)
-        else:
-            pod.event = self.clock.call_at(at, lambda: self._started(run, pod, label))
-
-    def _started(self, run: _Run, pod: Pod, label: str) -> None:
-        now = self.clock.now()
-        pod.started = now
-        kind = pod.kind
-        if self._truth is not None:
-            what = "driver_start" if kind == "driver" else "executor_start"
-            self._tell(run, what, pod.run.path, now)
-        took = self._duration(run, pod, kind, label)
-        if took is None:
-            pod.event = None
-        elif took <= 0:
-            self._ended(run, pod)
-            return
-        else:
-            pod.event = self.clock.call_at(now + took, lambda: self._ended(run, pod))
-        pod.workflow.news.append(pod)
-        self._request_pass(run, now + self._requeue(run))
-
-    def _duration(self, run: _Run, pod: Pod, kind: str, label: str) -> int | None:
-        """Decide how a pod ends, and return after how many microseconds; None if it never does."""
-        profile, draws = self.profile, run.workflow.draws
-        pod.phase = SUCCEEDED
-        if kind == "driver":
-            return profile.driver_seconds.draw(draws, label)
-        name = pod.run.plan.name
-        usual = profile.importer_seconds if kind == "importer" else profile.executor_distribution(name)
-        took: int | None = usual.draw(draws, label)
-        outcome = self._outcome(run, pod.run) if self._outcomes else None
-        if outcome is not None:
-            if outcome.failures < 0 or pod.attempt < outcome.failures:
-                pod.phase = ERROR if outcome.error else FAILED
-            if outcome.seconds is not None:
-                took = round(outcome.seconds * 1_000_000)
-            return None if outcome.stuck else took
-        if (
-            profile.executor_failure_share
-            and draws.uniform(f"{label}:fails") < profile.executor_failure_share
-        ):
-            pod.phase = FAILED
-        return took
-
-    def _ended(self, run: _Run, pod: Pod) -> None:
-        now = self.clock.now()
-        pod.event = None
-        pod.ended = now
-        if self._truth is not None:
-            what = "driver_end" if pod.kind == "driver" else "executor_end"
-            self._tell(run, what, pod.run.path, now)
-        self._leave(pod)
-        pod.workflow.news.append(pod)
-        self._request_pass(run, now + self._requeue(run))
-        self._place_waiting()
-
-    def _leave(self, pod: Pod) -> None:
-        if pod.place is not None:
-            self._places.release(pod.place)
-            pod.place = None
-
-    def _kill(self, pod: Pod) -> None:
-        """Terminate a pod; one that has no place goes at once."""
-        run = self._by_workflow.get(pod.workflow)
-        if run is None or pod.ended is not None or pod.attempt < 0:
-            return
-        if pod.event is not None:
-            pod.event.cancel()
-        pod.phase = FAILED
-        pod.attempt = -1
-        if pod.place is None:
-            self._places.forget(pod)
-            self._ended(run, pod)
-            return
-        took = self.profile.termination_seconds.draw(run.workflow.draws, f"{pod.run.path}:{pod.kind}:kill")
-        pod.event = self.clock.call_at(self.clock.now() + took, lambda: self._ended(run, pod))
-
-    def _remove(self, pod: Pod) -> None:
-        if pod.event is not None:
-            pod.event.cancel()
-        if pod.place is not None:
-            self._leave(pod)
-        elif pod.ended is None:
-            self._places.forget(pod)
-
-    # --- the persistence agent
-
-    def _request_report(self, run: _Run, at: int) -> None:
-        if run.reporting:
-            return
-        run.reporting = True
-        lag = (
-            self.profile.report_delay_seconds.draw(run.workflow.draws, f"report:{at}") + self.report_delay_us
-        )
-        self.clock.call_at(at + lag, lambda: self._report_due(run))
-
-    def _report_due(self, run: _Run) -> None:
-        """Give the report to the first of the agent's workers that is free."""
-        if run.deleted:
-            return
-        now = self.clock.now()
-        took = self.profile.report_seconds.draw(run.workflow.draws, f"reporting:{now}")
-        worker = min(range(len(self._reporters)), key=self._reporters.__getitem__)
-        done = max(now, self._reporters[worker]) + took
-        self._reporters[worker] = done
-        if done <= now:
-            self._deliver(run, worker)
-        else:
-            self.clock.call_at(done, lambda: self._deliver(run, worker))
-
-    def _deliver(self, run: _Run, worker: int) -> None:
-        if run.deleted:
-            return
-        now = self.clock.now()
-        run.reporting = False
-        workflow = run.workflow
-        nodes = tuple(node.report(workflow.name, workflow.created_at, now) for node in workflow.nodes)
-        for execution_id, at in run.cached:
-            nodes += (Node("", "", "", at, at, at, (), (), "", execution_id),)
-        report = Report(
-            run.request.run_id,
-            workflow.phase,
-            workflow.created_at,
-            workflow.started_at,
-            workflow.finished_at,
-            nodes,
-            now,
-            workflow.message,
-            workflow.name,
-            run.request,
-        )
-        if workflow.finished_at is not None:
-            wait = self._throttle.take(now, self.profile.final_report_calls)
-            self._reporters[worker] = max(self._reporters[worker], now) + wait
-            self._forget(run, nodes)
-        self._tell(run, "visible", "", now)
+    def _report(self, run: ClusterRun, report: Report) -> None:
+        """Pass a report on; after its last one the workflow is gone, but for what a retry needs."""
+        run_id = report.run_id
+        if report.finished_at is not None:
+            del self._runs[run_id]
+            self._take_away(run)
+            if report.phase in BAD:
+                named = tuple(node for node in report.nodes if node.node_id)
+                self._finished[run_id] = (run.request, report.workflow_name, named)
+                if len(self._finished) > KEPT_WORKFLOWS:
+                    self._finished.popitem(last=False)
+        self._tell(run_id, "visible", "", report.at)
         self._on_report(report)
 
-    def _forget(self, run: _Run, nodes: tuple[Node, ...]) -> None:
-        run.deleted = True
-        self._by_workflow.pop(run.workflow, None)
-        del self._runs[run.request.run_id]
-        if run.passing is not None:
-            run.passing.cancel()
-        if run.workflow.phase in BAD:
-            named = tuple(node for node in nodes if node.node_id)
-            self._finished[run.request.run_id] = (run.request, run.workflow.name, named)
-            if len(self._finished) > KEPT_WORKFLOWS:
-                self._finished.popitem(last=False)
+    # --- what pods tell (pods.Observer)
+
+    def pod_changed(self, pod: Pod) -> None:
+        """Have the controller look at a pod that has started, or ended."""
+        pod.workflow.news.append(pod)
+        run = self._runs[pod.workflow.run_id]
+        self._request_pass(run, self.clock.now() + self._requeue(run))
+
+    def decided(self, pod: Pod) -> Outcome | None:
+        """Return what was decided about a pod's task."""
+        return self._outcome(pod.workflow, pod.run)
+
+    def pod_truth(self, pod: Pod, what: str, at: int) -> None:
+        """Tell the truth of a pod."""
+        if self._truth is not None:
+            self._tell(pod.workflow.run_id, what, pod.run.path, at)
 
     # --- what workflows ask and tell (workflow.Host)
 
     def cached(self, workflow: Workflow, run: TaskRun) -> bool:
         """Whether a task's execution is in the cache."""
-        owner = self._by_workflow[workflow]
-        kept = self._cache.newest(self._fingerprint(owner, run))
-        if kept is None:
-            return False
-        run.origin = kept
-        return True
+        run.origin = self._cache.newest(self._fingerprint(workflow, run))
+        return run.origin is not None
 
     def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
         """Put a task's execution into the cache."""
-        owner = self._by_workflow[workflow]
-        outcome = self._outcome(owner, run) if self._outcomes else None
-        outputs = outcome.outputs if outcome is not None else {}
-        run.origin = (workflow.draws, run.path, outputs)
-        self._cache.add(self._fingerprint(owner, run), owner.request.run_id, run.origin)
+        outcome = self._outcome(workflow, run)
+        run.origin = (workflow.draws, run.path, {} if outcome is None else outcome.outputs)
+        self._cache.add(self._fingerprint(workflow, run), workflow.run_id, run.origin)
         self._executions += 1
         if self.anonymous_cache_entries:
-            owner.cached.append((self._executions, workflow.now))
+            self._runs[workflow.run_id].executions.append((self._executions, workflow.now))
 
     def task_ended(self, workflow: Workflow, run: TaskRun) -> None:
         """Tell the truth of a task's end."""
         if self._truth is not None and run.frame.path:
-            self._tell(self._by_workflow[workflow], "task_finished", run.path, workflow.now)
+            self._tell(workflow.run_id, "task_finished", run.path, workflow.now)
 
-    def _fingerprint(self, owner: _Run, run: TaskRun) -> bytes:
-        request = owner.request
+    def _fingerprint(self, workflow: Workflow, run: TaskRun) -> bytes:
+        request = self._runs[workflow.run_id].request
         return fingerprint(
             run.plan, run.inputs, request.namespace, request.pipeline_name or request.pipeline.name
         )
 
     def _make(self, workflow: Workflow, run: TaskRun, key: str) -> Any:
         """Make up an output of a container: as decided, as cached, or from the seed."""
-        draws, path, outputs = run.origin or (workflow.draws, run.path, None)
-        if outputs is None:
-            owner = self._by_workflow.get(workflow)
-            outcome = self._outcome(owner, run) if owner is not None and self._outcomes else None
-            outputs = outcome.outputs if outcome is not None else {}
+        if run.origin is None:
+            outcome = self._outcome(workflow, run)
+            run.origin = (workflow.draws, run.path, {} if outcome is None else outcome.outputs)
+        draws, path, outputs = run.origin
         if key in outputs:
             return outputs[key]
-        holder = run.frame.scope.owner
-        component = workflow.plan.root.component if holder is None else holder.plan.component
-        if key not in run.plan.component.outputs:
-            return MISSING
-        return make_output(workflow.plan, component, run.plan, key, draws, path)
+        owner = run.frame.scope.owner
+        holder = workflow.plan.root if owner is None else owner.plan
+        return make_output(workflow.plan, holder.component, run.plan, key, draws, path)
 
-    def _tell(self, run: _Run, what: str, task: str, at: int) -> None:
+    def _tell(self, run_id: str, what: str, task: str, at: int) -> None:
         if self._truth is not None:
-            path = task.removeprefix("root").removeprefix(".")
-            self._truth(TruthEvent(run.request.run_id, what, path, at))
+            self._truth(TruthEvent(run_id, what, task.removeprefix("root").removeprefix("."), at))
 
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9-]+")
 
 
-def workflow_name(request: RunRequest, draws: Draws) -> str:
-    """Return the Kubernetes name of a run's workflow: the pipeline's, and five random letters."""
+def workflow_name(request: RunRequest, seed: int) -> str:
+    """Return the generated Kubernetes name of a run's workflow: the pipeline's, and five random letters."""
     given = (request.pipeline_name or request.pipeline.name).rsplit("/", 1)[-1].lower()
     base = _NOT_IN_A_NAME.sub("-", given).strip("-")[:57] or "pipeline"
-    letters = "".join(_SUFFIX[draws.below(f"name:{index}", len(_SUFFIX))] for index in range(5))
-    return f"{base}-{letters}"
+    draws = Draws(seed, request.run_id)
+    return f"{base}-" + "".join(_SUFFIX[draws.below(f"name:{index}", len(_SUFFIX))] for index in range(5))
 
 
 __all__ = [
     "Cluster",
     "CompileError",
+    "Node",
     "Outcome",
+    "Report",
     "RunRequest",
     "TruthEvent",
     "UnknownWorkflow",

@@ -6,10 +6,11 @@ hash of that path (util.NodeID of argo-workflows), its pod the workflow, the tem
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.cluster import RunRequest
+    from kfp_perf.emulator.cluster_run import RunRequest
 
 PENDING = "Pending"
 RUNNING = "Running"
@@ -35,21 +36,29 @@ def fnv1a(text: str, state: int = _FNV_OFFSET) -> int:
 
 
 class Node(NamedTuple):
-    """A node as it was reported: times in microseconds, `history` the phases that were seen and when.
+    """A node as it was reported: times in microseconds, `history` when which phase was seen.
 
-    An anonymous entry, which a cached-enabled task leaves behind, has only an `execution_id`.
+    `task_id` is that of the API server's entry, the same in every report; `children` are node ids. An anonymous
+    entry, which a cached-enabled task leaves behind, has neither name nor phase, but an `execution_id`.
     """
 
+    task_id: str
     node_id: str
     display_name: str
     phase: str
     created_at: int
     started_at: int | None
     finished_at: int | None
-    history: tuple[tuple[str, int], ...]
+    history: tuple[tuple[int, str], ...]
     children: tuple[str, ...]
     pod_name: str
     execution_id: int = 0
+
+
+def task_id(run_id: str, node_id: str) -> str:
+    """Return the UUID of the API server's entry for a node."""
+    text = hashlib.blake2b(f"{run_id}:{node_id}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 class Report(NamedTuple):
@@ -70,7 +79,7 @@ class Report(NamedTuple):
 class LiveNode:
     """A node while its workflow is in the cluster."""
 
-    __slots__ = ("children", "end", "hash", "history", "name", "phase", "start", "template", "view")
+    __slots__ = ("children", "end", "hash", "history", "name", "phase", "stale", "start", "template", "view")
 
     def __init__(self, name: str, hash_: int, phase: str, start: int, template: str = "") -> None:
         self.name = name
@@ -81,8 +90,9 @@ class LiveNode:
         self.children: list[LiveNode] | None = None
         self.template = template
         """The template of a pod; empty for other nodes."""
-        self.history: tuple[tuple[str, int], ...] = ()
+        self.history: tuple[tuple[int, str], ...] = ()
         self.view: Node | None = None
+        self.stale = True
 
     def add(self, child: LiveNode) -> None:
         """Make `child` follow this node."""
@@ -90,25 +100,28 @@ class LiveNode:
             self.children = [child]
         else:
             self.children.append(child)
-        self.view = None
+        self.stale = True
 
     def turn(self, phase: str, end: int | None = None) -> None:
         """Change the phase, and the end where the node has ended."""
         self.phase = phase
         self.end = end
-        self.view = None
+        self.stale = True
 
     def node_id(self, workflow: str) -> str:
         """Return Argo's id of the node."""
         return f"{workflow}-{self.hash}" if self.hash else workflow
 
-    def report(self, workflow: str, created_at: int, at: int) -> Node:
+    def report(self, run_id: str, workflow: str, created_at: int, at: int) -> Node:
         """Return the node as a report that arrives at `at` shows it."""
-        if self.view is None:
-            if not self.history or self.history[-1][0] != self.phase:
-                self.history = (*self.history, (self.phase, at))
-            self.view = Node(
-                self.node_id(workflow),
+        view = self.view
+        if view is None or self.stale:
+            if not self.history or self.history[-1][1] != self.phase:
+                self.history = (*self.history, (at, self.phase))
+            node_id = self.node_id(workflow) if view is None else view.node_id
+            view = self.view = Node(
+                task_id(run_id, node_id) if view is None else view.task_id,
+                node_id,
                 self.name,
                 self.phase,
                 created_at,
@@ -118,7 +131,8 @@ class LiveNode:
                 tuple(child.node_id(workflow) for child in self.children or ()),
                 f"{workflow}-{self.template}-{self.hash}" if self.template else "",
             )
-        return self.view
+            self.stale = False
+        return view
 
 
 __all__ = [
@@ -135,4 +149,5 @@ __all__ = [
     "Node",
     "Report",
     "fnv1a",
+    "task_id",
 ]

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.emulator.compiler import InputPlan
+    from kfp_perf.emulator.frames import Frame, TaskRun
     from kfp_perf.emulator.ir import Parameter
-    from kfp_perf.emulator.workflow import Frame, TaskRun, Workflow
+    from kfp_perf.emulator.workflow import Workflow
 
 MISSING = object()
 """The value of what was not given, or not produced."""
@@ -142,7 +143,7 @@ class Resolver:
         if run.phase != SUCCEEDED:
             return MISSING
         if run.looped:
-            found = [self.output(workflow, frame.runs[0], key) for frame in run.iterations]
+            found = [self.output(workflow, frame.runs[0], key) for frame in run.iterations or ()]
             return [value for value in found if value is not MISSING]
         component = run.plan.component
         if component.kind in {"container", "volume"}:

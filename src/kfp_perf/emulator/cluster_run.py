@@ -1,0 +1,60 @@
+"""A run as the cluster holds it: what was asked for, its workflow, and what is planned for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kfp_perf.emulator.clock import Event
+    from kfp_perf.emulator.ir import Pipeline
+    from kfp_perf.emulator.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the API server asks for when it creates a run; `parameters` are bound, `created_at` in microseconds."""
+
+    run_id: str
+    name: str
+    pipeline: Pipeline
+    parameters: dict[str, object]
+    namespace: str = "kubeflow"
+    pipeline_name: str = ""
+    service_account: str = "pipeline-runner"
+    created_at: int = 0
+    recurring_run_id: str | None = None
+
+
+class TruthEvent(NamedTuple):
+    """What really happened to a run or a task, and when.
+
+    `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
+    run_finished, visible. `task` is the path of the task below the pipeline, empty for the run and its root.
+    """
+
+    run_id: str
+    what: str
+    task: str
+    at_us: int
+
+
+@dataclass(slots=True, eq=False)
+class ClusterRun:
+    """A run in the cluster.
+
+    `passing` is the controller's next look at its workflow, due at `pass_at`; `reporting` whether a report is
+    under way; `gone` whether the workflow has been reported to its end, or deleted. `executions` are anonymous
+    entries of the task cache: their id, and when they were made.
+    """
+
+    request: RunRequest
+    workflow: Workflow
+    passing: Event | None = None
+    pass_at: int = 0
+    reporting: bool = False
+    gone: bool = False
+    executions: list[tuple[int, int]] = field(default_factory=list)
+
+
+__all__ = ["ClusterRun", "RunRequest", "TruthEvent"]
