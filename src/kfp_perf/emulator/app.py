@@ -123,7 +123,7 @@ class App:
             return fault_answer(
                 ApiFault(Code.INTERNAL, "Internal Server Error", f"InternalServerError: {error}")
             )
-        except Exception:
+        except Exception:  # noqa: BLE001  a fault of ours must not break the connection
             code = "Unknown"
             _log.exception("%s failed: this is a fault of the emulator", operation)
             return fault_answer(

@@ -52,6 +52,7 @@ class Access:
         tokens: bearer token -> user.
         system_namespace: where writing shared pipelines is authorized.
         now: the clock, for the throttle of access reviews.
+
     """
 
     multi_user: bool = False
@@ -72,6 +73,7 @@ class Access:
 
         Raises:
             ApiFault: 401, nobody says so in a way that counts.
+
         """
         problems = []
         values = call.header(self.user_header.lower().encode("latin-1"))
@@ -106,6 +108,7 @@ class Access:
 
         Raises:
             ApiFault: 401 or 403; 400 where a namespace is needed and there is none.
+
         """
         if not self.multi_user:
             return

@@ -97,6 +97,7 @@ class Backend:
 
         Raises:
             InvalidPipeline: it cannot be run.
+
         """
         found = self._parsed.get(spec_id)
         if found is None:

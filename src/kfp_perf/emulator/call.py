@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kfp_perf.emulator.errors import GATEWAY_HEADERS, Answer, Code, GatewayRefusal
-from kfp_perf.emulator.paging import ListOptions, Listable, read_options
+from kfp_perf.emulator.paging import Listable, ListOptions, read_options
 from kfp_perf.emulator.wire import Message, decode
 
 if TYPE_CHECKING:

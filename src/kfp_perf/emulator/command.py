@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from kfp_perf.emulator.options import Options
 
-_BAD_OPTIONS = 2
+
+class _BadOptions(click.ClickException):
+    """The options cannot be used: one line, and exit code 2."""
+
+    exit_code = 2
 
 
 def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -101,7 +105,7 @@ def emulator(**given: Any) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     options = _options(given)
-    from kfp_perf.emulator.server import open_socket  # noqa: PLC0415  heavy
+    from kfp_perf.emulator.server import open_socket
 
     try:
         listener = open_socket(given["host"], given["port"])
@@ -113,9 +117,7 @@ def emulator(**given: Any) -> None:
 
 def _end(message: str) -> click.ClickException:
     """Return what ends the command with one line and exit code 2."""
-    error = click.ClickException(message)
-    error.exit_code = _BAD_OPTIONS
-    return error
+    return _BadOptions(message)
 
 
 def _level(name: str) -> int:
@@ -126,7 +128,7 @@ def _level(name: str) -> int:
 
 
 def _print_profiles() -> None:
-    from kfp_perf.emulator.timing import list_profiles  # noqa: PLC0415  not needed for --help
+    from kfp_perf.emulator.timing import list_profiles
 
     for name, description in list_profiles().items():
         click.echo(f"{name:<10} {description}")
@@ -134,11 +136,11 @@ def _print_profiles() -> None:
 
 def _options(given: dict[str, Any]) -> Options:
     """Read the options that need more than click's types."""
-    from kfp_perf.emulator.faults import FaultError, read_rules  # noqa: PLC0415  not needed for --help
-    from kfp_perf.emulator.options import Options  # noqa: PLC0415
-    from kfp_perf.emulator.prefill import parse_prefill  # noqa: PLC0415
-    from kfp_perf.emulator.timing import load_profile  # noqa: PLC0415
-    from kfp_perf.errors import InputError  # noqa: PLC0415
+    from kfp_perf.emulator.faults import FaultError, read_rules
+    from kfp_perf.emulator.options import Options
+    from kfp_perf.emulator.prefill import parse_prefill
+    from kfp_perf.emulator.timing import load_profile
+    from kfp_perf.errors import InputError
 
     try:
         profile = load_profile(given["profile"])
@@ -181,7 +183,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 def _runner() -> Callable[[Any], Any]:
     try:
-        import uvloop  # noqa: PLC0415  absent on Windows
+        import uvloop
     except ImportError:
         return asyncio.run
     runner: Callable[[Any], Any] = uvloop.run
@@ -189,9 +191,9 @@ def _runner() -> Callable[[Any], Any]:
 
 
 async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -> None:
-    from kfp_perf.emulator.options import build  # noqa: PLC0415  heavy
-    from kfp_perf.emulator.server import Server  # noqa: PLC0415
-    from kfp_perf.emulator.store import StoreError  # noqa: PLC0415
+    from kfp_perf.emulator.options import build
+    from kfp_perf.emulator.server import Server
+    from kfp_perf.emulator.store import StoreError
 
     try:
         backend = build(options)

@@ -143,7 +143,7 @@ GATEWAY_HEADERS = (JSON_HEADER, (b"grpc-metadata-content-type", b"application/gr
 """The gateway passes the gRPC server's own content type on as a header."""
 
 
-class GatewayRefusal(Exception):  # noqa: N818  it is an answer, not an error
+class GatewayRefusal(Exception):
     """The gateway itself refuses a request before any KFP code sees it: there are no details then."""
 
     def __init__(self, code: Code, message: str, status: int | None = None) -> None:

@@ -148,6 +148,7 @@ def read_rules(data: bytes | str) -> list[Rule]:
 
     Raises:
         FaultError: it is none; the text names the place, e.g. `$[0].effect.status`.
+
     """
     try:
         document = msgspec.json.decode(data)

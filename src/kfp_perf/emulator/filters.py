@@ -61,6 +61,7 @@ class Filter:
 
         Raises:
             KeyError: a key (of a forged token) is no column.
+
         """
         clauses: list[Clause] = []
         for section, columns in self.sections.items():
@@ -92,6 +93,7 @@ def parse_filter(encoded: str, listable: Listable, *, taggable: bool = False) ->
 
     Raises:
         ApiFault: 400, with KFP's text.
+
     """
     if not encoded:
         return None
@@ -184,6 +186,7 @@ def filter_from_token(document: Any) -> Filter | None:
 
     Raises:
         ValueError: it has another shape.
+
     """
     if document is None:
         return None

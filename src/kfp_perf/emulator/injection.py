@@ -32,11 +32,11 @@ _HTML = (
     "<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1>"
     "</center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
-_CODES = {status: code for code, status in reversed(HTTP_STATUS.items())}
+_CODES = {status: Code(code) for code, status in reversed(HTTP_STATUS.items())}
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Disconnected(Exception):  # noqa: N818  it ends the request, and is no error
+class Disconnected(Exception):
     """The connection is gone: there is nothing left to answer."""
 
 
@@ -66,6 +66,7 @@ class Injection:
 
         Raises:
             Disconnected: the connection was broken.
+
         """
         for effect, rng in self._struck:
             if isinstance(effect, Latency) and effect.when == "before":
@@ -92,6 +93,7 @@ class Injection:
 
         Raises:
             Disconnected: the connection was broken.
+
         """
         self._backend.store.commit()
         for effect, rng in self._struck:

@@ -45,6 +45,11 @@ LISTS: dict[str, tuple[str, Message, tuple[str, ...]]] = {
 }
 """List operation -> the key of its rows, their message, and what it can be scoped by."""
 
+
+def _strings(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    return {name: {"type": "string"} for name in names}
+
+
 _PAGING: dict[str, dict[str, Any]] = {
     "page_token": {"type": "string"},
     "page_size": {"type": "integer", "format": "int32"},
@@ -54,11 +59,11 @@ _PAGING: dict[str, dict[str, Any]] = {
 _QUERIES: dict[str, dict[str, dict[str, Any]]] = {
     "GetPipelineByName": {"namespace": {"type": "string"}},
     "DeletePipeline": {"cascade": {"type": "boolean"}},
-    "UploadPipeline": dict.fromkeys(
-        ("name", "display_name", "description", "namespace", "tags", "code_source_url"), {"type": "string"}
+    "UploadPipeline": _strings(
+        ("name", "display_name", "description", "namespace", "tags", "code_source_url")
     ),
-    "UploadPipelineVersion": dict.fromkeys(
-        ("name", "display_name", "pipelineid", "description", "tags", "code_source_url"), {"type": "string"}
+    "UploadPipelineVersion": _strings(
+        ("name", "display_name", "pipelineid", "description", "tags", "code_source_url")
     ),
 }
 _SCALARS: dict[str, dict[str, Any]] = {
@@ -118,7 +123,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     ]
     queries = dict(_QUERIES.get(name, {}))
     if name in LISTS:
-        queries |= _PAGING | dict.fromkeys(LISTS[name][2], {"type": "string"})
+        queries |= _PAGING | _strings(LISTS[name][2])
     parameters += [{"name": query, "in": "query", "schema": schema} for query, schema in queries.items()]
     error = "UploadError" if name.startswith(("Upload", "Read")) else "Error"
     operation: dict[str, Any] = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kfp_perf.emulator.api import experiments
 from kfp_perf.emulator.auth import USER_HEADER, Access, Throttle
 from kfp_perf.emulator.backend import Backend, Identity
-from kfp_perf.emulator.clock import Clock, LoopClock
+from kfp_perf.emulator.clock import LoopClock
 from kfp_perf.emulator.cluster import Cluster
-from kfp_perf.emulator.faults import FaultPlan, Rule
+from kfp_perf.emulator.faults import FaultPlan
 from kfp_perf.emulator.metrics import ServerMetrics
 from kfp_perf.emulator.openapi import openapi_document
 from kfp_perf.emulator.prefill import Prefill, prefill
@@ -20,9 +20,15 @@ from kfp_perf.emulator.reporting import Reporting
 from kfp_perf.emulator.routes import API_ROUTES
 from kfp_perf.emulator.run_store import RunStore
 from kfp_perf.emulator.store import Store
-from kfp_perf.emulator.timing import Profile
 from kfp_perf.emulator.truth import DEFAULT_CAPACITY, TruthLog
 from kfp_perf.emulator.wire import OutwardTime
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfp_perf.emulator.clock import Clock
+    from kfp_perf.emulator.faults import Rule
+    from kfp_perf.emulator.timing import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
     Raises:
         StoreError: the store's file cannot be used.
         OSError: the same, seen by the system.
+
     """
     if clock is None:
         clock = LoopClock(asyncio.get_running_loop())

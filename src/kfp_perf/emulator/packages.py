@@ -45,6 +45,7 @@ def unpack(file_name: str, content: bytes) -> bytes:
 
     Raises:
         ApiFault: 400, it is too large, or of no known format.
+
     """
     if len(content) > MAX_FILE_LENGTH:
         text = f"File size too large. Maximum supported file size: {MAX_FILE_LENGTH}"
@@ -107,6 +108,7 @@ def read_package(content: bytes) -> Package:
 
     Raises:
         ApiFault: 400, with the real server's text.
+
     """
     try:
         documents = load_documents(content)
@@ -120,6 +122,7 @@ def check_package(documents: list[dict[str, Any]]) -> Package:
 
     Raises:
         ApiFault: 400, with the real server's text.
+
     """
     try:
         pipeline = parse_pipeline(documents)
@@ -143,6 +146,7 @@ def check_pipeline_name(name: str) -> None:
 
     Raises:
         ApiFault: 400.
+
     """
     if not name:
         raise invalid_input("pipeline's name cannot be empty")
@@ -172,6 +176,7 @@ async def fetch_package(url: str, *, any_host: bool) -> tuple[str, bytes]:
 
     Raises:
         ApiFault: the URL is none that the real server would fetch, or it cannot be fetched.
+
     """
     try:
         parts = urlsplit(url)

@@ -50,6 +50,7 @@ class Listable:
 
         Raises:
             KeyError: there is none.
+
         """
         return self.columns[key.rsplit(".", 1)[-1]]
 
@@ -108,6 +109,7 @@ def read_page_size(size: int) -> int:
 
     Raises:
         ApiFault: 400, it is negative.
+
     """
     if size < 0:
         raise invalid_input(f"The page size should be greater than 0. Got {size}")
@@ -127,6 +129,7 @@ def read_options(
 
     Raises:
         ApiFault: 400, with KFP's text.
+
     """
     if not page_token:
         return _fresh_options(listable, page_size, sort_by, filter_spec, taggable=taggable)

@@ -45,6 +45,7 @@ def parse_prefill(text: str) -> Prefill:
 
     Raises:
         ValueError: it is something else; the text says what.
+
     """
     known = {field.name for field in fields(Prefill)}
     values: dict[str, Any] = {}

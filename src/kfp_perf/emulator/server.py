@@ -29,7 +29,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -37,6 +37,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: the address is in use, or none of this machine.
+
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -51,12 +52,35 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+async def listen(app: Any, listener: socket.socket, state: ServerState | None = None) -> asyncio.Server:
+    """Serve an ASGI application on a bound socket, in the running loop; `state` knows the connections."""
+    config = Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        date_header=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    config.load()
+    shared = ServerState() if state is None else state
+    return await asyncio.get_running_loop().create_server(
+        lambda: _Protocol(config=config, server_state=shared, app_state={}), sock=listener, backlog=BACKLOG
+    )
+
+
 class Server:
     """One listening server over one backend.
 
     Args:
         backend: what is served.
         listener: a bound socket, which the server takes over.
+
     """
 
     def __init__(self, backend: Backend, listener: socket.socket) -> None:
@@ -64,20 +88,7 @@ class Server:
         self._listener = listener
         self._address: tuple[Any, ...] = listener.getsockname()
         self._state = ServerState()
-        self._config = Config(
-            App(backend),
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            date_header=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
-        self._config.load()
+        self._app = App(backend)
         self._server: asyncio.Server | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._stopped = False
@@ -91,12 +102,7 @@ class Server:
 
     async def start(self) -> None:
         """Accept connections."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Protocol(config=self._config, server_state=self._state, app_state={}),
-            sock=self._listener,
-            backlog=BACKLOG,
-        )
+        self._server = await listen(self._app, self._listener, self._state)
 
     async def stop(self) -> None:
         """Close the listener and all connections, and let the store go."""

@@ -46,6 +46,7 @@ class Store:
 
     Raises:
         StoreError: the file cannot be opened, is no such store, or is of another version.
+
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -87,6 +88,7 @@ class Store:
 
         Raises:
             sqlite3.IntegrityError: a name is taken; nothing was changed then.
+
         """
         if not self._writing:
             self.execute("BEGIN")
@@ -160,6 +162,7 @@ class Store:
 
         Raises:
             ApiFault: 500, where a forged token names a column that does not exist (the real server's answer too).
+
         """
         try:
             sql, parameters, conditions = page_sql(

@@ -316,6 +316,7 @@ def decode(message: Message, raw: bytes) -> dict[str, Any]:
 
     Raises:
         GatewayRefusal: with protojson's text (400, code 3), since the gateway decodes bodies itself.
+
     """
     if not raw or raw.isspace():
         return {}
@@ -330,6 +331,7 @@ def decode_message(message: Message, raw: bytes) -> dict[str, Any]:
 
     Raises:
         ProtoError: with the text that protojson gives for it.
+
     """
     try:
         document = msgspec.json.decode(raw)

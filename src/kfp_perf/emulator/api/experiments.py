@@ -40,6 +40,7 @@ def find(backend: Backend, experiment_id: str) -> Row:
 
     Raises:
         ApiFault: 404.
+
     """
     row = backend.store.one(f"SELECT {COLUMNS} FROM experiments WHERE id = ?", experiment_id)  # noqa: S608  constant
     if row is None:
@@ -52,6 +53,7 @@ def namespace_of(backend: Backend, experiment_id: str) -> str:
 
     Raises:
         ApiFault: 404.
+
     """
     try:
         namespace: str = find(backend, experiment_id)[4]
@@ -65,6 +67,7 @@ def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[st
 
     Raises:
         ApiFault: there is no such experiment, or it lies in another namespace.
+
     """
     if not experiment_id:
         if backend.access.multi_user:
@@ -98,6 +101,7 @@ def insert(backend: Backend, name: str, description: str, namespace: str = "") -
 
     Raises:
         sqlite3.IntegrityError: the name is taken.
+
     """
     experiment_id = backend.new_id()
     tenant = backend.access.namespace(namespace)

@@ -46,6 +46,7 @@ def find(backend: Backend, pipeline_id: str) -> Row:
 
     Raises:
         ApiFault: 404.
+
     """
     row = backend.store.one(f"SELECT {COLUMNS} FROM pipelines WHERE id = ?", pipeline_id)  # noqa: S608  constant
     if row is None:
@@ -58,6 +59,7 @@ def check_tags(tags: dict[str, str]) -> None:
 
     Raises:
         ApiFault: 400.
+
     """
     if len(tags) > MAX_TAGS:
         raise invalid_input(f"number of tags ({len(tags)}) exceeds maximum of {MAX_TAGS} per entity")
@@ -99,6 +101,7 @@ def insert(backend: Backend, fields: dict[str, str], tags: dict[str, str]) -> st
 
     Raises:
         sqlite3.IntegrityError: the name is taken in its namespace.
+
     """
     pipeline_id = backend.new_id()
     namespace = backend.access.namespace(fields["namespace"])
@@ -129,6 +132,7 @@ def insert_version(
 
     Raises:
         sqlite3.IntegrityError: the pipeline has a version of this name.
+
     """
     version_id = backend.new_id()
     spec_id = backend.store.keep_spec(package.documents, package.shown)
@@ -162,6 +166,7 @@ def insert_both(
 
     Raises:
         ApiFault: 400 for its tags or its spec's name; 409 where the name is taken.
+
     """
     check_tags(tags)
     check_tags(version_tags)
@@ -169,7 +174,8 @@ def insert_both(
     try:
         pipeline_id = insert(backend, fields, tags)
     except sqlite3.IntegrityError:
-        text = f"Failed to create a new pipeline. The name {fields['name']} already exists. Please specify a new name"
+        name = fields["name"]
+        text = f"Failed to create a new pipeline. The name {name} already exists. Please specify a new name"
         raise already_exists(text).wrapped("Failed to create a pipeline and a pipeline version") from None
     insert_version(backend, pipeline_id, fields, version_tags, package)
     return pipeline_id
@@ -192,7 +198,8 @@ async def create_pipeline(backend: Backend, call: Call) -> Answer:
     except ApiFault as fault:
         raise fault.wrapped("Failed to create a pipeline due to server error") from None
     except sqlite3.IntegrityError:
-        text = f"Failed to create a new pipeline. The name {fields['name']} already exist. Please specify a new name"
+        name = fields["name"]
+        text = f"Failed to create a new pipeline. The name {name} already exist. Please specify a new name"
         raise already_exists(text).wrapped(
             "Failed to create a pipeline in PipelineStore", "Failed to create a pipeline due to server error"
         ) from None
@@ -223,6 +230,7 @@ async def authorize(backend: Backend, call: Call, verb: str, pipeline_id: str) -
 
     Raises:
         ApiFault: 401, 403, or 404.
+
     """
     if not backend.access.multi_user:
         return
@@ -304,14 +312,14 @@ def update_fields(backend: Backend, table: str, key: str, message: dict[str, Any
     """Change what a PATCH may change, and return the row as `read` gives it (which refuses an unknown id)."""
     check_tags(message.get("tags", {}))
     read()
+    changes = {}
     if message.get("display_name"):
-        backend.store.write(
-            f"UPDATE {table} SET display_name = ? WHERE id = ?", (message["display_name"], key)
-        )  # noqa: S608  constant
+        changes["display_name"] = message["display_name"]
     if "tags" in message:
-        backend.store.write(
-            f"UPDATE {table} SET tags = ? WHERE id = ?", (encode(message["tags"]).decode(), key)
-        )  # noqa: S608  constant
+        changes["tags"] = encode(message["tags"]).decode()
+    for column, value in changes.items():
+        sql = f"UPDATE {table} SET {column} = ? WHERE id = ?"  # noqa: S608  both are constants
+        backend.store.write(sql, (value, key))
     row: Row = read()
     return row
 

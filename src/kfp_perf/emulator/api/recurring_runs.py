@@ -173,8 +173,8 @@ async def list_recurring_runs(backend: Backend, call: Call) -> Answer:
                 namespace = experiments.namespace_of(backend, experiment_id)
             except ApiFault as fault:
                 raise fault.wrapped(
-                    f"Failed to list recurring runs due to error fetching namespace for experiment {experiment_id}. "
-                    "Try filtering based on namespace"
+                    "Failed to list recurring runs due to error fetching namespace for experiment "
+                    f"{experiment_id}. Try filtering based on namespace"
                 ) from None
             scope, column = experiment_id, "experiment_id"
         try:
@@ -200,7 +200,8 @@ async def _switch(backend: Backend, call: Call, *, enabled: bool) -> None:
     except ApiFault as fault:
         word = "true" if enabled else "false"
         raise fault.wrapped(
-            f"Failed to change recurring run's mode to enable:{word}. Check if recurring run {recurring_run_id} exists"
+            f"Failed to change recurring run's mode to enable:{word}. "
+            f"Check if recurring run {recurring_run_id} exists"
         ) from None
     await runs.kubernetes_write(backend)
     backend.recurring.set_enabled(recurring_run_id, enabled=enabled)

@@ -57,6 +57,7 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
 
     Raises:
         ApiFault: there is none, or it cannot be run.
+
     """
     reference = message.get("pipeline_version_reference", {})
     version_id, pipeline_id = reference.get("pipeline_version_id", ""), reference.get("pipeline_id", "")
@@ -66,10 +67,9 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
             row = _version(backend, version_id, pipeline_id)
         except ApiFault as fault:
             raise fault.wrapped(context) from None
-        spec_id = backend.store.one("SELECT spec_id FROM versions WHERE id = ?", row[0])
-        assert spec_id is not None  # noqa: S101  the row was there a moment ago
+        spec_id = versions.spec_of(backend, row[0])
         shown = {"pipeline_version_reference": {"pipeline_id": row[1], "pipeline_version_id": row[0]}}
-        return Source(shown, spec_id[0], backend.pipeline(spec_id[0]), row[1], row[0])
+        return Source(shown, spec_id, backend.pipeline(spec_id), row[1], row[0])
     spec = message.get("pipeline_spec")
     if not spec:
         raise invalid_input("Failed to fetch a template with an empty pipeline spec manifest")
@@ -103,6 +103,7 @@ def bind(pipeline: Pipeline, given: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         ApiFault: 400, one is missing, mistyped, or unknown.
+
     """
     try:
         return bind_parameters(pipeline, given)
@@ -161,6 +162,7 @@ async def submit(
 
     Raises:
         ApiFault: as CreateRun refuses.
+
     """
     try:
         experiment_id, namespace = experiments.valid_pair(backend, message.get("experiment_id", ""), "")
@@ -388,6 +390,7 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
 
     Raises:
         ApiFault: 404.
+
     """
     row = backend.runs.get(run_id, "experiment_id, phase, state")
     if row is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FILE_FIELD = "uploadfile"
 
 
-class _Refused(Exception):  # noqa: N818  it carries an answer
+class _Refused(Exception):
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
 

@@ -61,6 +61,7 @@ def find(backend: Backend, version_id: str) -> Row:
 
     Raises:
         ApiFault: 404.
+
     """
     row = backend.store.one(f"SELECT {COLUMNS} FROM versions WHERE id = ?", version_id)  # noqa: S608  constant
     if row is None:
@@ -70,11 +71,18 @@ def find(backend: Backend, version_id: str) -> Row:
     return row
 
 
+def spec_of(backend: Backend, version_id: str) -> str:
+    """Return the id of the spec of a version that exists."""
+    row = backend.store.one("SELECT spec_id FROM versions WHERE id = ?", version_id)
+    return "" if row is None else str(row[0])
+
+
 def newest(backend: Backend, pipeline_id: str) -> Row:
     """Return the newest version of a pipeline.
 
     Raises:
         ApiFault: 404, there is no such pipeline, or it has no version.
+
     """
     try:
         pipelines.find(backend, pipeline_id)
@@ -98,13 +106,15 @@ def add(
 
     Raises:
         ApiFault: 400 for its tags or its spec's name; 409 where the name is taken.
+
     """
     check_pipeline_name(package.pipeline.name)
     pipelines.check_tags(tags)
     try:
         return pipelines.insert_version(backend, pipeline_id, fields, tags, package)
     except sqlite3.IntegrityError:
-        text = f"Failed to create a new pipeline version. The name {fields['name']} already exist. Specify a new name"
+        name = fields["name"]
+        text = f"Failed to create a new pipeline version. The name {name} already exist. Specify a new name"
         raise already_exists(text).wrapped("Failed to create pipeline version in PipelineStore") from None
 
 
@@ -230,7 +240,8 @@ async def delete_version(backend: Backend, call: Call) -> Answer:
             ) from None
     except ApiFault as fault:
         raise fault.wrapped(
-            f"Failed to delete a pipeline version id {version_id} under pipeline id {pipeline_id}. Check error stack"
+            f"Failed to delete a pipeline version id {version_id} under pipeline id {pipeline_id}. "
+            "Check error stack"
         ) from None
     backend.store.write("DELETE FROM versions WHERE id = ?", (version_id,))
     return EMPTY

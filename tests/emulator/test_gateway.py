@@ -1,0 +1,135 @@
+"""What grpc-gateway and the mux before it say."""
+
+from __future__ import annotations
+
+import json
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+V2 = "/apis/v2beta1"
+
+
+def test_healthz_has_its_zeros(api):
+    reply = api.call("GET", "healthz")
+    assert reply.json["multi_user"] is False
+    assert set(reply.json) == {"commit_sha", "tag_name", "multi_user", "pipeline_store"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("GET", f"{V2}/nothing", 404, {"code": 5, "message": "Not Found"}),
+        ("GET", f"{V2}/runs/", 404, {"code": 5, "message": "Not Found"}),
+        ("PUT", f"{V2}/runs", 501, {"code": 12, "message": "Method Not Allowed"}),
+        ("DELETE", f"{V2}/runs", 501, {"code": 12, "message": "Method Not Allowed"}),
+        ("GET", f"{V2}/runs/x:archive", 404, None),
+        ("POST", f"{V2}/runs/x:explode", 501, {"code": 12, "message": "Method Not Allowed"}),
+        ("POST", f"{V2}/runs/x/nodes/y/artifacts/z:read", 501, None),
+        ("GET", "/", 404, b"404 page not found\n"),
+        ("GET", "/apis", 404, b"404 page not found\n"),
+        ("PUT", "/emulator/v1/faults", 405, None),
+    ],
+)
+def test_paths_and_methods(api, method, path, status, body):
+    reply = api.call(method, path)
+    assert reply.status == status
+    if body is not None:
+        assert (reply.body if isinstance(body, bytes) else reply.json) == body
+    assert "access-control-allow-origin" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"x": 1}', 'proto: (line 1:2): unknown field "x"'),
+        ('{\n  "display_name": "a",\n  "colour": 1}', 'proto: (line 3:3): unknown field "colour"'),
+        ('{"display_name": 5}', "proto: (line 1:2): invalid value for string field displayName: 5"),
+        ('{"storage_state": "GONE"}', 'proto: (line 1:2): invalid value for enum field storageState: "GONE"'),
+        ('{"created_at": "today"}', 'proto: (line 1:2): invalid google.protobuf.Timestamp value "today"'),
+        ('{"display_name": "a", "displayName": "b"}', 'proto: (line 1:23): duplicate field "displayName"'),
+        ("[]", "proto: syntax error (line 1:1): unexpected token ["),
+        ("nonsense", "proto: syntax error (line 1:1): unexpected token nonsense"),
+        ("[" * 100_000, None),
+        (b'{"display_name": "\xff"}', "proto: syntax error (line 1:1): invalid UTF-8 in string"),
+        ('{"display_name": "\\ud800"}', None),
+    ],
+)
+def test_bodies_that_are_no_messages(api, body, message):
+    reply = api.call("POST", "experiments", body)
+    assert reply.status == 400
+    assert reply.json["code"] == 3
+    assert "details" not in reply.json
+    if message is not None:
+        assert reply.json["message"] == message
+
+
+def test_oneof_fields_exclude_each_other(api):
+    reply = api.call("POST", "runs", {"pipeline_spec": {}, "pipeline_version_reference": {}})
+    assert reply.status == 400
+    assert "oneof" in reply.json["message"]
+
+
+def test_int64_is_taken_as_number_and_as_string_and_leaves_as_string(api, small):
+    for value in (2, "2"):
+        body = {"display_name": "j", "max_concurrency": value, "pipeline_spec": small}
+        assert api.post("recurringruns", body)["max_concurrency"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("page_size=x", 'parsing field "page_size": strconv.ParseInt: parsing "x": invalid syntax'),
+        (
+            "page_size=99999999999",
+            'parsing field "page_size": strconv.ParseInt: parsing "99999999999": value out of range',
+        ),
+        ("page_size=1&page_size=2", 'too many values for field "page_size": 1, 2'),
+    ],
+)
+def test_query_parameters_that_do_not_fit(api, query, text):
+    reply = api.call("GET", f"{V2}/runs?{query}")
+    assert reply.status == 400
+    assert reply.json["message"] == text
+
+
+def test_unknown_query_parameters_are_ignored(api):
+    assert api.call("GET", f"{V2}/runs?colour=red&pageSize=1").status == 200
+
+
+def test_date_is_written_per_answer(api):
+    reply = api.call("GET", "healthz")
+    assert reply.headers["date"].endswith("GMT")
+    assert "server" not in reply.headers
+
+
+def test_a_broken_request_gets_400_and_the_server_lives(api):
+    parts = urlsplit(api.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(b"what is this\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+    assert api.call("GET", "healthz").status == 200
+
+
+def test_a_client_that_goes_away_in_its_body_does_no_harm(api):
+    parts = urlsplit(api.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(f"POST {V2}/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+    assert api.call("GET", "healthz").status == 200
+
+
+def test_older_servers_add_a_field_error(start):
+    api = start(version="2.5.0")
+    body = api.call("GET", "runs/none").json
+    assert body["error"] == body["message"]
+    assert api.get("healthz")["tag_name"] == "2.5.0"
+
+
+def test_the_openapi_document_names_every_route(api):
+    document = api.call("GET", "/emulator/v1/openapi.json").json
+    operations = {
+        operation["operationId"] for methods in document["paths"].values() for operation in methods.values()
+    }
+    assert {"CreateRun", "ListRecurringRuns", "UploadPipeline", "GetHealthz", "ReadArtifact"} <= operations
+    assert "pipeline_version_reference" in json.dumps(document["components"]["schemas"]["Run"])

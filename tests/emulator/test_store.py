@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+
+import pytest
+
+from kfp_perf.emulator.paging import page_sql, read_options
+from kfp_perf.emulator.schema import EXPERIMENTS, PIPELINES, RECURRING_RUNS, RUNS, VERSIONS
+from kfp_perf.emulator.store import Store, StoreError
+
+KILLS = 50
+
+
+def _plan(listable, scope, **parameters):
+    options = read_options(
+        listable, **{"page_token": "", "page_size": 0, "sort_by": "", "filter_spec": "", **parameters}
+    )
+    sql, values, conditions = page_sql(listable, options, (f"{scope} = ?", ["x"]), "id")
+    store = Store()
+    steps = [row[3] for row in store.all(f"EXPLAIN QUERY PLAN {sql}", *values)]
+    if len(conditions) > 1:
+        where = " AND ".join(condition for condition, _ in conditions)
+        flat = [value for _, group in conditions for value in group]
+        counting = f"EXPLAIN QUERY PLAN SELECT count(*) FROM {listable.table} WHERE {where}"
+        steps += [row[3] for row in store.all(counting, *flat)]
+    store.close()
+    return steps
+
+
+SINCE = {"operation": "GREATER_THAN_EQUALS", "key": "created_at", "timestamp_value": "2026-01-01T00:00:00Z"}
+ACTIVE = {"operation": "IN", "key": "state", "string_values": {"values": ["PENDING", "RUNNING"]}}
+
+
+@pytest.mark.parametrize(
+    ("listable", "scope"),
+    [
+        (RUNS, "tenant"),
+        (RUNS, "experiment_id"),
+        (EXPERIMENTS, "tenant"),
+        (PIPELINES, "tenant"),
+        (VERSIONS, "pipeline_id"),
+        (RECURRING_RUNS, "tenant"),
+        (RECURRING_RUNS, "experiment_id"),
+    ],
+)
+@pytest.mark.parametrize("sort_by", ["", "created_at desc"])
+def test_a_list_neither_scans_nor_sorts(listable, scope, sort_by):
+    first = _plan(listable, scope, sort_by=sort_by)
+    options = read_options(listable, page_token="", page_size=0, sort_by=sort_by, filter_spec="")
+    later = _plan(listable, scope, page_token=options.token(1_700_000_000, "some-id"))
+    for steps in (first, later):
+        assert steps
+        assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("scope", ["tenant", "experiment_id"])
+@pytest.mark.parametrize("predicates", [[SINCE], [ACTIVE, SINCE], [ACTIVE]])
+def test_the_lists_of_an_observer_do_not_scan(scope, predicates):
+    steps = _plan(RUNS, scope, filter_spec=json.dumps({"predicates": predicates}))
+    assert not any("SCAN" in step for step in steps), steps
+
+
+def test_counts_follow_inserts_and_deletes():
+    store = Store()
+    insert = "INSERT INTO experiments (id, tenant, namespace, name, description, created_at) VALUES (?, ?, '', ?, '', 1)"
+    for name in "abc":
+        store.write(insert, (name, "t", name))
+    with pytest.raises(sqlite3.IntegrityError):
+        store.write(insert, ("d", "t", "a"))
+    store.write("DELETE FROM experiments WHERE id = 'a'")
+    assert store.count("experiments.tenant", "t") == 2
+    assert store.total("experiments") == 2
+    assert store.count("experiments.tenant", "other") == 0
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path):
+    other = tmp_path / "other.db"
+    other.write_bytes(b"this is no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(StoreError, match="cannot be used"):
+        Store(other)
+    foreign = tmp_path / "foreign.db"
+    connection = sqlite3.connect(foreign)
+    connection.execute("CREATE TABLE x (y)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="something else"):
+        Store(foreign)
+    newer = tmp_path / "newer.db"
+    store = Store(newer)
+    store.execute("PRAGMA user_version = 99")
+    store.close()
+    with pytest.raises(StoreError, match="schema version 99"):
+        Store(newer)
+    with pytest.raises(StoreError):
+        Store(tmp_path / "no" / "such" / "folder.db")
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_loses_nothing_that_was_answered(spawn, tmp_path):
+    """Kill the server fifty times right after an answer, and look for all that was ever answered."""
+    answered: dict[str, str] = {}
+    store = str(tmp_path / "kept.db")
+    for kill in range(KILLS):
+        api, process = spawn("--store", store, "--profile", "fast", "--seed", "7")
+        for number in range(1 + kill % 3):
+            run = api.run(f"k{kill}-{number}")
+            answered[run["run_id"]] = run["display_name"]
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    api, _ = spawn("--store", store, "--profile", "fast", "--seed", "7")
+    found: dict[str, str] = {}
+    token = ""
+    while True:
+        page = api.get("runs", page_size=200, page_token=token)
+        found.update((run["run_id"], run["display_name"]) for run in page["runs"])
+        token = page.get("next_page_token", "")
+        if not token:
+            break
+    assert found == answered
+    assert page["total_size"] == len(answered)
+    assert api.get("experiments")["total_size"] == 1
+    for run_id in list(answered)[:3]:  # unfinished runs went on
+        assert api.wait(run_id)["state"] == "SUCCEEDED"
+
+
+def test_a_kept_store_keeps_everything(spawn, tmp_path):
+    store = str(tmp_path / "kept.db")
+    api, process = spawn("--store", store, "--profile", "instant")
+    pipeline = api.upload(name="kept").json
+    run = api.wait(api.run("kept", pipeline_version_reference={"pipeline_id": pipeline["pipeline_id"]})["run_id"])
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 0
+    api, _ = spawn("--store", store, "--profile", "instant")
+    assert api.get(f"runs/{run['run_id']}") == run
+    assert api.get(f"pipelines/{pipeline['pipeline_id']}") == pipeline
+    assert api.run("new")["run_id"] != run["run_id"]
