@@ -104,6 +104,7 @@ class FakeKfp:
         self.pipelines: dict[str, Pipeline] = {}
         self.versions: dict[str, PipelineVersion] = {}
         self.recurring_runs: dict[str, RecurringRun] = {}
+        self.contents: list[bytes] = []
         self.calls: list[tuple[str, Any]] = []
         self.failures: dict[str, list[Exception]] = defaultdict(list)
         self.closed = 0
@@ -321,6 +322,7 @@ class FakeKfp:
         await self._call("UploadPipeline", name, due)
         if any(row.name == name for row in self.pipelines.values()):
             raise ApiStatusError("UploadPipeline", "Failed to create a pipeline", status=409)
+        self.contents.append(content)
         return self.put_pipeline(name, namespace)
 
     def put_pipeline(self, name: str, namespace: str = "") -> Pipeline:

@@ -10,6 +10,7 @@ from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.pipeline import PipelineRunner
 from kfp_perf.runners.random_gets import RandomGetsRunner
+from kfp_perf.runners.upload import UploadRunner
 from kfp_perf.scenario.model import TestMode
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ RUNNERS: dict[str, type[BaseRunner]] = {
     TestMode.PIPELINE_RUN.name: PipelineRunner,
     TestMode.EXPERIMENT.name: ExperimentRunner,
     TestMode.RANDOM_GETS.name: RandomGetsRunner,
+    TestMode.PIPELINE_UPLOAD.name: UploadRunner,
 }
 
 
@@ -48,5 +50,6 @@ __all__ = [
     "Phase",
     "PipelineRunner",
     "RandomGetsRunner",
+    "UploadRunner",
     "create_runner",
 ]

@@ -25,6 +25,7 @@ from kfp_perf.scenario.quantities import (
     PositiveMinutes,
     PositiveRate,
     Rate,
+    Size,
     Target,
 )
 
@@ -46,7 +47,8 @@ MODE_DESCRIPTIONS: dict[TestMode, str] = {
     TestMode.EXPERIMENT: "The same in a new experiment of a unique name.",
     TestMode.RANDOM_GETS: "Reads at random, as a user interface does; `numTimes` readers, each with one request "
     "outstanding and `thinkTime` between.",
-    TestMode.PIPELINE_UPLOAD: "Uploads pipelines and versions; `numTimes` in all, evenly over `runTime`.",
+    TestMode.PIPELINE_UPLOAD: "Uploads by turns a new pipeline and another version of the last one; `numTimes` in "
+    "all, evenly over `runTime`.",
     TestMode.PIPELINE_SCHEDULED_RUN: "Creates `numTimes` recurring runs, follows the runs that they start, and "
     "disables them at the end of `runTime`.",
 }
@@ -173,6 +175,13 @@ class TestScenario(BaseModel):
         description="The compiled pipeline to run or upload, relative to the scenario file, to its `pipelines` "
         "folder, to a configured pipeline folder, or from the built-in catalog.",
         examples=["hello.yaml"],
+    )
+    size: Size | None = Field(
+        default=None,
+        description="How large the pipelines are that PIPELINE_UPLOAD makes up where no file is given: as many "
+        "steps as fit into it; 10 KB if not given.",
+        examples=["200KB"],
+        json_schema_extra={"unit": "bytes"},
     )
     params: dict[str, Any] = Field(
         default_factory=dict,

@@ -1,4 +1,4 @@
-"""Quantities as people write them: `90s`, `1h30m`, `30/min`; a bare number of time is minutes."""
+"""Quantities as people write them: `90s`, `1h30m`, `30/min`, `50KB`; a bare number of time is minutes."""
 
 from __future__ import annotations
 
@@ -161,6 +161,43 @@ def _positive_rate(value: Any) -> Rate:
     if rate.count <= 0:
         raise complaint(f"must be greater than 0, got {shown(value)}", _RATE_REMEDY)
     return rate
+
+
+_UNIT_BYTES = {"B": 1, "kB": 1000, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|KB|KiB|MB|MiB)\s*", re.ASCII)
+_SIZE_REMEDY = 'write a number of bytes (5000) or a text with a unit ("50KB", "2MiB")'
+MIN_SIZE_BYTES = 1_000
+MAX_SIZE_BYTES = 32 * 1024 * 1024
+"""The largest pipeline that the API server takes."""
+
+
+def parse_size(value: Any) -> int:
+    """Return a size in bytes from a number of bytes or from a text with a unit."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        size = int(float(match[1]) * _UNIT_BYTES[match[2]])
+    elif isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        raise complaint(f"is not a size, got {shown(value)}", _SIZE_REMEDY)
+    if not MIN_SIZE_BYTES <= size <= MAX_SIZE_BYTES:
+        raise complaint(f"must be from 1KB to 32MiB, got {shown(value)}", _SIZE_REMEDY)
+    return size
+
+
+Size = Annotated[
+    int,
+    PlainValidator(parse_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": MIN_SIZE_BYTES, "maximum": MAX_SIZE_BYTES},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(B|kB|KB|KiB|MB|MiB)$"},
+            ]
+        }
+    ),
+]
+"""A size of a pipeline in bytes."""
 
 
 def parse_target(value: Any) -> int | Rate:

@@ -20,6 +20,7 @@ _GETS = frozenset({"RANDOM_GETS"})
 
 FIELD_MODES: dict[str, frozenset[str]] = {
     "pipeline_file_name": PIPELINE_MODES | _UPLOAD,
+    "size": _UPLOAD,
     "params": PIPELINE_MODES,
     "cron": _SCHEDULED,
     "interval": _SCHEDULED,
@@ -153,6 +154,13 @@ def _mix_has_weight(scenario: TestScenario) -> Iterator[Fault]:
         yield Fault("mix", "gives no call a weight above 0", "give at least one call a positive weight")
 
 
+def _one_pipeline(scenario: TestScenario) -> Iterator[Fault]:
+    if scenario.size is not None and scenario.pipeline_file_name is not None:
+        yield Fault(
+            "size", "cannot be given together with pipelineFileName", "a file has the size that it has"
+        )
+
+
 def _one_schedule(scenario: TestScenario) -> Iterator[Fault]:
     if scenario.mode_name not in _SCHEDULED:
         return
@@ -176,5 +184,6 @@ _RULES: tuple[Callable[[TestScenario], Iterator[Fault]], ...] = (
     _stages_add_up,
     _warmup_ends,
     _mix_has_weight,
+    _one_pipeline,
     _one_schedule,
 )

@@ -1,0 +1,98 @@
+"""PIPELINE_UPLOAD: pipelines and versions, each uploaded when it is due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kfp_perf.errors import ApiError, RunnerError
+from kfp_perf.pipelines.generate import generate_pipeline
+from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+from kfp_perf.result.journal import Kind
+from kfp_perf.runners.base import Phase
+from kfp_perf.runners.journaled import JournaledRunner
+
+if TYPE_CHECKING:
+    from kfp_perf.scenario.model import TestScenario
+
+DEFAULT_SIZE_BYTES = 10_000
+
+
+class UploadReport(msgspec.Struct):
+    """What was uploaded. `size_bytes` is that of each upload, `failed` counts what the server did not take."""
+
+    pipelines: int = 0
+    versions: int = 0
+    failed: int = 0
+    size_bytes: int = 0
+
+
+class UploadRunner(JournaledRunner):
+    """Uploads by turns a new pipeline and another version of the newest one, and deletes them.
+
+    Upload 0 is a pipeline, upload 1 a version, and so on. A version goes to the newest pipeline that the server
+    has confirmed; while there is none, a pipeline takes its place.
+    """
+
+    def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
+        super().__init__(test_scenario, **given)
+        self.report = UploadReport()
+        self._newest_pipeline_id = ""
+
+    async def prepare(self) -> None:
+        """Read or generate what is to be uploaded, and make the rows of `prefill`."""
+        if self.scenario.pipeline_file_name is not None:
+            path = find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders)
+            self._content = read_pipeline(path).content(self.scenario.caching(self.config.CACHE_ENABLED))
+        else:
+            self._content = generate_pipeline(self.scenario.size or DEFAULT_SIZE_BYTES)
+        self.report.size_bytes = len(self._content)
+        await super().prepare()
+
+    async def run(self) -> dict[str, Any]:
+        """Upload until `end_at`."""
+        self.start()
+        drive = self.drive(self.run_once)
+        async with self.alongside():
+            await drive.run()
+            self.phase = Phase.DRAINING
+            await drive.finish()
+        if self.report.failed and not self.report.pipelines:
+            raise RunnerError(
+                f"{self.name}: not one of {self.report.failed} uploads succeeded. "
+                f"The last error: {self.progress.last_error}"
+            )
+        return {"load": drive.report, "uploads": self.report, "prefill": self.prefilled}
+
+    async def run_once(self, index: int, due: float) -> bool:
+        """Upload once. Return whether the server took it."""
+        self.progress.in_flight += 1
+        try:
+            if index % 2 and self._newest_pipeline_id:
+                await self._upload_version(f"{self.prefix}-{index}", due)
+            else:
+                await self._upload_pipeline(f"{self.prefix}-{index}", due)
+        except ApiError as error:
+            self.report.failed += 1
+            self.progress.last_error = str(error)
+            return False
+        finally:
+            self.progress.in_flight -= 1
+        return True
+
+    async def _upload_pipeline(self, name: str, due: float) -> None:
+        with self.making(Kind.PIPELINE, name) as made:
+            pipeline = await self.client.upload_pipeline(
+                self._content, name=name, namespace=self.namespace, due=due
+            )
+            made(pipeline.pipeline_id)
+        self._newest_pipeline_id = pipeline.pipeline_id
+        self.report.pipelines += 1
+
+    async def _upload_version(self, name: str, due: float) -> None:
+        # Not journaled: versions are deleted with their pipeline.
+        await self.client.upload_pipeline_version(
+            self._content, pipeline_id=self._newest_pipeline_id, name=name, due=due
+        )
+        self.report.versions += 1
