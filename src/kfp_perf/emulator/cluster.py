@@ -78,13 +78,13 @@ class Cluster:
         self._truth = truth
         self._resolver = Resolver(Cel(), self._make)
         self._runs: dict[str, ClusterRun] = {}
+        self._pods = Pods(profile, clock, self)
         self.reset()
 
     def reset(self) -> None:
         """Lose everything: workflows, cache, outcomes; what was under way is not reported any more."""
         lost, self._runs = self._runs, {}
-        if lost:
-            self._pods.remove([pod for run in lost.values() for pod in run.workflow.live_pods])
+        self._pods.remove([pod for run in lost.values() for pod in run.workflow.live_pods])
         for run in lost.values():
             self._take_away(run)
         profile = self.profile

@@ -75,7 +75,7 @@ def _iteration_ended(workflow: Workflow, run: TaskRun, loop: Frame, phase: str) 
     if phase in BAD:
         run.worst = phase
     if run.iterations is not None and len(run.iterations) < len(run.items):
-        workflow.later(lambda: _iterate(workflow, run, loop))
+        _iterate(workflow, run, loop)
     elif not loop.open:
         loop.node.turn(run.worst, workflow.now)
         _loop_ended(workflow, run, run.worst)

@@ -1,0 +1,498 @@
+"""Every construct of the IR makes the nodes and pods of a real controller (kfp-facts, section 3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from small_pipelines import START, Draft, Simulation, find, names, phases, pods, task
+
+from kfp_perf.emulator.clock import SECOND
+from kfp_perf.emulator.ir import CompileError
+from kfp_perf.emulator.outcomes import Outcome
+from kfp_perf.emulator.timing import Profile, constant
+
+
+@pytest.fixture
+def draft() -> Draft:
+    return Draft()
+
+
+def test_add_numbers_has_its_six_nodes(draft: Draft) -> None:
+    pipeline = draft.pipeline({"add-numbers": task(draft.container("add"))})
+    report = Simulation().run(pipeline)
+    assert report.phase == "Succeeded"
+    assert [node.display_name for node in report.nodes] == [
+        report.workflow_name,
+        "root-driver",
+        "root",
+        "add-numbers-driver",
+        "add-numbers",
+        "executor",
+    ]
+    assert pods(report) == 3
+    by_id = {node.node_id: node.display_name for node in report.nodes}
+    children = {node.display_name: [by_id[child] for child in node.children] for node in report.nodes}
+    assert children == {
+        report.workflow_name: ["root-driver"],
+        "root-driver": ["root"],
+        "root": ["add-numbers-driver"],
+        "add-numbers-driver": ["add-numbers"],
+        "add-numbers": ["executor"],
+        "executor": [],
+    }
+
+
+def test_node_ids_are_argos() -> None:
+    """`echo -n draft-abcde.root-driver` hashed by FNV-1a, 32 bit, as util.NodeID of Argo does."""
+    draft = Draft()
+    simulation = Simulation()
+    request = simulation.submit(draft.pipeline({"a": task(draft.container("a"))}))
+    simulation.cluster.submit(request, name="draft-abcde")
+    report = simulation.finish()
+    hashed = 2166136261
+    for byte in b"draft-abcde.root-driver":
+        hashed = (hashed ^ byte) * 16777619 % 2**32
+    assert report.nodes[0].node_id == "draft-abcde"
+    assert find(report, "root-driver").node_id == f"draft-abcde-{hashed}"
+    assert find(report, "root-driver").pod_name == f"draft-abcde-system-dag-driver-{hashed}"
+
+
+def test_implicit_dependencies_order_tasks(draft: Draft) -> None:
+    draft.container("make", outputs={"out": "STRING"})
+    draft.container("use", inputs={"text": "STRING"})
+    pipeline = draft.pipeline({"a-use": task("use", gets={"text": ("make", "out")}), "make": task("make")})
+    report = Simulation(Profile(executor_seconds=constant(5))).run(pipeline)
+    assert find(report, "a-use-driver").started_at == find(report, "make").finished_at
+    assert find(report, "make").finished_at == START + 5 * SECOND
+
+
+def test_nested_pipelines_to_great_depth(draft: Draft) -> None:
+    component = draft.container("leaf")
+    for level in range(40):
+        component = draft.dag(f"level-{level}", {f"t{level}": task(component)})
+    report = Simulation().run(draft.pipeline({"top": task(component)}))
+    assert report.phase == "Succeeded"
+    assert len(report.nodes) == 3 + 2 * 41 + 1
+    assert pods(report) == 1 + 41 + 1
+
+
+def test_a_false_condition_skips_the_task_and_omits_what_waits_for_it(draft: Draft) -> None:
+    draft.container("work")
+    draft.dag("group", {"inner": task("work")}, inputs={"flag": "STRING"})
+    tasks = {
+        "condition-1": task("group", gets={"flag": "no"}, when="inputs.parameter_values['flag'] == 'yes'"),
+        "after": task("work", after=["condition-1"]),
+    }
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded"
+    assert phases(report) == {
+        report.workflow_name: "Succeeded",
+        "root-driver": "Succeeded",
+        "root": "Succeeded",
+        "condition-1-driver": "Succeeded",
+        "condition-1": "Skipped",
+        "after-driver": "Omitted",
+        "after": "Omitted",
+    }
+    assert pods(report) == 2
+
+
+@pytest.mark.parametrize(("side", "taken"), [("heads", "condition-2"), ("tails", "condition-3")])
+def test_if_else_with_oneof(draft: Draft, side: str, taken: str) -> None:
+    draft.container("say", inputs={"text": "STRING"}, outputs={"out": "STRING"})
+    draft.container("read", inputs={"text": "STRING"})
+    for number, word in ((2, "heads"), (3, "tails")):
+        draft.dag(
+            f"branch-{number}",
+            {"say": task("say", gets={"text": word})},
+            {"side": "STRING"},
+            {"out": ("say", "out")},
+        )
+    heads = "inputs.parameter_values['side'] == 'heads'"
+    draft.dag(
+        "branches",
+        {
+            "condition-2": task("branch-2", gets={"side": ("parent", "side")}, when=heads),
+            "condition-3": task("branch-3", gets={"side": ("parent", "side")}, when=f"!({heads})"),
+        },
+        inputs={"side": "STRING"},
+        oneof={"chosen": [("condition-2", "out"), ("condition-3", "out")]},
+    )
+    tasks = {
+        "condition-branches-1": task("branches", gets={"side": side}),
+        "read": task("read", gets={"text": ("condition-branches-1", "chosen")}),
+    }
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded"
+    found = phases(report)
+    assert [found[name] for name in ("condition-2", "condition-3")] == [
+        "Succeeded" if name == taken else "Skipped" for name in ("condition-2", "condition-3")
+    ]
+    assert found["read"] == "Succeeded"
+    # root, branches and both their drivers, the body of one, and read
+    assert pods(report) == 1 + 1 + 2 + 2 + 2
+
+
+def loop_pipeline(draft: Draft, items: Any, **given: Any) -> Any:
+    draft.container("work", inputs={"item": "NUMBER_INTEGER"})
+    draft.dag(
+        "body", {"work": task("work", gets={"item": ("parent", "item")})}, inputs={"item": "NUMBER_INTEGER"}
+    )
+    return draft.pipeline({"for-loop-1": task("body", loop={"item": items}, **given)})
+
+
+def test_a_loop_over_static_items(draft: Draft) -> None:
+    report = Simulation().run(loop_pipeline(draft, "[10, 20, 30]"))
+    assert report.phase == "Succeeded"
+    assert names(report) == Counter(
+        {
+            "root-driver": 1,
+            "root": 1,
+            "for-loop-1": 1,
+            "iteration-driver": 1,
+            "iteration-iterations": 1,
+            "iteration-iterations(0:0)": 1,
+            "iteration-iterations(1:1)": 1,
+            "iteration-iterations(2:2)": 1,
+            "iteration-item-driver": 3,
+            "iteration-item": 3,
+            "work-driver": 3,
+            "work": 3,
+            "executor": 3,
+        }
+    )
+    assert pods(report) == 1 + 1 + 3 * (1 + 2)
+
+
+def test_a_loop_over_nothing_is_skipped_within(draft: Draft) -> None:
+    report = Simulation().run(loop_pipeline(draft, "[]"))
+    assert report.phase == "Succeeded"
+    assert phases(report)["iteration-iterations"] == "Skipped"
+    assert phases(report)["for-loop-1"] == "Succeeded"
+    assert pods(report) == 2
+
+
+def test_a_loop_keeps_to_its_limit(draft: Draft) -> None:
+    simulation = Simulation(Profile(executor_seconds=constant(10)))
+    report = simulation.run(loop_pipeline(draft, "[1, 2, 3, 4, 5]", parallelism=2))
+    edges = []
+    for event in simulation.truth:
+        if event.what in {"executor_start", "executor_end"}:
+            edges.append((event.at_us, 1 if event.what == "executor_start" else -1))
+    at_once = most = 0
+    for _, change in sorted(edges):
+        at_once += change
+        most = max(most, at_once)
+    assert most == 2
+    assert report.finished_at == START + 30 * SECOND
+
+
+def test_a_loop_over_an_output_and_what_it_collects(draft: Draft) -> None:
+    draft.container("make", outputs={"items": "LIST"})
+    draft.container("double", inputs={"item": "STRING"}, outputs={"out": "STRING"})
+    draft.container("gather", inputs={"all": "LIST"})
+    draft.dag(
+        "body",
+        {"double": task("double", gets={"item": ("parent", "item")})},
+        inputs={"items": "LIST", "item": "STRING"},
+        outputs={"out": ("double", "out")},
+    )
+    tasks = {
+        "make": task("make"),
+        "for-loop-1": task("body", gets={"items": ("make", "items")}, loop={"item": ("input", "items")}),
+        "gather": task("gather", gets={"all": ("for-loop-1", "out")}),
+    }
+    simulation = Simulation()
+    simulation.cluster.set_outcome(Outcome(task="make", outputs={"items": ["a", "b", "c", "d"]}))
+    report = simulation.run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded"
+    assert names(report)["double"] == 4
+    assert phases(report)["gather"] == "Succeeded"
+
+
+def test_a_loop_over_what_is_no_list_fails_in_its_driver(draft: Draft) -> None:
+    report = Simulation().run(loop_pipeline(draft, '"text"'))
+    assert report.phase == "Failed"
+    assert phases(report)["iteration-driver"] == "Failed"
+    assert phases(report)["iteration-iterations"] == "Omitted"
+    assert "not a list" in report.message
+
+
+def exit_pipeline(draft: Draft) -> Any:
+    draft.container("work")
+    draft.container("clean", inputs={"status": "TASK_FINAL_STATUS"})
+    draft.dag("handled", {"work": task("work")})
+    return draft.pipeline(
+        {
+            "exit-handler-1": task("handled"),
+            "clean-up": task(
+                "clean", after=["exit-handler-1"], gets={"status": ("status", "exit-handler-1")}, exit_=True
+            ),
+        }
+    )
+
+
+def test_an_exit_handler_runs_a_pass_after_its_group(draft: Draft) -> None:
+    simulation = Simulation(Profile(controller_requeue_seconds=constant(10)))
+    report = simulation.run(exit_pipeline(draft))
+    assert report.phase == "Succeeded"
+    assert names(report) == Counter(
+        {
+            "root-driver": 1,
+            "root": 1,
+            "exit-handler-1-driver": 1,
+            "exit-handler-1": 1,
+            "work-driver": 1,
+            "work": 1,
+            "exit-handler-1.onExit": 1,
+            "clean-up-driver": 1,
+            "clean-up": 1,
+            "executor": 2,
+        }
+    )
+    ended = find(report, "exit-handler-1").finished_at
+    assert ended is not None
+    assert find(report, "clean-up-driver").started_at == ended + 10 * SECOND
+    handler = find(report, "exit-handler-1")
+    assert find(report, "exit-handler-1.onExit").node_id in handler.children
+
+
+def test_an_exit_handler_runs_after_a_failure(draft: Draft) -> None:
+    simulation = Simulation()
+    simulation.cluster.set_outcome(Outcome(task="work", failures=-1))
+    report = simulation.run(exit_pipeline(draft))
+    assert report.phase == "Failed"
+    assert phases(report)["exit-handler-1"] == "Failed"
+    assert phases(report)["clean-up"] == "Succeeded"
+
+
+def test_an_exit_handler_runs_after_a_termination(draft: Draft) -> None:
+    simulation = Simulation(Profile(executor_seconds=constant(60)))
+    simulation.submit(exit_pipeline(draft))
+    simulation.clock.advance(30 * SECOND)
+    simulation.cluster.terminate("run")
+    report = simulation.finish()
+    assert report.phase == "Failed"
+    assert phases(report)["work"] == "Failed"
+    assert phases(report)["clean-up"] == "Succeeded"
+    assert find(report, "clean-up").finished_at == START + 90 * SECOND
+
+
+def test_a_failure_omits_what_waits_for_it_and_lets_other_branches_end(draft: Draft) -> None:
+    draft.container("work")
+    tasks = {
+        "bad": task("work"),
+        "behind": task("work", after=["bad"]),
+        "other": task("work"),
+        "behind-other": task("work", after=["other"]),
+    }
+    simulation = Simulation()
+    simulation.cluster.set_outcome(Outcome(task="bad", failures=-1))
+    found = phases(simulation.run(draft.pipeline(tasks)))
+    assert [found[name] for name in ("bad", "behind-driver", "behind", "behind-other", "root")] == [
+        "Failed",
+        "Omitted",
+        "Omitted",
+        "Succeeded",
+        "Failed",
+    ]
+
+
+def test_a_task_that_ignores_upstream_failure_runs_and_the_run_fails(draft: Draft) -> None:
+    draft.container("work")
+    tasks = {"fails": task("work"), "tidy": task("work", after=["fails"], exit_=True)}
+    simulation = Simulation()
+    simulation.cluster.set_outcome(Outcome(task="fails", failures=-1))
+    report = simulation.run(draft.pipeline(tasks))
+    assert report.phase == "Failed"
+    assert phases(report)["tidy"] == "Succeeded"
+    assert names(report)["fails.onExit"] == 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "phase", "attempts"), [(0, "Succeeded", 1), (2, "Succeeded", 3), (9, "Failed", 4)]
+)
+def test_a_retry_policy(draft: Draft, failures: int, phase: str, attempts: int) -> None:
+    policy = {"maxRetryCount": 3, "backoffDuration": "10s", "backoffFactor": 2, "backoffMaxDuration": "3600s"}
+    pipeline = draft.pipeline({"work": task(draft.container("work"), retry=policy)})
+    simulation = Simulation()
+    simulation.cluster.set_outcome(Outcome(task="work", failures=failures))
+    report = simulation.run(pipeline)
+    assert report.phase == phase
+    tries = [node for node in report.nodes if node.display_name.startswith("executor(")]
+    assert [node.display_name for node in tries] == [f"executor({number})" for number in range(attempts)]
+    assert find(report, "executor").phase == phase
+    assert not find(report, "executor").pod_name
+    assert report.finished_at == START + (0, 10, 30, 70)[attempts - 1] * SECOND
+
+
+def test_a_nested_pipeline_hands_its_retry_policy_down(draft: Draft) -> None:
+    draft.dag("inner", {"work": task(draft.container("work"))})
+    pipeline = draft.pipeline({"group": task("inner", retry={"maxRetryCount": 1})})
+    assert names(Simulation().run(pipeline))["executor(0)"] == 1
+
+
+def test_an_importer_is_one_pod(draft: Draft) -> None:
+    report = Simulation().run(draft.pipeline({"get-data": task(draft.importer("get"))}))
+    assert names(report) == Counter({"root-driver": 1, "root": 1, "get-data": 1})
+    assert pods(report) == 2
+
+
+def test_a_volume_is_made_by_its_driver(draft: Draft) -> None:
+    draft.container("createpvc", outputs={"name": "STRING"}, image="argostub/createpvc")
+    draft.container("use", inputs={"claim": "STRING"})
+    tasks = {"createpvc": task("createpvc"), "use": task("use", gets={"claim": ("createpvc", "name")})}
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded"
+    assert names(report)["createpvc"] == 1
+    assert names(report)["createpvc-driver"] == 0
+
+
+def test_optional_inputs_may_be_absent_and_required_ones_may_not(draft: Draft) -> None:
+    draft.container("free", inputs={"text": "STRING"}, optional=True)
+    draft.container("strict", inputs={"text": "STRING"})
+    report = Simulation().run(draft.pipeline({"free": task("free"), "strict": task("strict")}))
+    assert phases(report)["free"] == "Succeeded"
+    assert phases(report)["strict-driver"] == "Failed"
+    assert phases(report)["strict"] == "Omitted"
+    assert report.phase == "Failed"
+
+
+def test_a_value_of_the_wrong_type_fails_in_the_driver(draft: Draft) -> None:
+    draft.container("count", inputs={"number": "NUMBER_INTEGER"})
+    report = Simulation().run(draft.pipeline({"count": task("count", gets={"number": "three"})}))
+    assert report.phase == "Failed"
+    assert 'input parameter "number" type mismatch: expect NUMBER_INTEGER, got string' in report.message
+
+
+def test_anything_can_be_a_string(draft: Draft) -> None:
+    draft.container("say", inputs={"text": "STRING"})
+    pipeline = draft.pipeline({"say": task("say", gets={"text": ["a", 1]})})
+    assert Simulation().run(pipeline).phase == "Succeeded"
+
+
+def test_a_condition_that_cannot_be_evaluated_fails_in_the_driver(draft: Draft) -> None:
+    draft.container("work", inputs={"text": "STRING"})
+    when = "int(inputs.parameter_values['text']) > 5"
+    report = Simulation().run(draft.pipeline({"work": task("work", gets={"text": "many"}, when=when)}))
+    assert phases(report)["work-driver"] == "Failed"
+    assert report.phase == "Failed"
+
+
+def test_a_task_behind_an_exit_task_is_what_argo_refuses(draft: Draft) -> None:
+    draft.container("work")
+    tasks = {
+        "one": task("work"),
+        "tidy": task("work", after=["one"], exit_=True),
+        "two": task("work", after=["tidy"]),
+    }
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Error"
+    assert "dependency 'tidy' not defined" in report.message
+    assert len(report.nodes) == 1
+
+
+def test_a_workflow_that_outgrows_the_controller_ends_in_an_error(draft: Draft) -> None:
+    component = draft.container("leaf")
+    for level in range(6):
+        component = draft.dag(f"level-{level}", {f"t{number}": task(component) for number in range(10)})
+    report = Simulation().run(draft.pipeline({"top": task(component)}))
+    assert report.phase == "Error"
+    assert "nodes" in report.message
+    assert not any(node.phase in {"Running", "Pending"} for node in report.nodes)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda tasks: tasks.update(a=task("missing")), 'cannot find component ref name="missing"'),
+        (lambda tasks: tasks.update(a={"taskInfo": {"name": "a"}}), "component ref name is empty"),
+        (
+            lambda tasks: tasks.update(a=task("work", after=["b"]), b=task("work", after=["a"])),
+            "wait for each other: a, b",
+        ),
+        (lambda tasks: tasks.update(a=task("work", after=["a"])), "wait for each other: a"),
+        (lambda tasks: tasks.update(a=task("work", after=["ghost"])), 'dependency "ghost" not defined'),
+        (
+            lambda tasks: tasks.update(a=task("work", gets={"x": ("ghost", "out")})),
+            'unknown producer task "ghost"',
+        ),
+        (lambda tasks: tasks.update(a=task("work", exit_=True)), "must contain one or more non-exit tasks"),
+        (lambda tasks: tasks.update(a=task("itself")), "the component holds itself"),
+        (lambda tasks: tasks.update(a=task("no-executor")), "not found in deployment config"),
+        (
+            lambda tasks: tasks.update(a=task("resolver")),
+            "non-container and non-importer executor not implemented",
+        ),
+        (lambda tasks: tasks.update(a=task("nothing")), "unknown component implementation"),
+        (lambda tasks: tasks.update(a=task("get", when="true")), "triggerPolicy.condition on importer"),
+        (
+            lambda tasks: tasks.update(a={**task("work"), "artifactIterator": {"itemInput": "x"}}),
+            "artifact iterator not implemented yet",
+        ),
+    ],
+)
+def test_what_cannot_be_compiled(draft: Draft, break_it: Any, message: str) -> None:
+    draft.container("work", inputs={"x": "STRING"}, optional=True)
+    draft.importer("get")
+    draft.dag("itself", {"again": task("itself")})
+    draft.components["no-executor"] = {"executorLabel": "ghost"}
+    draft.components["nothing"] = {}
+    draft.components["resolver"] = {"executorLabel": "exec-resolver"}
+    draft.executors["exec-resolver"] = {"resolver": {}}
+    tasks: dict[str, Any] = {}
+    break_it(tasks)
+    with pytest.raises(CompileError) as caught:
+        Simulation().submit(draft.pipeline(tasks))
+    assert message in str(caught.value)
+
+
+def test_nesting_beyond_argos_limit_is_refused(draft: Draft) -> None:
+    component = draft.container("leaf")
+    for level in range(3000):
+        component = draft.dag(f"level-{level}", {"t": task(component)})
+    with pytest.raises(CompileError, match="Maximum recursion depth"):
+        Simulation().submit(draft.pipeline({"top": task(component)}))
+
+
+def test_doubled_retry_nodes(draft: Draft) -> None:
+    pipeline = draft.pipeline({"add": task(draft.container("add"))})
+    report = Simulation(doubled_retry_nodes=True).run(pipeline)
+    assert report.phase == "Succeeded"
+    workflow = report.workflow_name
+    plain = {workflow, "root-driver", "root", "add-driver", "add", "executor"}
+    assert {node.display_name for node in report.nodes} == plain | {f"{name}(0)" for name in plain}
+    assert len({node.node_id for node in report.nodes}) == 12
+    assert pods(report) == 3
+    assert {node.phase for node in report.nodes} == {"Succeeded"}
+
+
+def test_doubled_retry_nodes_try_errors_again_but_not_failures(draft: Draft) -> None:
+    pipeline = draft.pipeline({"add": task(draft.container("add"))})
+    simulation = Simulation(doubled_retry_nodes=True)
+    simulation.cluster.set_outcome(Outcome(task="add", failures=2, error=True))
+    report = simulation.run(pipeline)
+    assert report.phase == "Succeeded"
+    assert [phases(report)[f"executor({number})"] for number in range(3)] == ["Error", "Error", "Succeeded"]
+    simulation.cluster.set_outcome(Outcome(task="add", failures=-1))
+    failed = simulation.run(pipeline, "other")
+    assert failed.phase == "Failed"
+    assert names(failed)["executor(1)"] == 0
+
+
+def test_made_up_outputs_send_runs_both_ways(draft: Draft) -> None:
+    draft.container("flip", outputs={"side": "STRING"})
+    draft.container("work", inputs={"side": "STRING"})
+    tasks = {
+        "flip": task("flip"),
+        "work": task(
+            "work", gets={"side": ("flip", "side")}, when="inputs.parameter_values['side'] == 'heads'"
+        ),
+    }
+    pipeline = draft.pipeline(tasks)
+    simulation = Simulation()
+    found = [phases(simulation.run(pipeline, f"run-{number}"))["work"] for number in range(40)]
+    assert 10 < found.count("Skipped") < 30
+    assert set(found) == {"Succeeded", "Skipped"}
