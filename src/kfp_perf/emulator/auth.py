@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kfp_perf.emulator.errors import ApiFault, invalid_input, permission_denied, unauthenticated
+from kfp_perf.emulator.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,24 +22,6 @@ _MISSING = "Request header error: there is no user identity header."
 USER_HEADER = "kubeflow-userid"
 """The header that Kubeflow's manifests set, without a prefix. The bare API server's own default is
 `x-goog-authenticated-user-email` with the prefix `accounts.google.com:`."""
-
-
-@dataclass(slots=True)
-class Throttle:
-    """A token bucket: `rate` a second, `burst` at once; rate 0 means none."""
-
-    rate: float = 0.0
-    burst: int = 10
-    _free_at: int = 0
-
-    def wait(self, now: int) -> int:
-        """Take a token, and return how many microseconds to wait for it."""
-        if not self.rate:
-            return 0
-        interval = int(1_000_000 / self.rate)
-        start = max(self._free_at, now - interval * (self.burst - 1))
-        self._free_at = start + interval
-        return max(0, start - now)
 
 
 @dataclass(slots=True)
@@ -62,7 +45,7 @@ class Access:
     tokens: Mapping[str, str] = field(default_factory=dict)
     system_namespace: str = "kubeflow"
     now: Callable[[], int] = lambda: 0
-    reviews: Throttle = field(default_factory=Throttle)
+    reviews: Throttle = field(default_factory=lambda: Throttle(0.0, 1))
 
     def namespace(self, asked: str) -> str:
         """Return the namespace that counts: single-user mode knows none."""
@@ -115,7 +98,7 @@ class Access:
         if not namespace:
             raise _without_namespace(resource)
         user = self.user(call)
-        wait = self.reviews.wait(self.now())
+        wait = self.reviews.take(self.now())
         if wait:
             await asyncio.sleep(wait / 1_000_000)
         if self.grants is not None:

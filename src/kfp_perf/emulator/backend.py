@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from kfp_perf.emulator.api import experiments
 from kfp_perf.emulator.cluster import RunRequest
 from kfp_perf.emulator.ir import InvalidPipeline, Pipeline, parse_pipeline
 
@@ -160,7 +161,9 @@ class Backend:
         self.store.commit()
 
     def came_up(self) -> None:
-        """The server is back."""
+        """The server is back; it makes its default experiment as at every start."""
+        if not self.access.multi_user:
+            experiments.default_experiment(self)
         self.reporting.came_up()
 
     def close(self) -> None:

@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kfp_perf.emulator.api import experiments
-from kfp_perf.emulator.auth import USER_HEADER, Access, Throttle
+from kfp_perf.emulator.auth import USER_HEADER, Access
 from kfp_perf.emulator.backend import Backend, Identity
 from kfp_perf.emulator.clock import LoopClock
 from kfp_perf.emulator.cluster import Cluster
@@ -19,7 +18,9 @@ from kfp_perf.emulator.recurring import RecurringRuns
 from kfp_perf.emulator.reporting import Reporting
 from kfp_perf.emulator.routes import API_ROUTES
 from kfp_perf.emulator.run_store import RunStore
+from kfp_perf.emulator.schedules import ScheduleController
 from kfp_perf.emulator.store import Store
+from kfp_perf.emulator.throttle import Throttle
 from kfp_perf.emulator.truth import DEFAULT_CAPACITY, TruthLog
 from kfp_perf.emulator.wire import OutwardTime
 
@@ -85,7 +86,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         tokens=options.tokens,
         system_namespace=options.namespace,
         now=clock.now,
-        reviews=Throttle(options.access_reviews_per_second),
+        reviews=Throttle(options.access_reviews_per_second, 10),
     )
     old = options.version.startswith(("2.0", "2.1", "2.2", "2.3", "2.4", "2.5"))
     backend = Backend(
@@ -113,10 +114,11 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         anonymous_cache_entries=options.cache_entries,
         doubled_retry_nodes=options.retry_nodes,
     )
-    backend.recurring = RecurringRuns(backend)
+    backend.recurring = RecurringRuns(
+        backend, lambda start: ScheduleController(options.profile, clock, start, seed=options.seed)
+    )
     backend.faults.add(list(options.faults), clock.now())
-    if not options.multi_user:
-        experiments.default_experiment(backend)
+    backend.came_up()
     prefill(backend, options.prefill)
     backend.resume()
     store.commit()

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kfp_perf.emulator.api import runs
 from kfp_perf.emulator.call import encode, present
+from kfp_perf.emulator.cluster import RunRequest
+from kfp_perf.emulator.errors import ApiFault
+from kfp_perf.emulator.ir import InvalidParameters, InvalidPipeline, bind_parameters
+from kfp_perf.emulator.nodes import task_id
+from kfp_perf.emulator.run_store import STATES, NewRun
+from kfp_perf.emulator.schedules import RecurringRun, Trigger, swf_name
 from kfp_perf.emulator.wire import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_perf.emulator.backend import Backend
     from kfp_perf.emulator.nodes import Report
+    from kfp_perf.emulator.schedules import Firing, ScheduleController
     from kfp_perf.emulator.store import Row
+
+_log = logging.getLogger("kfp_perf.emulator")
 
 COLUMNS = (
     "id, namespace, experiment_id, display_name, description, created_at, updated_at, enabled, pipeline_id,"
@@ -82,21 +94,24 @@ def _show_trigger(trigger: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def swf_name(display_name: str, recurring_run_id: str) -> str:
-    """Return the Kubernetes name of a schedule: what its name has of [a-z0-9-], cut to 25, and five letters."""
-    kept = re.sub("[^a-z0-9-]", "", display_name.lower())[:25]
-    letters = recurring_run_id.replace("-", "")[-5:].translate(_LETTERS)
-    return f"{kept}{letters}"
-
-
-_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
-
-
 class RecurringRuns:
-    """The rows of recurring runs, and what their schedules do."""
+    """The rows of recurring runs, and the runs that their schedules start.
 
-    def __init__(self, backend: Backend) -> None:
+    A schedule that is pinned to a version (or has its own spec) submits workflows itself: such a run has no row
+    until its first report. One with a pipeline alone calls CreateRun, with the newest version each time.
+
+    Args:
+        backend: whose runs are started.
+        controller: decides when, given the function that starts one.
+
+    """
+
+    def __init__(
+        self, backend: Backend, controller: Callable[[Callable[[Firing], str | None]], ScheduleController]
+    ) -> None:
         self._backend = backend
+        self._controller = controller(self._start)
+        self._pending: dict[str, _Pending] = {}
 
     def find(self, recurring_run_id: str) -> Row | None:
         """Return a recurring run's row, or None."""
@@ -107,6 +122,7 @@ class RecurringRuns:
         recurring_run_id = self._backend.new_id()
         now = self._backend.clock.now()
         seconds = self._backend.time.seconds(now)
+        name = swf_name(values["display_name"], self._backend.seed, recurring_run_id)
         row = {
             **values,
             "id": recurring_run_id,
@@ -115,12 +131,17 @@ class RecurringRuns:
             "updated_at": seconds,
             "created_us": now,
             "fields": encode(values["fields"]).decode(),
-            "swf_name": swf_name(values["display_name"], recurring_run_id),
+            "swf_name": name,
         }
         columns = ", ".join(row)
         marks = ", ".join("?" * len(row))
         sql = f"INSERT INTO recurring_runs ({columns}) VALUES ({marks})"  # noqa: S608  names of ours
         self._backend.store.write(sql, list(row.values()))
+        self._controller.add(
+            _scheduled(
+                recurring_run_id, values["display_name"], now, values["enabled"], values["fields"], name
+            )
+        )
         return recurring_run_id
 
     def set_enabled(self, recurring_run_id: str, *, enabled: bool) -> None:
@@ -129,6 +150,7 @@ class RecurringRuns:
             "UPDATE recurring_runs SET enabled = ?, updated_at = ? WHERE id = ?",
             (int(enabled), self._backend.seconds(), recurring_run_id),
         )
+        self._controller.set_enabled(recurring_run_id, enabled=enabled)
 
     def disable_all(self, experiment_id: str) -> None:
         """Disable all recurring runs of an experiment, which is being archived."""
@@ -140,14 +162,211 @@ class RecurringRuns:
 
     def delete(self, recurring_run_id: str) -> None:
         """Delete a recurring run; the runs that it made stay."""
+        self._controller.remove(recurring_run_id)
         self._backend.store.write("DELETE FROM recurring_runs WHERE id = ?", (recurring_run_id,))
 
-    def adopt(self, _report: Report) -> bool:
-        """Give a run its row at its first report, if a schedule made it; tell whether it is one."""
-        return False
+    def run_ended(self, run_id: str) -> None:
+        """A run has ended, or is gone: its schedule may start another."""
+        self._controller.run_ended(run_id)
+
+    def _start(self, firing: Firing) -> str | None:
+        """Start the run of a slot; None where it cannot be."""
+        backend = self._backend
+        recurring_run_id = firing.recurring_run.id
+        row = self.find(recurring_run_id)
+        if row is None:
+            return None
+        run_id = task_id(
+            recurring_run_id, firing.name
+        )  # KFP derives it from the same two, so a slot runs once
+        if backend.runs.get(run_id, "1") is None:
+            pending = _Pending(recurring_run_id, run_id, firing.name, firing.slot, backend.clock.now())
+            started = (
+                self._submit(row, pending) if row[9] or not row[8] else self._call_create_run(row, pending)
+            )
+            if not started:
+                return None
+        self._keep_progress(firing)
+        return run_id
+
+    def _keep_progress(self, firing: Firing) -> None:
+        recurring_run_id = firing.recurring_run.id
+        pending = [each for each in self._pending.values() if each.recurring_run_id == recurring_run_id]
+        progress = {"slot": firing.slot, "index": firing.index, "pending": pending}
+        self._backend.store.write(
+            "UPDATE recurring_runs SET progress = ? WHERE id = ?",
+            (encode(progress).decode(), recurring_run_id),
+        )
+
+    def _submit(self, row: Row, pending: _Pending) -> bool:
+        """Create the workflow of a pinned schedule, as its controller does by itself."""
+        request = self._request(row, pending)
+        if request is None:
+            return False
+        try:
+            self._backend.cluster.submit(request, name=pending.name)
+        except InvalidPipeline:
+            return False
+        self._pending[pending.run_id] = pending
+        self._backend.truth.accepted(pending.run_id, pending.at)
+        return True
+
+    def _request(self, row: Row, pending: _Pending) -> RunRequest | None:
+        given = msgspec.json.decode(row[12])
+        try:
+            pipeline = self._backend.pipeline(row[10])
+            parameters = bind_parameters(pipeline, given.get("runtime_config", {}).get("parameters", {}))
+        except (InvalidPipeline, InvalidParameters):
+            return None
+        return RunRequest(
+            run_id=pending.run_id,
+            name=pending.name,
+            pipeline=pipeline,
+            parameters=parameters,
+            namespace=row[1],
+            pipeline_name=pipeline.name,
+            service_account=given["service_account"],
+            created_at=pending.at,
+            recurring_run_id=row[0],
+        )
+
+    def _call_create_run(self, row: Row, pending: _Pending) -> bool:
+        """Call CreateRun with the newest version, as the controller does for a schedule with a pipeline alone."""
+        backend = self._backend
+        given = msgspec.json.decode(row[12])
+        message = {
+            "run_id": pending.run_id,
+            "display_name": pending.name,
+            "pipeline_version_reference": {"pipeline_id": row[8]},
+            "runtime_config": given.get("runtime_config", {}),
+            "service_account": given["service_account"],
+            "recurring_run_id": row[0],
+        }
+        try:
+            prepared = runs.prepare(backend, message, row[2], backend.access.namespace(row[1]))
+        except ApiFault as fault:
+            _log.info("recurring run %s: %s", row[0], fault)
+            return False
+        backend.clock.call_at(pending.at + backend.cluster.create_delay(), lambda: self._finish(prepared))
+        return True
+
+    def _finish(self, prepared: runs.Prepared) -> None:
+        try:
+            runs.start(self._backend, prepared)
+        except ApiFault as fault:
+            _log.info("a recurring run could not start a run: %s", fault)
+            self.run_ended(prepared.message["run_id"])
+
+    def adopt(self, report: Report) -> bool:
+        """Give a run its row at its first report, if a pinned schedule started it; tell whether it is one."""
+        pending = self._pending.pop(report.run_id, None)
+        row = None if pending is None else self.find(pending.recurring_run_id)
+        if pending is None or row is None:
+            return False
+        backend = self._backend
+        given = msgspec.json.decode(row[12])
+        config = given.get("runtime_config", {})
+        pipeline = backend.pipeline(row[10])
+        source = (
+            {"pipeline_version_reference": {"pipeline_id": row[8], "pipeline_version_id": row[9]}}
+            if row[8]
+            else {"pipeline_spec": msgspec.Raw(row[13])}
+        )
+        parameters = config.get("parameters", {})
+        run = NewRun(
+            run_id=pending.run_id,
+            namespace=row[1],
+            experiment_id=row[2],
+            display_name=pending.name,
+            description="",
+            source=source,
+            spec_id=row[10],
+            pipeline_name=pipeline.name,
+            parameters=bind_parameters(pipeline, parameters),
+            given_parameters=parameters,
+            pipeline_root=config.get("pipeline_root", ""),
+            service_account=given["service_account"],
+            created_at=backend.cluster_time.seconds(pending.at),
+            scheduled_at=pending.slot,
+            submitted_us=pending.at,
+            workflow=pending.name,
+            recurring_run_id=row[0],
+            state=STATES[report.phase],
+            reported_at=backend.time.seconds(report.at),
+        )
+        backend.runs.insert(run)
+        backend.metrics.recurring_report_gap((report.at - pending.at) / 1_000_000)
+        return True
 
     def resume(self) -> None:
-        """Take up the schedules of a kept store."""
+        """Take up the schedules of a kept store: their progress, and the runs that had no row yet."""
+        store = self._backend.store
+        active: dict[str, set[str]] = {}
+        for run_id, recurring_run_id in self._backend.runs.unfinished_of_schedules():
+            active.setdefault(recurring_run_id, set()).add(run_id)
+        columns = "id, display_name, created_us, enabled, fields, swf_name, progress"
+        for row in store.all(f"SELECT {columns} FROM recurring_runs ORDER BY created_us"):  # noqa: S608  constant
+            recurring_run_id, name, created, enabled, fields, swf, progress = row
+            recurring = _scheduled(recurring_run_id, name, created, enabled, msgspec.json.decode(fields), swf)
+            recurring.active = active.get(recurring_run_id, set())
+            if progress:
+                kept = msgspec.json.decode(progress, type=_Progress)
+                recurring.last_slot, recurring.last_index = kept.slot, kept.index
+                self._resubmit(recurring, kept.pending)
+            self._controller.add(recurring)
+
+    def _resubmit(self, recurring: RecurringRun, pending: list[_Pending]) -> None:
+        for each in pending:
+            row = self.find(each.recurring_run_id)
+            if (
+                row is not None
+                and self._backend.runs.get(each.run_id, "1") is None
+                and self._submit(row, each)
+            ):
+                recurring.active.add(each.run_id)
 
     def reset(self) -> None:
         """Forget all schedules."""
+        self._controller.reset()
+        self._pending.clear()
+
+
+class _Pending(msgspec.Struct):
+    """A workflow that a schedule made, and whose run has no row yet; `slot` in seconds, `at` in microseconds."""
+
+    recurring_run_id: str
+    run_id: str
+    name: str
+    slot: int
+    at: int
+
+
+class _Progress(msgspec.Struct):
+    """How far a schedule is."""
+
+    slot: int
+    index: int
+    pending: list[_Pending]
+
+
+def _scheduled(
+    recurring_run_id: str, name: str, created: int, enabled: int, fields: dict[str, Any], swf: str
+) -> RecurringRun:
+    trigger = fields.get("trigger", {})
+    cron, periodic = trigger.get("cron_schedule", {}), trigger.get("periodic_schedule", {})
+    schedule = cron or periodic
+    return RecurringRun(
+        id=recurring_run_id,
+        name=name,
+        created_at=created,
+        trigger=Trigger(
+            cron=cron.get("cron", ""),
+            interval_seconds=periodic.get("interval_second", 0),
+            start_time=schedule.get("start_time"),
+            end_time=schedule.get("end_time"),
+        ),
+        enabled=bool(enabled),
+        max_concurrency=fields["max_concurrency"],
+        catchup=not fields.get("no_catchup", False),
+        swf_name=swf,
+    )

@@ -50,6 +50,7 @@ class Reporting:
         backend.runs.apply(report)
         if report.phase in FINAL_PHASES:
             self._delays.pop(report.run_id, None)
+            backend.recurring.run_ended(report.run_id)
             if before is not None and before[0] not in FINAL_PHASES:
                 backend.metrics.run_ended(before[1], before[2], succeeded=report.phase == "Succeeded")
         if not self._commit_due:

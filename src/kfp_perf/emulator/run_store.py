@@ -6,8 +6,6 @@ resource/resource_manager.go and storage/run_store.go of kubeflow/pipelines.
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +77,8 @@ class NewRun:
     given_parameters: dict[str, Any] | None = None
     """The parameters that the client sent; `parameters` are those with the defaults filled in."""
     plugins_input: dict[str, Any] | None = None
+    reported_at: int | None = None
+    """When the report came that made the row, for runs that a schedule started; else the row is CreateRun's."""
 
 
 class RunStore:
@@ -132,7 +132,9 @@ class RunStore:
                 finished_at=_NEVER,
                 state=_shown(run.state),
                 recurring_run_id=run.recurring_run_id,
-                state_history=[_status(created, run.state)],
+                state_history=[
+                    _status(created if run.reported_at is None else rfc3339(run.reported_at), run.state)
+                ],
                 plugins_input=run.plugins_input,
             )
         )
@@ -200,7 +202,7 @@ class RunStore:
         seconds = self._cluster_time.seconds
         return present(
             run_id=run_id,
-            task_id=task_id(run_id, node.node_id or str(node.execution_id)),
+            task_id=node.task_id,
             display_name=node.display_name,
             create_time=create_time,
             start_time=ZERO_GO_TIME if node.started_at is None else rfc3339(seconds(node.started_at)),
@@ -208,7 +210,7 @@ class RunStore:
             execution_id=str(node.execution_id) if node.execution_id else "",
             state=_shown(STATES[node.phase]),
             state_history=[
-                _status(rfc3339(self._server_time.seconds(at)), STATES[phase]) for phase, at in node.history
+                _status(rfc3339(self._server_time.seconds(at)), STATES[phase]) for at, phase in node.history
             ],
             child_tasks=[{"pod_name": child} for child in node.children],
         )
@@ -259,19 +261,19 @@ class RunStore:
         """Delete a run."""
         self._store.write("DELETE FROM runs WHERE id = ?", (run_id,))
 
+    def unfinished_of_schedules(self) -> list[Row]:
+        """Return id and recurring run of all unfinished runs that a schedule started."""
+        return self._store.all(
+            "SELECT id, recurring_run_id FROM runs INDEXED BY runs_unfinished"
+            " WHERE phase NOT IN ('Succeeded', 'Failed', 'Error') AND recurring_run_id <> ''"
+        )
+
     def unfinished(self) -> list[Row]:
         """Return id and state of all unfinished runs, in the order of their submission."""
         return self._store.all(
             "SELECT id, state FROM runs INDEXED BY runs_unfinished"
             " WHERE phase NOT IN ('Succeeded', 'Failed', 'Error') ORDER BY submitted_us"
         )
-
-
-def task_id(run_id: str, node: str) -> str:
-    """Return the id of a task's entry: KFP draws one for each node; the node's own id is not shown."""
-    return str(
-        uuid.UUID(bytes=hashlib.blake2b(f"{run_id}/{node}".encode(), digest_size=16).digest(), version=4)
-    )
 
 
 INSERT = "INSERT INTO runs VALUES (" + ", ".join("?" * 21) + ")"  # noqa: S608  only marks

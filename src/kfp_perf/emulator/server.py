@@ -68,6 +68,8 @@ async def listen(app: Any, listener: socket.socket, state: ServerState | None = 
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     config.load()
+    # uvicorn calls it an error when a connection is broken under an answer: here, faults and restarts do that.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     shared = ServerState() if state is None else state
     return await asyncio.get_running_loop().create_server(
         lambda: _Protocol(config=config, server_state=shared, app_state={}), sock=listener, backlog=BACKLOG

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.emulator import recurring
 from kfp_perf.emulator.api import experiments, runs, versions
 from kfp_perf.emulator.call import EMPTY, encode, reply, reply_list
+from kfp_perf.emulator.cron import CronError, parse_cron
 from kfp_perf.emulator.errors import ApiFault, internal, invalid_input, not_found
 from kfp_perf.emulator.ir import InvalidPipeline
 from kfp_perf.emulator.schema import RECURRING_RUNS
@@ -49,6 +50,13 @@ def _check(message: dict[str, Any]) -> None:
             f"Max concurrency of a recurring run must be at least 1 and at most 10. Received {concurrency}"
         )
     trigger = message.get("trigger", {})
+    if "cron_schedule" in trigger:
+        try:
+            parse_cron(trigger["cron_schedule"].get("cron", ""))
+        except CronError as error:
+            raise invalid_input(
+                f"Schedule cron is not a supported format(https://godoc.org/github.com/robfig/cron). Error: {error}"
+            ) from None
     if "periodic_schedule" in trigger:
         interval = trigger["periodic_schedule"].get("interval_second", 0)
         if interval < 1:

@@ -26,13 +26,11 @@ from kfp_perf.emulator.faults import SlowReports, StuckRuns
 from kfp_perf.emulator.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_perf.emulator.outcomes import Outcome
 from kfp_perf.emulator.packages import check_package, documents_of
-from kfp_perf.emulator.run_store import RETRYABLE_PHASES, NewRun
+from kfp_perf.emulator.run_store import FINAL_PHASES, RETRYABLE_PHASES, NewRun
 from kfp_perf.emulator.schema import RUNS
 from kfp_perf.emulator.wire import RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kfp_perf.emulator.backend import Backend
     from kfp_perf.emulator.call import Call
     from kfp_perf.emulator.ir import Pipeline
@@ -124,10 +122,25 @@ async def create_run(backend: Backend, call: Call) -> Answer:
     except ApiFault as fault:
         raise fault.wrapped("CreateJob(job.ToV2())Failed to create a run due to conversion error") from None
     try:
-        body = await submit(backend, message, lambda namespace: _authorize_create(backend, call, namespace))
+        body = await _create(backend, call, message)
     except ApiFault as fault:
         raise fault.wrapped("Failed to create a new run") from None
     return Answer(200, body, GATEWAY_HEADERS)
+
+
+async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> bytes:
+    try:
+        experiment_id, namespace = experiments.valid_pair(backend, message.get("experiment_id", ""), "")
+    except ApiFault as fault:
+        context = "Failed to create a run due to invalid experimentId and namespace combination"
+        raise fault.wrapped(context) from None
+    await _authorize_create(backend, call, namespace)
+    existing = existing_run(backend, message)
+    if existing is not None:
+        return existing
+    prepared = prepare(backend, message, experiment_id, namespace)
+    await kubernetes_write(backend)
+    return start(backend, prepared)
 
 
 def _check(message: dict[str, Any]) -> None:
@@ -155,74 +168,77 @@ async def _authorize_create(backend: Backend, call: Call, namespace: str) -> Non
         ) from None
 
 
-async def submit(
-    backend: Backend, message: dict[str, Any], authorize: Callable[[str], Any] | None = None
-) -> bytes:
-    """Create a run from its message, and return its JSON.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that was checked and may be started."""
+
+    message: dict[str, Any]
+    source: Source
+    parameters: dict[str, Any]
+    experiment_id: str
+    namespace: str
+    created_at: int
+
+
+def existing_run(backend: Backend, message: dict[str, Any]) -> bytes | None:
+    """Return the run that a schedule has made already under the same name: creating it again is no fault."""
+    recurring_run_id = message.get("recurring_run_id", "")
+    if not recurring_run_id:
+        return None
+    row = backend.store.one(
+        "SELECT body FROM runs WHERE recurring_run_id = ? AND recurring_run_id <> '' AND display_name = ?",
+        recurring_run_id,
+        message["display_name"],
+    )
+    return None if row is None else bytes(row[0])
+
+
+def prepare(backend: Backend, message: dict[str, Any], experiment_id: str, namespace: str) -> Prepared:
+    """Check what a run is to run, and with which parameters.
 
     Raises:
         ApiFault: as CreateRun refuses.
 
     """
     try:
-        experiment_id, namespace = experiments.valid_pair(backend, message.get("experiment_id", ""), "")
-    except ApiFault as fault:
-        context = "Failed to create a run due to invalid experimentId and namespace combination"
-        raise fault.wrapped(context) from None
-    if authorize is not None:
-        await authorize(namespace)
-    recurring_run_id = message.get("recurring_run_id", "")
-    if recurring_run_id:
-        existing = backend.store.one(
-            "SELECT body FROM runs WHERE recurring_run_id = ? AND recurring_run_id <> '' AND display_name = ?",
-            recurring_run_id,
-            message["display_name"],
-        )
-        if existing is not None:
-            return bytes(existing[0])
-    try:
         source = resolve_source(backend, message)
     except (ApiFault, InvalidPipeline) as fault:
         cause = fault if isinstance(fault, ApiFault) else str(fault)
         raise internal("Failed to create a run due to error fetching manifest", cause) from None
-    config = message.get("runtime_config", {})
-    given = config.get("parameters", {})
     try:
-        parameters = bind(source.pipeline, given)
+        parameters = bind(source.pipeline, message.get("runtime_config", {}).get("parameters", {}))
     except ApiFault as fault:
         raise fault.wrapped("Failed to generate the ExecutionSpec") from None
-    created_at = backend.seconds()
-    await kubernetes_write(backend)
-    return _start(backend, message, source, parameters, experiment_id, namespace, created_at)
+    return Prepared(message, source, parameters, experiment_id, namespace, backend.seconds())
 
 
-def _start(
-    backend: Backend,
-    message: dict[str, Any],
-    source: Source,
-    parameters: dict[str, Any],
-    experiment_id: str,
-    namespace: str,
-    created_at: int,
-) -> bytes:
+def start(backend: Backend, prepared: Prepared) -> bytes:
+    """Create the workflow and the row of a run, and return the run's JSON.
+
+    Raises:
+        ApiFault: its id is taken, or it cannot be compiled.
+
+    """
+    message, source = prepared.message, prepared.source
+    name = message["display_name"]
     run_id = message.get("run_id") or backend.new_id()
     if backend.runs.get(run_id, "1") is not None:
         raise internal(
-            f"Failed to store run {message['display_name']} to table",
-            f"Duplicate entry '{run_id}' for key 'PRIMARY'",
+            f"Failed to store run {name} to table", f"Duplicate entry '{run_id}' for key 'PRIMARY'"
         ).wrapped("Failed to create a run")
     now = backend.clock.now()
     service_account = message.get("service_account") or DEFAULT_SERVICE_ACCOUNT
+    recurring_run_id = message.get("recurring_run_id", "")
     request = RunRequest(
         run_id=run_id,
-        name=message["display_name"],
+        name=name,
         pipeline=source.pipeline,
-        parameters=parameters,
-        namespace=namespace or backend.access.system_namespace,
+        parameters=prepared.parameters,
+        namespace=prepared.namespace or backend.access.system_namespace,
         pipeline_name=source.pipeline.name,
         service_account=service_account,
         created_at=now,
-        recurring_run_id=message.get("recurring_run_id") or None,
+        recurring_run_id=recurring_run_id or None,
     )
     try:
         workflow = backend.cluster.submit(request)
@@ -230,32 +246,31 @@ def _start(
         fault = ApiFault(Code.INTERNAL, "Internal Server Error", str(error))
         raise fault.wrapped("Failed to compile job", "Failed to generate the ExecutionSpec") from None
     config = message.get("runtime_config", {})
-    storage_state = message.get("storage_state", "AVAILABLE")
     run = NewRun(
         run_id=run_id,
-        namespace=namespace,
-        experiment_id=experiment_id,
-        display_name=message["display_name"],
+        namespace=prepared.namespace,
+        experiment_id=prepared.experiment_id,
+        display_name=name,
         description=message.get("description", ""),
         source=source.shown,
         spec_id=source.spec_id,
         pipeline_name=source.pipeline.name,
-        parameters=parameters,
+        parameters=prepared.parameters,
         given_parameters=config.get("parameters", {}),
         pipeline_root=config.get("pipeline_root", ""),
         service_account=service_account,
-        created_at=created_at,
-        scheduled_at=message.get("scheduled_at") or created_at,
+        created_at=prepared.created_at,
+        scheduled_at=message.get("scheduled_at") or prepared.created_at,
         submitted_us=now,
         workflow=workflow,
-        storage_state=storage_state if storage_state == "ARCHIVED" else "AVAILABLE",
-        recurring_run_id=message.get("recurring_run_id", ""),
+        storage_state="ARCHIVED" if message.get("storage_state") == "ARCHIVED" else "AVAILABLE",
+        recurring_run_id=recurring_run_id,
         plugins_input=message.get("plugins_input"),
     )
     body = backend.runs.insert(run)
     backend.truth.accepted(run_id, now)
     if backend.faults.on_runs:
-        _disturb(backend, run_id, run.display_name, now)
+        _disturb(backend, run_id, name, now)
     return body
 
 
@@ -414,8 +429,16 @@ async def delete_run(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to delete a run") from None
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
-    backend.runs.delete(run_id)
+    backend.recurring.run_ended(run_id)
+    _delete_row(backend, run_id)
     return EMPTY
+
+
+def _delete_row(backend: Backend, run_id: str) -> None:
+    row = backend.runs.get(run_id, "phase, namespace, display_name")
+    if row is not None and row[0] in FINAL_PHASES:
+        backend.metrics.run_deleted(row[1], row[2], succeeded=row[0] == "Succeeded")
+    backend.runs.delete(run_id)
 
 
 async def terminate_run(backend: Backend, call: Call) -> Answer:
@@ -450,5 +473,5 @@ async def retry_run(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to retry a run") from None
     await kubernetes_write(backend)
     backend.runs.retry(run_id, backend.clock.now())
-    backend.cluster.retry(run_id, backend.request_again(run_id))
+    backend.cluster.retry(run_id, request=backend.request_again(run_id))
     return EMPTY
