@@ -8,9 +8,11 @@ from kfp_perf.pacing.punctuality import LATE_SECONDS
 
 #: The test is looked at in windows of so many seconds.
 WINDOW_SECONDS = 1.0
-#: A resource gave way if it was beyond its bound in at least so many windows, and in this share of them: a hiccup
-#: of the machine is no saturation, and a minute of one is, even within hours.
-FEWEST_WINDOWS = 5
+#: A resource gave way if it was beyond its bound for as long as so many windows, in at least so many separate
+#: looks, and for this share of the time: a hiccup of the machine is no saturation, and a minute of one is, even
+#: within hours.
+FEWEST_WINDOWS = 5.0
+FEWEST_LOOKS = 3
 SMALLEST_SHARE = 0.02
 
 

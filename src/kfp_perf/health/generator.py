@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from kfp_perf.health.bounds import BOUNDS, FEWEST_WINDOWS, SMALLEST_SHARE, WINDOW_SECONDS
+from kfp_perf.health.bounds import BOUNDS, WINDOW_SECONDS
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
 from kfp_perf.health.tally import Finding, Tally
 from kfp_perf.runners import Phase
@@ -135,8 +135,6 @@ class GeneratorWatch:
             "saturated_on_purpose": self.on_purpose,
             "windows": self.windows,
             "window_seconds": self._window_seconds,
-            "fewest_windows": FEWEST_WINDOWS,
-            "smallest_share": SMALLEST_SHARE,
             "process": process,
             "scenarios": scenarios,
             "garbage_collections": self.pauses.count,
@@ -177,8 +175,10 @@ class GeneratorWatch:
                 continue
             tally = self._tallies.get((resource, name))
             if tally is None:
-                tally = self._tallies[resource, name] = Tally(resource, name, self._bounds[resource])
-            tally.add(value, machine_busy=machine, throttled=throttled)
+                tally = self._tallies[resource, name] = Tally(
+                    resource, name, self._bounds[resource], self._window_seconds
+                )
+            tally.add(value, elapsed, machine_busy=machine, throttled=throttled)
 
     def _of_process(self, reading: Reading, elapsed: float) -> Iterator[tuple[str, float]]:
         before = self._reading

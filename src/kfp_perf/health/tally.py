@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.health.bounds import FEWEST_WINDOWS, SMALLEST_SHARE
+from kfp_perf.health.bounds import FEWEST_LOOKS, FEWEST_WINDOWS, SMALLEST_SHARE
 
 if TYPE_CHECKING:
     from kfp_perf.health.bounds import Bound
@@ -28,12 +28,17 @@ class Finding:
 
 
 class Tally:
-    """Counts the windows in which a resource was beyond its bound."""
+    """Adds up for how long a resource was beyond its bound, window by window.
 
-    def __init__(self, resource: str, scenario: str, bound: Bound) -> None:
-        self.windows = 0
-        self.beyond = 0
+    Windows are longer than `window_seconds` where the thread that looks was itself held up.
+    """
+
+    def __init__(self, resource: str, scenario: str, bound: Bound, window_seconds: float) -> None:
+        self.seconds = 0.0
+        self.seconds_beyond = 0.0
+        self.looks_beyond = 0
         self.worst: float | None = None
+        self._window_seconds = window_seconds
         self._resource = resource
         self._scenario = scenario
         self._bound = bound
@@ -41,34 +46,48 @@ class Tally:
         self._busy_beyond = 0.0
         self._throttled_beyond = 0.0
 
-    def add(self, value: float, *, machine_busy: float | None = None, throttled: float | None = None) -> None:
+    def add(
+        self,
+        value: float,
+        seconds: float,
+        *,
+        machine_busy: float | None = None,
+        throttled: float | None = None,
+    ) -> None:
         """Take in a window. `machine_busy` and `throttled` are shares of it, None where they are not known."""
-        self.windows += 1
-        self._sum += value
+        self.seconds += seconds
+        self._sum += value * seconds
         if self.worst is None or (value < self.worst if self._bound.at_least else value > self.worst):
             self.worst = value
         if self._bound.broken_by(value):
-            self.beyond += 1
-            self._busy_beyond += machine_busy or 0.0
-            self._throttled_beyond += throttled or 0.0
+            self.looks_beyond += 1
+            self.seconds_beyond += seconds
+            self._busy_beyond += (machine_busy or 0.0) * seconds
+            self._throttled_beyond += (throttled or 0.0) * seconds
 
     @property
     def mean(self) -> float:
-        """The mean over all windows."""
-        return self._sum / self.windows if self.windows else 0.0
+        """The mean over all of the time."""
+        return self._sum / self.seconds if self.seconds else 0.0
 
     @property
     def gave_way(self) -> bool:
         """Whether the resource was beyond its bound often enough to count."""
-        return self.beyond >= FEWEST_WINDOWS and self.beyond >= SMALLEST_SHARE * self.windows
+        return (
+            self.looks_beyond >= FEWEST_LOOKS
+            # Windows are as long as they are wanted, give or take a millisecond.
+            and self.seconds_beyond > (FEWEST_WINDOWS - 0.5) * self._window_seconds
+            and self.seconds_beyond >= SMALLEST_SHARE * self.seconds
+        )
 
     def finding(self) -> Finding:
         """The same in words."""
         bound = self._bound
         beyond = "below" if bound.at_least else "beyond"
+        worst = _told(self.worst or 0.0, bound.unit)
         text = (
-            f"{self._resource} ({bound.what}) was {beyond} {_told(bound.limit, bound.unit)} in {self.beyond} of "
-            f"{self.windows} windows, at worst {_told(self.worst or 0.0, bound.unit)}{self._why()}"
+            f"{self._resource} ({bound.what}) was {beyond} {_told(bound.limit, bound.unit)} for "
+            f"{self.seconds_beyond:.0f} of {self.seconds:.0f} s, at worst {worst}{self._why()}"
         )
         return Finding(self._resource, self._scenario, text)
 
@@ -79,17 +98,17 @@ class Tally:
             "limit": self._bound.limit,
             "mean": self.mean,
             "worst": self.worst,
-            "windows": self.windows,
-            "windows_beyond": self.beyond,
+            "seconds": self.seconds,
+            "seconds_beyond": self.seconds_beyond,
         }
 
     def _why(self) -> str:
         """What lateness comes of, as far as the machine tells."""
         if self._resource not in {"event_loop", "start_lateness"}:
             return ""
-        if (held := self._throttled_beyond / self.beyond) > _THROTTLED:
+        if (held := self._throttled_beyond / self.seconds_beyond) > _THROTTLED:
             return f"; the container's CPU limit held this process for {held:.0%} of that time"
-        if (busy := self._busy_beyond / self.beyond) > _BUSY_MACHINE:
+        if (busy := self._busy_beyond / self.seconds_beyond) > _BUSY_MACHINE:
             return f"; the machine's CPUs were busy for {busy:.0%} of that time"
         return "; the machine had CPU to spare, so something blocked the thread or held Python's lock"
 

@@ -1,0 +1,88 @@
+"""What the health checks say in the log and in the result."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from fake_kfp import FakeKfp
+from virtual_time import VirtualClock, run_virtually
+
+from kfp_perf.errors import ApiUnreachable, ExitCode
+from kfp_perf.health import HealthChecks
+from kfp_perf.health.connectivity import ApiHealth, ask
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Any:
+    caplog.set_level(logging.INFO, "kfp_perf.health")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_once_a_minute_a_line_says_how_things_stand(make_test: Any, said: Any) -> None:
+    test = make_test()
+    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    for _ in range(130):
+        for runner in test.runners:
+            runner.progress.answered += 1
+        test.second()
+        checks.look([runner.as_runner() for runner in test.runners])
+    lines = said()
+    assert len(lines) == 2
+    assert "the API answers, 1 of 1 scenarios get on, CPU 10% of a core" in lines[0]
+    assert "generator within its bounds" in lines[0]
+    assert checks.verdict() is None
+
+
+def test_a_stall_and_a_saturation_are_warned_of_once(make_test: Any, said: Any) -> None:
+    test = make_test()
+    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    for _ in range(100):
+        test.second(cpu=1.0)
+        checks.look([runner.as_runner() for runner in test.runners])
+    warnings = [line for line in said() if not line.startswith("Health:")]
+    assert len(warnings) == 2
+    assert "The generator is saturated: process_cpu" in warnings[0]
+    assert "a: no progress for 60 s" in warnings[1]
+    verdict = checks.verdict()
+    assert verdict is not None
+    assert verdict.exit_code is ExitCode.INVALID
+    assert checks.document()["stalls"][0]["scenario"] == "a"
+
+
+def test_saturation_on_purpose_is_said(make_test: Any, stand_in: Any, said: Any) -> None:
+    test = make_test(stand_in("reader", mode="RANDOM_GETS", thinkTime=0))
+    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    for _ in range(10):
+        test.second(cpu=1.0)
+        checks.look([runner.as_runner() for runner in test.runners])
+    assert ["on purpose" in line for line in said()] == [True]
+
+
+def test_an_outage_of_the_api_is_told_with_its_beginning_and_its_end(make_test: Any, said: Any) -> None:
+    health = ApiHealth()
+    test = make_test()
+    checks = HealthChecks(test.watch, health, wall=lambda: test.time)
+
+    async def main() -> None:
+        clock = VirtualClock()
+        kfp = FakeKfp(clock)
+        for number in range(6):
+            if number in {2, 3}:
+                kfp.failures["GetHealthz"].append(ApiUnreachable("GetHealthz", "refused", kind="refused"))
+            await ask(kfp, health, clock.now)
+            checks.look([])
+            await clock.sleep_until(clock.now() + 15)
+
+    run_virtually(main)
+    document = checks.document()["api"]
+    assert (document["asked"], document["failed"]) == (6, 2)
+    (outage,) = document["outages"]
+    assert outage["failures"] == 2
+    assert outage["error"] == "refused"
+    assert 14 < outage["last"] - outage["first"] < 16
+    assert [line.split(":")[0] for line in said()] == [
+        "The API does not answer the health check (refused)",
+        "It is over",
+    ]

@@ -1,0 +1,122 @@
+"""Saturation on purpose, in real threads: whatever the machine's speed, the verdict comes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kfp_perf.config import TestConfig
+from kfp_perf.engine import Plugins, ScenarioContext, run_scenario
+from kfp_perf.errors import ExitCode
+from kfp_perf.health import GeneratorWatch, HealthChecks
+from kfp_perf.health.connectivity import ApiHealth
+from kfp_perf.metrics import MetricsCollector
+from kfp_perf.result.model import Sample
+from kfp_perf.runners import BaseRunner
+from kfp_perf.scenario.model import TestScenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WINDOW_SECONDS = 0.2
+
+
+class Ticker(BaseRunner):
+    """Starts operations that do nothing."""
+
+    async def run(self) -> None:
+        self.start()
+        drive = self.drive(self.tick)
+        await drive.run()
+        await drive.finish()
+
+    async def tick(self, _index: int, due: float) -> bool:
+        now = self.clock.now()
+        self.record_sample(Sample("Tick", due, now, now))
+        return True
+
+    def stop(self) -> None:
+        pass
+
+
+class Blocking(MetricsCollector):
+    """Sleeps where the scenario's answers wait."""
+
+    def on_sample(self, sample: Sample) -> None:
+        time.sleep(0.3)
+
+
+class Computing(MetricsCollector):
+    """Computes in a thread, and holds Python's lock for long meanwhile."""
+
+    over: threading.Event
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        threading.Thread(target=self._compute, daemon=True).start()
+
+    def _compute(self) -> None:
+        while not self.over.is_set():
+            sum(range(10_000_000))
+
+
+@pytest.fixture
+def computing() -> Iterator[type[Computing]]:
+    Computing.over = threading.Event()
+    yield Computing
+    Computing.over.set()
+
+
+def watch_a_test(folder: Path, collector: type[MetricsCollector]) -> HealthChecks:
+    """Run until the verdict is seen, or for a minute."""
+    scenario = TestScenario.model_validate(
+        {"name": "t", "mode": "TICK", "runTime": "1min", "arrivalRate": "20/s"},
+        context={"extra_modes": {"TICK"}},
+    )
+    runners: list[BaseRunner] = []
+    context = ScenarioContext(
+        plugins=Plugins(runners={"TICK": Ticker}, collectors={"custom": collector}), announce=runners.append
+    )
+    checks = HealthChecks(GeneratorWatch(folder, window_seconds=WINDOW_SECONDS), ApiHealth())
+    thread = threading.Thread(target=run_scenario, args=(scenario, TestConfig(), time.time(), context))
+    with checks.generator:
+        thread.start()
+        while thread.is_alive():
+            thread.join(WINDOW_SECONDS / 4)
+            checks.look(runners)
+            if checks.verdict() is not None:
+                for runner in runners:
+                    runner.request_stop()
+    return checks
+
+
+def test_a_blocked_event_loop_makes_the_result_invalid(tmp_path: Path) -> None:
+    checks = watch_a_test(tmp_path, Blocking)
+    verdict = checks.verdict()
+    assert verdict is not None
+    assert verdict.exit_code is ExitCode.INVALID
+    assert "event_loop" in str(verdict)
+    assert ("event_loop", "t") in [(one.resource, one.scenario) for one in checks.generator.findings()]
+    assert checks.generator.document()["saturated"] is True
+
+
+def test_so_does_a_collector_that_computes_in_a_thread(tmp_path: Path, computing: type[Computing]) -> None:
+    checks = watch_a_test(tmp_path, computing)
+    verdict = checks.verdict()
+    assert verdict is not None
+    assert verdict.exit_code is ExitCode.INVALID
+    resources = {one.resource for one in checks.generator.findings()}
+    assert resources <= {"process_cpu", "event_loop", "start_lateness", "garbage_collection"}
+
+
+def test_the_interval_at_which_threads_take_turns_is_put_back(tmp_path: Path) -> None:
+    import sys
+
+    before = sys.getswitchinterval()
+    with GeneratorWatch(tmp_path):
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
