@@ -35,7 +35,7 @@ def test_what_is_no_size_is_refused(given: Any) -> None:
     if given is None:
         assert scenario(size=None).size is None
         return
-    with pytest.raises(ValidationError, match="size|from 1KB"):
+    with pytest.raises(ValidationError, match=r"size|from 1KB"):
         scenario(size=given)
 
 
