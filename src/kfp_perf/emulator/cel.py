@@ -115,19 +115,23 @@ class _Language:
 
         self._types = celtypes
         self._environment = celpy.Environment()
+        self._fault = evaluation.CELEvalError
         base = evaluation.base_functions
-        functions = {
+        ordered = {
             symbol: self._compare(compare, base[symbol])
             for symbol, compare in (
-                ("_==_", operator.eq),
-                ("_!=_", operator.ne),
                 ("_<_", operator.lt),
                 ("_<=_", operator.le),
                 ("_>_", operator.gt),
                 ("_>=_", operator.ge),
             )
         }
-        self._functions = {**functions, "parseJson": self._parse_json}
+        self._functions = {
+            **ordered,
+            "_==_": self._equal(operator.eq),
+            "_!=_": self._equal(operator.ne),
+            "parseJson": self._parse_json,
+        }
 
     def compile(self, expression: str) -> Any:
         return self._environment.program(self._environment.compile(expression), functions=self._functions)
@@ -138,12 +142,23 @@ class _Language:
         )
 
     def _compare(self, compare: Callable[[Any, Any], bool], otherwise: Any) -> Callable[[Any, Any], Any]:
+        """Make an order of numbers by value; other types are cel-python's business."""
+
         def compared(left: Any, right: Any) -> Any:
             if self._is_number(left) and self._is_number(right):
                 return self._types.BoolType(compare(float(left), float(right)))
-            if compare in {operator.eq, operator.ne} and self._kind(left) != self._kind(right):
-                return self._types.BoolType(compare is operator.ne)
             return otherwise(left, right)
+
+        return compared
+
+    def _equal(self, compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
+        """Make an equality of all types: of numbers by value, of different types false."""
+
+        def compared(left: Any, right: Any) -> Any:
+            for side in (left, right):
+                if isinstance(side, self._fault):
+                    return side
+            return self._types.BoolType(compare(self._comparable(left), self._comparable(right)))
 
         return compared
 
@@ -151,11 +166,19 @@ class _Language:
         types = self._types
         return isinstance(value, (types.IntType, types.UintType, types.DoubleType))
 
-    def _kind(self, value: Any) -> Any:
-        return "number" if self._is_number(value) else type(value)
+    def _comparable(self, value: Any) -> Any:
+        """Return a value that Python compares as CEL does: a boolean is no number."""
+        types = self._types
+        if self._is_number(value):
+            return float(value)
+        if isinstance(value, types.ListType):
+            return [self._comparable(each) for each in value]
+        if isinstance(value, types.MapType):
+            return {str(key): self._comparable(each) for key, each in value.items()}
+        return type(value), value
 
     def _parse_json(self, text: Any) -> Any:
-        return self._to_cel(json.loads(str(text)))
+        return text if isinstance(text, self._fault) else self._to_cel(json.loads(str(text)))
 
     def _to_cel(self, value: Any) -> Any:
         types = self._types
