@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from kfp_perf.emulator.app import App
+from kfp_perf.emulator.clock import SECOND, ManualClock
+from kfp_perf.emulator.options import Options, build
+from kfp_perf.emulator.outcomes import Outcome
+from kfp_perf.emulator.timing import load_profile
+
+START = int(datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC).timestamp())
+V2 = "/apis/v2beta1"
+
+
+class Manual:
+    """An emulator without socket or loop, whose clock stands until the test moves it."""
+
+    def __init__(self, profile: str = "instant", **options):
+        self.clock = ManualClock(START * SECOND)
+        self.backend = build(Options(load_profile(profile), **options), self.clock)
+        self._app = App(self.backend)
+
+    def call(self, method, path, body=None):
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": f"{V2}/{path}",
+            "query_string": query.encode(),
+            "headers": [],
+        }
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}
+
+        async def send(message):
+            sent.append(message)
+
+        asyncio.run(self._app(scope, receive, send))
+        return sent[0]["status"], json.loads(sent[1]["body"])
+
+    def good(self, method, path, body=None):
+        status, document = self.call(method, path, body)
+        assert status == 200, document
+        return document
+
+    def schedule(self, small, trigger=None, **fields):
+        body = {
+            "display_name": "My Nightly Job!",
+            "max_concurrency": "10",
+            "mode": "ENABLE",
+            "pipeline_spec": small,
+            **({"trigger": trigger} if trigger else {}),
+            **fields,
+        }
+        return self.good("POST", "recurringruns", body)
+
+    def runs(self):
+        return self.good("GET", "runs?page_size=200").get("runs", [])
+
+
+@pytest.fixture
+def manual():
+    return Manual()
+
+
+def test_a_recurring_run_as_it_is_shown(api, small):
+    trigger = {"cron_schedule": {"cron": "0 0 3 * * *", "start_time": "2030-01-01T00:00:00Z"}}
+    body = {
+        "display_name": "n",
+        "max_concurrency": "3",
+        "pipeline_spec": small,
+        "trigger": trigger,
+        "no_catchup": True,
+    }
+    made = api.post("recurringruns", body)
+    assert made["mode"] == "DISABLE"  # an absent mode
+    assert made["status"] == "DISABLED"
+    assert made["max_concurrency"] == "3"
+    assert made["trigger"] == trigger
+    assert made["no_catchup"] is True
+    assert made["pipeline_spec"] == small
+    assert made["namespace"] == "kubeflow"
+    path = f"recurringruns/{made['recurring_run_id']}"
+    assert api.get(path) == made
+    assert made in api.get("recurringruns")["recurringRuns"]  # the one list key in camelCase
+    assert api.post(f"{path}:enable") == {}
+    assert api.get(path)["mode"] == "ENABLE"
+    assert api.post(f"{path}:disable") == {}
+    assert api.get(path)["status"] == "DISABLED"
+    assert api.delete(path) == {}
+    for method, tail in (("GET", ""), ("DELETE", ""), ("POST", ":enable"), ("POST", ":disable")):
+        reply = api.call(method, path + tail)
+        assert reply.status == 404
+        assert reply.json["details"][0]["message"] == f"Job {made['recurring_run_id']} not found"
+
+
+def test_periodic_schedules_and_none(api, small):
+    body = {"display_name": "p", "max_concurrency": 1, "pipeline_spec": small}
+    trigger = {"periodic_schedule": {"interval_second": "60"}}
+    assert api.post("recurringruns", body | {"trigger": trigger})["trigger"] == trigger
+    assert api.post("recurringruns", body)["trigger"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "text"),
+    [
+        ({"display_name": ""}, 500, "Recurring run's name cannot be empty"),
+        ({"max_concurrency": 0}, 400, "at least 1 and at most 10. Received 0"),
+        ({"max_concurrency": 11}, 400, "at least 1 and at most 10. Received 11"),
+        (
+            {"trigger": {"cron_schedule": {"cron": "every day"}}},
+            400,
+            "Schedule cron is not a supported format(",
+        ),
+        (
+            {"trigger": {"periodic_schedule": {"interval_second": 0}}},
+            400,
+            "Found invalid period schedule interval 0",
+        ),
+        ({"trigger": {"cron_schedule": {}, "periodic_schedule": {}}}, 400, "oneof"),
+        ({"pipeline_spec": {"a": 1}}, 500, "invalid pipeline spec manifest"),
+        ({"pipeline_spec": None}, 500, "empty pipeline ID"),
+        ({"experiment_id": "none"}, 404, "Experiment none not found"),
+        ({"runtime_config": {"parameters": {"nope": 1}}}, 400, "not required by pipeline: nope"),
+    ],
+)
+def test_what_is_refused(api, small, changes, status, text):
+    body = {"display_name": "r", "max_concurrency": 1, "pipeline_spec": small} | changes
+    reply = api.call("POST", "recurringruns", body)
+    assert reply.status == status
+    assert text in reply.json["message"]
+
+
+def test_five_fields_begin_with_the_seconds(manual, small):
+    """`*/20 * * * *` is every twenty seconds on KFP, not every twenty minutes."""
+    manual.schedule(small, {"cron_schedule": {"cron": "*/20 * * * *"}})
+    manual.clock.advance(61 * SECOND)
+    runs = manual.runs()
+    assert [run["scheduled_at"] for run in runs] == [
+        "2026-01-05T12:00:40Z",
+        "2026-01-05T12:01:00Z",
+        "2026-01-05T12:01:20Z",
+    ]
+
+
+def test_runs_of_a_pinned_schedule_appear_with_their_first_report(small):
+    manual = Manual("kfp-2.17")
+    made = manual.schedule(small, {"periodic_schedule": {"interval_second": "3600"}})
+    while manual.backend.cluster.in_flight() == 0:
+        manual.clock.advance(SECOND)
+    assert manual.runs() == []
+    while not manual.runs():
+        manual.clock.advance(SECOND)
+    run = manual.runs()[0]
+    assert run["recurring_run_id"] == made["recurring_run_id"]
+    assert run["scheduled_at"] == "2026-01-05T13:00:30Z"
+    assert run["created_at"] > run["scheduled_at"]
+    name, index, digest = run["display_name"].rsplit("-", 2)
+    assert name.startswith("mynightlyjob")
+    assert len(name) == len("mynightlyjob") + 5
+    assert index == "1"
+    assert digest.isdigit()
+    manual.clock.advance(1800 * SECOND)
+    assert manual.runs()[0]["state"] == "SUCCEEDED"
+
+
+def test_a_schedule_with_a_pipeline_alone_takes_the_newest_version(start):
+    api = start()
+    pipeline = api.upload(name="scheduled").json["pipeline_id"]
+    body = {
+        "display_name": "newest",
+        "max_concurrency": 1,
+        "mode": "ENABLE",
+        "pipeline_version_reference": {"pipeline_id": pipeline},
+        "trigger": {"periodic_schedule": {"interval_second": 1}},
+    }
+    made = api.post("recurringruns", body)
+    assert made["pipeline_version_reference"] == {"pipeline_id": pipeline}
+    follower = iter(range(100_000))
+    while not (runs := api.get("runs").get("runs")):
+        next(follower)
+    version = api.get(f"pipelines/{pipeline}/versions")["pipeline_versions"][0]["pipeline_version_id"]
+    assert runs[0]["pipeline_version_reference"]["pipeline_version_id"] == version
+    assert runs[0]["state_history"][0]["state"] == "PENDING"
+    assert runs[0]["recurring_run_id"] == made["recurring_run_id"]
+
+
+def test_disabling_and_archiving_stop_a_schedule(manual, small):
+    made = manual.schedule(small, {"periodic_schedule": {"interval_second": "60"}})
+    manual.clock.advance(130 * SECOND)
+    assert len(manual.runs()) == 2
+    manual.good("POST", f"recurringruns/{made['recurring_run_id']}:disable")
+    manual.clock.advance(3600 * SECOND)
+    assert len(manual.runs()) == 2
+    experiment = manual.good("POST", "experiments", {"display_name": "e"})["experiment_id"]
+    made = manual.schedule(small, {"periodic_schedule": {"interval_second": "60"}}, experiment_id=experiment)
+    manual.good("POST", f"experiments/{experiment}:archive")
+    assert manual.good("GET", f"recurringruns/{made['recurring_run_id']}")["mode"] == "DISABLE"
+
+
+def test_no_trigger_runs_once_at_once(manual, small):
+    manual.schedule(small)
+    manual.clock.advance(3600 * SECOND)
+    assert len(manual.runs()) == 1
+
+
+def test_max_concurrency_holds_runs_back_and_deleting_frees(manual, small):
+    manual.backend.cluster.set_outcome(Outcome(stuck=True))
+    manual.schedule(small, {"periodic_schedule": {"interval_second": "10"}}, max_concurrency=1)
+    manual.clock.advance(100 * SECOND)
+    assert len(manual.runs()) == 1
+    manual.good("DELETE", f"runs/{manual.runs()[0]['run_id']}")
+    manual.clock.advance(10 * SECOND)
+    assert len(manual.runs()) == 1
+
+
+def test_a_kept_store_goes_on_with_its_schedules(small, tmp_path):
+    store = tmp_path / "kept.db"
+    manual = Manual("kfp-2.17", store=store)
+    manual.schedule(small, {"periodic_schedule": {"interval_second": "60"}}, no_catchup=True)
+    while manual.backend.cluster.in_flight() == 0:
+        manual.clock.advance(SECOND)
+    at = manual.clock.now()
+    assert manual.runs() == []  # submitted, and not reported yet
+    manual.backend.close()
+    again = Manual("kfp-2.17", store=store)
+    again.clock.advance_to(at + 900 * SECOND)
+    names = [run["display_name"] for run in again.runs()]
+    indices = sorted(int(name.rsplit("-", 2)[1]) for name in names)
+    assert indices == list(range(1, len(names) + 1))
+    assert len(names) > 3

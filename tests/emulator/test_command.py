@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+
+import pytest
+from click.testing import CliRunner
+
+from kfp_perf.emulator.command import emulator
+
+
+def test_ready_line_and_end_with_standard_input(spawn):
+    api, process = spawn("--profile", "instant", "--seed", "3")
+    assert api.get("healthz")["multi_user"] is False
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+
+
+def test_a_signal_ends_it(spawn):
+    _, process = spawn()
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def test_the_same_seed_gives_the_same_ids(spawn):
+    ids = []
+    for seed in ("1", "1", "2"):
+        api, _ = spawn("--seed", seed, "--profile", "instant")
+        ids.append(api.run("r")["run_id"])
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_all_options_reach_the_server(spawn, tmp_path):
+    faults = tmp_path / "faults.json"
+    faults.write_text(json.dumps([{"operation": "ListRuns", "effect": {"kind": "status", "status": 503}}]))
+    api, _ = spawn(
+        *("--multi-user", "--grant", "alice=team-a,team-b", "--token", "t=alice", "--faults", str(faults)),
+        *("--clock-offset", "3600", "--kfp-version", "2.5.0", "--store", str(tmp_path / "x.db")),
+        *(
+            "--prefill",
+            "runs=10,namespace=team-a",
+            "--cache-entries",
+            "--retry-nodes",
+            "--access-reviews",
+            "1000",
+        ),
+    )
+    api.headers = {"Authorization": "Bearer t"}
+    assert api.call("GET", "runs", namespace="team-a").status == 503
+    server = api.get("/emulator/v1/server")
+    assert server["clock_offset_us"] == server["cluster_clock_offset_us"] == 3_600_000_000
+    assert server["runs"] == 10
+    assert (tmp_path / "x.db").exists()
+
+
+def test_profiles_are_listed():
+    result = CliRunner().invoke(emulator, ["--profiles"])
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.output.splitlines()] == ["instant", "fast", "kfp-2.17"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--profile", "warp"], "warp"),
+        (["--prefill", "runs=many"], "runs must be a number"),
+        (["--prefill", "cats=1"], "'cats=1' is none of"),
+        (["--faults", "/no/such/file"], "cannot be read"),
+        (["--log-level", "LOUD"], "LOUD"),
+        (["--port", "70000"], "70000"),
+        (["--grant", "alice"], "alice"),
+        (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
+        (["--store", "/no/such/folder/x.db"], "cannot be used"),
+        (["--nonsense"], "nonsense"),
+    ],
+)
+def test_bad_options_end_with_one_clear_line_and_exit_code_2(arguments, text):
+    result = CliRunner().invoke(emulator, ["--port", "0", *arguments])
+    assert result.exit_code == 2
+    assert text in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_wrong_plan_of_faults_names_file_and_place(tmp_path):
+    plan = tmp_path / "plan.json"
+    plan.write_text('[{"effect": {"kind": "reset", "when": "never"}}]')
+    result = CliRunner().invoke(emulator, ["--faults", str(plan)])
+    assert result.exit_code == 2
+    assert "plan.json" in result.output
+    assert "$[0].effect.when" in result.output
+
+
+def test_a_port_in_use():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(emulator, ["--port", str(port)])
+    assert result.exit_code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in result.output
