@@ -1,9 +1,13 @@
 """The critical path of a run, from its entries' names and times and the shape of its pipeline.
 
 Walked backwards: in each DAG from the task that ended last, to the one of its dependencies that ended last, and
-so on; inside groups likewise. Names repeat where loops run items side by side, or a component is used twice; an
-entry then counts as part of the instance whose time span holds it, the latest that fits being taken. How far off
-that choice may be is kept as `doubt_seconds`.
+so on; inside groups likewise. The controller closes a group, and begins what depends on a task, in the pass in
+which it notes the end, so what belongs together closes in the same second. Pods count until they ended, not until
+that was noted.
+
+Where several tasks close together, the one whose pod ended last is on the path. Where even that is the same
+second, or where entries of one name cannot be told apart (loops run items side by side), one is taken, and how
+much the others differ from it is kept as the path's doubt.
 """
 
 from __future__ import annotations
@@ -16,16 +20,19 @@ from kfp_perf.observe.executors import EXECUTOR
 from kfp_perf.observe.shape import Dag, Kind, TaskShape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from kfp_perf.observe.entries import Entry
     from kfp_perf.observe.executors import Executions
 
 _DRIVER = "-driver"
+_ITEM = "iteration-item"
+# Of many candidates that look the same, so many are looked into.
+_MOST_CANDIDATES = 8
 
 
 class Segment(NamedTuple):
-    """A stretch of the path in one pod: a `driver`'s, or the execution of a task (with the start of its pod)."""
+    """A stretch of the path in one pod: a driver's, or a task's; both with the start of the pod."""
 
     name: str
     is_driver: bool
@@ -33,127 +40,142 @@ class Segment(NamedTuple):
     end: float
 
 
+class Split(NamedTuple):
+    """Seconds in drivers, in tasks, and between them."""
+
+    driver: float
+    execute: float
+    transition: float
+
+
 class CriticalPath(NamedTuple):
-    """The path's segments in order of time; between them lies the controller. See the module."""
+    """The path's segments in order of time, and by how much its split may be another (see the module)."""
 
-    segments: tuple[Segment, ...]
-    doubt_seconds: float
-
-    @property
-    def driver_seconds(self) -> float:
-        """Time in drivers."""
-        return sum(segment.end - segment.start for segment in self.segments if segment.is_driver)
+    segments: list[Segment]
+    doubt_seconds: float = 0.0
 
     @property
-    def execute_seconds(self) -> float:
-        """Time in tasks."""
-        return sum(segment.end - segment.start for segment in self.segments if not segment.is_driver)
-
-    @property
-    def transition_seconds(self) -> float:
-        """Time between the segments."""
-        whole = self.segments[-1].end - self.segments[0].start
-        return whole - self.driver_seconds - self.execute_seconds
+    def split(self) -> Split:
+        """How the time from the first segment's start to the last one's end is spent."""
+        return _split(self.segments)
 
 
-class _Occurrence(NamedTuple):
-    """One time that a task was carried out, or only its driver."""
+class _Candidate(NamedTuple):
+    """A task, or one item of a loop, as it may have been carried out."""
 
     shape: TaskShape
-    driver: Entry | None
-    entry: Entry | None
     start: float
-    end: float
+    closed: float
+    path: CriticalPath
+
+    @property
+    def work_end(self) -> float:
+        """When its last pod ended."""
+        return self.path.segments[-1].end if self.path.segments else self.start
 
 
 class _Walk:
-    """The entries of one run by name, and the doubt that reading them has come to."""
+    """The entries of one run, by name."""
 
     def __init__(self, entries: Iterable[Entry], executions: Executions) -> None:
-        self.doubt_seconds = 0.0
         self._executions = executions
         self._by_name: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             if entry.ended_at is not None:
                 self._by_name[entry.name].append(entry)
 
-    def through(self, dag: Dag, begin: float, end: float) -> list[Segment]:
+    def through(self, dag: Dag, begin: float, end: float) -> CriticalPath:
         """The path through one instance of a DAG, whose entries lie between two times."""
-        segments: list[Segment] = []
+        path = CriticalPath([])
         tasks: Iterable[TaskShape] = dag.tasks.values()
         limit = end
         while (last := self._last(tasks, begin, limit)) is not None:
-            segments[:0] = self._inside(last)
+            path = _joined(last.path, path)
             tasks = [dag.tasks[name] for name in last.shape.dependencies if name in dag.tasks]
             limit = last.start
-        return segments
+        return path
 
-    def latest(self, name: str, begin: float, limit: float) -> Entry | None:
-        """The entry of this name between two times that ended last."""
-        fitting = [
+    def fitting(self, name: str, begin: float, limit: float) -> list[Entry]:
+        """The entries of a name between two times."""
+        return [
             entry
             for entry in self._by_name[name]
             if begin <= entry.started_at and entry.ended_at is not None and entry.ended_at <= limit
         ]
-        return max(fitting, key=lambda entry: (entry.ended_at or 0.0, entry.started_at), default=None)
 
-    def _last(self, shapes: Iterable[TaskShape], begin: float, limit: float) -> _Occurrence | None:
-        occurrences = [
-            found for shape in shapes if (found := self._occurrence(shape, begin, limit)) is not None
+    def _last(self, shapes: Iterable[TaskShape], begin: float, limit: float) -> _Candidate | None:
+        """What was closed last of some tasks between two times; of those, whose pod ended last."""
+        found = [(shape, *pair) for shape in shapes for pair in self._closed_last(shape, begin, limit)]
+        closed = max((_closed(driver, entry) for _, driver, entry in found), default=-math.inf)
+        together = [each for each in found if _closed(each[1], each[2]) == closed][:_MOST_CANDIDATES]
+        candidates = [
+            _Candidate(shape, first.started_at, closed, self._inside(shape, driver, entry))
+            for shape, driver, entry in together
+            if (first := driver or entry) is not None
         ]
-        last = max(occurrences, key=lambda found: (found.end, found.start), default=None)
-        if last is not None and last.entry is not None:
-            self._doubt(last.entry, begin, limit)
-        return last
-
-    def _doubt(self, chosen: Entry, begin: float, limit: float) -> None:
-        """Another entry of the same name in the same span might be the right one."""
-        ends = [
-            entry.ended_at
-            for entry in self._by_name[chosen.name]
-            if begin <= entry.started_at and entry.ended_at is not None and entry.ended_at <= limit
-        ]
-        self.doubt_seconds += max(ends) - min(ends)
-
-    def _occurrence(self, shape: TaskShape, begin: float, limit: float) -> _Occurrence | None:
-        entry = self.latest(shape.name, begin, limit)
-        driver = self.latest(shape.name + _DRIVER, begin, limit if entry is None else entry.started_at)
-        first, final = driver or entry, entry or driver
-        if first is None or final is None or final.ended_at is None:
+        if not candidates:
             return None
-        return _Occurrence(shape, driver, entry, first.started_at, final.ended_at)
+        last = max(candidate.work_end for candidate in candidates)
+        equals = [candidate for candidate in candidates if candidate.work_end == last]
+        chosen = max(equals, key=lambda candidate: candidate.closed - candidate.start)
+        doubt = _spread([candidate.path.split for candidate in equals])
+        return chosen._replace(path=_joined(chosen.path, CriticalPath([], doubt)))
 
-    def _inside(self, found: _Occurrence) -> list[Segment]:
-        segments = (
-            [] if found.driver is None or not found.driver.ran else [_pod(found.driver, is_driver=True)]
-        )
-        entry, shape = found.entry, found.shape
+    def _closed_last(
+        self, shape: TaskShape, begin: float, limit: float
+    ) -> list[tuple[Entry | None, Entry | None]]:
+        """The driver and entry of a task that was closed last; several where names repeat."""
+        entries = self.fitting(shape.name, begin, limit)
+        if not entries:
+            driver = self._driver(shape, begin, limit)
+            return [] if driver is None else [(driver, None)]
+        closed = max(entry.ended_at or 0.0 for entry in entries)
+        return [
+            (self._driver(shape, begin, entry.started_at), entry)
+            for entry in entries
+            if entry.ended_at == closed and self._holds(shape, entry)
+        ]
+
+    def _driver(self, shape: TaskShape, begin: float, limit: float) -> Entry | None:
+        """The driver that ended last before a task's own node was made: in that pass its end was noted."""
+        drivers = self.fitting(shape.name + _DRIVER, begin, limit)
+        return max(drivers, key=lambda driver: (driver.ended_at or 0.0, -driver.started_at), default=None)
+
+    def _holds(self, shape: TaskShape, entry: Entry) -> bool:
+        """Whether an item's entry has its loop's tasks in it: loops inside loops have items of the same name."""
+        if shape.name != _ITEM or shape.inner is None or entry.ended_at is None:
+            return True
+        names = {suffixed for name in shape.inner.tasks for suffixed in (name, name + _DRIVER)}
+        return any(self.fitting(name, entry.started_at, entry.ended_at) for name in names)
+
+    def _inside(self, shape: TaskShape, driver: Entry | None, entry: Entry | None) -> CriticalPath:
+        path = CriticalPath([] if driver is None or not driver.ran else [_pod(driver, is_driver=True)])
         if entry is None or entry.ended_at is None or not entry.ran:
-            return segments
-        if shape.kind is Kind.LOOP and shape.inner is not None:
-            return [*segments, *self._items(shape, shape.inner, entry.started_at, entry.ended_at)]
+            return path
+        if shape.inner is not None and shape.kind is Kind.LOOP:
+            return _joined(path, self._items(shape, shape.inner, entry.started_at, entry.ended_at))
         if shape.inner is not None:
-            return [*segments, *self.through(shape.inner, entry.started_at, entry.ended_at)]
+            return _joined(path, self.through(shape.inner, entry.started_at, entry.ended_at))
         execution = self._executions.get(entry)
         if execution is None:
-            return [*segments, _pod(entry, is_driver=False)]
-        self.doubt_seconds += execution.doubt_seconds
-        return [*segments, Segment(entry.name, False, entry.started_at, execution.ended_at)]
+            return _joined(path, CriticalPath([_pod(entry, is_driver=False)]))
+        segment = Segment(entry.name, False, entry.started_at, execution.ended_at)
+        return _joined(path, CriticalPath([segment], execution.doubt_seconds))
 
-    def _items(self, loop: TaskShape, body: Dag, begin: float, end: float) -> list[Segment]:
+    def _items(self, loop: TaskShape, body: Dag, begin: float, end: float) -> CriticalPath:
         """The path through a loop: its driver, then one item, or several where they wait for each other."""
-        item = TaskShape("iteration-item", Kind.GROUP, frozenset(), body)
-        segments: list[Segment] = []
+        item = TaskShape(_ITEM, Kind.GROUP, frozenset(), body)
+        path = CriticalPath([])
         limit = end
-        while (found := self._occurrence(item, begin, limit)) is not None:
-            if found.entry is not None and not loop.one_after_another:
-                self._doubt(found.entry, begin, limit)
-            segments[:0] = self._inside(found)
-            limit = found.start
+        while (last := self._last([item], begin, limit)) is not None:
+            path = _joined(last.path, path)
+            limit = last.start
             if not loop.one_after_another:
                 break
-        driver = self.latest(f"iteration{_DRIVER}", begin, limit)
-        return segments if driver is None else [_pod(driver, is_driver=True), *segments]
+        # Loops inside have drivers of the same name, which come later.
+        drivers = self.fitting(f"iteration{_DRIVER}", begin, limit)
+        driver = min(drivers, key=lambda each: each.started_at, default=None)
+        return path if driver is None else _joined(CriticalPath([_pod(driver, is_driver=True)]), path)
 
 
 def critical_path(entries: list[Entry], shape: Dag | None, executions: Executions) -> CriticalPath | None:
@@ -163,15 +185,14 @@ def critical_path(entries: list[Entry], shape: Dag | None, executions: Execution
     waited for: the same where tasks run one after the other, a guess where they run side by side.
     """
     walk = _Walk(entries, executions)
-    root = walk.latest("root", -math.inf, math.inf)
-    if shape is None or root is None or root.ended_at is None:
-        segments = _pods_in_a_row(entries)
+    roots = walk.fitting("root", -math.inf, math.inf)
+    if shape is None or len(roots) != 1 or roots[0].ended_at is None:
+        path = CriticalPath(_pods_in_a_row(entries))
     else:
-        segments = walk.through(shape, root.started_at, root.ended_at)
-        driver = walk.latest(f"root{_DRIVER}", -math.inf, root.started_at)
-        if driver is not None:
-            segments.insert(0, _pod(driver, is_driver=True))
-    return CriticalPath(tuple(segments), walk.doubt_seconds) if segments else None
+        drivers = walk.fitting(f"root{_DRIVER}", -math.inf, roots[0].started_at)
+        first = CriticalPath([_pod(driver, is_driver=True) for driver in drivers[:1]])
+        path = _joined(first, walk.through(shape, roots[0].started_at, roots[0].ended_at))
+    return path if path.segments else None
 
 
 def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
@@ -193,3 +214,25 @@ def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
 def _pod(entry: Entry, *, is_driver: bool) -> Segment:
     end = entry.started_at if entry.work_ended_at is None else entry.work_ended_at
     return Segment(entry.name, is_driver, entry.started_at, end)
+
+
+def _closed(driver: Entry | None, entry: Entry | None) -> float:
+    last = entry or driver
+    return -math.inf if last is None or last.ended_at is None else last.ended_at
+
+
+def _joined(earlier: CriticalPath, later: CriticalPath) -> CriticalPath:
+    return CriticalPath([*earlier.segments, *later.segments], earlier.doubt_seconds + later.doubt_seconds)
+
+
+def _split(segments: Sequence[Segment]) -> Split:
+    if not segments:
+        return Split(0.0, 0.0, 0.0)
+    driver = sum(segment.end - segment.start for segment in segments if segment.is_driver)
+    execute = sum(segment.end - segment.start for segment in segments if not segment.is_driver)
+    return Split(driver, execute, segments[-1].end - segments[0].start - driver - execute)
+
+
+def _spread(splits: list[Split]) -> float:
+    """The most by which any part differs."""
+    return max((max(part) - min(part) for part in zip(*splits, strict=True)), default=0.0)

@@ -43,17 +43,17 @@ PHASES: dict[str, Phase] = {
     "driver": Phase(
         "in drivers on the critical path, the start of their pods included",
         "start_time and end_time of the controller",
-        "1 s for each driver, and the doubt where names repeat side by side",
+        "1 s for each driver, and the doubt of the path",
     ),
     "execute": Phase(
         "in tasks on the critical path, the start of their pods included",
         "start_time and end_time of the controller",
-        "1 s for each task, and the doubt where names repeat side by side",
+        "1 s for each task, and the doubt of the path",
     ),
     "transition": Phase(
         "between these, where the controller had to act",
         "start_time and end_time of the controller",
-        "1 s for each gap, and the doubt where names repeat side by side",
+        "1 s for each gap, and the doubt of the path",
     ),
     "finish": Phase(
         "from the end of the last pod to the end of the workflow",
@@ -100,11 +100,11 @@ def _submit(record: RunRecord, offset: ClockOffset) -> Estimate | None:
 
 def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
     drivers = sum(segment.is_driver for segment in path.segments)
-    tasks = len(path.segments) - drivers
+    count, doubt, split = len(path.segments), path.doubt_seconds, path.split
     return {
-        "driver": Estimate(path.driver_seconds, drivers + path.doubt_seconds),
-        "execute": Estimate(path.execute_seconds, tasks + path.doubt_seconds),
-        "transition": Estimate(path.transition_seconds, len(path.segments) - 1 + path.doubt_seconds),
+        "driver": Estimate(split.driver, drivers + doubt),
+        "execute": Estimate(split.execute, count - drivers + doubt),
+        "transition": Estimate(split.transition, count - 1 + doubt),
     }
 
 
