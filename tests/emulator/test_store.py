@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from kfp_perf.emulator.paging import page_sql, read_options
+from kfp_perf.emulator.paging import conditions_of, page_sql, read_options
 from kfp_perf.emulator.schema import EXPERIMENTS, PIPELINES, RECURRING_RUNS, RUNS, VERSIONS
 from kfp_perf.emulator.store import Store, StoreError
 
@@ -17,9 +17,12 @@ def _plan(listable, scope, **parameters):
     options = read_options(
         listable, **{"page_token": "", "page_size": 0, "sort_by": "", "filter_spec": "", **parameters}
     )
-    sql, values, conditions = page_sql(listable, options, (f"{scope} = ?", ["x"]), "id")
+    conditions = conditions_of(listable, options, (f"{scope} = ?", ["x"]))
     store = Store()
-    steps = [row[3] for row in store.all(f"EXPLAIN QUERY PLAN {sql}", *values)]
+    steps = []
+    for few in sorted({False, len(conditions) > 1}):
+        sql, values = page_sql(listable, options, conditions, "id", few=few)
+        steps += [row[3] for row in store.all(f"EXPLAIN QUERY PLAN {sql}", *values)]
     if len(conditions) > 1:
         where = " AND ".join(condition for condition, _ in conditions)
         flat = [value for _, group in conditions for value in group]
@@ -64,7 +67,8 @@ def test_the_lists_of_an_observer_do_not_scan(scope, predicates):
 
 def test_counts_follow_inserts_and_deletes():
     store = Store()
-    insert = "INSERT INTO experiments (id, tenant, namespace, name, description, created_at) VALUES (?, ?, '', ?, '', 1)"
+    columns = "id, tenant, namespace, name, description, created_at"
+    insert = f"INSERT INTO experiments ({columns}) VALUES (?, ?, '', ?, '', 1)"
     for name in "abc":
         store.write(insert, (name, "t", name))
     with pytest.raises(sqlite3.IntegrityError):
@@ -129,7 +133,9 @@ def test_a_kept_store_keeps_everything(spawn, tmp_path):
     store = str(tmp_path / "kept.db")
     api, process = spawn("--store", store, "--profile", "instant")
     pipeline = api.upload(name="kept").json
-    run = api.wait(api.run("kept", pipeline_version_reference={"pipeline_id": pipeline["pipeline_id"]})["run_id"])
+    run = api.wait(
+        api.run("kept", pipeline_version_reference={"pipeline_id": pipeline["pipeline_id"]})["run_id"]
+    )
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(20) == 0

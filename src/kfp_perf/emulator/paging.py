@@ -227,30 +227,46 @@ def _options_from_token(page_token: str, page_size: int) -> ListOptions:
     )
 
 
-def page_sql(
-    listable: Listable, options: ListOptions, scope: Clause, columns: str
-) -> tuple[str, list[Any], list[Clause]]:
-    """Return the SQL of one page (one row more than it holds), its parameters, and the conditions for counting.
+def conditions_of(listable: Listable, options: ListOptions, scope: Clause) -> list[Clause]:
+    """Return what a row must fulfil to be in the list, whatever the page.
 
-    The row's first two columns are its id and its sort value. Raises:
+    Raises:
         KeyError: a forged token names a column that does not exist.
+
     """
     conditions: list[Clause] = [scope]
     if options.filter is not None:
         conditions += options.filter.clauses(listable)
         conditions += tag_clauses(options.filter.tags)
+    return conditions
+
+
+def page_sql(
+    listable: Listable, options: ListOptions, conditions: list[Clause], columns: str, *, few: bool = False
+) -> tuple[str, list[Any]]:
+    """Return the SQL of one page (one row more than it holds) and its parameters.
+
+    The row's first two columns are its id and its sort value. `few` says that so few rows match that it is better
+    to find and sort them than to walk the whole list in its order: unary pluses tell SQLite so.
+
+    Raises:
+        KeyError: a forged token names a column that does not exist.
+
+    """
     by_metric = options.sort_column == _METRIC_COLUMN
     # No v2 run has metrics: such a list is in the order of the ids.
     sort = "NULL" if by_metric else listable.column(options.sort_column)
     order, compare = ("DESC", "<=") if options.descending else ("ASC", ">=")
+    key = "+id" if few else "id"
+    sort_key = f"+{sort}" if few else sort
     start: list[Clause] = []
     if options.key_value is not None:
         if by_metric:
-            start = [(f"id {compare} ?", [options.key_value])]
+            start = [(f"{key} {compare} ?", [options.key_value])]
         elif options.sort_value is not None:
-            start = [(f"({sort}, id) {compare} (?, ?)", [options.sort_value, options.key_value])]
+            start = [(f"({sort_key}, {key}) {compare} (?, ?)", [options.sort_value, options.key_value])]
     where = " AND ".join(condition for condition, _ in conditions + start)
-    ordering = f"id {order}" if by_metric else f"{sort} {order}, id {order}"
+    ordering = f"{key} {order}" if by_metric else f"{sort_key} {order}, {key} {order}"
     sql = f"SELECT id, {sort}, {columns} FROM {listable.table} WHERE {where} ORDER BY {ordering} LIMIT ?"  # noqa: S608  names come from the tables above
     parameters = [value for _, values in conditions + start for value in values]
-    return sql, [*parameters, options.page_size + 1], conditions
+    return sql, [*parameters, options.page_size + 1]

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.emulator.errors import internal
-from kfp_perf.emulator.paging import Listable, ListOptions, page_sql
+from kfp_perf.emulator.paging import Listable, ListOptions, conditions_of, page_sql
 from kfp_perf.emulator.schema import COUNTED, SCHEMA_VERSION, TABLES, counting_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from kfp_perf.emulator.filters import Clause
+
 Row = tuple[Any, ...]
-Parameters = "Sequence[Any]"
+
+FEW_ROWS = 2000
+"""So many matches at most are found by the filter's index and sorted; more are walked in the list's order."""
 
 
 class StoreError(Exception):
@@ -165,23 +169,26 @@ class Store:
 
         """
         try:
-            sql, parameters, conditions = page_sql(
-                listable, options, (f"{scope_column} = ?", [scope]), columns
-            )
+            conditions = conditions_of(listable, options, (f"{scope_column} = ?", [scope]))
+            total = self._count(listable, conditions, scope_column, scope)
+            few = len(conditions) > 1 and total <= FEW_ROWS
+            sql, parameters = page_sql(listable, options, conditions, columns, few=few)
         except KeyError as error:
             raise internal(failure, f"Error 1054: Unknown column {error} in 'where clause'") from None
         rows = self.execute(sql, parameters).fetchall()
-        if len(conditions) == 1:
-            total = self.count(f"{listable.table}.{scope_column}", scope)
-        else:
-            where = " AND ".join(condition for condition, _ in conditions)
-            values = [value for _, condition_values in conditions for value in condition_values]
-            total = self.execute(f"SELECT count(*) FROM {listable.table} WHERE {where}", values).fetchone()[0]  # noqa: S608  names come from tables
         token = ""
         if len(rows) > options.page_size:
             key, sort_value, *_ = rows.pop()
             token = options.token(sort_value, key)
         return Page([row[2:] for row in rows], total, token)
+
+    def _count(self, listable: Listable, conditions: list[Clause], scope_column: str, scope: str) -> int:
+        if len(conditions) == 1:
+            return self.count(f"{listable.table}.{scope_column}", scope)
+        where = " AND ".join(condition for condition, _ in conditions)
+        values = [value for _, condition_values in conditions for value in condition_values]
+        row = self.one(f"SELECT count(*) FROM {listable.table} WHERE {where}", *values)  # noqa: S608  names come from tables
+        return int(row[0]) if row else 0
 
     def keep_spec(self, documents: list[dict[str, Any]], document: bytes) -> str:
         """Store a pipeline's IR once, whoever refers to it, and return its id.
