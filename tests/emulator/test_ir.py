@@ -24,7 +24,7 @@ def minimal() -> dict[str, Any]:
 
 
 def test_a_pipeline_and_its_platform() -> None:
-    platform = {"platforms": {"kubernetes": {"deploymentSpec": {}}}}
+    platform: dict[str, Any] = {"platforms": {"kubernetes": {"deploymentSpec": {}}}}
     pipeline = parse_pipeline([minimal(), platform])
     assert pipeline.name == "minimal"
     assert pipeline.platform == platform
@@ -105,7 +105,7 @@ def test_what_the_server_refuses(change: Any, message: str, detail: str) -> None
 
 
 def test_one_pipeline_and_one_platform_at_most() -> None:
-    platform = {"platforms": {"kubernetes": {}}}
+    platform: dict[str, Any] = {"platforms": {"kubernetes": {}}}
     with pytest.raises(InvalidPipeline, match="multiple pipeline specs provided"):
         parse_pipeline([minimal(), minimal()])
     with pytest.raises(InvalidPipeline, match="multiple platform specs provided"):
@@ -149,7 +149,7 @@ def test_the_types_of_parameters(type_: str, right: Any, wrong: Any, words: str)
         bind_parameters(pipeline, {"x": wrong})
     assert str(caught.value).startswith("input parameter x ")
     assert words in str(caught.value)
-    with pytest.raises(InvalidParameters, match="requires type|not of"):
+    with pytest.raises(InvalidParameters, match="requires type"):
         bind_parameters(pipeline, {"x": None})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from kfp_perf.emulator.nodes import Node, Report, task_id
@@ -33,7 +34,8 @@ class PersistenceAgent:
         self._clock = clock
         self._throttle = throttle
         self._deliver = deliver
-        self._free_at = [0] * profile.report_workers
+        self._free = profile.report_workers
+        self._queue: deque[ClusterRun] = deque()
         self.extra_delay_us = 0
 
     def changed(self, run: ClusterRun, at: int) -> None:
@@ -45,27 +47,37 @@ class PersistenceAgent:
         self._clock.call_at(at + lag + self.extra_delay_us, lambda: self._take_up(run))
 
     def _take_up(self, run: ClusterRun) -> None:
-        """Give a report to the worker that is free first."""
-        if run.gone:
-            return
-        now = self._clock.now()
-        worker = min(range(len(self._free_at)), key=self._free_at.__getitem__)
-        took = self._profile.report_seconds.draw(run.workflow.draws, f"reporting:{now}")
-        done = self._free_at[worker] = max(now, self._free_at[worker]) + took
-        if done <= now:
-            self._send(run, worker)
-        else:
-            self._clock.call_at(done, lambda: self._send(run, worker))
+        self._queue.append(run)
+        self._work()
 
-    def _send(self, run: ClusterRun, worker: int) -> None:
-        if run.gone:
-            return
+    def _work(self) -> None:
+        """Let the workers that are free begin with the reports that wait longest."""
+        while self._free and self._queue:
+            run = self._queue.popleft()
+            if not run.gone:
+                self._free -= 1
+                took = self._profile.report_seconds.draw(run.workflow.draws, f"reporting:{self._clock.now()}")
+                self._after(took, run, self._send)
+
+    def _after(self, duration: int, run: ClusterRun, step: Callable[[ClusterRun], None]) -> None:
+        if duration:
+            self._clock.call_at(self._clock.now() + duration, lambda: step(run))
+        else:
+            step(run)
+
+    def _send(self, run: ClusterRun) -> None:
         now = self._clock.now()
         run.reporting = False
-        if run.workflow.finished_at is not None:
-            wait = self._throttle.take(now, self._profile.final_report_calls)
-            self._free_at[worker] = max(self._free_at[worker], now + wait)
-        self._deliver(run, report_of(run, now))
+        wait = 0
+        if not run.gone:
+            if run.workflow.finished_at is not None:
+                wait = self._throttle.take(now, self._profile.final_report_calls)
+            self._deliver(run, report_of(run, now))
+        self._after(wait, run, self._sent)
+
+    def _sent(self, _: ClusterRun) -> None:
+        self._free += 1
+        self._work()
 
 
 def report_of(run: ClusterRun, at: int) -> Report:

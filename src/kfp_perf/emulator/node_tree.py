@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.emulator.nodes import COMPLETED, PENDING, RUNNING, SUCCEEDED, LiveNode, Node, fnv1a
+from kfp_perf.emulator.nodes import (
+    BAD,
+    COMPLETED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    SUCCEEDED,
+    LiveNode,
+    Node,
+    fnv1a,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +60,7 @@ class NodeTree:
         `template` names a pod's template; the node of a DAG has none.
         """
         shelled = self.doubled or retried
-        outer = self.add(frame, name, PENDING if template and not shelled else RUNNING)
+        outer = self.add(frame, name, PENDING if template and not shelled else RUNNING, dag=not template)
         for parent in parents:
             parent.add(outer)
         if not shelled:
@@ -62,7 +72,8 @@ class NodeTree:
         """Make the node of a try within a shell."""
         suffix = f"({attempt})"
         phase = PENDING if template else RUNNING
-        inner = self.add(None, shell.name + suffix, phase, fnv1a(suffix, shell.hash or self._hash))
+        hash_ = fnv1a(suffix, shell.hash or self._hash)
+        inner = self.add(None, shell.name + suffix, phase, hash_, dag=not template)
         inner.template = template
         shell.add(inner)
         return inner
@@ -75,8 +86,13 @@ class NodeTree:
             parent.add(node)
         return node
 
-    def add(self, frame: Frame | None, name: str, phase: str, hash_: int | None = None) -> LiveNode:
-        """Make a node, without a parent.
+    def add(
+        self, frame: Frame | None, name: str, phase: str, hash_: int | None = None, *, dag: bool = False
+    ) -> LiveNode:
+        """Make a node, without a parent; `hash_` is that of a name which is not the frame's and its own.
+
+        In a retried run what succeeded, or was skipped, began when it did, and so did a `dag` that failed: it is
+        set back, where all else is made anew (GenerateRetryExecution of kubeflow/pipelines).
 
         Raises:
             TooManyNodes: there are too many already.
@@ -91,7 +107,9 @@ class NodeTree:
             kept = self._kept.get(node.node_id(self.name))
             if kept is not None:
                 node.history = kept.history
-                node.start = node.start if kept.started_at is None else kept.started_at
+                lasts = kept.phase in {SUCCEEDED, SKIPPED} or (dag and kept.phase in BAD)
+                if lasts and kept.started_at is not None:
+                    node.start = kept.started_at
         self.nodes.append(node)
         return node
 

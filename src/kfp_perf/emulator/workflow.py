@@ -168,10 +168,10 @@ class Workflow:
         self.again = bool(self.hooks)
 
     def _begin_workflow(self) -> None:
-        self.started_at = self.now
         self.phase = RUNNING
         self.changed = True
         shell, node = self.tree.open(None, self.name, ())
+        self.started_at = node.start
         if self.plan.refused:
             self._give_up(self.plan.refused)
         else:
@@ -241,7 +241,10 @@ class Workflow:
             self.live_pods.add(pod)
             self.pods.append(pod)
             return
-        pod.phase, pod.ended = (FAILED, self.now) if kept is None else (kept.phase, kept.finished_at)
+        pod.phase, pod.ended = FAILED, self.now
+        if kept is not None:
+            pod.phase, pod.ended = kept.phase, kept.finished_at
+            node.start = node.start if kept.started_at is None else kept.started_at
         node.turn(pod.phase, pod.ended)
         self.later(lambda: done(self, pod))
 

@@ -1,0 +1,552 @@
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from small_pipelines import START, Draft, Simulation, find, phases, pods, task
+
+from kfp_perf.emulator.clock import SECOND
+from kfp_perf.emulator.cluster import Outcome, Report, UnknownWorkflow
+from kfp_perf.emulator.timing import Profile, constant, load_profile
+
+if TYPE_CHECKING:
+    from kfp_perf.emulator.ir import Pipeline
+
+
+def chain(count: int = 3, **given: Any) -> Pipeline:
+    """Three tasks in a row."""
+    draft = Draft("chain")
+    draft.container("work")
+    tasks = {"t1": task("work", **given)}
+    for number in range(2, count + 1):
+        tasks[f"t{number}"] = task("work", after=[f"t{number - 1}"], **given)
+    return draft.pipeline(tasks)
+
+
+SLOW = Profile(
+    controller_requeue_seconds=constant(1),
+    scheduling_seconds=constant(0.5),
+    startup_seconds=constant(0.5),
+    driver_seconds=constant(2),
+    executor_seconds=constant(5),
+    termination_seconds=constant(3),
+    report_delay_seconds=constant(1),
+)
+
+
+def test_an_instant_run_is_reported_once_a_millisecond_later() -> None:
+    simulation = Simulation(load_profile("instant"))
+    report = simulation.run(chain())
+    assert simulation.reports == [report]
+    assert (report.phase, report.at, report.finished_at) == ("Succeeded", START + 1_000, START)
+    assert report.request is not None
+    assert report.request.run_id == "run"
+    assert report.workflow_name.startswith("chain-")
+    assert {node.history for node in report.nodes} == {((START + 1_000, "Succeeded"),)}
+    assert len({node.task_id for node in report.nodes}) == len(report.nodes)
+
+
+def test_reports_show_a_run_on_its_way() -> None:
+    simulation = Simulation(SLOW)
+    last = simulation.run(chain(1))
+    shown = [report.phase for report in simulation.reports]
+    assert shown[0] == "Running"
+    assert shown[-1] == "Succeeded"
+    history = find(last, "t1-driver").history
+    assert [phase for _, phase in history] == ["Pending", "Running", "Succeeded"]
+    assert [at for at, _ in history] == sorted(at for at, _ in history)
+    for report in simulation.reports[:-1]:
+        assert report.finished_at is None
+    assert find(last, "t1-driver").task_id == find(simulation.reports[2], "t1-driver").task_id
+
+
+def test_pods_carry_their_own_times_and_dags_those_of_the_passes() -> None:
+    report = Simulation(SLOW).run(chain(1))
+    # driver: made at 0, up after 1 s, done after 2 more; the controller looks a second later
+    assert find(report, "root-driver").started_at == START
+    assert find(report, "root-driver").finished_at == START + 3 * SECOND
+    assert find(report, "root").started_at == START + 4 * SECOND
+    assert find(report, "executor").started_at == START + 8 * SECOND
+    assert find(report, "executor").finished_at == START + 14 * SECOND
+    assert find(report, "t1").finished_at == START + 15 * SECOND
+    assert report.finished_at == START + 15 * SECOND
+
+
+def test_a_three_task_chain_on_fast_takes_two_to_four_seconds_and_is_seen_soon() -> None:
+    for number in range(20):
+        simulation = Simulation(load_profile("fast"), seed=number)
+        report = simulation.run(chain())
+        assert report.finished_at is not None
+        assert 1.5 * SECOND < report.finished_at - START < 4.5 * SECOND
+        assert simulation.reports[0].phase == "Running"
+        assert simulation.reports[0].at - START < SECOND // 2
+        assert report.at - report.finished_at < SECOND // 2
+
+
+def test_one_task_on_the_real_profile_takes_three_passes_at_least() -> None:
+    times = []
+    for number in range(20):
+        simulation = Simulation(load_profile("kfp-2.17"), seed=number)
+        report = simulation.run(chain(1))
+        assert report.finished_at is not None
+        times.append((report.finished_at - START) / SECOND)
+        assert report.at - report.finished_at >= SECOND
+    assert min(times) >= 30
+    assert max(times) < 200
+
+
+def test_pods_wait_for_places() -> None:
+    profile = replace(SLOW, nodes=2, pods_per_node=1)
+    simulation = Simulation(profile)
+    draft = Draft()
+    draft.container("work")
+    simulation.submit(draft.pipeline({f"t{number}": task("work") for number in range(6)}))
+    most = 0
+    while simulation.cluster.in_flight():
+        simulation.clock.advance(SECOND // 2)
+        most = max(most, simulation.cluster.waiting_pods())
+    assert most == 4
+    busy = sorted(
+        (event.at_us, 1 if event.what.endswith("start") else -1)
+        for event in simulation.truth
+        if event.what in {"driver_start", "executor_start", "driver_end", "executor_end"}
+    )
+    running = peak = 0
+    for _, change in busy:
+        running += change
+        peak = max(peak, running)
+    assert peak == 2
+    assert simulation.last().phase == "Succeeded"
+
+
+def test_an_image_is_pulled_once_a_node() -> None:
+    simulation = Simulation(Profile(nodes=1, image_pull_seconds=constant(30)))
+    first = simulation.run(chain(1), "first")
+    second = simulation.run(chain(1), "second")
+    assert first.finished_at == START + 60 * SECOND  # KFP's own image, and the component's
+    assert second.started_at == second.finished_at
+
+
+def test_the_throttle_of_kubernetes_writes() -> None:
+    simulation = Simulation(Profile(kubernetes_calls_per_second=5, kubernetes_burst=10))
+    delays = [simulation.cluster.create_delay() / SECOND for _ in range(20)]
+    assert delays[:10] == [0] * 10
+    assert delays[10:] == pytest.approx([0.2 * number for number in range(1, 11)])
+    simulation.clock.advance(4 * SECOND)
+    assert [simulation.cluster.create_delay() for _ in range(10)] == [0] * 10
+    assert Simulation().cluster.create_delay() == 0
+
+
+def test_last_reports_take_their_turns_in_the_throttle() -> None:
+    profile = Profile(
+        kubernetes_calls_per_second=5, kubernetes_burst=2, final_report_calls=2, report_workers=1
+    )
+    simulation = Simulation(profile)
+    for number in range(10):
+        simulation.submit(chain(1), f"run-{number}")
+    simulation.clock.run_until_idle()
+    at = [(report.at - simulation.reports[0].at) / SECOND for report in simulation.reports]
+    assert at == pytest.approx([0, 0, *(0.4 * number for number in range(1, 9))], abs=0.001)
+
+
+def test_a_report_before_the_controller_acted_has_no_phase() -> None:
+    profile = replace(SLOW, controller_workers=1, controller_pass_seconds=constant(30))
+    simulation = Simulation(profile)
+    simulation.submit(chain(1), "first")
+    simulation.submit(chain(1), "second")
+    simulation.clock.advance(40 * SECOND)
+    waiting = [report for report in simulation.reports if report.run_id == "second"]
+    assert waiting[0].phase == ""
+    assert waiting[0].nodes == ()
+    assert simulation.finish("second").phase == "Succeeded"
+
+
+def test_the_truth_is_told_in_microseconds() -> None:
+    simulation = Simulation(SLOW)
+    report = simulation.run(chain(1))
+    told = [(event.what, event.task, (event.at_us - START) / SECOND) for event in simulation.truth]
+    assert [event for event in told if event[0] != "visible"] == [
+        ("queued", "", 0),
+        ("pod_start", "", 0.5),
+        ("driver_start", "", 1),
+        ("driver_end", "", 3),
+        ("pod_start", "t1", 4.5),
+        ("driver_start", "t1", 5),
+        ("driver_end", "t1", 7),
+        ("pod_start", "t1", 8.5),
+        ("executor_start", "t1", 9),
+        ("executor_end", "t1", 14),
+        ("task_finished", "t1", 15),
+        ("run_finished", "", 15),
+    ]
+    visible = [event.at_us for event in simulation.truth if event.what == "visible"]
+    assert visible == [each.at for each in simulation.reports]
+    assert visible[-1] == report.at
+
+
+def strip(reports: list[Report]) -> list[Any]:
+    return [each._replace(request=None) for each in reports]
+
+
+def test_the_same_seed_gives_the_same_run_whatever_else_runs() -> None:
+    alone = Simulation(load_profile("fast"), seed=5)
+    alone.run(chain())
+    crowd = Simulation(load_profile("fast"), seed=5)
+    for number in range(3):
+        crowd.submit(chain(), f"other-{number}")
+    crowd.run(chain())
+    mine = [report for report in crowd.reports if report.run_id == "run"]
+    ends = [(node.display_name, node.phase) for node in mine[-1].nodes]
+    assert ends == [(node.display_name, node.phase) for node in alone.reports[-1].nodes]
+    again = Simulation(load_profile("fast"), seed=5)
+    again.run(chain())
+    assert strip(again.reports) == strip(alone.reports)
+    other = Simulation(load_profile("fast"), seed=6)
+    other.run(chain())
+    assert other.last().finished_at != alone.last().finished_at
+
+
+def test_a_run_of_the_past_catches_up() -> None:
+    simulation = Simulation(SLOW)
+    request = simulation.submit(chain(1), "now")
+    simulation.cluster.submit(replace(request, run_id="past", created_at=START - 3_600 * SECOND))
+    simulation.clock.advance(0)
+    report = simulation.last("past")
+    assert report.phase == "Succeeded"
+    assert report.finished_at == START - 3_600 * SECOND + 15 * SECOND
+    assert simulation.cluster.in_flight() == 1
+
+
+def moments(pipeline: Pipeline, profile: Profile) -> int:
+    simulation = Simulation(profile)
+    simulation.submit(pipeline)
+    return simulation.clock.run_until_idle()
+
+
+def step(simulation: Simulation, count: int) -> None:
+    """Let the clock run `count` events."""
+    for _ in range(count):
+        simulation.clock._run_next()
+
+
+BUSY = replace(
+    SLOW, nodes=1, pods_per_node=2, controller_pass_seconds=constant(0.1), report_seconds=constant(0.2)
+)
+
+
+def mixed() -> Pipeline:
+    """All constructs at once."""
+    draft = Draft("mixed")
+    draft.container("work", inputs={"item": "STRING"}, optional=True)
+    draft.dag("body", {"w": task("work", gets={"item": ("parent", "item")})}, inputs={"item": "STRING"})
+    draft.dag("group", {"a": task("work"), "b": task("work", after=["a"], retry={"maxRetryCount": 2})})
+    tasks = {
+        "exit-handler-1": task("group"),
+        "clean-up": task("work", after=["exit-handler-1"], exit_=True),
+        "for-loop-1": task("body", loop={"item": '["x", "y", "z"]'}, parallelism=2),
+        "after": task("work", after=["for-loop-1"]),
+        "import": task(draft.importer("get")),
+    }
+    return draft.pipeline(tasks)
+
+
+def test_terminated_at_any_moment_a_run_ends_and_leaves_nothing() -> None:
+    total = moments(mixed(), BUSY)
+    ended = []
+    for moment in range(0, total, 3):
+        simulation = Simulation(BUSY)
+        simulation.submit(mixed())
+        step(simulation, moment)
+        if simulation.cluster.in_flight():
+            simulation.cluster.terminate("run")
+            simulation.cluster.terminate("run")
+        report = simulation.finish()
+        ended.append(report.phase)
+        assert report.phase in {"Failed", "Succeeded"}
+        assert not any(node.phase in {"Running", "Pending"} for node in report.nodes)
+        handled = phases(report).get("exit-handler-1")
+        assert (handled in {"Succeeded", "Failed"}) == ("clean-up" in phases(report))
+        assert simulation.cluster.in_flight() == 0
+        assert simulation.cluster.waiting_pods() == 0
+        following = simulation.run(mixed(), "next")
+        assert following.phase == "Succeeded"
+    assert ended[0] == "Failed"
+    assert ended.count("Failed") > total // 5
+
+
+def test_deleted_at_any_moment_a_run_is_gone_and_leaves_its_places() -> None:
+    total = moments(mixed(), BUSY)
+    for moment in range(0, total + 1, 3):
+        simulation = Simulation(BUSY)
+        simulation.submit(mixed())
+        step(simulation, moment)
+        simulation.cluster.delete("run")
+        reported = len(simulation.reports)
+        assert simulation.cluster.in_flight() == 0
+        assert simulation.cluster.waiting_pods() == 0
+        simulation.clock.run_until_idle()
+        assert len(simulation.reports) == reported
+        assert simulation.run(mixed(), "next").phase == "Succeeded"
+    simulation = Simulation()
+    simulation.cluster.delete("never seen")
+    simulation.cluster.terminate("never seen")
+
+
+def test_a_reset_loses_everything_at_any_moment() -> None:
+    total = moments(mixed(), BUSY)
+    for moment in range(0, total + 1, 7):
+        simulation = Simulation(BUSY)
+        simulation.submit(mixed())
+        simulation.submit(mixed(), "other")
+        step(simulation, moment)
+        simulation.cluster.reset()
+        reported = len(simulation.reports)
+        simulation.clock.run_until_idle()
+        assert len(simulation.reports) == reported
+        assert simulation.run(mixed(), "next").phase == "Succeeded"
+
+
+def test_a_stuck_run_stays_until_it_is_terminated() -> None:
+    simulation = Simulation(SLOW)
+    simulation.cluster.set_outcome(Outcome(task="t1", stuck=True))
+    simulation.submit(chain(2))
+    simulation.clock.advance(86_400 * SECOND)
+    assert simulation.cluster.in_flight() == 1
+    assert phases(simulation.last())["executor"] == "Running"
+    simulation.cluster.terminate("run")
+    report = simulation.finish()
+    assert report.phase == "Failed"
+    assert phases(report)["t1"] == "Failed"
+    assert phases(report)["t2"] == "Omitted"
+
+
+def test_a_retry_runs_only_what_failed_and_nodes_keep_their_ids() -> None:
+    simulation = Simulation(SLOW)
+    simulation.cluster.set_outcome(Outcome(task="t2", failures=-1))
+    failed = simulation.run(chain())
+    assert failed.phase == "Failed"
+    simulation.cluster.clear_outcomes()
+    simulation.clock.advance(100 * SECOND)
+    executed = len([event for event in simulation.truth if event.what == "executor_start"])
+    resumed_at = simulation.clock.now()
+    simulation.cluster.retry("run")
+    report = simulation.finish()
+    assert report.phase == "Succeeded"
+    assert report.workflow_name == failed.workflow_name
+    again = [event.task for event in simulation.truth if event.what == "executor_start"][executed:]
+    assert again == ["t2", "t3"]
+    before = {node.node_id: node for node in failed.nodes}
+    assert set(before) == {node.node_id for node in report.nodes if node.node_id in before}
+    for name in ("root-driver", "t1-driver", "t1", "t2-driver"):
+        old, new = find(failed, name), find(report, name)
+        assert (old.started_at, old.finished_at, old.task_id) == (
+            new.started_at,
+            new.finished_at,
+            new.task_id,
+        )
+    assert find(report, "t3").started_at is not None
+    assert find(report, "t3").started_at > resumed_at  # type: ignore[operator]
+    assert find(report, "t2").started_at == find(failed, "t2").started_at  # a DAG that failed is set back
+    assert report.started_at == failed.started_at
+    history = [phase for _, phase in find(report, "t2").history]
+    assert history == ["Running", "Failed", "Running", "Succeeded"]
+    first = next(each for each in simulation.reports if each.at > resumed_at)
+    assert first.phase == "Running"
+
+
+def test_a_retry_of_a_loop_keeps_the_iterations_that_succeeded() -> None:
+    simulation = Simulation(SLOW)
+    draft = Draft()
+    draft.container("work", inputs={"item": "STRING"})
+    draft.dag("body", {"w": task("work", gets={"item": ("parent", "item")})}, inputs={"item": "STRING"})
+    pipeline = draft.pipeline({"for-loop-1": task("body", loop={"item": '["x", "y", "z"]'})})
+    simulation.cluster.set_outcome(Outcome(task="w", failures=-1, seconds=1, run_id="run"))
+    assert simulation.run(pipeline).phase == "Failed"
+    simulation.cluster.clear_outcomes()
+    simulation.cluster.retry("run")
+    report = simulation.finish()
+    assert report.phase == "Succeeded"
+    assert pods(report) == 1 + 1 + 3 * 3
+
+
+def test_a_retry_after_a_restart_is_given_what_was_reported() -> None:
+    before = Simulation(SLOW)
+    before.cluster.set_outcome(Outcome(task="t3", failures=-1))
+    failed = before.run(chain())
+    after = Simulation(SLOW)
+    with pytest.raises(UnknownWorkflow):
+        after.cluster.retry("run")
+    assert failed.request is not None
+    after.cluster.retry("run", request=failed.request, name=failed.workflow_name, nodes=failed.nodes)
+    report = after.finish()
+    assert report.phase == "Succeeded"
+    assert [event.task for event in after.truth if event.what == "executor_start"] == ["t3"]
+
+
+def test_a_retry_keeps_the_tries_of_what_succeeded() -> None:
+    draft = Draft()
+    draft.container("work")
+    policy = {"maxRetryCount": 3}
+    pipeline = draft.pipeline({"shaky": task("work", retry=policy), "last": task("work", after=["shaky"])})
+    simulation = Simulation(SLOW)
+    simulation.cluster.set_outcome(Outcome(task="last", failures=-1))
+    simulation.cluster.set_outcome(Outcome(task="shaky", failures=2))
+    failed = simulation.run(pipeline)
+    assert failed.phase == "Failed"
+    simulation.cluster.clear_outcomes()
+    simulation.cluster.retry("run")
+    report = simulation.finish()
+    assert report.phase == "Succeeded"
+    for number in range(3):
+        assert find(report, f"executor({number})") == find(failed, f"executor({number})")
+
+
+CACHED = {"enableCache": True}
+
+
+def test_a_cache_hit_skips_the_executor() -> None:
+    simulation = Simulation(SLOW)
+    simulation.run(chain(1, cache=CACHED), "first")
+    report = simulation.run(chain(1, cache=CACHED), "second")
+    assert phases(report)["executor"] == "Skipped"
+    assert phases(report)["t1"] == "Succeeded"
+    assert pods(report) == 2
+
+
+def test_a_run_without_caching_neither_reads_nor_fills_the_cache() -> None:
+    simulation = Simulation()
+    simulation.run(chain(1), "first")
+    assert phases(simulation.run(chain(1, cache=CACHED), "second"))["executor"] == "Succeeded"
+    assert phases(simulation.run(chain(1), "third"))["executor"] == "Succeeded"
+
+
+def test_the_cache_goes_with_its_run_and_a_failure_is_not_cached() -> None:
+    simulation = Simulation()
+    simulation.run(chain(1, cache=CACHED), "first")
+    simulation.cluster.delete("first")
+    simulation.cluster.set_outcome(Outcome(failures=-1, run_id="second"))
+    assert phases(simulation.run(chain(1, cache=CACHED), "second"))["executor"] == "Failed"
+    assert phases(simulation.run(chain(1, cache=CACHED), "third"))["executor"] == "Succeeded"
+    assert phases(simulation.run(chain(1, cache=CACHED), "fourth"))["executor"] == "Skipped"
+    simulation.cluster.delete("fourth")
+    assert phases(simulation.run(chain(1, cache=CACHED), "fifth"))["executor"] == "Skipped"
+
+
+def test_what_the_cache_key_covers() -> None:
+    draft = Draft()
+    draft.container("say", inputs={"text": "STRING"})
+    draft.container("tell", inputs={"text": "STRING"})
+    simulation = Simulation()
+    count = 0
+
+    def hit(component: str, text: str, cache: dict[str, Any] = CACHED) -> bool:
+        nonlocal count
+        count += 1
+        pipeline = draft.pipeline({"t": task(component, gets={"text": text}, cache=cache)})
+        return phases(simulation.run(pipeline, f"run-{count}"))["executor"] == "Skipped"
+
+    assert not hit("say", "a")
+    assert hit("say", "a")
+    assert not hit("say", "b")
+    assert not hit("tell", "a")
+    assert not hit("say", "run {{$.pipeline_job_uuid}}")
+    assert not hit("say", "run {{$.pipeline_job_uuid}}")
+    keyed = {"enableCache": True, "cacheKey": "mine"}
+    assert not hit("say", "c", keyed)
+    assert hit("say", "d", keyed)
+    assert not hit("tell", "d", keyed)
+
+
+def test_a_cached_output_is_that_of_the_run_that_made_it() -> None:
+    draft = Draft()
+    draft.container("flip", outputs={"side": "STRING"})
+    draft.container("work", inputs={"side": "STRING"})
+    when = "inputs.parameter_values['side'] == 'heads'"
+    tasks = {
+        "flip": task("flip", cache=CACHED),
+        "work": task("work", gets={"side": ("flip", "side")}, when=when),
+    }
+    pipeline = draft.pipeline(tasks)
+    simulation = Simulation()
+    found = {phases(simulation.run(pipeline, f"run-{number}"))["work"] for number in range(20)}
+    assert len(found) == 1
+
+
+def test_anonymous_entries_of_the_cache() -> None:
+    simulation = Simulation(anonymous_cache_entries=True)
+    report = simulation.run(chain(3, cache=CACHED))
+    anonymous = [node for node in report.nodes if not node.display_name]
+    assert len(anonymous) == 1  # three equal tasks: the first fills the cache
+    assert anonymous[0].execution_id > 0
+    assert (anonymous[0].phase, anonymous[0].node_id) == ("", "")
+    assert len({node.task_id for node in report.nodes}) == len(report.nodes)
+
+
+def test_outcomes_by_pattern_and_share() -> None:
+    simulation = Simulation()
+    simulation.cluster.set_outcome(Outcome(task="t?", pipeline="ch*", failures=-1, share=0.5))
+    found = [simulation.run(chain(1), f"run-{number}").phase for number in range(60)]
+    assert 15 < found.count("Failed") < 45
+    simulation.cluster.set_outcome(Outcome(task="t1", seconds=7))
+    report = simulation.run(chain(1), "timed")
+    assert report.phase == "Succeeded"
+    assert report.finished_at is not None
+    assert report.finished_at - report.created_at == 7 * SECOND
+    assert len(simulation.cluster.outcomes()) == 2
+    simulation.cluster.set_outcome(Outcome(pipeline="other", failures=-1))
+    assert simulation.run(chain(1), "spared").phase == "Succeeded"
+
+
+def test_executors_fail_by_the_share_of_the_profile() -> None:
+    simulation = Simulation(Profile(executor_failure_share=0.3))
+    found = [simulation.run(chain(1), f"run-{number}").phase for number in range(200)]
+    assert 35 < found.count("Failed") < 85
+
+
+def test_a_slow_agent_reports_later() -> None:
+    simulation = Simulation()
+    simulation.cluster.agent.extra_delay_us = 60 * SECOND
+    report = simulation.run(chain(1))
+    assert report.at - START == 60 * SECOND + 1_000
+
+
+def test_the_name_of_a_workflow_is_one_that_kubernetes_takes() -> None:
+    simulation = Simulation()
+    request = simulation.submit(chain(1))
+    for pipeline_name, start in (
+        ("namespace/ns/pipeline/My Pipeline.YAML", "my-pipeline-yaml-"),
+        ("pipeline/" + "x" * 200, "x" * 57 + "-"),
+        ("ÄÖ", "pipeline-"),
+    ):
+        name = simulation.cluster.submit(replace(request, run_id=pipeline_name, pipeline_name=pipeline_name))
+        assert name.startswith(start)
+        assert len(name) == len(start) + 5
+    simulation.clock.run_until_idle()
+
+
+def test_a_thousand_runs_in_flight_are_small() -> None:
+    pipeline = chain()
+    simulation = Simulation(load_profile("kfp-2.17"))
+    simulation.cluster._truth = None
+    simulation.run(pipeline)
+    simulation.reports.clear()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(1_000):
+            simulation.submit(pipeline, f"run-{number}")
+        largest = 0
+        while simulation.cluster.in_flight() > 500:
+            simulation.clock.advance(10 * SECOND)
+            simulation.reports.clear()
+            largest = max(largest, tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+    assert largest / 1_000 < 20_000
+    simulation.clock.run_until_idle()
+    assert simulation.cluster.in_flight() == 0
+    assert {report.phase for report in simulation.reports if report.finished_at is not None} == {"Succeeded"}
