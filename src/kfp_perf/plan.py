@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
 
-NOT_YET: frozenset[TestMode] = frozenset(
-    {TestMode.RANDOM_GETS, TestMode.PIPELINE_UPLOAD, TestMode.PIPELINE_SCHEDULED_RUN}
-)
+NOT_YET: frozenset[TestMode] = frozenset()
 """Modes that have no runner yet."""
 
 PREFILL_CAP = 10_000

@@ -57,6 +57,8 @@ class FakeRun:
     task_details: list[dict[str, Any]] = field(default_factory=list)
     archived: bool = False
     finished_text: str | None = None
+    recurring_run_id: str = ""
+    scheduled: float | None = None
 
 
 _TABLES = {
@@ -105,6 +107,7 @@ class FakeKfp:
         self.versions: dict[str, PipelineVersion] = {}
         self.recurring_runs: dict[str, RecurringRun] = {}
         self.contents: list[bytes] = []
+        self.on_recurring_run: Callable[[RecurringRun, RecurringRunSpec], None] = lambda _made, _spec: None
         self.calls: list[tuple[str, Any]] = []
         self.failures: dict[str, list[Exception]] = defaultdict(list)
         self.closed = 0
@@ -208,7 +211,8 @@ class FakeKfp:
             experiment_id=fake.spec.experiment_id,
             state=state,
             created_text=self._text(fake.created),
-            scheduled_text=self._text(fake.created),
+            scheduled_text=self._text(fake.created if fake.scheduled is None else fake.scheduled),
+            recurring_run_id=fake.recurring_run_id,
             finished_text=finished_text if fake.finished_text is None else fake.finished_text,
             storage_state="ARCHIVED" if fake.archived else "AVAILABLE",
             state_history=[StateChange(state=name, update_time_text=self._text(at)) for name, at in history],
@@ -420,6 +424,7 @@ class FakeKfp:
             created_text=self._text(self.clock.now()),
         )
         self.recurring_runs[made.recurring_run_id] = made
+        self.on_recurring_run(made, spec)
         return made
 
     def _recurring(self, operation: str, recurring_run_id: str) -> RecurringRun:

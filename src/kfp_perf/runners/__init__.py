@@ -10,6 +10,7 @@ from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.pipeline import PipelineRunner
 from kfp_perf.runners.random_gets import RandomGetsRunner
+from kfp_perf.runners.scheduled import ScheduledRunner
 from kfp_perf.runners.upload import UploadRunner
 from kfp_perf.scenario.model import TestMode
 
@@ -24,6 +25,7 @@ RUNNERS: dict[str, type[BaseRunner]] = {
     TestMode.EXPERIMENT.name: ExperimentRunner,
     TestMode.RANDOM_GETS.name: RandomGetsRunner,
     TestMode.PIPELINE_UPLOAD.name: UploadRunner,
+    TestMode.PIPELINE_SCHEDULED_RUN.name: ScheduledRunner,
 }
 
 
@@ -50,6 +52,7 @@ __all__ = [
     "Phase",
     "PipelineRunner",
     "RandomGetsRunner",
+    "ScheduledRunner",
     "UploadRunner",
     "create_runner",
 ]

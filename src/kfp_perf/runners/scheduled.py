@@ -1,0 +1,351 @@
+"""PIPELINE_SCHEDULED_RUN: schedules, the runs that they start, and how well those keep to the schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from array import array
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from kfp_perf.client import Exchange, ListQuery, Operator, Predicate
+from kfp_perf.client.messages import RecurringRunSpec
+from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
+from kfp_perf.errors import ApiError, RunnerError
+from kfp_perf.metrics.summary import summary
+from kfp_perf.pacing import StopSignal
+from kfp_perf.result.journal import Kind
+from kfp_perf.result.model import Outcome, Purpose, RunRecord
+from kfp_perf.runners.base import Phase
+from kfp_perf.runners.experiment import ExperimentRunner
+from kfp_perf.runners.timetable import Timetable
+from kfp_perf.scenario.cron import cron_for_kfp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from kfp_perf.client.messages import Page, RecurringRun, Run
+    from kfp_perf.result.journal import Made
+    from kfp_perf.scenario.model import TestScenario
+
+Item = TypeVar("Item")
+
+LOOK_SECONDS = 5.0
+"""How often new runs are looked for where `pollInterval` does not say so."""
+
+LATE_SECONDS = 40.0
+"""A run that starts later than this is late: the controller looks at a schedule every 30 s, and waits for 10 s."""
+
+APPEARANCE_SECONDS = 45.0
+"""How long after the end of a schedule a run that it started may first show up: with its first report."""
+
+DECIDED_SECONDS = 60.0
+"""A slot that came so shortly before the end of its schedule may have been cut off by that: it is not missed."""
+
+_OUTLIVES_SECONDS = 3600.0
+"""A schedule ends by itself so long after the test, whatever becomes of kfp-perf."""
+
+_PARALLEL = 8
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_MOST_CONCURRENT = 10  # what KFP allows
+
+# A run may show up long after its creation, since reports are repeated with growing pauses of up to six minutes.
+# Most looks go back a little, some go back for all of that.
+_SHORT_LOOK_BACK_SECONDS, _LONG_LOOK_BACK_SECONDS = 90.0, 600.0
+_LOOKS_TO_A_LONG_ONE = 10
+_MOST_PAGES = 500
+
+
+class ScheduleReport(msgspec.Struct):
+    """What became of the schedules; how well they kept time is told by the metrics of the family `schedule`.
+
+    `schedules` were created, `refused` were not. Of the first runs of slots `on_time` started within 40 s of
+    their slot, which is what the controller takes by design, `late` after that. `undecided` slots came within a
+    minute before their schedule was disabled, and no run came for them. `running_seconds` is from a slot until the
+    API server knew that its run runs, which is after its start. `pages` and `failures` are requests for new runs.
+    """
+
+    schedules: int = 0
+    refused: int = 0
+    on_time: int = 0
+    late: int = 0
+    undecided: int = 0
+    running_seconds: dict[str, float] = {}
+    pages: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Schedule:
+    """One schedule that was created; `ended_at` is when it was disabled, on our clock."""
+
+    name: str
+    id: str
+    timetable: Timetable
+    ended_at: float | None = None
+
+
+class ScheduledRunner(ExperimentRunner):
+    """Creates schedules in an experiment of their own, follows what they start, disables and deletes all of it."""
+
+    def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
+        super().__init__(test_scenario, **given)
+        self.report = ScheduleReport()
+        self._schedules: dict[str, Schedule] = {}
+        self._unanswered: set[str] = set()  # names of schedules whose creation got no answer
+        self._failures_in_a_row = 0
+        self._known: dict[str, float] = {}  # runs, and when they were created on the server's clock
+        self._following: set[asyncio.Task[None]] = set()
+        self._running = array("d")
+        self._closing = StopSignal()
+        self._last_error = ""
+
+    def owns(self, made: Made) -> bool:
+        """Whether this runner made that object; runs of schedules have names of the server's choice."""
+        return super().owns(made) or (bool(made.parent) and made.parent == self.experiment_id)
+
+    async def run(self) -> dict[str, Any]:
+        """Let schedules run until `end_at`, then disable them and follow what is in flight to its end."""
+        self.start()
+        wanted = [f"{self.prefix}-{number}" for number in range(self.scenario.num_times)]
+        try:
+            async with self.alongside(self.observer.run(), self._look_for_runs(), close=self._close):
+                await _in_parallel(self._create_schedule, wanted)
+                await self.clock.sleep_until(self.end_at, self.stop_signal)
+                await _in_parallel(self._disable_schedule, self._schedules.values())
+                self.phase = Phase.DRAINING
+                await self._drain(self._finish())
+                self._tell_missed()
+        finally:
+            await asyncio.gather(*self._following, return_exceptions=True)
+        if not self._schedules and not self.stop_signal.is_set():
+            raise RunnerError(f"{self.name}: not one of {len(wanted)} schedules was made. {self._last_error}")
+        self._refuse_total_failure()
+        self.report.running_seconds = summary(self._running)
+        return {
+            "schedules": self.report,
+            "observer": self.observer.report(),
+            "prefill": self.prefilled,
+        }
+
+    async def _close(self) -> None:
+        """Let the looking for runs and the following of them end."""
+        self._closing.set()
+        await self.observer.aclose()
+
+    # -- schedules --------------------------------------------------------------------------------------------
+
+    async def _create_schedule(self, name: str) -> None:
+        """Create a schedule. After failures each waits a little, so that no server is hammered."""
+        if self.stop_signal.is_set() or self.clock.now() >= self.end_at:
+            return
+        exchange = Exchange()
+        spec = RecurringRunSpec(
+            name=name,
+            experiment_id=self.experiment_id,
+            pipeline_id=self.pipeline_id,
+            pipeline_version_id=self.pipeline_version_id,
+            parameters=self.scenario.params,
+            cron=cron_for_kfp(self.scenario.cron) if self.scenario.cron is not None else "",
+            interval_seconds=int(self.scenario.interval_seconds or 0),
+            end_at=self.end_at + _OUTLIVES_SECONDS,
+            max_concurrency=_MOST_CONCURRENT,
+        )
+        try:
+            with self.making(Kind.RECURRING_RUN, name, parent=self.experiment_id) as made:
+                recurring_run = await self.client.create_recurring_run(spec, exchange=exchange)
+                made(recurring_run.recurring_run_id)
+        except ApiError as error:
+            self._last_error = str(error)
+            if error.outcome_unknown:
+                self._unanswered.add(name)
+            else:
+                self.report.refused += 1
+            self._failures_in_a_row += 1
+            pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self._failures_in_a_row, 10))
+            await self.clock.sleep_until(self.clock.now() + pause, self.stop_signal)
+        else:
+            self._failures_in_a_row = 0
+            if recurring_run.created_at is not None:
+                self.observer.offset.bracket(recurring_run.created_at, exchange.sent, exchange.ended)
+            self._was_created(name, recurring_run)
+
+    def _was_created(self, name: str, recurring_run: RecurringRun) -> None:
+        created_at = recurring_run.created_at
+        timetable = Timetable(
+            self._server_time(None) if created_at is None else created_at,
+            cron=self.scenario.cron,
+            interval_seconds=self.scenario.interval_seconds,
+        )
+        identity = recurring_run.recurring_run_id
+        self._schedules[identity] = Schedule(name, identity, timetable)
+        self.report.schedules += 1
+
+    async def _adopt(self) -> None:
+        """Look for schedules whose creation got no answer. Raises `ApiError`."""
+        client = self.client.for_purpose(Purpose.OBSERVE)
+        query = ListQuery(experiment_id=self.experiment_id, page_size=MAXIMUM_PAGE_SIZE)
+        async for recurring_run in self._pages(client.list_recurring_runs, query):
+            name = recurring_run.display_name
+            if name in self._unanswered:
+                self._unanswered.discard(name)
+                if self.journal is not None:
+                    self.journal.made(Kind.RECURRING_RUN, name, recurring_run.recurring_run_id)
+                self._was_created(name, recurring_run)
+
+    async def _disable_schedule(self, schedule: Schedule) -> None:
+        """Disable a schedule; one that cannot be is ended by the clean-up."""
+        schedule.ended_at = self.clock.now()
+        if self.outage.away:
+            return
+        try:
+            await self.client.disable_recurring_run(schedule.id)
+        except ApiError as error:
+            self.log.warning("Could not disable the schedule %s: %s", schedule.name, error)
+
+    # -- runs -------------------------------------------------------------------------------------------------
+
+    async def _look_for_runs(self) -> None:
+        """Look for new runs of the schedules, time and again, until closed."""
+        pause = self.scenario.poll_seconds or LOOK_SECONDS
+        for look in itertools.count():
+            if not await self.clock.sleep_until(self.clock.now() + pause, self._closing):
+                return
+            try:
+                await self._look(long=look % _LOOKS_TO_A_LONG_ONE == 0)
+            except ApiError as error:
+                self.report.failures += 1
+                self.log.debug("Looking for new runs failed: %s", error)
+
+    async def _look(self, *, long: bool) -> None:
+        """Look for new runs once. Raises `ApiError`."""
+        if self._unanswered and long:
+            await self._adopt()
+        client = self.client.for_purpose(Purpose.OBSERVE)
+        back = _LONG_LOOK_BACK_SECONDS if long else _SHORT_LOOK_BACK_SECONDS
+        since = self._server_time(None) - back
+        query = ListQuery(
+            experiment_id=self.experiment_id,
+            page_size=MAXIMUM_PAGE_SIZE,
+            filter=(Predicate("created_at", Operator.GREATER_THAN_EQUALS, since),),
+        )
+        async for run in self._pages(client.list_runs, query):
+            schedule = self._schedules.get(run.recurring_run_id)
+            if schedule is not None and run.run_id not in self._known:
+                self._known[run.run_id] = run.created_at or self._server_time(None)
+                self._found(run, schedule)
+        if long:
+            forgotten = since - _LONG_LOOK_BACK_SECONDS
+            self._known = {run_id: at for run_id, at in self._known.items() if at >= forgotten}
+
+    async def _pages(
+        self, fetch: Callable[[ListQuery], Awaitable[Page[Item]]], query: ListQuery
+    ) -> AsyncIterator[Item]:
+        """Yield the items of all pages of a list. A list without end is left after many pages."""
+        for _ in range(_MOST_PAGES):
+            page = await fetch(query)
+            self.report.pages += 1
+            for item in page.items:
+                yield item
+            if not page.next_page_token or page.next_page_token == query.page_token:
+                return
+            query = query.next(page.next_page_token)
+
+    def _found(self, run: Run, schedule: Schedule) -> None:
+        """Journal a run that a schedule has started, and follow it."""
+        place = schedule.timetable.place(run.scheduled_at, run.created_at)
+        begin = place.slot if place.slot is not None else (run.created_at or self._server_time(None))
+        record = self._record(run.display_name, schedule, begin)
+        record.run_id, record.state = run.run_id, run.state
+        record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
+        record.slot, record.doubled = place
+        if place.slot is not None and run.created_at is not None:
+            # The slot is exact; the creation lies within its whole second.
+            record.drift_seconds, record.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
+        with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
+            made(record.run_id)
+        following = asyncio.ensure_future(self._follow(record))
+        self._following.add(following)
+        following.add_done_callback(self._followed_to_its_end)
+
+    def _followed_to_its_end(self, following: asyncio.Task[None]) -> None:
+        """Forget a run; a bug is kept, and raised where all of them are waited for."""
+        if following.cancelled() or following.exception() is None:
+            self._following.discard(following)
+
+    async def _follow(self, record: RunRecord) -> None:
+        self.progress.in_flight += 1
+        try:
+            await self.wait_for_run_to_finish(record)
+        finally:
+            self.progress.in_flight -= 1
+        if record.slot is not None and not record.doubled:
+            if record.drift_seconds is not None:
+                self.report.late += record.drift_seconds > LATE_SECONDS
+                self.report.on_time += record.drift_seconds <= LATE_SECONDS
+            if record.running_at is not None:
+                self._running.append(record.running_at + 0.5 - record.slot)
+        self._settle(record)
+
+    # -- ending -----------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Wait for runs that have not shown up yet, and for the ends of all."""
+        appeared = self.clock.now() + APPEARANCE_SECONDS
+        while not self._given_up and self.clock.now() < appeared and self._waited_for():
+            await self.clock.sleep_until(self.clock.now() + 1.0, self.stop_signal)
+        while self._following:
+            await asyncio.gather(*self._following)
+
+    def _waited_for(self) -> bool:
+        return any(map(self._waiting, self._schedules.values()))
+
+    def _waiting(self, schedule: Schedule) -> list[float]:
+        """Slots of a schedule, until its end, that no run has come for."""
+        return schedule.timetable.waiting(self._server_time(schedule.ended_at))
+
+    def _tell_missed(self) -> None:
+        """Write down the slots that no run came for."""
+        for schedule in self._schedules.values():
+            decided = self._server_time(schedule.ended_at) - DECIDED_SECONDS
+            for slot in self._waiting(schedule):
+                if slot > decided:
+                    self.report.undecided += 1
+                    continue
+                moment = datetime.fromtimestamp(slot, UTC)
+                record = self._record(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
+                record.slot = slot
+                record.outcome, record.error = Outcome.NOT_CREATED, "no run came for this slot"
+                self.record_run(record)
+
+    def _record(self, name: str, schedule: Schedule, begin: float) -> RunRecord:
+        due = begin - self._ahead()
+        return RunRecord(
+            scenario=self.name,
+            name=name,
+            due=due,
+            warmup=due < self.measured_from,
+            recurring_run_id=schedule.id,
+        )
+
+    def _ahead(self) -> float:
+        """By how much the server's clock is ahead of ours, as far as creations have told."""
+        known = self.observer.offset.at(self.clock.now())
+        return known.middle if known is not None else 0.0
+
+    def _server_time(self, when: float | None) -> float:
+        return (self.clock.now() if when is None else when) + self._ahead()
+
+
+async def _in_parallel(do: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
+    """Do something with each item, a few at a time."""
+    queue = iter(tuple(items))
+
+    async def work() -> None:
+        for item in queue:
+            await do(item)
+
+    await asyncio.gather(*(work() for _ in range(_PARALLEL)))

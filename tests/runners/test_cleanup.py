@@ -1,0 +1,156 @@
+"""What a clean-up by the journal alone deletes, as after `kill -9`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_kfp import FakeKfp
+from virtual_time import VirtualClock, run_virtually
+
+from kfp_perf.client.messages import RecurringRunSpec, RunSpec
+from kfp_perf.errors import ApiStatusError
+from kfp_perf.result.journal import Kind, Made
+from kfp_perf.runners.cleanup import clean_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Scene:
+    """An experiment that a killed test left, with a schedule in it and the runs that the schedule started."""
+
+    def __init__(self, runs: int = 5, **fake: Any) -> None:
+        self.clock = VirtualClock()
+        self.kfp = FakeKfp(self.clock, **fake)
+        self.experiment = self.kfp._new_experiment("kfp-perf-x", "").experiment_id
+        self.runs = runs
+        self.gone: list[Made] = []
+
+    async def prepare(self) -> list[Made]:
+        """Make the schedule and its runs; return what the journal knows: no run."""
+        spec = RecurringRunSpec(name="kfp-perf-x-0", experiment_id=self.experiment)
+        self.schedule = (await self.kfp.create_recurring_run(spec)).recurring_run_id
+        for number in range(self.runs):
+            self.spawn(number)
+        self.kfp.add_run(RunSpec(name="somebody else's", experiment_id=next(iter(self.kfp.experiments))))
+        return [
+            Made(Kind.RECURRING_RUN, "kfp-perf-x-0", parent=self.experiment, id=self.schedule),
+            Made(Kind.EXPERIMENT, "kfp-perf-x", id=self.experiment),
+        ]
+
+    def spawn(self, number: int) -> str:
+        spec = RunSpec(name=f"kfp-perf-x0abcde-{number}", experiment_id=self.experiment)
+        return self.kfp.add_run(spec, recurring_run_id=self.schedule).run_id
+
+    async def clean_up(self, objects: list[Made], seconds: float = 300.0, **more: Any) -> list[str]:
+        return await clean_up(
+            objects,
+            self.kfp,
+            self.clock,
+            deadline=self.clock.now() + seconds,
+            on_gone=self.gone.append,
+            **more,
+        )
+
+
+def play(
+    change: Callable[[Scene, list[Made]], None] = lambda _scene, _objects: None,
+    scene: Scene | None = None,
+    **more: Any,
+) -> tuple[Scene, list[str]]:
+    scene = scene or Scene()
+
+    async def main() -> list[str]:
+        objects = await scene.prepare()
+        change(scene, objects)
+        return await scene.clean_up(objects, **more)
+
+    return scene, run_virtually(main)
+
+
+def names(kfp: FakeKfp) -> list[str]:
+    return [run.spec.name for run in kfp.runs.values()]
+
+
+@pytest.mark.parametrize("runs", [0, 5, 450])
+def test_runs_that_a_schedule_started_go_with_it_although_no_journal_knows_them(runs: int) -> None:
+    scene, left = play(scene=Scene(runs))
+    assert left == []
+    assert names(scene.kfp) == ["somebody else's"]
+    assert not scene.kfp.recurring_runs
+    assert len(scene.kfp.experiments) == 1
+    assert [made.kind for made in scene.gone] == [Kind.RECURRING_RUN, Kind.EXPERIMENT]
+
+
+def test_a_schedule_that_never_got_its_id_is_found_by_its_name() -> None:
+    def forget(_scene: Scene, objects: list[Made]) -> None:
+        objects[0].id = ""
+
+    scene, left = play(forget)
+    assert left == []
+    assert not scene.kfp.recurring_runs
+    assert names(scene.kfp) == ["somebody else's"]
+
+
+def test_schedules_end_before_anything_else_is_deleted() -> None:
+    scene, _ = play()
+    changes = [name for name, _ in scene.kfp.calls if name.startswith("Delete")]
+    assert changes[0] == "DeleteRecurringRun"
+    assert changes[-1] == "DeleteExperiment"
+    assert changes.count("DeleteRecurringRun") == 1
+
+
+def test_a_run_that_shows_up_when_its_schedule_is_gone_goes_with_the_experiment() -> None:
+    def late(scene: Scene, _objects: list[Made]) -> None:
+        delete = scene.kfp.list_runs
+        looks = iter(range(100))
+
+        async def list_runs(query: Any, **given: Any) -> Any:
+            page = await delete(query, **given)
+            if next(looks) == 1:
+                scene.spawn(99)
+            return page
+
+        scene.kfp.list_runs = list_runs  # type: ignore[method-assign]
+
+    scene, left = play(late)
+    assert left == []
+    assert names(scene.kfp) == ["somebody else's"]
+
+
+def test_runs_that_are_to_be_kept_stay() -> None:
+    scene = Scene()
+
+    async def main() -> list[str]:
+        schedule, _ = await scene.prepare()
+        return await scene.clean_up([schedule], spared={scene.spawn(7)})
+
+    assert run_virtually(main) == []
+    assert names(scene.kfp) == ["somebody else's", "kfp-perf-x0abcde-7"]
+
+
+def test_what_the_time_does_not_suffice_for_is_named_and_found_the_next_time() -> None:
+    scene = Scene(50, answer_seconds=1.0)
+
+    async def main() -> None:
+        objects = await scene.prepare()
+        left = await scene.clean_up(objects, seconds=10.0)
+        assert len(left) == 2
+        assert "the time for cleaning up was over" in left[0]
+        assert not scene.kfp.recurring_runs
+        assert 40 < len(scene.kfp.runs) < 51
+        assert await scene.clean_up(objects) == []
+        assert names(scene.kfp) == ["somebody else's"]
+
+    run_virtually(main)
+
+
+def test_a_run_that_cannot_be_deleted_keeps_its_schedule_and_experiment_in_the_journal() -> None:
+    def refuse(scene: Scene, _objects: list[Made]) -> None:
+        scene.kfp.failures["DeleteRun"] = [ApiStatusError("DeleteRun", "no", status=500)] * 100
+
+    scene, left = play(refuse)
+    assert [line.partition(" ")[0] for line in left] == ["recurring_run", "experiment"]
+    assert "it still holds runs" in left[1]
+    assert scene.gone == []
