@@ -4,15 +4,85 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_STANDARD_OUTPUT = Path("-")
 
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
-def report(*, results: Path) -> None:
-    """Draw the summary of RESULTS, a folder that `kfp-perf run` made, again."""
-    from kfp_perf.reports.console import print_summary
+@click.option("--format", "-f", "name", default="console", show_default=True, help="Which report; see below.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="File, or folder where the report is several files; - is the standard output.",
+)
+def report(*, results: Path, name: str, output: Path | None) -> None:
+    r"""Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
+
+    \b
+    console   the summary that `run` prints
+    html      the report as one web page
+    markdown  a comment for a pull request
+    json      all figures, for programs
+    csv       tables of runs, tasks, operations and series
+    parquet   the same tables for Arrow (needs kfp-perf[parquet])
+    svg       every chart as a file
+    png       every chart as a picture (needs kfp-perf[images])
+
+    Without --output, console, markdown and json go to the standard output, the others into RESULTS.
+    """
+    from kfp_perf.errors import InputError, Problem
+    from kfp_perf.reports import all_reports
     from kfp_perf.result.folder import TestResult
 
-    print_summary(TestResult.open(results), sys.stdout)
+    known = all_reports()
+    if name not in known:
+        raise InputError(
+            Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
+        )
+    result = TestResult.open(results)
+    if name == "console" and output is None:
+        from kfp_perf.reports.console import print_summary
+
+        print_summary(result, sys.stdout)
+        return
+    try:
+        files = known[name].draw(result)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"holds what no test writes ({type(error).__name__}: {error})"
+        raise InputError(Problem(str(results), what, "Was it edited?")) from error
+    if output is None and not known[name].is_text:
+        output = results if len(files) == 1 else results / name
+    _write(files, output or _STANDARD_OUTPUT)
+
+
+def _write(files: Mapping[str, bytes], output: Path) -> None:
+    from kfp_perf.errors import InputError, Problem
+    from kfp_perf.reports import write_whole
+
+    if output == _STANDARD_OUTPUT:
+        if len(files) != 1:
+            raise InputError(Problem("--output", "the report is several files", "Name a folder."))
+        sys.stdout.buffer.write(*files.values())
+        return
+    # One file goes to the path that was named, unless that is a folder; several go into a folder.
+    to_folder = len(files) != 1 or output.is_dir()
+    paths = {output / file if to_folder else output: content for file, content in files.items()}
+    try:
+        for path, content in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+            click.echo(str(path))
+    except OSError as error:
+        problem = Problem(
+            str(output), f"cannot be written: {error.strerror}", "Name another place with --output."
+        )
+        raise InputError(problem) from error

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--keep-failed", is_flag=True, help="Leave failed runs, and what they need, on the server.")
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
+@click.option("--ui", is_flag=True, help="Serve a live page to browsers on this machine.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @target_options
 def run(
@@ -43,6 +44,7 @@ def run(
     keep_failed: bool,
     plugin: tuple[str, ...],
     yes: bool,
+    ui: bool,
     quiet: bool,
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
@@ -68,6 +70,7 @@ def run(
             emulator_seed=emulator_seed,
             assume_yes=yes,
             quiet=quiet,
+            page=ui,
         )
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
@@ -86,3 +89,6 @@ def _show(result: TestResult) -> None:
     from kfp_perf.reports.console import print_summary
 
     print_summary(result, sys.stdout)
+    report = result.path / "report.html"
+    if report.exists():
+        click.echo(f"Report  {report}")

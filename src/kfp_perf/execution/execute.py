@@ -175,7 +175,7 @@ class Execution:
                     checks.look(self.runners)
                     display.update(watch.snapshot)
         finally:
-            display.close()
+            display.end()
             executor.shutdown(wait=False)
         abandoned = [futures[future].name or "" for future in futures if not future.done()]
         results += [self._cut_short(runner) for runner in self.runners if runner.name in abandoned]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulated import EmulatorProcess
-from kfp_perf.execution.execute import execute
+from kfp_perf.execution.execute import TestFailed, execute
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
 from kfp_perf.plan import make_plan
+from kfp_perf.reports import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from kfp_perf.result.folder import TestResult
+
+log = logging.getLogger(__name__)
 
 
 def run_test(
@@ -29,13 +33,16 @@ def run_test(
     emulator_seed: int = 0,
     assume_yes: bool = False,
     quiet: bool = False,
+    page: bool = False,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
     `scenario_file` is a path or the name of a built-in file (default: the configuration's), `config` is read
     from the environment if not given, `plugins` are modules or Python files with runners and collectors.
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
-    `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown.
+    `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
+    `page` serves it to browsers on this machine too. The folder gets a `report.html`; one that cannot be drawn is
+    said in the log, and changes nothing else.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
@@ -56,10 +63,32 @@ def run_test(
         if emulator:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
-        display = stack.enter_context(contextlib.closing(open_display(logger, quiet=quiet)))
-        return execute(
-            plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator
+        display = stack.enter_context(contextlib.closing(open_display(logger, quiet=quiet, page=page)))
+        try:
+            result = execute(
+                plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator
+            )
+        except TestFailed as failed:
+            if not failed.abandoned:
+                display.finish(failed.result, _draw_report(failed.result))
+            raise
+        display.finish(result, _draw_report(result))
+        return result
+
+
+def _draw_report(result: TestResult) -> Path | None:
+    try:
+        (path,) = write_report(result, "html", result.path)
+    except Exception as error:
+        again = f"kfp-perf report {result.path} --format html"
+        log.warning(
+            "The report could not be drawn (%s); try again with `%s`",
+            f"{type(error).__name__}: {error}",
+            again,
         )
+        log.debug("What went wrong with the report", exc_info=True)
+        return None
+    return path
 
 
 def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
+from kfp_perf.live.child import Child
 from kfp_perf.live.plain import line_of
-from kfp_perf.live.snapshot import LogLine, Message
+from kfp_perf.live.snapshot import Finish, LogLine, Message
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kfp_perf.live.snapshot import Snapshot
     from kfp_perf.log import Logger
+    from kfp_perf.result.folder import TestResult
 
 log = logging.getLogger(__name__)
 
@@ -30,29 +30,49 @@ class Display(Protocol):
         """Show this state."""
         ...
 
+    def end(self) -> None:
+        """The test is over: leave the terminal as it was. Harmless when called again."""
+        ...
+
+    def finish(self, result: TestResult, report: Path | None) -> None:
+        """Show how it came out, and where its report is (None: it could not be drawn)."""
+        ...
+
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Nothing more comes. Harmless when called again."""
         ...
 
 
-def open_display(logger: Logger, *, quiet: bool) -> Display:
-    """Open what suits where we run: nothing when `quiet`, a screen on a terminal, else a line now and then."""
+def open_display(logger: Logger, *, quiet: bool, page: bool = False) -> Display:
+    """Open what suits where we run: nothing when `quiet`, a screen on a terminal, else a line now and then.
+
+    `page` serves a live page to browsers on this machine as well, and says its address in the log.
+    """
+    display: Display
     if quiet:
-        return _NoDisplay()
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return _Terminal(logger)
-    return _Lines()
+        display = _NoDisplay()
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        display = _Terminal(logger)
+    else:
+        display = _Lines()
+    return _Both(_Page(), display) if page else display
 
 
 class _NoDisplay:
     def update(self, snapshot: Snapshot) -> None:
         pass
 
-    def close(self) -> None:
+    def end(self) -> None:
         pass
 
+    def finish(self, result: TestResult, report: Path | None) -> None:
+        pass
 
-class _Lines:
+    def close(self) -> None:
+        self.end()
+
+
+class _Lines(_NoDisplay):
     """A line in the log every ten seconds, for CI."""
 
     def __init__(self) -> None:
@@ -63,54 +83,31 @@ class _Lines:
             self._next = snapshot.elapsed_seconds + _PLAIN_EVERY_SECONDS
             log.info("%s", line_of(snapshot))
 
-    def close(self) -> None:
-        pass
 
-
-class _Terminal:
-    """A child process that draws; it is fed through its standard input, and passed over while it is busy."""
+class _Terminal(_NoDisplay):
+    """A screen, drawn by a process of its own; the log's lines are shown above it."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "kfp_perf.live.terminal"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is the orchestrator's; the display ends with its input
-        )
-        self._pipe = self._child.stdin
-        if self._pipe is not None:
-            os.set_blocking(self._pipe.fileno(), False)
-        self._previous = logger.divert_console(_FeedHandler(self))
+        self._child = Child("kfp_perf.live.terminal")
+        self._previous: logging.Handler | None = logger.divert_console(_FeedHandler(self))
 
     def update(self, snapshot: Snapshot) -> None:
         self.send(Message(snapshot=snapshot))
 
     def send(self, message: Message) -> None:
-        if self._pipe is None:
-            return
-        # A pipe takes up to 4 KiB whole or not at all; a longer line may be cut, and the reader skips it.
-        with contextlib.suppress(BlockingIOError):
-            try:
-                os.write(self._pipe.fileno(), b"\n" + msgspec.json.encode(message) + b"\n")
-            except (BrokenPipeError, ValueError):
-                self._give_console_back()
+        if not self._child.send(message):
+            self._give_console_back()
 
-    def close(self) -> None:
+    def end(self) -> None:
         self._give_console_back()
-        if self._pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._pipe.close()
-            self._pipe = None
-        try:
-            self._child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        self._child.close()
+        self._child.wait(5.0)
 
     def _give_console_back(self) -> None:
         if self._previous is not None:
             self._logger.divert_console(self._previous)
-            self._previous = None  # type: ignore[assignment]
+            self._previous = None
 
 
 class _FeedHandler(logging.Handler):
@@ -123,3 +120,46 @@ class _FeedHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._terminal.send(Message(log=LogLine(self.format(record)[:2000], record.levelno)))
+
+
+class _Page(_NoDisplay):
+    """A page for browsers, served by a process of its own, which outlives the test while somebody looks at it."""
+
+    def __init__(self) -> None:
+        self._child = Child("kfp_perf.live.page", answers=True)
+        address = self._child.answer()
+        if address:
+            log.info("Live page: %s", address)
+        else:
+            log.warning("The live page could not be opened; the test goes on without it")
+
+    def update(self, snapshot: Snapshot) -> None:
+        self._child.send(Message(snapshot=snapshot))
+
+    def finish(self, result: TestResult, report: Path | None) -> None:
+        text = result.document["verdict"]["text"]
+        self._child.deliver(Message(finish=Finish(text, str(report) if report else "")))
+
+    def close(self) -> None:
+        self._child.close()
+
+
+class _Both:
+    def __init__(self, *displays: Display) -> None:
+        self._displays = displays
+
+    def update(self, snapshot: Snapshot) -> None:
+        for display in self._displays:
+            display.update(snapshot)
+
+    def end(self) -> None:
+        for display in self._displays:
+            display.end()
+
+    def finish(self, result: TestResult, report: Path | None) -> None:
+        for display in self._displays:
+            display.finish(result, report)
+
+    def close(self) -> None:
+        for display in self._displays:
+            display.close()

@@ -47,8 +47,16 @@ class LogLine(msgspec.Struct):
     level: int
 
 
+class Finish(msgspec.Struct):
+    """How the test came out, and the path of its report (empty: there is none)."""
+
+    verdict: str
+    report: str
+
+
 class Message(msgspec.Struct, omit_defaults=True):
-    """A line of the feed: a snapshot, or a line of the log."""
+    """A line of the feed: a snapshot, a line of the log, or the end."""
 
     snapshot: Snapshot | None = None
     log: LogLine | None = None
+    finish: Finish | None = None

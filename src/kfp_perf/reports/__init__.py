@@ -1,1 +1,93 @@
-"""Reports: each is drawn from a `TestResult` alone, so any of them can be drawn again later."""
+"""Reports: REPORTS is the table of them. Each is drawn from a TestResult alone, so any can be drawn again later."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from kfp_perf.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from kfp_perf.result.folder import TestResult
+
+#: Reports of your own: functions that take a `TestResult` and return the files that they wrote, by name.
+ENTRY_POINTS = "kfp_perf.reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report: what it is good for, and the function that draws it, imported when it is called.
+
+    `is_text`: it is one text to be read or piped on, rather than files.
+    """
+
+    what: str
+    module: str
+    function: str
+    is_text: bool = False
+
+    def draw(self, result: TestResult) -> Mapping[str, bytes]:
+        """Draw it: file names and what is in them. Raises `InputError` where an optional package is missing."""
+        function: Callable[[TestResult], Mapping[str, bytes]] = getattr(
+            importlib.import_module(self.module), self.function
+        )
+        return function(result)
+
+
+_HERE = "kfp_perf.reports"
+
+REPORTS: dict[str, Report] = {
+    "console": Report("the summary that `run` prints", f"{_HERE}.console", "draw_console", is_text=True),
+    "html": Report("the report as one web page", f"{_HERE}.webpage", "draw_webpage"),
+    "markdown": Report("a comment for a pull request", f"{_HERE}.markdown", "draw_markdown", is_text=True),
+    "json": Report("all figures, for programs", f"{_HERE}.json_document", "draw_json", is_text=True),
+    "csv": Report("tables of runs, tasks, operations and series", f"{_HERE}.csv_tables", "draw_csv"),
+    "parquet": Report(
+        "the same tables for Arrow (needs kfp-perf[parquet])", f"{_HERE}.parquet", "draw_parquet"
+    ),
+    "svg": Report("every chart as a file", f"{_HERE}.pictures", "draw_svg"),
+    "png": Report("every chart as a picture (needs kfp-perf[images])", f"{_HERE}.pictures", "draw_png"),
+}
+
+
+def all_reports() -> dict[str, Report]:
+    """REPORTS, and those that installed packages add."""
+    found = {
+        point.name: Report(f"from {point.module}", point.module, point.attr)
+        for point in entry_points(group=ENTRY_POINTS)
+    }
+    return {**found, **REPORTS}
+
+
+def write_report(result: TestResult, name: str, folder: Path) -> list[Path]:
+    """Draw the report of this name into a folder, which is made if it is not there; return the files.
+
+    Each file is written whole or not at all. Raises `OSError` where the folder cannot be written.
+    """
+    files = all_reports()[name].draw(result)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        write_whole(folder / file, content)
+    return [folder / file for file in files]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a full disk leaves no half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def needs(package: str, extra: str) -> InputError:
+    """The error to raise where an optional package is missing."""
+    return InputError(
+        Problem("", f"This report needs {package}.", f"Install it: pip install 'kfp-perf[{extra}]'")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -33,6 +34,13 @@ def print_summary(result: TestResult, file: TextIO) -> None:
     """Print the summary: verdict first, then runs, then the API, then what else there is to say."""
     console = Console(file=file, highlight=False)
     console.print(Group(*_parts(result)))
+
+
+def draw_console(result: TestResult) -> dict[str, bytes]:
+    """The summary as plain text, 100 columns wide."""
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=100).print(Group(*_parts(result)))
+    return {"summary.txt": text.getvalue().encode()}
 
 
 def _parts(result: TestResult) -> Iterator[RenderableType]:

@@ -27,6 +27,18 @@ def clock_of(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
+def span_of(seconds: float) -> str:
+    """How long something lasted, to the second: `23 s`, `4 min`, `12 min 5 s`, `3 h 20 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
 def share_of(share: float | None) -> str:
     """A share as a percentage; a dash for none. What is not all, or not nothing, never looks like it."""
     if share is None:
@@ -42,3 +54,12 @@ def share_of(share: float | None) -> str:
 def count_of(number: int, noun: str) -> str:
     """A number and its noun: `1 run`, `1,204 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rate_of(rate: float | None) -> str:
+    """A rate with three significant digits: `0.125`, `1.83`, `24.6`, `1,204`; a dash for none."""
+    if rate is None:
+        return "–"
+    if rate == 0 or abs(rate) >= 99.95:
+        return f"{rate:,.0f}"
+    return f"{rate:.{1 if abs(rate) >= 9.995 else 2 if abs(rate) >= 0.9995 else 3}f}"

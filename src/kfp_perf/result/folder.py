@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import importlib
 import os
 import re
 from datetime import UTC, datetime
@@ -24,6 +26,12 @@ SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
 RUNS_FILE = "runs.jsonl"
 JOURNAL_FILE = "journal.jsonl"
+
+# Fields of `RunRecord` that are moments.
+_TIMES = (
+    *("due", "sent", "ended", "created_at", "scheduled_at", "finished_at", "running_at"),
+    *("seen_running", "seen_unfinished", "seen_finished", "slot"),
+)
 SERIES_FILE = "series.hlog"
 
 
@@ -120,6 +128,35 @@ class TestResult:
             for line in file:
                 with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
                     yield decoder.decode(line)
+
+    def to_pandas(self) -> Any:
+        """The runs as a pandas DataFrame, a row each, with the fields of `RunRecord` and times in UTC.
+
+        Raises `ImportError` where pandas is not installed (`pip install 'kfp-perf[pandas]'`).
+        """
+        pd = importlib.import_module("pandas")  # takes a second
+
+        frame = pd.DataFrame([record.row() for record in self.runs()])
+        for column in frame.columns.intersection(_TIMES):
+            # A column of nothing but None has no numbers to convert yet.
+            frame[column] = pd.to_datetime(pd.to_numeric(frame[column]), unit="s", utc=True)
+        return frame
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, the main figures, and where the rest is."""
+        verdict = self.document.get("verdict", {})
+        runs = self.document.get("total", {}).get("runs", {})
+        names = ("created", "succeeded", "failed", "unfinished")
+        heads = "".join(f"<th>{name}</th>" for name in names)
+        cells = "".join(f"<td>{runs.get(name, 0)}</td>" for name in names)
+        emulator = " on the emulator" if verdict.get("emulator") else ""
+        title = html.escape(
+            f"{self.document.get('name', '')}: {verdict.get('text', 'no result yet')}{emulator}"
+        )
+        return (
+            f"<p><strong>{title}</strong><br>{html.escape(str(self.path))}</p>"
+            f"<table><thead><tr>{heads}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
+        )
 
     def save(self, document: dict[str, Any]) -> None:
         """Write `result.json`, whole or not at all."""

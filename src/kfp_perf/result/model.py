@@ -122,6 +122,14 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Whether the server is known to have made this run."""
         return bool(self.run_id)
 
+    def row(self) -> dict[str, Any]:
+        """The record as one flat row: each phase and its error in a column `phase_<name>[_error]_seconds`."""
+        row = {name: getattr(self, name) for name in self.__struct_fields__}
+        phases, errors = row.pop("phases"), row.pop("phase_errors")
+        row["outcome"] = self.outcome.value
+        row |= {f"phase_{name}_seconds": seconds for name, seconds in phases.items()}
+        return row | {f"phase_{name}_error_seconds": seconds for name, seconds in errors.items()}
+
 
 class ScenarioResult(msgspec.Struct, kw_only=True):
     """What one scenario did; picklable, so that an engine may bring it from another process.

@@ -1,0 +1,232 @@
+"""The live page: a program of its own that reads the feed from its standard input and serves it to browsers.
+
+It listens on 127.0.0.1 only, and answers only below a path with a random token, to requests that name this address:
+other users of the machine, and pages of other sites in the same browser, learn nothing. It goes on after the test
+for as long as somebody looks, so that the end can be seen and the report be opened.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kfp_perf.live.history import History
+from kfp_perf.live.snapshot import Message
+from kfp_perf.live.view import parts_of
+from kfp_perf.reports.charts.markup import element, joined
+from kfp_perf.reports.webpage import page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from markupsafe import Markup
+
+    from kfp_perf.live.snapshot import Finish, Snapshot
+
+#: Browsers let pages in the background ask but once a minute.
+LINGER_SECONDS = 75.0
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HTML = "text/html; charset=utf-8"
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of the test. Written by the reader of the feed, read by requests."""
+
+    snapshot: Snapshot | None = None
+    history: History = field(default_factory=History)
+    finish: Finish | None = None
+    fed: bool = True
+    version: int = 0
+    asked_at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    _drawn: tuple[int, dict[str, Markup]] | None = None
+
+    def take(self, message: Message) -> None:
+        """Take a message in."""
+        with self.lock:
+            if message.snapshot is not None:
+                self.snapshot = message.snapshot
+                self.history.add(message.snapshot)
+            self.finish = message.finish or self.finish
+            self.version += message.log is None
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        with self.lock:
+            self.fed = False
+            self.version += 1
+
+    def parts(self) -> tuple[int, dict[str, Markup]]:
+        """The page's parts and their version; drawn once for all who look."""
+        with self.lock:
+            if self._drawn is None or self._drawn[0] != self.version:
+                self._drawn = (self.version, parts_of(self.snapshot, self.history, self.finish, fed=self.fed))
+            return self._drawn
+
+    def report(self) -> bytes | None:
+        """The report, if there is one."""
+        path = self.finish.report if self.finish is not None else ""
+        try:
+            return Path(path).read_bytes() if path else None
+        except OSError:
+            return None
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves a state on a free port."""
+
+    daemon_threads = True
+
+    def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.state = state
+        self.clock = clock
+        self.token = secrets.token_urlsafe(16)
+        self.hosts = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
+
+    @property
+    def address(self) -> str:
+        """The address of the page."""
+        return f"http://127.0.0.1:{self.server_port}/{self.token}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: PageServer
+    protocol_version = "HTTP/1.1"
+    timeout = 60.0
+
+    def do_GET(self) -> None:
+        """Answer a browser."""
+        path, _, query = self.path.partition("?")
+        prefix = f"/{self.server.token}/"
+        if self.headers.get("Host") not in self.server.hosts or not path.startswith(prefix):
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"")
+            return
+        state = self.server.state
+        state.asked_at = self.server.clock()
+        match path.removeprefix(prefix):
+            case "":
+                self._answer(HTTPStatus.OK, _HTML, whole_page(state).encode())
+            case "page.js":
+                script = files(__package__).joinpath("page.js").read_bytes()
+                self._answer(HTTPStatus.OK, "text/javascript", script)
+            case "state":
+                self._state(query)
+            case "report.html" if (report := state.report()) is not None:
+                self._answer(HTTPStatus.OK, _HTML, report)
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"")
+
+    def _state(self, query: str) -> None:
+        version, parts = self.server.state.parts()
+        if query == f"seen={version}":
+            self._answer(HTTPStatus.NO_CONTENT, "", b"")
+            return
+        body = msgspec.json.encode(
+            {"version": version, "parts": {id_: str(part) for id_, part in parts.items()}}
+        )
+        self._answer(HTTPStatus.OK, "application/json", body)
+
+    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        if status is not HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+        for name, value in (
+            ("Cache-Control", "no-store"),
+            ("Content-Security-Policy", _POLICY),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the terminal is the test's."""
+
+
+def whole_page(state: State) -> str:
+    """The page with the state as it is: whoever opens or reloads it sees all at once."""
+    _, parts = state.parts()
+    name = state.snapshot.name if state.snapshot is not None else "kfp-perf"
+    places = ("tiles", "timeline", "scenarios", "errors", "charts")
+    away = element(
+        "p",
+        "There are no new figures: the test's process is gone, or it was over and nobody looked for a while.",
+        id="away",
+        class_="warning",
+        role="status",
+        hidden="",
+    )
+    body = joined(
+        [
+            element(
+                "header",
+                element("p", "kfp-perf live", class_="kind"),
+                element("h1", name),
+                element("div", parts.get("state", ""), id="state", aria_live="polite"),
+                away,
+            ),
+            element(
+                "main",
+                element("div", parts.get("tiles", ""), id="tiles"),
+                element("section", *(element("div", parts.get(id_, ""), id=id_) for id_ in places[1:])),
+            ),
+        ]
+    )
+    return page(f"{name} – kfp-perf live", body, element("script", "", src="page.js"), policy=_POLICY)
+
+
+def read_feed(lines: Iterable[bytes], state: State) -> None:
+    """Take in what comes until it ends."""
+    decoder = msgspec.json.Decoder(Message)
+    for line in lines:
+        try:
+            state.take(decoder.decode(line))
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            continue  # an empty line, or one that was cut because this process was busy
+    state.end()
+
+
+def linger(server: PageServer, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait until nobody has looked for so long."""
+    ended = server.clock()
+    while server.clock() < max(ended, server.state.asked_at) + seconds:
+        sleep(min(1.0, seconds / 4))
+
+
+def main() -> None:
+    """Serve, tell the address in a line, read the feed, and go on while somebody looks."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else LINGER_SECONDS
+    os.nice(5)  # the load goes first
+    state = State()
+    server = PageServer(state)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdout.write(server.address + "\n")
+    sys.stdout.flush()
+    # Whoever started the test may wait for the end of its output.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    read_feed(sys.stdin.buffer, state)
+    linger(server, seconds)
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.reports.tables import TABLES
+
+if TYPE_CHECKING:
+    from kfp_perf.result.folder import TestResult
+
+_FORMULA = ("=", "+", "@", "\t", "\r")
+
+
+def draw_csv(result: TestResult) -> dict[str, bytes]:
+    """A file a table: UTF-8, comma-separated, with a header; what is not known is empty.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it: names and messages come from
+    the server.
+    """
+    files = {}
+    for name, rows in TABLES.items():
+        found = list(rows(result))
+        columns = list(dict.fromkeys(column for row in found for column in row))
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({column: _plain(value) for column, value in row.items()} for row in found)
+        files[f"{name}.csv"] = text.getvalue().encode()
+    return files
+
+
+def _plain(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,15 @@
+"""The figures as they are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kfp_perf.result.folder import TestResult
+
+
+def draw_json(result: TestResult) -> dict[str, bytes]:
+    """The document of `result.json`, for a pipe."""
+    return {"result.json": msgspec.json.format(msgspec.json.encode(result.document), indent=2) + b"\n"}

@@ -1,0 +1,107 @@
+"""The report in short, as a comment for a pull request."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kfp_perf.reports.story import tell
+from kfp_perf.reports.story.blocks import Cell, Flag, Items, Link, Noted, Prose, Section, Spark, Table, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kfp_perf.result.folder import TestResult
+
+_SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
+#: Sections that are told, and whether they are folded away.
+_SECTIONS = {"thresholds": False, "scenarios": True, "durations": False, "phases": True, "api": True}
+# GitHub takes 65,536 characters.
+_MOST_CHARACTERS = 60_000
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
+
+
+def draw_markdown(result: TestResult) -> dict[str, bytes]:
+    """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
+    story = tell(result)
+    verdict = story.verdict
+    lines = [
+        f"### {_SIGNS[verdict.tone]} {_escaped(story.title)}: {verdict.word.lower()}",
+        "",
+        _escaped(verdict.sentence),
+        *(f"- {_escaped(reason)}" for reason in verdict.reasons),
+        *(f"\n> {_escaped(caveat)}" for caveat in verdict.caveats),
+        "",
+    ]
+    if story.tiles:
+        lines += [
+            " | ".join(["", *(_escaped(tile.name) for tile in story.tiles), ""]).strip(),
+            "|" + "---|" * len(story.tiles),
+            " | ".join(["", *(f"**{_escaped(tile.value)}**" for tile in story.tiles), ""]).strip(),
+            "",
+        ]
+    lines += [f"{name}: {_cell(value)}  " for name, value in story.facts.pairs]
+    text = "\n".join(lines) + "\n"
+    for section in story.sections:
+        if section.id in _SECTIONS:
+            told = "\n".join(_section(section, folded=_SECTIONS[section.id]))
+            if len(text) + len(told) < _MOST_CHARACTERS:
+                text += told + "\n"
+    return {"report.md": text.encode()}
+
+
+def _section(section: Section, *, folded: bool) -> Iterator[str]:
+    yield ""
+    if folded:
+        yield f"<details><summary>{_escaped(section.title)}</summary>"
+        yield ""
+    else:
+        yield f"#### {_escaped(section.title)}"
+    yield _escaped(section.lead)
+    for block in section.blocks:
+        if isinstance(block, Table):
+            yield from _table(block)
+        elif isinstance(block, Prose):
+            yield f"\n{_SIGNS[block.tone]} {_escaped(block.text)}".rstrip()
+        elif isinstance(block, Items):
+            yield ""
+            yield from (f"- {_escaped(text)}" for text in block.texts)
+    if folded:
+        yield "\n</details>"
+
+
+def _table(table: Table) -> Iterator[str]:
+    kept = [
+        place
+        for place in range(len(table.columns))
+        if not any(isinstance(row[place], Spark) for row in table.rows)
+    ]
+    yield ""
+    yield f"**{_escaped(table.caption)}**"
+    yield ""
+    yield "| " + " | ".join(_escaped(table.columns[place].title) for place in kept) + " |"
+    yield "|" + "".join("---:|" if table.columns[place].is_number else "---|" for place in kept)
+    for place, row in enumerate(table.rows):
+        if place in table.groups:
+            yield f"| **{_escaped(table.groups[place])}** |" + " |" * (len(kept) - 1)
+        yield "| " + " | ".join(_cell(row[column]) for column in kept) + " |"
+
+
+def _cell(cell: Cell) -> str:
+    match cell:
+        case Link(text, url):
+            return f"[{_escaped(text)}]({url})"
+        case Flag(text, tone):
+            return f"{_SIGNS[tone]} {_escaped(text)}"
+        case Noted(text, note):
+            return f"{_escaped(text)} ({_escaped(note)})"
+        case Spark():
+            return ""
+        case _:
+            return _escaped(cell)
+
+
+def _escaped(text: str) -> str:
+    """Text that stays text: no markup, no tags, and no mention of anybody by a name that begins with @."""
+    flat = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", flat).replace("@", "@\u200b")

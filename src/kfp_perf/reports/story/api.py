@@ -1,0 +1,138 @@
+"""The API's operations: how often, how fast, how wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.reports.document import dig
+from kfp_perf.reports.quantities import count_of, rate_of, seconds_of, share_of
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Section, Spark, Table, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kfp_perf.reports.story.material import Material
+
+_PURPOSES = {
+    "load": "The load",
+    "observe": "Following runs",
+    "setup": "Preparing",
+    "cleanup": "Cleaning up",
+}
+_MOST_ERRORS = 20
+
+
+def operations(material: Material) -> Section | None:
+    """Every operation, by what it was for."""
+    rows: list[list[Cell]] = []
+    groups: dict[int, str] = {}
+    for purpose, title in _PURPOSES.items():
+        found = _calls(material, purpose)
+        if found:
+            groups[len(rows)] = title
+        rows += [_row(material, purpose, name, figures) for name, figures in found]
+    if not rows:
+        return None
+    columns = [
+        Column("Operation", is_number=False),
+        Column("Requests"),
+        Column("A second"),
+        Column("Failed"),
+        Column("Retries"),
+        Column("p50"),
+        Column("p95"),
+        Column("p99"),
+        Column("p99.9"),
+        Column("Longest"),
+        Column("p50 of service"),
+        Column("p99 over the test", is_number=False),
+    ]
+    blocks: list[Block] = [
+        Table("Latency counts from when a request was due; of requests that succeeded", columns, rows, groups)
+    ]
+    errors = list(_errors(material))
+    blocks += _error_tables(errors, material)
+    return Section("api", "How did the API answer?", _lead(material), blocks)
+
+
+def _calls(material: Material, purpose: str) -> list[tuple[str, dict[str, Any]]]:
+    found = dig(material.total, "api", purpose)
+    if not isinstance(found, dict):
+        return []
+    return [(name, figures) for name, figures in found.items() if isinstance(figures, dict)]
+
+
+def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -> list[Cell]:
+    latency, service = figures.get("latency_seconds") or {}, figures.get("service_seconds") or {}
+    errors, rate = figures.get("errors", 0), figures.get("rate_per_second")
+    going_on = purpose in {"load", "observe"}
+    course = material.course.operations.get((purpose, name)) if going_on else None
+    spark: Cell = ""
+    if course is not None:
+        values = course.quantiles(0.99)
+        known = [value for value in values if value is not None]
+        if len(known) > 1:
+            spark = Spark(
+                values,
+                f"p99 of {name} over the test: from {seconds_of(min(known))} to {seconds_of(max(known))}",
+            )
+    return [
+        name,
+        f"{figures.get('count', 0):,}",
+        rate_of(rate) if going_on else "",
+        Flag(f"{errors:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if errors else "0",
+        f"{figures.get('retries', 0):,}",
+        *(seconds_of(latency.get(key)) for key in ("p50", "p95", "p99", "p99.9", "max")),
+        seconds_of(service.get("p50")),
+        spark,
+    ]
+
+
+def _lead(material: Material) -> str:
+    load = _calls(material, "load")
+    count = sum(figures.get("count", 0) for _, figures in load)
+    errors = sum(figures.get("errors", 0) for _, figures in load)
+    if not count:
+        return "The load sent no request."
+    lead = f"{count_of(count, 'request')} of the load, of which "
+    lead += f"{errors:,} failed ({share_of(errors / count)})" if errors else "none failed"
+    slow = max(load, key=lambda item: (item[1].get("latency_seconds") or {}).get("p99") or 0.0)
+    p99 = (slow[1].get("latency_seconds") or {}).get("p99")
+    return f"{lead}. The slowest was {slow[0]}: 99 % within {seconds_of(p99)}." if p99 else f"{lead}."
+
+
+def _errors(material: Material) -> Iterator[tuple[str, str, str, int, int]]:
+    for purpose, title in _PURPOSES.items():
+        for name, figures in _calls(material, purpose):
+            for kind, count in (figures.get("errors_by_kind") or {}).items():
+                yield name, str(kind), title, count, figures.get("unknown", 0)
+
+
+def _error_tables(errors: list[tuple[str, str, str, int, int]], material: Material) -> Iterator[Block]:
+    if errors:
+        errors = sorted(errors, key=lambda error: -error[3])
+        yield Table(
+            "Requests that failed, by kind",
+            [
+                Column("Operation", is_number=False),
+                Column("Kind", is_number=False),
+                Column("For", is_number=False),
+                Column("Times"),
+            ],
+            [[name, kind, title, f"{count:,}"] for name, kind, title, count, _ in errors[:_MOST_ERRORS]],
+        )
+    messages = material.runs.errors.most_common(_MOST_ERRORS)
+    if messages:
+        yield Table(
+            "What was said of runs that did not come to a good end (what varies is written …)",
+            [
+                Column("Scenario", is_number=False),
+                Column("Outcome", is_number=False),
+                Column("Message", is_number=False),
+                Column("Runs"),
+            ],
+            [
+                [scenario, outcome.replace("_", " "), text or "no message", f"{count:,}"]
+                for (scenario, outcome, text), count in messages
+            ],
+        )

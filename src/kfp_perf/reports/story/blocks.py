@@ -1,0 +1,163 @@
+"""What a report is made of, whatever it is written in: sections of figures, tables and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kfp_perf.reports.charts import Chart
+
+
+class Tone(StrEnum):
+    """How something is to be taken; each is drawn with a sign of its own as well as a colour."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARNING = "warning"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A text that leads somewhere."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A text with a tone."""
+
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """A line the size of a word, and what it shows in words."""
+
+    values: Sequence[float | None]
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A text with a smaller one below."""
+
+    text: str
+    note: str
+
+
+Cell = str | Link | Flag | Noted | Spark
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; numbers are aligned to the right."""
+
+    title: str
+    is_number: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headers; the first cell of a row names it. `groups`: the row from which a title applies."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    groups: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart, and what is to be known to read it."""
+
+    chart: Chart
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    texts: Sequence[str]
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and what they are."""
+
+    pairs: Sequence[tuple[str, Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Text as it was given, folded away where that can be."""
+
+    title: str
+    text: str
+
+
+Block = Table | Figure | Prose | Items | Facts | Verbatim
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One question and its answer; `lead` is the answer in a sentence."""
+
+    id: str
+    title: str
+    lead: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the test came out: one word, and why in a sentence; what else bears on it."""
+
+    word: str
+    sentence: str
+    tone: Tone
+    reasons: Sequence[str] = ()
+    caveats: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure to be seen first: its value, what it is, and what stands behind it."""
+
+    value: str
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A whole report."""
+
+    title: str
+    verdict: Verdict
+    facts: Facts
+    tiles: Sequence[Tile]
+    sections: Sequence[Section]
+
+    def charts(self) -> list[Chart]:
+        """All charts, in order."""
+        return [
+            block.chart for section in self.sections for block in section.blocks if isinstance(block, Figure)
+        ]

@@ -1,0 +1,99 @@
+"""Whether the load generator kept up, and the other health checks of the test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.health.bounds import BOUNDS
+from kfp_perf.reports.document import dig
+from kfp_perf.reports.quantities import count_of, seconds_of, share_of
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Items, Section, Table, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kfp_perf.reports.story.material import Material
+
+
+def generator(material: Material) -> Section | None:
+    """What the generator added to the figures, and each of its resources against its bound."""
+    lateness = dig(material.total, "generator", "lateness_seconds") or {}
+    watched = material.document.get("generator")
+    watched = watched if isinstance(watched, dict) else {}
+    if not lateness and not watched:
+        return None
+    blocks: list[Block] = []
+    lead = ""
+    if watched:
+        gave_way = watched.get("gave_way") or []
+        lead = "No: beyond its bounds, its own part in the figures is not small. " if gave_way else "Yes. "
+        if gave_way:
+            blocks.append(Items([str(line) for line in gave_way], Tone.BAD))
+    if lateness.get("n"):
+        lead += (
+            f"Requests of the load left {seconds_of(lateness.get('p50'))} late in the median and "
+            f"{seconds_of(lateness.get('p99'))} at the 99th percentile, which is part of every latency here."
+        )
+    rows = list(_rows(watched))
+    if rows:
+        blocks.append(
+            Table("What the generator used, in windows of a second, against its bounds", _COLUMNS, rows)
+        )
+    blocks += _checks(material)
+    return Section("generator", "Did the load generator keep up?", lead.strip(), blocks)
+
+
+_COLUMNS = [
+    Column("Resource", is_number=False),
+    Column("Of", is_number=False),
+    Column("Mean"),
+    Column("Worst second"),
+    Column("Bound"),
+    Column("Beyond it for"),
+]
+
+
+def _rows(watched: dict[str, Any]) -> Iterator[list[Cell]]:
+    process = watched.get("process")
+    scenarios = watched.get("scenarios")
+    owners: list[tuple[str, Any]] = [("kfp-perf", process)]
+    if isinstance(scenarios, dict):
+        owners += [(name, dig(figures, "resources")) for name, figures in scenarios.items()]
+    for owner, resources in owners:
+        for name, tally in (resources if isinstance(resources, dict) else {}).items():
+            if isinstance(tally, dict):
+                yield _row(owner, name, tally)
+
+
+def _row(owner: str, name: str, tally: dict[str, Any]) -> list[Cell]:
+    unit, beyond = tally.get("unit"), tally.get("seconds_beyond") or 0.0
+    bound = BOUNDS.get(name)
+    sign = "≥" if bound and bound.at_least else "≤"
+    return [
+        bound.what if bound else name.replace("_", " "),
+        owner,
+        _amount(tally.get("mean"), unit),
+        _amount(tally.get("worst"), unit),
+        f"{sign} {_amount(tally.get('limit'), unit)}",
+        Flag(seconds_of(beyond), Tone.WARNING) if beyond else "–",
+    ]
+
+
+def _amount(value: Any, unit: Any) -> str:
+    if not isinstance(value, (int, float)):
+        return "–"
+    return f"{value / 1e9:,.1f} GB" if unit == "bytes" else share_of(value)
+
+
+def _checks(material: Material) -> Iterator[Block]:
+    """What the checks of API and progress found, if anything."""
+    found = [
+        f"The API did not answer the health check {count_of(int(api['failed']), 'time')} of {api.get('asked')}."
+        for api in [dig(material.document, "health", "api")]
+        if isinstance(api, dict) and api.get("failed")
+    ]
+    stalls = dig(material.document, "health", "stalls")
+    if isinstance(stalls, list):
+        found += [f"{dig(stall, 'scenario')}: {dig(stall, 'text')}" for stall in stalls]
+    if found:
+        yield Items(found, Tone.WARNING)

@@ -1,0 +1,87 @@
+"""What a report is made from: everything of a result, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.reports.buckets import ApiCourse, Buckets, read_course
+from kfp_perf.reports.charts import Band
+from kfp_perf.reports.digest import RunDigest, digest
+from kfp_perf.reports.document import complete
+
+if TYPE_CHECKING:
+    from kfp_perf.result.folder import TestResult
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A result, read.
+
+    `document` has all that reports look for, `missing` names what it lacked. `started` is the test's time zero in
+    seconds since the Unix epoch, `seconds` how long from there until the last run and the last scenario were over
+    (clean-up is left out).
+    """
+
+    result: TestResult
+    document: dict[str, Any]
+    missing: list[str]
+    started: float
+    seconds: float
+    runs: RunDigest
+    course: ApiCourse
+    bands: list[Band]
+
+    @property
+    def scenarios(self) -> list[dict[str, Any]]:
+        """The scenarios, in the order of the file."""
+        scenarios: list[dict[str, Any]] = self.document["scenarios"]
+        return scenarios
+
+    @property
+    def total(self) -> dict[str, Any]:
+        """The figures of the whole test: a key a family."""
+        total: dict[str, Any] = self.document["total"]
+        return total
+
+
+def read_material(result: TestResult) -> Material:
+    """Read a result."""
+    document, missing = complete(result.document)
+    try:
+        runs = digest(result.runs())
+    except OSError as error:
+        runs = RunDigest()
+        missing.append(f"runs.jsonl ({error.strerror})")
+    if not result.series_path.exists():
+        missing.append("series.hlog")
+    started = epoch_of(document["started"])
+    if started is None:
+        started = min(runs.created, default=0.0)
+    ends = [end - started for one in document["scenarios"] if (end := epoch_of(one["finished"])) is not None]
+    latest = runs.latest - started if runs.runs else 0.0
+    seconds = max([latest, *ends]) or float(document["elapsed_seconds"]) or 1.0
+    buckets = Buckets(started, seconds)
+    bands = [
+        Band(letter_of(place), begin - started, (epoch_of(one["finished"]) or started + seconds) - started)
+        for place, one in enumerate(document["scenarios"])
+        if (begin := epoch_of(one["started"])) is not None
+    ]
+    return Material(result, document, missing, started, seconds, runs, read_course(result, buckets), bands)
+
+
+def epoch_of(text: Any) -> float | None:
+    """A time of the document in seconds since the Unix epoch; None where it is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def letter_of(place: int) -> str:
+    """A scenario's letter: A to Z, then A2 and so on."""
+    round_, letter = divmod(place, len(_LETTERS))
+    return _LETTERS[letter] + (str(round_ + 1) if round_ else "")

@@ -1,0 +1,177 @@
+"""What was run against what, and the figures to be seen first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.reports.charts import Row, Span, clock_axis, span_chart
+from kfp_perf.reports.document import dig
+from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of, share_of, span_of
+from kfp_perf.reports.story.blocks import (
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Figure,
+    Flag,
+    Items,
+    Section,
+    Table,
+    Tile,
+    Tone,
+)
+from kfp_perf.reports.story.material import letter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kfp_perf.reports.story.material import Material
+
+_MODES = {
+    "PIPELINE_RUN": "runs in the default experiment",
+    "EXPERIMENT": "runs in an experiment of its own",
+    "RANDOM_GETS": "reads at random",
+    "PIPELINE_UPLOAD": "uploads of pipelines",
+    "PIPELINE_SCHEDULED_RUN": "runs started by schedules",
+}
+
+
+def facts_of(material: Material) -> Facts:
+    """What was run against what, when, and by what."""
+    document = material.document
+    target, environment = document["target"], document["environment"]
+    version = f"KFP {target['version']}" if target["version"] else "KFP of unknown version"
+    where = "the emulator" if document["verdict"]["emulator"] else str(target["url"])
+    users = ", multi-user" if target["multi_user"] else ""
+    began = datetime.fromtimestamp(material.started, UTC).strftime("%-d %B %Y, %H:%M:%S UTC")
+    count = len(material.scenarios)
+    modes = sorted({_MODES.get(one["mode"], str(one["mode"])) for one in material.scenarios})
+    pairs: list[tuple[str, Cell]] = [
+        ("Target", f"{where} ({version}{users})"),
+        ("Load", f"{count_of(count, 'scenario')}: {', '.join(modes)}" if count else "none"),
+        ("Started", f"{began}; lasted {span_of(document['elapsed_seconds'])}"),
+    ]
+    if environment:
+        program = f"kfp-perf {environment.get('kfp_perf', '?')} on Python {environment.get('python', '?')}"
+        machine = f"{environment.get('cpus', '?')} CPUs, {environment.get('system', 'unknown system')}"
+        pairs.append(("Measured with", f"{program}, {machine}"))
+    return Facts(pairs)
+
+
+def tiles_of(material: Material) -> list[Tile]:
+    """The figures to be seen first."""
+    return [*_run_tiles(material.total["runs"]), *_api_tiles(material.total["api"])]
+
+
+def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
+    if not runs.get("created"):
+        return
+    throughput = runs.get("throughput_per_second")
+    if throughput is not None:
+        yield Tile(rate_of(throughput * 60), "runs a minute", "that succeeded")
+    yield Tile(
+        share_of(runs.get("success_rate")),
+        "of runs succeeded",
+        f"{runs.get('succeeded', 0):,} of {runs.get('ended', 0):,} that ended",
+    )
+    duration = dig(runs, "duration_seconds") or {}
+    if duration.get("n"):
+        # None within figures that exist: so few came to an end that the quantile is beyond what was seen.
+        median, high = (
+            seconds_of(duration[key]) if duration.get(key) is not None else "not reached"
+            for key in ("p50", "p95")
+        )
+        yield Tile(
+            median,
+            "median run duration",
+            f"95 % within {high}" if high != "not reached" else "p95 not reached",
+        )
+    if runs.get("unfinished"):
+        yield Tile(f"{runs['unfinished']:,}", "runs did not end", "by the end of the grace period")
+
+
+def _api_tiles(api: dict[str, Any]) -> Iterator[Tile]:
+    load = dig(api, "load")
+    if not isinstance(load, dict) or not load:
+        return
+    count = sum(one.get("count", 0) for one in load.values())
+    errors = sum(one.get("errors", 0) for one in load.values())
+    yield Tile(
+        f"{count:,}",
+        "requests of the load",
+        f"{errors:,} failed ({share_of(errors / count)})" if count else "",
+    )
+    name, busiest = max(load.items(), key=lambda item: item[1].get("count", 0))
+    latency = busiest.get("latency_seconds") or {}
+    if latency.get("n"):
+        yield Tile(seconds_of(latency["p50"]), f"median {name}", f"99 % within {seconds_of(latency['p99'])}")
+
+
+def scenarios(material: Material) -> Section | None:
+    """What each scenario did, and when."""
+    if not material.scenarios:
+        return None
+    rows: list[Row] = []
+    for place, one in enumerate(material.scenarios):
+        band = next((band for band in material.bands if band.letter == letter_of(place)), None)
+        spans = (
+            [Span(band.begin, band.end, place, _span_text(one["name"], band.begin, band.end))] if band else []
+        )
+        rows.append(Row(f"{letter_of(place)}  {one['name']}", spans, one["mode"]))
+    chart = span_chart(
+        "scenarios",
+        "When each scenario ran",
+        "; ".join(
+            f"{band.letter}: from {clock_of(band.begin)} to {clock_of(band.end)}" for band in material.bands
+        ),
+        clock_axis(material.seconds),
+        rows,
+    )
+    columns = [
+        Column("Scenario", is_number=False),
+        Column("Runs created"),
+        Column("Succeeded"),
+        Column("Failed"),
+        Column("Unfinished"),
+        Column("Lost"),
+        Column("Runs a minute"),
+        Column("Requests"),
+    ]
+    table = Table(
+        "What each scenario did",
+        columns,
+        [_scenario_row(place, one) for place, one in enumerate(material.scenarios)],
+    )
+    warnings = [
+        f"{one['name']}: {text}"
+        for one in material.scenarios
+        for text in [*one["warnings"], *([one["error"]] if one["error"] else [])]
+    ] + [str(text) for text in material.document["warnings"]]
+    blocks: list[Block] = [Figure(chart), table]
+    if warnings:
+        blocks.append(Items(warnings, Tone.WARNING))
+    lead = "Letters mark the scenarios in the charts below. Each lasts until its last run was followed to its end."
+    return Section("scenarios", "Scenarios", lead, blocks)
+
+
+def _span_text(name: str, begin: float, end: float) -> str:
+    return f"{name}: {clock_of(begin)} to {clock_of(end)} min"
+
+
+def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
+    runs = dig(one, "metrics", "runs") or {}
+    load = dig(one, "metrics", "api", "load") or {}
+    failed, unfinished = runs.get("failed", 0), runs.get("unfinished", 0)
+    lost = runs.get("unknown", 0) + runs.get("not_created", 0)
+    throughput = runs.get("throughput_per_second")
+    return [
+        f"{letter_of(place)}  {one['name']}",
+        f"{runs.get('created', 0):,}",
+        f"{runs.get('succeeded', 0):,}",
+        Flag(f"{failed:,}", Tone.BAD) if failed else "0",
+        Flag(f"{unfinished:,}", Tone.WARNING) if unfinished else "0",
+        Flag(f"{lost:,}", Tone.WARNING) if lost else "0",
+        rate_of(throughput * 60) if throughput is not None else "–",
+        f"{sum(call.get('count', 0) for call in load.values()):,}",
+    ]

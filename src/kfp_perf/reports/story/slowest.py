@@ -1,0 +1,96 @@
+"""The slowest runs, and what they waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from kfp_perf.observe.phases import PHASES
+from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
+from kfp_perf.reports.document import dig
+from kfp_perf.reports.quantities import clock_of, seconds_of
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
+from kfp_perf.result.model import Outcome
+
+if TYPE_CHECKING:
+    from kfp_perf.reports.charts import Chart
+    from kfp_perf.reports.story.material import Material
+    from kfp_perf.result.model import RunRecord
+
+
+def slowest(material: Material) -> Section | None:
+    """The runs that took longest: a table, and what each waited for."""
+    found = material.runs.slowest
+    if not found:
+        return None
+    longest, first = found[0]
+    still = " and had not ended" if first.outcome is Outcome.UNFINISHED else ""
+    lead = f"The slowest run took {seconds_of(longest)}{still}."
+    blocks: list[Block] = [_table(material, found)]
+    with_phases = [(seconds, record) for seconds, record in found if record.phases]
+    if with_phases:
+        blocks.append(Figure(_phases(with_phases)))
+    return Section("slowest", "Which runs were the slowest?", lead, blocks)
+
+
+def _table(material: Material, found: list[tuple[float, RunRecord]]) -> Table:
+    columns = [
+        Column("Run", is_number=False),
+        Column("Scenario", is_number=False),
+        Column("Outcome", is_number=False),
+        Column("Due, min:s"),
+        Column("Duration"),
+        Column("Within"),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            _linked(material, record),
+            record.scenario,
+            Flag("unfinished", Tone.WARNING)
+            if record.outcome is Outcome.UNFINISHED
+            else record.outcome.value,
+            clock_of(record.due - material.started),
+            f"> {seconds_of(seconds)}" if record.outcome is Outcome.UNFINISHED else seconds_of(seconds),
+            f"± {seconds_of(record.duration_error_seconds)}" if record.duration_error_seconds else "–",
+        ]
+        for seconds, record in found
+    ]
+    return Table("The runs that took longest", columns, rows)
+
+
+def _linked(material: Material, record: RunRecord) -> Cell:
+    page = ui_address(material)
+    if not page or not record.run_id:
+        return record.name
+    return Link(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
+
+
+def ui_address(material: Material) -> str:
+    """Where KFP's own pages are: as the settings say, or where the API lies below them; empty where not known."""
+    address = dig(material.document, "configuration", "KFP_UI_URL") or ""
+    if not address and not material.document["verdict"]["emulator"]:
+        url = str(material.document["target"]["url"])
+        # Kubeflow's dashboard and KFP's own front end serve the API below their pages.
+        address = url if url.endswith("/pipeline") else ""
+    address = str(address)
+    return address.rstrip("/") if address.startswith(("http://", "https://")) else ""
+
+
+def _phases(found: list[tuple[float, RunRecord]]) -> Chart:
+    bars = []
+    for seconds, record in found:
+        parts = [
+            Segment(phase, record.phases[phase], f"{phase} {seconds_of(record.phases[phase])}", style)
+            for style, phase in enumerate(PHASES)
+            if phase in record.phases
+        ]
+        bars.append(Bar(record.name, seconds_of(seconds), parts))
+    longest = max(sum(max(part.value, 0.0) for part in bar.segments) for bar in bars)
+    alt = "; ".join(f"{bar.name}: " + ", ".join(part.text for part in bar.segments) for bar in bars[:3])
+    return bar_chart(
+        "slowest-phases",
+        "Phases of the slowest runs, from due to visible",
+        alt,
+        seconds_axis(longest, "time since the run was due"),
+        bars,
+    )

@@ -1,0 +1,69 @@
+"""Whether the thresholds were kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.metrics.metric import Unit
+from kfp_perf.reports.quantities import count_of, rate_of, seconds_of, share_of
+from kfp_perf.reports.story.blocks import Cell, Column, Flag, Section, Table, Tone
+
+if TYPE_CHECKING:
+    from kfp_perf.reports.story.material import Material
+
+
+def thresholds(material: Material) -> Section | None:
+    """Every threshold with value, bound and margin; those that failed first."""
+    found = material.document.get("thresholds")
+    judged = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    if not judged:
+        return None
+    judged.sort(key=lambda one: bool(one.get("passed")))
+    failed = sum(not one.get("passed") for one in judged)
+    lead = (
+        f"{failed:,} of {count_of(len(judged), 'threshold')} failed."
+        if failed
+        else f"All of them: {count_of(len(judged), 'threshold')}."
+    )
+    columns = [
+        Column("Metric", is_number=False),
+        Column("Of", is_number=False),
+        Column("Condition", is_number=False),
+        Column("Value"),
+        Column("Margin"),
+        Column("From so many values"),
+        Column("Judgement", is_number=False),
+    ]
+    table = Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
+    return Section("thresholds", "Were the thresholds kept?", lead, [table])
+
+
+def _row(one: dict[str, Any]) -> list[Cell]:
+    unit, count = one.get("unit"), one.get("count")
+    kept = (
+        Flag("kept", Tone.GOOD) if one.get("passed") else Flag(str(one.get("reason") or "failed"), Tone.BAD)
+    )
+    return [
+        str(one.get("metric")),
+        str(one.get("scenario") or "the whole test"),
+        str(one.get("condition")),
+        quantity_of(one.get("value"), unit),
+        quantity_of(one.get("margin"), unit),
+        f"{count:,}" if isinstance(count, int) else "–",
+        kept,
+    ]
+
+
+def quantity_of(value: Any, unit: Any) -> str:
+    """A value in the unit of its metric; a dash for none."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    match unit:
+        case Unit.SECONDS:
+            return seconds_of(value)
+        case Unit.SHARE | Unit.CHANGE:
+            return share_of(value)
+        case Unit.PER_SECOND:
+            return f"{rate_of(value)} /s"
+        case _:
+            return f"{value:,.6g}"

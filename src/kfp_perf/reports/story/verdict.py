@@ -1,0 +1,86 @@
+"""The verdict in a sentence, and what bears on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.errors import ExitCode
+from kfp_perf.reports.quantities import count_of, span_of
+from kfp_perf.reports.story.blocks import Tone, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WORDS = {
+    ExitCode.GOOD: ("Passed", Tone.GOOD),
+    ExitCode.FAILED: ("Failed", Tone.BAD),
+    ExitCode.TARGET: ("Failed", Tone.BAD),
+    ExitCode.INTERRUPTED: ("Stopped", Tone.WARNING),
+    ExitCode.INVALID: ("Invalid", Tone.WARNING),
+}
+
+
+def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
+    """The verdict of a document that is complete; `missing` is what had to be filled in."""
+    code = document["verdict"]["exit_code"]
+    word, tone = _WORDS.get(code, ("Unknown", Tone.WARNING))
+    reasons = [str(reason) for reason in document["verdict"]["reasons"]]
+    sentence = _sentence(code, document, reasons)
+    # The first reason stands in the sentence already.
+    return Verdict(word, sentence, tone, reasons[1:] if reasons else [], list(_caveats(document, missing)))
+
+
+def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str:
+    did = _what_happened(document)
+    why = reasons[0].splitlines()[0].rstrip(".") if reasons else ""
+    if code == ExitCode.GOOD:
+        return f"{did}."
+    if code == ExitCode.INVALID:
+        return (
+            f"{why or 'The load generator was saturated'}, so the figures tell about it more than about KFP."
+        )
+    if code == ExitCode.INTERRUPTED:
+        return f"{why or 'The test was stopped before its end'}. Until then {did[0].lower()}{did[1:]}."
+    if code == ExitCode.TARGET:
+        return f"The target gave way: {why or 'it did not answer'}."
+    if why:
+        return f"{why}."
+    return f"{did}, but the test did not end well."
+
+
+def _what_happened(document: Mapping[str, Any]) -> str:
+    runs = document["total"]["runs"]
+    lasted = f"in {span_of(document['elapsed_seconds'])}" if document["elapsed_seconds"] else ""
+    created, good = int(runs.get("created") or 0), int(runs.get("succeeded") or 0)
+    if not created:
+        load = document["total"]["api"].get("load")
+        calls = load if isinstance(load, dict) else {}
+        requests = sum(int(one.get("count") or 0) for one in calls.values() if isinstance(one, dict))
+        return f"{count_of(requests, 'request')} of the load, and no runs, {lasted}".rstrip(" ,")
+    if good == created:
+        return f"All {count_of(created, 'run')} succeeded {lasted}".rstrip().replace(
+            "All 1 run ", "The only run "
+        )
+    rest = ", ".join(
+        f"{int(runs[key]):,} {word}"
+        for key, word in (
+            ("failed", "failed"),
+            ("unfinished", "did not end in time"),
+            ("unknown", "got lost"),
+        )
+        if runs.get(key)
+    )
+    return f"{good:,} of {count_of(created, 'run')} succeeded{f', {rest},' if rest else ''} {lasted}".rstrip()
+
+
+def _caveats(document: Mapping[str, Any], missing: list[str]) -> list[str]:
+    caveats = []
+    if document["verdict"]["emulator"]:
+        profile = document["target"]["emulator_profile"]
+        caveats.append(
+            f"Measured on kfp-perf's emulator (profile {profile}): figures of a model, not of a cluster."
+        )
+    if missing:
+        named = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
+        caveats.append(f"This result is not whole. It lacks {named}; what depends on that is left out.")
+    return caveats

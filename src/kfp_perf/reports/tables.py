@@ -1,0 +1,84 @@
+"""A result as flat tables: TABLES says which there are. Times are seconds since the Unix epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kfp_perf.metrics.histogram import top_of
+from kfp_perf.metrics.series import read_series
+from kfp_perf.reports.document import complete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kfp_perf.metrics.series import Interval
+    from kfp_perf.result.folder import TestResult
+
+Row = dict[str, Any]
+
+
+def runs(result: TestResult) -> Iterator[Row]:
+    """A row a run, with the fields of `RunRecord`; phases each in a column of their own."""
+    for record in result.runs():
+        yield record.row()
+
+
+def operations(result: TestResult) -> Iterator[Row]:
+    """A row for each scenario (empty: the whole test), purpose and operation."""
+    document, _ = complete(result.document)
+    families = [("", document["total"])] + [(one["name"], one["metrics"]) for one in document["scenarios"]]
+    for scenario, metrics in families:
+        for purpose, calls in (metrics.get("api") or {}).items():
+            if not isinstance(calls, dict):
+                continue
+            for name, figures in calls.items():
+                yield {"scenario": scenario, "purpose": purpose, "operation": name, **_flat(figures)}
+
+
+def series(result: TestResult) -> Iterator[Row]:
+    """A row for each second in which an operation of a scenario was answered, or failed."""
+    for second in read_series(result.series_path):
+        yield {
+            "second": second.second,
+            "scenario": second.scenario,
+            "purpose": second.purpose,
+            "operation": second.operation,
+            "failed": second.failed,
+            "warmup": second.warmup,
+            "count": int(second.counts.sum()),
+            "latency_p50_seconds": _quantile(second, 0.5),
+            "latency_p99_seconds": _quantile(second, 0.99),
+            "latency_max_seconds": _quantile(second, 1.0),
+        }
+
+
+#: Each table by its name.
+TABLES: dict[str, Callable[[TestResult], Iterator[Row]]] = {
+    "runs": runs,
+    "operations": operations,
+    "series": series,
+}
+
+
+def _flat(figures: dict[str, Any]) -> Row:
+    row: Row = {}
+    for key, value in figures.items():
+        if key == "errors_by_kind":
+            row[key] = " ".join(f"{kind}:{count}" for kind, count in value.items())
+        elif isinstance(value, dict):
+            # latency_seconds: {p50: …} becomes latency_p50_seconds, as times are named everywhere else.
+            stem = key.removesuffix("_seconds")
+            row |= {
+                f"{stem}_{name}" + ("" if name == "n" else "_seconds"): inner for name, inner in value.items()
+            }
+        else:
+            row[key] = value
+    return row
+
+
+def _quantile(second: Interval, share: float) -> float:
+    ranks = np.cumsum(second.counts)
+    rank = max(1, int(np.ceil(share * int(ranks[-1]) - 1e-6)))
+    return top_of(int(second.bins[np.searchsorted(ranks, rank)]))
