@@ -1,0 +1,69 @@
+"""docs/emulator.md tells of every option, route, field, fault and event."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kfp_perf.emulator import faults, wire
+from kfp_perf.emulator.command import emulator
+from kfp_perf.emulator.routes import ROUTES
+
+TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("option", [parameter.opts[0] for parameter in emulator.params])
+def test_every_option(option):
+    assert f"`{option}`" in TEXT
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+def test_every_route(path):
+    assert path in TEXT
+
+
+@pytest.mark.parametrize(
+    "message",
+    [wire.EXPERIMENT, wire.PIPELINE, wire.PIPELINE_VERSION, wire.RUN, wire.TASK_DETAIL, wire.RECURRING_RUN],
+    ids=lambda message: message.name,
+)
+def test_every_field(message):
+    rows = " ".join(line for line in TEXT.splitlines() if line.startswith(f"| {message.name} |"))
+    missing = [name for name in message.fields if not re.search(rf"`{name}\b", rows)]
+    assert missing in ([], ["run_details"])
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in msgspec.structs.fields(faults.Rule) if field.name != "effect"]
+)
+def test_every_field_of_a_rule(name):
+    assert f"`{name}`" in TEXT
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        faults.Latency,
+        faults.Status,
+        faults.Reset,
+        faults.Stall,
+        faults.Truncate,
+        faults.Garbage,
+        faults.Restart,
+        faults.SlowReports,
+        faults.StuckRuns,
+        faults.FailedPods,
+    ],
+)
+def test_every_effect(effect):
+    kind = effect.__struct_config__.tag
+    row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{kind}` |"))
+    assert all(f"`{field.name}`" in row for field in msgspec.structs.fields(effect))
+
+
+def test_the_example_of_a_plan_is_one():
+    example = TEXT.split("## Faults")[1].split("```json")[1].split("```")[0]
+    assert len(faults.read_rules(example)) == 5
