@@ -51,6 +51,11 @@ class EmulatorProcess:
             raise TargetError("The emulator did not start.", said or "It said nothing.") from None
         return self
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def said(self) -> str:
         """What it wrote to its log: nothing, if all is well."""
         self._errors.seek(0)

@@ -1,0 +1,1 @@
+"""Benchmarks: kfp-perf measured itself, and beside others. `python -m benchmarks` runs them all."""

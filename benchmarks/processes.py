@@ -1,0 +1,72 @@
+"""What a benchmark runs beside itself, pinned to CPUs of their own, and what it says about its surroundings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kfp_perf.execution import EmulatorProcess
+
+
+def two_cpus() -> tuple[int | None, int | None]:
+    """The CPU for what is measured, and the one for what serves it; None where they cannot be told apart."""
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return (cpus[0], cpus[-1]) if len(cpus) > 1 else (None, None)
+
+
+def pin(pid: int, cpu: int | None) -> None:
+    """Keep a process, 0 for this one, on one CPU."""
+    if cpu is not None:
+        os.sched_setaffinity(pid, {cpu})
+
+
+def say_surroundings(*pinned: str) -> None:
+    """Print what is pinned where, and how busy the machine is."""
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    print(f"{'; '.join(pinned) or 'nothing is pinned'}; load average {load} on {os.cpu_count()} CPUs")
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """The median of some rounds, and their extremes."""
+    return (
+        f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
+    )
+
+
+@contextlib.contextmanager
+def static_server(cpu: int | None) -> Iterator[int]:
+    """A server that gives the same run to every request; yields its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.static_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pin(process.pid, cpu)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def emulator(
+    profile: str, *options: str, cpu: int | None = None, seed: int = 0
+) -> Iterator[EmulatorProcess]:
+    """The emulator in a process of its own."""
+    from kfp_perf.execution import EmulatorProcess
+
+    with EmulatorProcess(profile, seed, options) as process:
+        pin(process.pid, cpu)
+        yield process
