@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_pipelines import Draft, Simulation, task
 
+from kfp_perf.emulator.cel import Cel
+from kfp_perf.emulator.clock import SECOND
 from kfp_perf.emulator.ir import (
     InvalidParameters,
     InvalidPipeline,
@@ -15,6 +17,14 @@ from kfp_perf.emulator.ir import (
     load_documents,
     parse_pipeline,
 )
+from kfp_perf.emulator.outcomes import Outcome
+from kfp_perf.emulator.timing import Profile, constant
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _cel_loaded() -> None:
+    """Load cel-python, which raises the recursion limit, before hypothesis looks at it."""
+    Cel().condition("true", {})
 
 
 def minimal() -> dict[str, Any]:
@@ -321,7 +331,7 @@ COMPONENTS = st.one_of(
 )
 PIPELINES = st.fixed_dictionaries(
     {
-        "pipelineInfo": st.fixed_dictionaries({"name": st.sampled_from(["pipeline", "p", "_"])}),
+        "pipelineInfo": st.fixed_dictionaries({"name": st.sampled_from(["pipeline", "p", "p2", "_"])}),
         "schemaVersion": st.just("2.1.0"),
         "root": st.fixed_dictionaries({"dag": DAGS}, optional={"inputDefinitions": PARAMETERS}),
         "components": st.dictionaries(NAMES, COMPONENTS, max_size=4),
@@ -356,6 +366,109 @@ def test_any_pipeline_is_refused_or_runs_to_an_end(document: dict[str, Any]) -> 
     assert report.phase in {"Succeeded", "Failed", "Error"}
     assert not any(node.phase in {"Running", "Pending"} for node in report.nodes)
     assert simulation.cluster.in_flight() == 0
+
+
+TASK_NAMES = ("t1", "t2", "t3")
+CONDITIONS = (
+    "true",
+    "1 == 2",
+    "inputs.parameter_values['x'] == 'alpha'",
+    "int(inputs.parameter_values['x']) > 1",
+    "((",
+)
+ITEMS = ("[]", "[1]", '["a", "b", "c"]', '[{"a": 1}]', "no list", ("input", "x"))
+GETS = (
+    "text",
+    3,
+    ["a", "b"],
+    {"a": 1},
+    None,
+    ("parent", "x"),
+    ("t1", "out"),
+    ("t2", "out"),
+    ("status", "t1"),
+)
+
+
+@st.composite
+def plausible_tasks(draw: st.DrawFn, components: list[str]) -> dict[str, Any]:
+    """Tasks that mostly make sense: of components that exist, waiting mostly for those before them."""
+    tasks: dict[str, Any] = {}
+    for index in range(draw(st.integers(1, 3))):
+        before = list(TASK_NAMES[:index]) or ["t1"]
+        given: dict[str, Any] = {}
+        if index and draw(st.booleans()):
+            given["after"] = draw(st.lists(st.sampled_from(before), min_size=1, max_size=2, unique=True))
+        if draw(st.booleans()):
+            given["gets"] = {"x": draw(st.sampled_from(GETS))}
+        if draw(st.integers(0, 3)) == 0:
+            given["when"] = draw(st.sampled_from(CONDITIONS))
+        if draw(st.integers(0, 3)) == 0:
+            given["loop"] = {draw(st.sampled_from(["x", "item"])): draw(st.sampled_from(ITEMS))}
+            given["parallelism"] = draw(st.integers(0, 2))
+        if draw(st.integers(0, 3)) == 0:
+            given["retry"] = {"maxRetryCount": draw(st.integers(0, 2)), "backoffDuration": "3s"}
+        if draw(st.integers(0, 3)) == 0:
+            given["cache"] = {"enableCache": True}
+        if index and draw(st.integers(0, 4)) == 0:
+            given["exit_"] = True
+        tasks[TASK_NAMES[index]] = task(draw(st.sampled_from(components)), **given)
+    return tasks
+
+
+@st.composite
+def plausible_pipelines(draw: st.DrawFn) -> dict[str, Any]:
+    """Pipelines of up to three nested DAGs over containers, an importer and a volume."""
+    draft = Draft("plausible")
+    types = st.sampled_from(["STRING", "STRING", "LIST", "NUMBER_INTEGER", "BOOLEAN", "STRUCT"])
+    known = [
+        draft.container("one", {"x": draw(types)}, {"out": draw(types)}, optional=draw(st.booleans())),
+        draft.container("two", outputs={"out": "LIST"}),
+    ]
+    if draw(st.booleans()):
+        known += [draft.importer("get"), draft.container("pvc", image="argostub/createpvc")]
+    for level in range(draw(st.integers(0, 3))):
+        names = known + ([f"dag-{level}"] if draw(st.integers(0, 9)) == 0 else [])
+        source = (draw(st.sampled_from(TASK_NAMES)), "out")
+        known.append(
+            draft.dag(f"dag-{level}", draw(plausible_tasks(names)), {"x": draw(types)}, {"out": source})
+        )
+    (document,) = draft.documents(draw(plausible_tasks(known)))
+    return document
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(plausible_pipelines(), st.booleans(), st.integers(0, 3), st.none() | st.integers(0, 60))
+def test_a_plausible_pipeline_ends_whatever_happens(
+    document: dict[str, Any], doubled: bool, failures: int, terminated_after: int | None
+) -> None:
+    simulation = Simulation(
+        Profile(controller_requeue_seconds=constant(1), executor_seconds=constant(2)),
+        doubled_retry_nodes=doubled,
+    )
+    simulation.cluster.set_outcome(Outcome(failures=failures, error=doubled, share=0.3))
+    try:
+        simulation.submit(parse_pipeline([document]))
+    except InvalidPipeline as error:
+        assert str(error)  # noqa: PT017  either outcome is right, and each is checked
+        return
+    if terminated_after is not None:
+        simulation.clock.advance(terminated_after * SECOND)
+        simulation.cluster.terminate("run")
+    report = simulation.finish()
+    assert report.phase in {"Succeeded", "Failed", "Error"}
+    assert not any(node.phase in {"Running", "Pending"} for node in report.nodes)
+    assert len({node.node_id for node in report.nodes}) == len(report.nodes)
+    known = {node.node_id for node in report.nodes}
+    below = [child for node in report.nodes for child in node.children]
+    assert set(below) == known - {report.workflow_name}
+    if report.phase == "Failed":
+        simulation.cluster.clear_outcomes()
+        simulation.cluster.retry("run")
+        again = simulation.finish()
+        assert again.phase in {"Succeeded", "Failed", "Error"}
+        kept = {node.node_id for node in report.nodes if node.phase == "Succeeded" and node.pod_name}
+        assert kept <= {node.node_id for node in again.nodes}
 
 
 def test_a_written_pipeline_reads_as_itself() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.emulator.agent import PersistenceAgent
 from kfp_perf.emulator.cel import Cel
@@ -41,6 +41,15 @@ _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 class UnknownWorkflow(KeyError):
     """There is no such workflow in the cluster."""
+
+
+class _Finished(NamedTuple):
+    """What is kept of a failed workflow: a retry needs it."""
+
+    request: RunRequest
+    name: str
+    nodes: tuple[Node, ...]
+    decided: dict[str, dict[str, Any]]
 
 
 class Cluster:
@@ -88,7 +97,7 @@ class Cluster:
         for run in lost.values():
             self._take_away(run)
         profile = self.profile
-        self._finished: OrderedDict[str, tuple[RunRequest, str, tuple[Node, ...]]] = OrderedDict()
+        self._finished: OrderedDict[str, _Finished] = OrderedDict()
         self._outcomes: list[Outcome] = []
         self._cache = TaskCache()
         self._throttle = Throttle(profile.kubernetes_calls_per_second, profile.kubernetes_burst)
@@ -128,7 +137,7 @@ class Cluster:
 
         """
         name = name or workflow_name(request, self.seed)
-        self._add(request, name, (), request.created_at)
+        self._add(_Finished(request, name, (), {}), request.created_at)
         return name
 
     def terminate(self, run_id: str) -> None:
@@ -157,8 +166,8 @@ class Cluster:
         if kept is None:
             if request is None:
                 raise UnknownWorkflow(run_id)
-            kept = (request, name or workflow_name(request, self.seed), tuple(nodes))
-        self._add(*kept, self.clock.now())
+            kept = _Finished(request, name or workflow_name(request, self.seed), tuple(nodes), {})
+        self._add(kept, self.clock.now())
 
     def delete(self, run_id: str) -> None:
         """Take a run's workflow and its cached executions out of the cluster, in whatever state it is."""
@@ -176,10 +185,12 @@ class Cluster:
         """Return how many pods wait for a place on a node."""
         return self._pods.waiting()
 
-    def _add(self, request: RunRequest, name: str, kept: Iterable[Node], at: int) -> None:
+    def _add(self, before: _Finished, at: int) -> None:
+        """Let the controller begin at `at` with a workflow, on what was there before."""
+        request = before.request
         workflow = Workflow(
             request.run_id,
-            name,
+            before.name,
             compile_pipeline(request.pipeline),
             request.parameters,
             request.created_at,
@@ -187,11 +198,13 @@ class Cluster:
             resolver=self._resolver,
             host=self,
             doubled=self.doubled_retry_nodes,
-            kept=kept,
+            kept=[node for node in before.nodes if node.node_id],
         )
         if request.run_id in self._runs:
             self._take_away(self._runs[request.run_id])
-        run = self._runs[request.run_id] = ClusterRun(request, workflow)
+        executions = [(node.execution_id, node.created_at) for node in before.nodes if not node.node_id]
+        run = ClusterRun(request, workflow, executions=executions, decided=before.decided)
+        self._runs[request.run_id] = run
         self._tell(request.run_id, "queued", "", at)
         self._request_pass(run, at)
         self.agent.changed(run, at)
@@ -294,8 +307,9 @@ class Cluster:
             del self._runs[run_id]
             self._take_away(run)
             if report.phase in BAD:
-                named = tuple(node for node in report.nodes if node.node_id)
-                self._finished[run_id] = (run.request, report.workflow_name, named)
+                self._finished[run_id] = _Finished(
+                    run.request, report.workflow_name, report.nodes, run.decided
+                )
                 if len(self._finished) > KEPT_WORKFLOWS:
                     self._finished.popitem(last=False)
         self._tell(run_id, "visible", "", report.at)
@@ -327,8 +341,7 @@ class Cluster:
 
     def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
         """Put a task's execution into the cache."""
-        outcome = self._outcome(workflow, run)
-        run.origin = (workflow.draws, run.path, {} if outcome is None else outcome.outputs)
+        self._set_origin(workflow, run)
         self._cache.add(self._fingerprint(workflow, run), workflow.run_id, run.origin)
         self._executions += 1
         if self.anonymous_cache_entries:
@@ -348,14 +361,25 @@ class Cluster:
     def _make(self, workflow: Workflow, run: TaskRun, key: str) -> Any:
         """Make up an output of a container: as decided, as cached, or from the seed."""
         if run.origin is None:
-            outcome = self._outcome(workflow, run)
-            run.origin = (workflow.draws, run.path, {} if outcome is None else outcome.outputs)
+            self._set_origin(workflow, run)
         draws, path, outputs = run.origin
         if key in outputs:
             return outputs[key]
         owner = run.frame.scope.owner
         holder = workflow.plan.root if owner is None else owner.plan
         return make_output(workflow.plan, holder.component, run.plan, key, draws, path)
+
+    def _set_origin(self, workflow: Workflow, run: TaskRun) -> None:
+        """Settle where the outputs of an execution come from: the draws, the path, and what was decided."""
+        decided = self._runs[workflow.run_id].decided
+        path = run.path
+        outputs = decided.get(path)
+        if outputs is None:
+            outcome = self._outcome(workflow, run)
+            outputs = {} if outcome is None else outcome.outputs
+            if outputs:
+                decided[path] = outputs
+        run.origin = (workflow.draws, path, outputs)
 
     def _tell(self, run_id: str, what: str, task: str, at: int) -> None:
         if self._truth is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.clock import Event
@@ -45,7 +45,8 @@ class ClusterRun:
 
     `passing` is the controller's next look at its workflow, due at `pass_at`; `reporting` whether a report is
     under way; `gone` whether the workflow has been reported to its end, or deleted. `executions` are anonymous
-    entries of the task cache: their id, and when they were made.
+    entries of the task cache: their id, and when they were made. `decided` are outputs that the control API
+    decided, by the path of the task: they stay as they were when the run is retried.
     """
 
     request: RunRequest
@@ -55,6 +56,7 @@ class ClusterRun:
     reporting: bool = False
     gone: bool = False
     executions: list[tuple[int, int]] = field(default_factory=list)
+    decided: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 __all__ = ["ClusterRun", "RunRequest", "TruthEvent"]

@@ -21,7 +21,8 @@ def execute(workflow: Workflow, run: TaskRun) -> None:
     if node is None:
         raise AssertionError("a task has its node before its executor")
     body = Frame(node, run.shell, run.path, run, workflow.component_ended)
-    if run.plan.cache and workflow.host.cached(workflow, run):
+    succeeded_before = workflow.tree.kept_phase(body, "executor") == SUCCEEDED
+    if run.plan.cache and not succeeded_before and workflow.host.cached(workflow, run):
         run.executor = workflow.tree.skip(body, "executor", [node], SKIPPED)
         _executed(workflow, run, SUCCEEDED)
         return
@@ -47,15 +48,15 @@ def _template(run: TaskRun) -> str:
 
 def _executor_done(workflow: Workflow, pod: Pod) -> None:
     run = pod.run
+    kept = workflow.tree.kept_pod(pod.node, pod.shell) is not None
     delay = None if pod.phase == SUCCEEDED else _delay_of_next_try(workflow, pod)
     if delay is not None:
         run.executor = pod.shell
-        kept = workflow.tree.kept_pod(pod.node, pod.shell) is not None
         workflow.plan_try(run, pod.attempt + 1, workflow.now if kept else workflow.now + delay)
         return
     if pod.shell is not None:
         pod.shell.turn(pod.phase, workflow.now)
-    if pod.phase == SUCCEEDED and run.plan.cache:
+    if pod.phase == SUCCEEDED and run.plan.cache and not kept:
         workflow.host.succeeded(workflow, run)
     _executed(workflow, run, pod.phase)
 

@@ -122,6 +122,13 @@ class NodeTree:
                 if kept is not None and kept.phase == phase == SUCCEEDED:
                     each.end = kept.finished_at
 
+    def kept_phase(self, frame: Frame, name: str) -> str:
+        """Return the phase that a node of a frame had in a run that is retried, empty where it had none."""
+        if not self._kept:
+            return ""
+        kept = self._kept.get(f"{self.name}-{fnv1a('.' + name, frame.hash or self._hash)}")
+        return "" if kept is None else kept.phase
+
     def kept_pod(self, node: LiveNode, shell: LiveNode | None) -> Node | None:
         """Return what a retried run keeps of a pod: that it succeeded, or failed on the way to success."""
         if not self._kept:
