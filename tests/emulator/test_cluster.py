@@ -506,13 +506,6 @@ def test_executors_fail_by_the_share_of_the_profile() -> None:
     assert 35 < found.count("Failed") < 85
 
 
-def test_a_slow_agent_reports_later() -> None:
-    simulation = Simulation()
-    simulation.cluster.agent.extra_delay_us = 60 * SECOND
-    report = simulation.run(chain(1))
-    assert report.at - START == 60 * SECOND + 1_000
-
-
 def test_the_name_of_a_workflow_is_one_that_kubernetes_takes() -> None:
     simulation = Simulation()
     request = simulation.submit(chain(1))

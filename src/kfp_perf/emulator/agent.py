@@ -20,7 +20,7 @@ class PersistenceAgent:
     """Reports a workflow a while after it changed; what changes meanwhile is in the same report.
 
     A few workers send the reports one after the other. The last report of a run costs the API server throttled
-    writes to Kubernetes, for which its worker waits. `extra_delay_us` is an additional lag of every report.
+    writes to Kubernetes, for which its worker waits.
     """
 
     def __init__(
@@ -36,7 +36,6 @@ class PersistenceAgent:
         self._deliver = deliver
         self._free = profile.report_workers
         self._queue: deque[ClusterRun] = deque()
-        self.extra_delay_us = 0
 
     def changed(self, run: ClusterRun, at: int) -> None:
         """Take notice of a change at `at`."""
@@ -44,7 +43,7 @@ class PersistenceAgent:
             return
         run.reporting = True
         lag = self._profile.report_delay_seconds.draw(run.workflow.draws, f"report:{at}")
-        self._clock.call_at(at + lag + self.extra_delay_us, lambda: self._take_up(run))
+        self._clock.call_at(at + lag, lambda: self._take_up(run))
 
     def _take_up(self, run: ClusterRun) -> None:
         self._queue.append(run)

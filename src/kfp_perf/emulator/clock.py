@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SECOND = 1_000_000
 """One second in the emulator's unit."""
 
-_EVENTS_PER_TURN = 500
+_EVENTS_PER_TURN = 100
 """How many due events the loop's clock runs before it lets requests have a turn."""
 
 

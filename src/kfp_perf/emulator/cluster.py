@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from kfp_perf.emulator.clock import Clock
     from kfp_perf.emulator.frames import Pod, TaskRun
-    from kfp_perf.emulator.ir import Pipeline
 
 KEPT_WORKFLOWS = 10_000
 """How many failed workflows are kept so that their runs can be retried, as Argo's TTL keeps them for a while."""
@@ -116,15 +115,6 @@ class Cluster:
         self._writes += 1
         wait = self._throttle.take(self.clock.now())
         return wait + self.profile.create_seconds.draw(self._write_draws, str(self._writes))
-
-    def check(self, pipeline: Pipeline) -> None:
-        """Compile a pipeline as `submit` does.
-
-        Raises:
-            CompileError: it cannot be compiled.
-
-        """
-        compile_pipeline(pipeline)
 
     def submit(self, request: RunRequest, *, name: str = "") -> str:
         """Create the workflow of a run; return its name, which is a generated one unless `name` is given.

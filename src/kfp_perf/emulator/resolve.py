@@ -51,12 +51,12 @@ class Resolver:
         else:
             for plan in run.plan.inputs:
                 value = self._input(workflow, run, plan)
-                optional = name_of(component.inputs, plan.name)
+                definition = component.inputs.get(plan.name)
                 if value is MISSING:
-                    if optional is None or not (optional.optional or optional.has_default):
+                    if definition is None or not (definition.optional or definition.has_default):
                         raise ResolveError(f"failed to resolve inputs: {_describe(plan)}")
                     continue
-                if value is None and optional is not None and optional.optional:
+                if value is None and definition is not None and definition.optional:
                     nulls.add(plan.name)
                 if plan.selector:
                     value = self._selected(plan, value)
@@ -156,11 +156,6 @@ class Resolver:
             if value is not MISSING:
                 return value
         return MISSING
-
-
-def name_of(parameters: dict[str, Parameter], name: str) -> Parameter | None:
-    """Return the definition of an input parameter, None where the component does not define it."""
-    return parameters.get(name)
 
 
 def _task(scope: Frame, name: str) -> TaskRun | None:

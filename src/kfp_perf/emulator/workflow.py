@@ -10,6 +10,7 @@ loop holds one frame for each item, a hook (`T.onExit`) holds an exit task.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kfp_perf.emulator.executors import DEFAULT_RETRIES, execute, try_again
@@ -189,10 +190,10 @@ class Workflow:
             else:
                 self.live_pods.discard(pod)
                 pod.node.turn(pod.phase, pod.ended)
-                self._agenda.append(lambda pod=pod: pod.done(self, pod))  # type: ignore[misc]
+                self._agenda.append(partial(pod.done, self, pod))
         hooks, self.hooks = self.hooks, []
         for run in hooks:
-            self._agenda.append(lambda run=run: self._run_hook(run))  # type: ignore[misc]
+            self._agenda.append(partial(self._run_hook, run))
 
     def _start_due_tries(self) -> None:
         tries, self.tries = self.tries, []
@@ -246,12 +247,12 @@ class Workflow:
             pod.phase, pod.ended = kept.phase, kept.finished_at
             node.start = node.start if kept.started_at is None else kept.started_at
         node.turn(pod.phase, pod.ended)
-        self.later(lambda: done(self, pod))
+        self.later(partial(done, self, pod))
 
     def plan_try(self, run: TaskRun, attempt: int, when: int) -> None:
         """Have an executor tried again at `when`."""
         if when <= self.now:
-            self.later(lambda: try_again(self, run, attempt))
+            self.later(partial(try_again, self, run, attempt))
         else:
             self.tries.append((when, run, attempt))
             self.wake_at = when if self.wake_at is None else min(when, self.wake_at)
@@ -287,7 +288,7 @@ class Workflow:
         """Start a frame around a single task."""
         frame.runs = [TaskRun(frame, plan, name, base)]
         frame.open = 1
-        self.later(lambda: self._begin(frame.runs[0]))
+        self.later(partial(self._begin, frame.runs[0]))
 
     def _enter(self, run: TaskRun, node: LiveNode) -> None:
         """Run the DAG of a task's component."""
@@ -301,7 +302,7 @@ class Workflow:
         frame.open = len(frame.runs)
         for inner in frame.runs:
             if not inner.waiting:
-                self.later(lambda inner=inner: self._begin(inner))  # type: ignore[misc]
+                self.later(partial(self._begin, inner))
 
     def component_ended(self, frame: Frame, phase: str) -> None:
         """End the task whose DAG has ended."""
@@ -395,9 +396,9 @@ class Workflow:
                 dependent = frame.runs[index]
                 dependent.waiting -= 1
                 if not dependent.waiting:
-                    self.later(lambda dependent=dependent: self._begin(dependent))  # type: ignore[misc]
+                    self.later(partial(self._begin, dependent))
         if not frame.open:
-            self.later(lambda: self._close_frame(frame))
+            self.later(partial(self._close_frame, frame))
 
     def _close_frame(self, frame: Frame) -> None:
         phase = frame.outcome()
