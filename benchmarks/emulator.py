@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 16
 ROUNDS = 5
-REQUESTS = {"static": 8000, "get_run": 8000, "create_run": 2000, "list_page": 300}
+REQUESTS = {"static": 20_000, "get_run": 20_000, "create_run": 3_000, "list_page": 500}
 V2 = "/apis/v2beta1"
 PIPELINE = {
     "pipelineInfo": {"name": "small"},

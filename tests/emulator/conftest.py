@@ -191,6 +191,12 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
+def client() -> type[Api]:
+    """The plain HTTP client, for servers that a test starts itself."""
+    return Api
+
+
+@pytest.fixture
 def small() -> dict[str, Any]:
     """A pipeline of one task with one optional parameter."""
     copied: dict[str, Any] = json.loads(json.dumps(SMALL))

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kfp_perf.emulator import faults, wire
+from kfp_perf.emulator import faults, messages
 from kfp_perf.emulator.command import emulator
 from kfp_perf.emulator.routes import ROUTES
 
@@ -27,7 +27,14 @@ def test_every_route(path):
 
 @pytest.mark.parametrize(
     "message",
-    [wire.EXPERIMENT, wire.PIPELINE, wire.PIPELINE_VERSION, wire.RUN, wire.TASK_DETAIL, wire.RECURRING_RUN],
+    [
+        messages.EXPERIMENT,
+        messages.PIPELINE,
+        messages.PIPELINE_VERSION,
+        messages.RUN,
+        messages.TASK_DETAIL,
+        messages.RECURRING_RUN,
+    ],
     ids=lambda message: message.name,
 )
 def test_every_field(message):

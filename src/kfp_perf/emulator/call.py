@@ -10,10 +10,12 @@ import msgspec
 
 from kfp_perf.emulator.errors import GATEWAY_HEADERS, Answer, Code, GatewayRefusal
 from kfp_perf.emulator.paging import Listable, ListOptions, read_options
-from kfp_perf.emulator.wire import Message, decode
+from kfp_perf.emulator.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kfp_perf.emulator.messages import Message
 
 encode = msgspec.json.encode
 

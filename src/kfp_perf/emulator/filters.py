@@ -14,7 +14,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from kfp_perf.emulator.errors import ApiFault, invalid_input
-from kfp_perf.emulator.wire import FILTER, ProtoError, decode_message
+from kfp_perf.emulator.messages import FILTER
+from kfp_perf.emulator.wire import ProtoError, decode_message
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.paging import Listable

@@ -6,42 +6,42 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.emulator import wire
+from kfp_perf.emulator import messages
 
 if TYPE_CHECKING:
+    from kfp_perf.emulator.messages import Field, Message
     from kfp_perf.emulator.router import Route
-    from kfp_perf.emulator.wire import Field, Message
 
 BODIES: dict[str, Message] = {
-    "CreateExperiment": wire.EXPERIMENT,
-    "CreatePipeline": wire.PIPELINE,
-    "CreatePipelineAndVersion": wire.CREATE_PIPELINE_AND_VERSION,
-    "UpdatePipeline": wire.PIPELINE,
-    "CreatePipelineVersion": wire.PIPELINE_VERSION,
-    "UpdatePipelineVersion": wire.PIPELINE_VERSION,
-    "CreateRun": wire.RUN,
-    "CreateRecurringRun": wire.RECURRING_RUN,
+    "CreateExperiment": messages.EXPERIMENT,
+    "CreatePipeline": messages.PIPELINE,
+    "CreatePipelineAndVersion": messages.CREATE_PIPELINE_AND_VERSION,
+    "UpdatePipeline": messages.PIPELINE,
+    "CreatePipelineVersion": messages.PIPELINE_VERSION,
+    "UpdatePipelineVersion": messages.PIPELINE_VERSION,
+    "CreateRun": messages.RUN,
+    "CreateRecurringRun": messages.RECURRING_RUN,
 }
 
 ANSWERS: dict[str, Message] = {
     **{name: message for name, message in BODIES.items() if name != "CreatePipelineAndVersion"},
-    "CreatePipelineAndVersion": wire.PIPELINE,
-    "UploadPipeline": wire.PIPELINE,
-    "UploadPipelineVersion": wire.PIPELINE_VERSION,
-    "GetExperiment": wire.EXPERIMENT,
-    "GetPipeline": wire.PIPELINE,
-    "GetPipelineByName": wire.PIPELINE,
-    "GetPipelineVersion": wire.PIPELINE_VERSION,
-    "GetRun": wire.RUN,
-    "GetRecurringRun": wire.RECURRING_RUN,
+    "CreatePipelineAndVersion": messages.PIPELINE,
+    "UploadPipeline": messages.PIPELINE,
+    "UploadPipelineVersion": messages.PIPELINE_VERSION,
+    "GetExperiment": messages.EXPERIMENT,
+    "GetPipeline": messages.PIPELINE,
+    "GetPipelineByName": messages.PIPELINE,
+    "GetPipelineVersion": messages.PIPELINE_VERSION,
+    "GetRun": messages.RUN,
+    "GetRecurringRun": messages.RECURRING_RUN,
 }
 
 LISTS: dict[str, tuple[str, Message, tuple[str, ...]]] = {
-    "ListExperiments": ("experiments", wire.EXPERIMENT, ("namespace",)),
-    "ListPipelines": ("pipelines", wire.PIPELINE, ("namespace",)),
-    "ListPipelineVersions": ("pipeline_versions", wire.PIPELINE_VERSION, ()),
-    "ListRuns": ("runs", wire.RUN, ("namespace", "experiment_id")),
-    "ListRecurringRuns": ("recurringRuns", wire.RECURRING_RUN, ("namespace", "experiment_id")),
+    "ListExperiments": ("experiments", messages.EXPERIMENT, ("namespace",)),
+    "ListPipelines": ("pipelines", messages.PIPELINE, ("namespace",)),
+    "ListPipelineVersions": ("pipeline_versions", messages.PIPELINE_VERSION, ()),
+    "ListRuns": ("runs", messages.RUN, ("namespace", "experiment_id")),
+    "ListRecurringRuns": ("recurringRuns", messages.RECURRING_RUN, ("namespace", "experiment_id")),
 }
 """List operation -> the key of its rows, their message, and what it can be scoped by."""
 

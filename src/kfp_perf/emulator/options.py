@@ -11,6 +11,7 @@ from kfp_perf.emulator.backend import Backend, Identity
 from kfp_perf.emulator.clock import LoopClock
 from kfp_perf.emulator.cluster import Cluster
 from kfp_perf.emulator.faults import FaultPlan
+from kfp_perf.emulator.fine_loop import fine_loop
 from kfp_perf.emulator.metrics import ServerMetrics
 from kfp_perf.emulator.openapi import openapi_document
 from kfp_perf.emulator.prefill import Prefill, prefill
@@ -70,7 +71,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
 
     """
     if clock is None:
-        clock = LoopClock(asyncio.get_running_loop())
+        clock = LoopClock(fine_loop(asyncio.get_running_loop()))
     store = Store(options.store)
     api_offset = round(options.clock_offset_seconds * 1_000_000)
     cluster_offset = options.cluster_clock_offset_seconds

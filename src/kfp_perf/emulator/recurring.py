@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.emulator.api import runs
+from kfp_perf.emulator import run_creation
 from kfp_perf.emulator.call import encode, present
 from kfp_perf.emulator.cluster import RunRequest
 from kfp_perf.emulator.errors import ApiFault
@@ -243,16 +243,16 @@ class RecurringRuns:
             "recurring_run_id": row[0],
         }
         try:
-            prepared = runs.prepare(backend, message, row[2], backend.access.namespace(row[1]))
+            prepared = run_creation.prepare(backend, message, row[2], backend.access.namespace(row[1]))
         except ApiFault as fault:
             _log.info("recurring run %s: %s", row[0], fault)
             return False
         backend.clock.call_at(pending.at + backend.cluster.create_delay(), lambda: self._finish(prepared))
         return True
 
-    def _finish(self, prepared: runs.Prepared) -> None:
+    def _finish(self, prepared: run_creation.Prepared) -> None:
         try:
-            runs.start(self._backend, prepared)
+            run_creation.start(self._backend, prepared)
         except ApiFault as fault:
             _log.info("a recurring run could not start a run: %s", fault)
             self.run_ended(prepared.message["run_id"])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.emulator.call import EMPTY, encode, present, reply, reply_list
 from kfp_perf.emulator.errors import ApiFault, already_exists, bad_request, internal, invalid_input, not_found
+from kfp_perf.emulator.messages import EXPERIMENT
 from kfp_perf.emulator.schema import EXPERIMENTS
-from kfp_perf.emulator.wire import EXPERIMENT, rfc3339
+from kfp_perf.emulator.wire import rfc3339
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend

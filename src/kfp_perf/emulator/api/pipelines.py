@@ -9,9 +9,10 @@ import msgspec
 
 from kfp_perf.emulator.call import EMPTY, encode, present, reply, reply_list
 from kfp_perf.emulator.errors import ApiFault, already_exists, internal, invalid_input, not_found
+from kfp_perf.emulator.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
 from kfp_perf.emulator.packages import check_pipeline_name, fetch_package, read_package, unpack
 from kfp_perf.emulator.schema import PIPELINES
-from kfp_perf.emulator.wire import CREATE_PIPELINE_AND_VERSION, PIPELINE, rfc3339
+from kfp_perf.emulator.wire import rfc3339
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend

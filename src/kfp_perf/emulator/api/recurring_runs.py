@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.emulator import recurring
-from kfp_perf.emulator.api import experiments, runs, versions
+from kfp_perf.emulator import recurring, run_creation
+from kfp_perf.emulator.api import experiments, versions
 from kfp_perf.emulator.call import EMPTY, encode, reply, reply_list
 from kfp_perf.emulator.cron import CronError, parse_cron
 from kfp_perf.emulator.errors import ApiFault, internal, invalid_input, not_found
 from kfp_perf.emulator.ir import InvalidPipeline
+from kfp_perf.emulator.messages import RECURRING_RUN
 from kfp_perf.emulator.schema import RECURRING_RUNS
-from kfp_perf.emulator.wire import RECURRING_RUN
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
@@ -84,13 +84,13 @@ async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
     source = _source(backend, message)
     given = message.get("runtime_config", {}).get("parameters", {})
     try:
-        runs.bind(source.pipeline, given)
+        run_creation.bind(source.pipeline, given)
     except ApiFault as fault:
         raise fault.wrapped("Failed to create a recurring run during scheduled workflow creation") from None
-    await runs.kubernetes_write(backend)
+    await run_creation.kubernetes_write(backend)
     fields = {key: message[key] for key in _KEPT if key in message}
     fields["max_concurrency"] = message["max_concurrency"]
-    fields["service_account"] = message.get("service_account") or runs.DEFAULT_SERVICE_ACCOUNT
+    fields["service_account"] = message.get("service_account") or run_creation.DEFAULT_SERVICE_ACCOUNT
     return backend.recurring.insert(
         {
             "namespace": namespace or backend.access.system_namespace,
@@ -106,7 +106,7 @@ async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
     )
 
 
-def _source(backend: Backend, message: dict[str, Any]) -> runs.Source:
+def _source(backend: Backend, message: dict[str, Any]) -> run_creation.Source:
     """Find what is to be run: with a pipeline alone, the newest version at the time of each run."""
     reference = message.get("pipeline_version_reference", {})
     pipeline_id = reference.get("pipeline_id", "")
@@ -118,14 +118,14 @@ def _source(backend: Backend, message: dict[str, Any]) -> runs.Source:
                 "Failed to get the latest template for a pipeline",
                 "Failed to validate the input parameters on the latest pipeline version",
             ) from None
-        latest = runs.resolve_source(
+        latest = run_creation.resolve_source(
             backend, {"pipeline_version_reference": {"pipeline_version_id": version[0]}}
         )
-        return runs.Source(latest.shown, latest.spec_id, latest.pipeline, pipeline_id, "")
+        return run_creation.Source(latest.shown, latest.spec_id, latest.pipeline, pipeline_id, "")
     if not reference and not message.get("pipeline_spec"):
         raise internal("Cannot create a job", "Cannot create a job with an empty pipeline ID")
     try:
-        return runs.resolve_source(backend, message)
+        return run_creation.resolve_source(backend, message)
     except (ApiFault, InvalidPipeline) as fault:
         cause = fault if isinstance(fault, ApiFault) else str(fault)
         raise internal(
@@ -211,7 +211,7 @@ async def _switch(backend: Backend, call: Call, *, enabled: bool) -> None:
             f"Failed to change recurring run's mode to enable:{word}. "
             f"Check if recurring run {recurring_run_id} exists"
         ) from None
-    await runs.kubernetes_write(backend)
+    await run_creation.kubernetes_write(backend)
     backend.recurring.set_enabled(recurring_run_id, enabled=enabled)
 
 
@@ -244,6 +244,6 @@ async def delete_recurring_run(backend: Backend, call: Call) -> Answer:
             raise fault.wrapped(context) from None
     except ApiFault as fault:
         raise fault.wrapped("Failed to delete a recurring run") from None
-    await runs.kubernetes_write(backend)
+    await run_creation.kubernetes_write(backend)
     backend.recurring.delete(recurring_run_id)
     return EMPTY
