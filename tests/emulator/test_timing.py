@@ -86,7 +86,7 @@ def test_instant_takes_no_time_but_a_millisecond_of_reporting() -> None:
     assert profile.report_delay_seconds.constant == 1_000
 
 
-def test_the_real_profile_has_the_facts() -> None:
+def test_the_real_profile_has_the_known_intervals() -> None:
     profile = load_profile("kfp-2.17")
     assert (
         profile.controller_requeue_seconds == constant(10)

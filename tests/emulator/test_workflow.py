@@ -1,4 +1,4 @@
-"""Every construct of the IR makes the nodes and pods of a real controller (kfp-facts, section 3)."""
+"""Every construct of the IR makes the nodes and pods that it makes on a real installation."""
 
 from __future__ import annotations
 
@@ -496,3 +496,13 @@ def test_made_up_outputs_send_runs_both_ways(draft: Draft) -> None:
     found = [phases(simulation.run(pipeline, f"run-{number}"))["work"] for number in range(40)]
     assert 10 < found.count("Skipped") < 30
     assert set(found) == {"Succeeded", "Skipped"}
+
+
+def test_a_wide_pipeline_is_compiled_and_run_without_delay(draft: Draft) -> None:
+    draft.container("work")
+    tasks = {"first": task("work")}
+    tasks.update({f"t{number}": task("work", after=["first"]) for number in range(3_000)})
+    tasks["last"] = task("work", after=[f"t{number}" for number in range(3_000)])
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded"
+    assert len(report.nodes) == 3 + 3 * 3_002

@@ -6,13 +6,12 @@ drawn from the seed, the run and the task, so that runs do not change each other
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.emulator.agent import PersistenceAgent
 from kfp_perf.emulator.cel import Cel
-from kfp_perf.emulator.cluster_run import ClusterRun, RunRequest, TruthEvent
+from kfp_perf.emulator.cluster_run import ClusterRun, RunRequest, TruthEvent, workflow_name
 from kfp_perf.emulator.compiler import compile_pipeline
 from kfp_perf.emulator.ir import CompileError
 from kfp_perf.emulator.nodes import BAD, Node, Report
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 KEPT_WORKFLOWS = 10_000
 """How many failed workflows are kept so that their runs can be retried, as Argo's TTL keeps them for a while."""
-
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-"""The letters of Kubernetes' generated names."""
 
 
 class UnknownWorkflow(KeyError):
@@ -374,17 +370,6 @@ class Cluster:
     def _tell(self, run_id: str, what: str, task: str, at: int) -> None:
         if self._truth is not None:
             self._truth(TruthEvent(run_id, what, task.removeprefix("root").removeprefix("."), at))
-
-
-_NOT_IN_A_NAME = re.compile(r"[^a-z0-9-]+")
-
-
-def workflow_name(request: RunRequest, seed: int) -> str:
-    """Return the generated Kubernetes name of a run's workflow: the pipeline's, and five random letters."""
-    given = (request.pipeline_name or request.pipeline.name).rsplit("/", 1)[-1].lower()
-    base = _NOT_IN_A_NAME.sub("-", given).strip("-")[:57] or "pipeline"
-    draws = Draws(seed, request.run_id)
-    return f"{base}-" + "".join(_SUFFIX[draws.below(f"name:{index}", len(_SUFFIX))] for index in range(5))
 
 
 __all__ = [

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kfp_perf.emulator.timing import Draws
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.clock import Event
     from kfp_perf.emulator.ir import Pipeline
     from kfp_perf.emulator.workflow import Workflow
+
+
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+"""The letters of Kubernetes' generated names."""
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,8 @@ class TruthEvent(NamedTuple):
     """What really happened to a run or a task, and when.
 
     `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
-    run_finished, visible. `task` is the path of the task below the pipeline, empty for the run and its root.
+    run_finished, visible. `task` is the path of the task below the pipeline, empty for the run and its root. A
+    pod_start is told when the program in the pod starts, with the time at which the pod did.
     """
 
     run_id: str
@@ -59,4 +68,12 @@ class ClusterRun:
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-__all__ = ["ClusterRun", "RunRequest", "TruthEvent"]
+def workflow_name(request: RunRequest, seed: int) -> str:
+    """Return the generated Kubernetes name of a run's workflow: the pipeline's, and five random letters."""
+    given = (request.pipeline_name or request.pipeline.name).rsplit("/", 1)[-1].lower()
+    base = _NOT_IN_A_NAME.sub("-", given).strip("-")[:57] or "pipeline"
+    draws = Draws(seed, request.run_id)
+    return f"{base}-" + "".join(_SUFFIX[draws.below(f"name:{index}", len(_SUFFIX))] for index in range(5))
+
+
+__all__ = ["ClusterRun", "RunRequest", "TruthEvent", "workflow_name"]

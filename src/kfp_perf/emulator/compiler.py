@@ -1,117 +1,20 @@
-"""From a pipeline's IR to a plan that can be run: what backend/src/v2/compiler of kubeflow/pipelines decides.
-
-A plan is shared by all runs of its pipeline and never changes.
-"""
+"""From a pipeline's IR to a plan that can be run: what backend/src/v2/compiler of kubeflow/pipelines decides."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections import deque
+from typing import Any
 
 from kfp_perf.emulator.ir import CompileError, Parameter, Pipeline
+from kfp_perf.emulator.plans import ComponentPlan, DagPlan, InputPlan, LoopPlan, Plan, RetryPlan, TaskPlan
 
 MAX_DEPTH = 100
 """How deep templates may nest: Argo's own limit (maxStackDepth of the workflow controller)."""
 
 _DUMMY_IMAGES = frozenset({"argostub/createpvc", "argostub/deletepvc"})
 """Images of tasks that the driver does itself, so that they have no executor."""
-
-Kind = Literal["dag", "container", "importer", "volume"]
-InputKind = Literal["constant", "component", "task", "status", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class InputPlan:
-    """Where one input parameter of a task comes from.
-
-    `source` is the constant, the component's input, or the producer's name; `key` the producer's output.
-    """
-
-    name: str
-    kind: InputKind
-    source: Any
-    key: str = ""
-    selector: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPlan:
-    """How often a failed executor is tried again, and after how long."""
-
-    max_count: int
-    backoff_seconds: float
-    backoff_factor: float
-    backoff_max_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class LoopPlan:
-    """What a ParallelFor runs over: `raw` items, or those in the input `items_input`."""
-
-    item_input: str
-    raw: str | None
-    items_input: str
-    parallelism: int
-
-
-@dataclass(slots=True, eq=False)
-class ComponentPlan:
-    """A component: a DAG, a container, an importer, or a volume that the driver makes."""
-
-    name: str
-    kind: Kind
-    inputs: dict[str, Parameter]
-    outputs: dict[str, str]
-    image: str = ""
-    fingerprint: bytes = b""
-    dag: DagPlan | None = None
-
-
-@dataclass(slots=True, eq=False)
-class TaskPlan:
-    """A task of a DAG. `hook` is the exit task that runs once this one has ended, in whatever way."""
-
-    name: str
-    component: ComponentPlan
-    inputs: tuple[InputPlan, ...]
-    artifacts: tuple[str, ...]
-    dependencies: tuple[int, ...] = ()
-    dependents: tuple[int, ...] = ()
-    condition: str = ""
-    loop: LoopPlan | None = None
-    retry: RetryPlan | None = None
-    cache: bool = False
-    cache_key: str = ""
-    hook: TaskPlan | None = None
-    index: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class DagPlan:
-    """The tasks of a DAG without its exit tasks, in an order in which each follows what it depends on.
-
-    `outputs` tells of each output parameter from which (task, key) it may come; the first that exists is it.
-    """
-
-    tasks: tuple[TaskPlan, ...]
-    leaves: tuple[int, ...]
-    outputs: dict[str, tuple[tuple[str, str], ...]]
-    by_name: dict[str, int]
-    exit_tasks: tuple[TaskPlan, ...] = ()
-
-
-@dataclass(slots=True, eq=False)
-class Plan:
-    """A compiled pipeline. `refused` is what Argo says against it, where it takes the workflow and fails it."""
-
-    name: str
-    root: TaskPlan
-    components: dict[str, ComponentPlan]
-    refused: str = ""
-    made: dict[Any, Any] = field(default_factory=dict)
-    """What the makers of outputs remember of this plan."""
 
 
 def compile_pipeline(pipeline: Pipeline) -> Plan:
@@ -235,11 +138,15 @@ class _Compiler:
         )
         plans = {key: self._task(key, tasks[key], inherited) for key in waits_for}
         index = {key: position for position, key in enumerate(order)}
+        dependents: list[list[int]] = [[] for _ in order]
         for key, position in index.items():
             plan = plans[key]
             plan.index = position
             plan.dependencies = tuple(sorted(index[each] for each in waits_for[key] if each in index))
-            plan.dependents = tuple(sorted(index[each] for each in order if key in waits_for[each]))
+            for before in plan.dependencies:
+                dependents[before].append(position)
+        for key, position in index.items():
+            plans[key].dependents = tuple(dependents[position])
         for key in exits:
             for dependency in waits_for[key]:
                 hooked = plans[dependency]
@@ -269,9 +176,9 @@ class _Compiler:
             for dependency in each:
                 dependents[dependency].append(key)
         order: list[str] = []
-        ready = [key for key, each in left.items() if not each]
+        ready = deque(key for key, each in left.items() if not each)
         while ready:
-            key = ready.pop(0)
+            key = ready.popleft()
             order.append(key)
             for dependent in dependents[key]:
                 left[dependent].discard(key)
@@ -298,7 +205,9 @@ class _Compiler:
             name=name,
             component=component,
             inputs=tuple(_input(key, each) for key, each in inputs.get("parameters", {}).items()),
-            artifacts=tuple(sorted(inputs.get("artifacts", {}))),
+            artifacts=tuple(
+                sorted(_artifact(key, each) for key, each in inputs.get("artifacts", {}).items())
+            ),
             condition=condition,
             loop=_loop(task),
             retry=_retry(policy) if policy and component.kind == "container" else None,
@@ -366,6 +275,11 @@ def _input(name: str, given: dict[str, Any]) -> InputPlan:
     return InputPlan(name, "unknown", None)
 
 
+def _artifact(name: str, given: dict[str, Any]) -> str:
+    """Name an input artifact as the cache's fingerprint does: by the output that it is, not by who made it."""
+    return f"{name}={given.get('taskOutputArtifact', {}).get('outputArtifactKey', '')}"
+
+
 def _loop(task: dict[str, Any]) -> LoopPlan | None:
     iterator = task.get("parameterIterator")
     if iterator is None:
@@ -401,14 +315,4 @@ def _outputs(dag: dict[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
     return found
 
 
-__all__ = [
-    "MAX_DEPTH",
-    "ComponentPlan",
-    "DagPlan",
-    "InputPlan",
-    "LoopPlan",
-    "Plan",
-    "RetryPlan",
-    "TaskPlan",
-    "compile_pipeline",
-]
+__all__ = ["MAX_DEPTH", "compile_pipeline"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kfp_perf.emulator.nodes import BAD, COMPLETED, PENDING, SUCCEEDED, LiveNode
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.emulator.clock import Event
-    from kfp_perf.emulator.compiler import DagPlan, TaskPlan
+    from kfp_perf.emulator.plans import DagPlan, TaskPlan
     from kfp_perf.emulator.pods import KubernetesNode
     from kfp_perf.emulator.workflow import Workflow
 
@@ -207,6 +207,22 @@ class TaskRun:
         return [node] if node is not None else []
 
 
+class Host(Protocol):
+    """What a workflow asks of, and tells, the cluster that it runs in."""
+
+    def cached(self, workflow: Workflow, run: TaskRun) -> bool:
+        """Whether an executor need not run; if so, `run.origin` says where its outputs come from."""
+        ...
+
+    def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
+        """An executor of a task that may be cached has succeeded."""
+        ...
+
+    def task_ended(self, workflow: Workflow, run: TaskRun) -> None:
+        """A task has ended, in whatever way."""
+        ...
+
+
 __all__ = [
     "CONTAINER_DRIVER",
     "DAG_DRIVER",
@@ -214,6 +230,7 @@ __all__ = [
     "IMPORTER",
     "RETRIED_EXECUTOR",
     "Frame",
+    "Host",
     "Pod",
     "TaskRun",
 ]

@@ -145,16 +145,17 @@ class Pods:
         if place is not None and image not in place.images:
             place.images.add(image)
             at += profile.image_pull_seconds.draw(draws, f"{label}:pull")
-        self._observer.pod_truth(pod, "pod_start", at)
+        began = at
         at += profile.startup_seconds.draw(draws, f"{label}:startup")
         if at <= now:
-            self._start(pod, label)
+            self._start(pod, label, began)
         else:
-            pod.event = self._clock.call_at(at, lambda: self._start(pod, label))
+            pod.event = self._clock.call_at(at, lambda: self._start(pod, label, began))
 
-    def _start(self, pod: Pod, label: str) -> None:
+    def _start(self, pod: Pod, label: str, began: int) -> None:
         now = pod.started = self._clock.now()
         pod.event = None
+        self._observer.pod_truth(pod, "pod_start", began)
         self._observer.pod_truth(pod, "driver_start" if pod.kind == "driver" else "executor_start", now)
         took = self._decide(pod, label)
         if took == 0:

@@ -14,9 +14,9 @@ from kfp_perf.emulator.nodes import SUCCEEDED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.emulator.compiler import InputPlan
     from kfp_perf.emulator.frames import Frame, TaskRun
     from kfp_perf.emulator.ir import Parameter
+    from kfp_perf.emulator.plans import InputPlan
     from kfp_perf.emulator.workflow import Workflow
 
 MISSING = object()

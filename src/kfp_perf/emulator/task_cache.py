@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.compiler import TaskPlan
+    from kfp_perf.emulator.plans import TaskPlan
 
 _KEPT_PER_FINGERPRINT = 100
 

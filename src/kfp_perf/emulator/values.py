@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.compiler import ComponentPlan, DagPlan, Plan, TaskPlan
+    from kfp_perf.emulator.plans import ComponentPlan, DagPlan, Plan, TaskPlan
     from kfp_perf.emulator.timing import Draws
 
 _LITERAL = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|-?[0-9]+(?:\.[0-9]+)?|true|false"

@@ -1,4 +1,4 @@
-"""A run's workflow as the Argo controller takes it through its DAG, node by node (kfp-facts, section 3).
+"""A run's workflow as the Argo controller takes it through its DAG, node by node.
 
 A workflow moves only in the controller's passes: `advance` takes in what its pods did since the last one, and
 leaves the pods that are to be made, or ended. Everything that takes time is the cluster's business.
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kfp_perf.emulator.executors import DEFAULT_RETRIES, execute, try_again
-from kfp_perf.emulator.frames import CONTAINER_DRIVER, DAG_DRIVER, IMPORTER, Frame, Pod, TaskRun
+from kfp_perf.emulator.frames import CONTAINER_DRIVER, DAG_DRIVER, IMPORTER, Frame, Host, Pod, TaskRun
 from kfp_perf.emulator.loops import begin_loop
 from kfp_perf.emulator.node_tree import MAX_NODES, NodeTree, TooManyNodes
 from kfp_perf.emulator.nodes import (
@@ -34,24 +34,8 @@ from kfp_perf.emulator.resolve import ResolveError, Resolver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kfp_perf.emulator.compiler import Plan, TaskPlan
+    from kfp_perf.emulator.plans import Plan, TaskPlan
     from kfp_perf.emulator.timing import Draws
-
-
-class Host(Protocol):
-    """What a workflow asks of, and tells, the cluster that it runs in."""
-
-    def cached(self, workflow: Workflow, run: TaskRun) -> bool:
-        """Whether an executor need not run; if so, `run.origin` says where its outputs come from."""
-        ...
-
-    def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
-        """An executor of a task that may be cached has succeeded."""
-        ...
-
-    def task_ended(self, workflow: Workflow, run: TaskRun) -> None:
-        """A task has ended, in whatever way."""
-        ...
 
 
 class Workflow:
@@ -406,4 +390,4 @@ class Workflow:
         frame.closed(frame, phase)
 
 
-__all__ = ["Host", "Workflow"]
+__all__ = ["Workflow"]
