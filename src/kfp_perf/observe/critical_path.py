@@ -43,16 +43,20 @@ class Segment(NamedTuple):
 class Split(NamedTuple):
     """Seconds in drivers, in tasks, and between them."""
 
-    driver: float
-    execute: float
-    transition: float
+    driver: float = 0.0
+    execute: float = 0.0
+    transition: float = 0.0
+
+    def plus(self, other: Split) -> Split:
+        """The sum of each part."""
+        return Split(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 class CriticalPath(NamedTuple):
     """The path's segments in order of time, and by how much its split may be another (see the module)."""
 
     segments: list[Segment]
-    doubt_seconds: float = 0.0
+    doubt: Split = Split()
 
     @property
     def split(self) -> Split:
@@ -61,12 +65,17 @@ class CriticalPath(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A task, or one item of a loop, as it may have been carried out."""
+    """A task, or one item of a loop, as it may have been carried out.
+
+    `inner_gap` is the time from a group's begin to that of the first pod in it, which are made in the same pass.
+    `used` are the identities of its entries.
+    """
 
     shape: TaskShape
     start: float
-    closed: float
     path: CriticalPath
+    inner_gap: float
+    used: set[int]
 
     @property
     def work_end(self) -> float:
@@ -79,6 +88,8 @@ class _Walk:
 
     def __init__(self, entries: Iterable[Entry], executions: Executions) -> None:
         self._executions = executions
+        #: Identities of entries that are on the path already, or around the place where the walk is.
+        self._taken: set[int] = set()
         self._by_name: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             if entry.ended_at is not None:
@@ -96,11 +107,14 @@ class _Walk:
         return path
 
     def fitting(self, name: str, begin: float, limit: float) -> list[Entry]:
-        """The entries of a name between two times."""
+        """The entries of a name between two times that may still be a part of the path."""
         return [
             entry
             for entry in self._by_name[name]
-            if begin <= entry.started_at and entry.ended_at is not None and entry.ended_at <= limit
+            if begin <= entry.started_at
+            and entry.ended_at is not None
+            and entry.ended_at <= limit
+            and id(entry) not in self._taken
         ]
 
     def _last(self, shapes: Iterable[TaskShape], begin: float, limit: float) -> _Candidate | None:
@@ -108,16 +122,15 @@ class _Walk:
         found = [(shape, *pair) for shape in shapes for pair in self._closed_last(shape, begin, limit)]
         closed = max((_closed(driver, entry) for _, driver, entry in found), default=-math.inf)
         together = [each for each in found if _closed(each[1], each[2]) == closed][:_MOST_CANDIDATES]
-        candidates = [
-            _Candidate(shape, first.started_at, closed, self._inside(shape, driver, entry))
-            for shape, driver, entry in together
-            if (first := driver or entry) is not None
-        ]
+        candidates = [self._candidate(*each, begin, limit) for each in together]
         if not candidates:
             return None
         last = max(candidate.work_end for candidate in candidates)
-        equals = [candidate for candidate in candidates if candidate.work_end == last]
-        chosen = max(equals, key=lambda candidate: candidate.closed - candidate.start)
+        equals = [each for each in candidates if each.work_end + each.path.doubt.execute >= last]
+        gap = min(candidate.inner_gap for candidate in equals)
+        equals = [candidate for candidate in equals if candidate.inner_gap == gap]
+        chosen = min(equals, key=lambda candidate: candidate.start)
+        self._taken |= chosen.used
         doubt = _spread([candidate.path.split for candidate in equals])
         return chosen._replace(path=_joined(chosen.path, CriticalPath([], doubt)))
 
@@ -127,40 +140,65 @@ class _Walk:
         """The driver and entry of a task that was closed last; several where names repeat."""
         entries = self.fitting(shape.name, begin, limit)
         if not entries:
-            driver = self._driver(shape, begin, limit)
+            driver = self._driver(shape.name, begin, limit)
             return [] if driver is None else [(driver, None)]
         closed = max(entry.ended_at or 0.0 for entry in entries)
-        return [
-            (self._driver(shape, begin, entry.started_at), entry)
+        pairs: list[tuple[Entry | None, Entry | None]] = [
+            (self._driver(shape.name, begin, entry.started_at), entry)
             for entry in entries
-            if entry.ended_at == closed and self._holds(shape, entry)
+            if entry.ended_at == closed
         ]
+        # What began outside of the span, as an item of a loop around does, has its driver outside too.
+        return [pair for pair in pairs if pair[0] is not None] or pairs
 
-    def _driver(self, shape: TaskShape, begin: float, limit: float) -> Entry | None:
-        """The driver that ended last before a task's own node was made: in that pass its end was noted."""
-        drivers = self.fitting(shape.name + _DRIVER, begin, limit)
-        return max(drivers, key=lambda driver: (driver.ended_at or 0.0, -driver.started_at), default=None)
+    def _driver(self, name: str, begin: float, limit: float) -> Entry | None:
+        """The driver that ended last before what it drives was made: in that pass its end was noted."""
+        drivers = self.fitting(name + _DRIVER, begin, limit)
+        return max(drivers, key=lambda each: (each.work_ended_at or 0.0, -each.started_at), default=None)
 
-    def _holds(self, shape: TaskShape, entry: Entry) -> bool:
-        """Whether an item's entry has its loop's tasks in it: loops inside loops have items of the same name."""
-        if shape.name != _ITEM or shape.inner is None or entry.ended_at is None:
-            return True
-        names = {suffixed for name in shape.inner.tasks for suffixed in (name, name + _DRIVER)}
-        return any(self.fitting(name, entry.started_at, entry.ended_at) for name in names)
+    def _driven(self, driver: Entry | None, begin: float, limit: float) -> CriticalPath:
+        """A driver's segment. Others of its name that began with it might be the right one."""
+        if driver is None or not driver.ran:
+            return CriticalPath([])
+        alike = [driver, *self.fitting(driver.name, begin, limit)]
+        ends = [each.work_ended_at or 0.0 for each in alike if each.started_at == driver.started_at]
+        off = (max(ends) - min(ends)) / 2
+        segment = Segment(driver.name, True, driver.started_at, min(ends) + off)
+        return CriticalPath([segment], Split(driver=off, transition=off))
 
-    def _inside(self, shape: TaskShape, driver: Entry | None, entry: Entry | None) -> CriticalPath:
-        path = CriticalPath([] if driver is None or not driver.ran else [_pod(driver, is_driver=True)])
-        if entry is None or entry.ended_at is None or not entry.ran:
-            return path
-        if shape.inner is not None and shape.kind is Kind.LOOP:
-            return _joined(path, self._items(shape, shape.inner, entry.started_at, entry.ended_at))
-        if shape.inner is not None:
-            return _joined(path, self.through(shape.inner, entry.started_at, entry.ended_at))
+    def _candidate(
+        self, shape: TaskShape, driver: Entry | None, entry: Entry | None, begin: float, limit: float
+    ) -> _Candidate:
+        first = driver or entry
+        start = limit if first is None else first.started_at
+        before = frozenset(self._taken)
+        self._taken |= {id(each) for each in (driver, entry) if each is not None}
+        path = self._driven(driver, begin, limit if entry is None else entry.started_at)
+        gap = 0.0
+        if entry is not None and entry.ended_at is not None and entry.ran:
+            if shape.inner is None:
+                inside = self._execution(entry)
+            elif shape.kind is Kind.LOOP:
+                inside = self._items(shape, shape.inner, entry.started_at, entry.ended_at)
+            else:
+                inside = self.through(shape.inner, entry.started_at, entry.ended_at)
+            if shape.inner is not None:
+                gap = inside.segments[0].start - entry.started_at if inside.segments else math.inf
+            path = _joined(path, inside)
+        used = self._taken - before
+        self._taken -= used
+        return _Candidate(shape, start, path, gap, used)
+
+    def _execution(self, entry: Entry) -> CriticalPath:
+        """A task's own segment; none where the cache stood in for it."""
         execution = self._executions.get(entry)
         if execution is None:
-            return _joined(path, CriticalPath([_pod(entry, is_driver=False)]))
+            return CriticalPath([_pod(entry, is_driver=False)])
+        if execution.cached:
+            return CriticalPath([])
         segment = Segment(entry.name, False, entry.started_at, execution.ended_at)
-        return _joined(path, CriticalPath([segment], execution.doubt_seconds))
+        doubt = Split(execute=execution.doubt_seconds, transition=execution.doubt_seconds)
+        return CriticalPath([segment], doubt)
 
     def _items(self, loop: TaskShape, body: Dag, begin: float, end: float) -> CriticalPath:
         """The path through a loop: its driver, then one item, or several where they wait for each other."""
@@ -174,8 +212,13 @@ class _Walk:
                 break
         # Loops inside have drivers of the same name, which come later.
         drivers = self.fitting(f"iteration{_DRIVER}", begin, limit)
-        driver = min(drivers, key=lambda each: each.started_at, default=None)
-        return path if driver is None else _joined(CriticalPath([_pod(driver, is_driver=True)]), path)
+        first = min((driver.started_at for driver in drivers), default=begin)
+        driver = max(
+            (driver for driver in drivers if driver.started_at == first),
+            key=lambda each: each.work_ended_at or 0.0,
+            default=None,
+        )
+        return _joined(self._driven(driver, begin, limit), path)
 
 
 def critical_path(entries: list[Entry], shape: Dag | None, executions: Executions) -> CriticalPath | None:
@@ -222,17 +265,17 @@ def _closed(driver: Entry | None, entry: Entry | None) -> float:
 
 
 def _joined(earlier: CriticalPath, later: CriticalPath) -> CriticalPath:
-    return CriticalPath([*earlier.segments, *later.segments], earlier.doubt_seconds + later.doubt_seconds)
+    return CriticalPath([*earlier.segments, *later.segments], earlier.doubt.plus(later.doubt))
 
 
 def _split(segments: Sequence[Segment]) -> Split:
     if not segments:
-        return Split(0.0, 0.0, 0.0)
+        return Split()
     driver = sum(segment.end - segment.start for segment in segments if segment.is_driver)
     execute = sum(segment.end - segment.start for segment in segments if not segment.is_driver)
     return Split(driver, execute, segments[-1].end - segments[0].start - driver - execute)
 
 
-def _spread(splits: list[Split]) -> float:
-    """The most by which any part differs."""
-    return max((max(part) - min(part) for part in zip(*splits, strict=True)), default=0.0)
+def _spread(splits: list[Split]) -> Split:
+    """The most by which each part differs."""
+    return Split(*(max(part) - min(part) for part in zip(*splits, strict=True)))

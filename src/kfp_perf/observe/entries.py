@@ -83,16 +83,19 @@ def read_entries(run: Run) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.started_at, entry.name))
 
 
-def _with_attempts(shells: list[Entry], attempts: list[Entry]) -> list[Entry]:
+def _with_attempts(nodes: list[Entry], attempts: list[Entry]) -> list[Entry]:
     """Give nodes of one name the ends of their last attempts, as far as it is clear whose they are."""
-    if len(shells) == 1 and attempts:
-        last = max(attempts, key=lambda entry: entry.started_at)
-        return [msgspec.structs.replace(shells[0], work_ended_at=last.ended_at)]
+    firsts = [attempt for attempt in attempts if attempt.name.endswith("(0)")]
+    begun = {attempt.started_at for attempt in firsts}
+    shells = [node for node in nodes if node.ran and node.started_at in begun]
+    if len(shells) == 1 == len(firsts):
+        attempts = [max(attempts, key=lambda attempt: attempt.started_at)]
     if len(shells) != len(attempts):
-        return shells
+        return nodes
     # One attempt each: both begin in the same pass, and who ends first is noted first.
     pairs = zip(sorted(shells, key=_in_time), sorted(attempts, key=_in_time), strict=True)
-    return [msgspec.structs.replace(shell, work_ended_at=attempt.ended_at) for shell, attempt in pairs]
+    rest = [node for node in nodes if not (node.ran and node.started_at in begun)]
+    return rest + [msgspec.structs.replace(node, work_ended_at=attempt.ended_at) for node, attempt in pairs]
 
 
 def _in_time(entry: Entry) -> tuple[float, float]:

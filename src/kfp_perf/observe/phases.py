@@ -1,23 +1,30 @@
 """Where a run's time went: the phases of its critical path, each with a bound on its error.
 
 Server times are whole seconds, so the truth lies in [t, t + 1), and a difference of two is off by less than a
-second. A phase that is a sum of several stretches is off by less than as many seconds: the fractions need not
-cancel, since the controller starts things in step with its requeue interval. Negative phases are kept. What the
-server does not give is absent.
+second. A phase that is a sum of several stretches is off by up to as many seconds, less where they share seconds:
+the fractions need not cancel, since the controller starts things in step with its requeue interval. Negative
+phases are kept. What the server does not give is absent.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.observe.clock_offset import Interval
 from kfp_perf.observe.durations import Estimate, creation, span, whole_second
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kfp_perf.client.messages import Run
     from kfp_perf.observe.clock_offset import ClockOffset
     from kfp_perf.observe.critical_path import CriticalPath
     from kfp_perf.result.model import RunRecord
+
+
+#: A whole second, and whether a stretch of time begins (-1) or ends (1) in it.
+Edge = tuple[float, int]
 
 
 class Phase(NamedTuple):
@@ -43,17 +50,17 @@ PHASES: dict[str, Phase] = {
     "driver": Phase(
         "in drivers on the critical path, the start of their pods included",
         "start_time and end_time of the controller",
-        "1 s for each driver, and the doubt of the path",
+        "up to 1 s for each driver, and the doubt of the path",
     ),
     "execute": Phase(
         "in tasks on the critical path, the start of their pods included",
         "start_time and end_time of the controller",
-        "1 s for each task, and the doubt of the path",
+        "up to 1 s for each task, and the doubt of the path",
     ),
     "transition": Phase(
         "between these, where the controller had to act",
         "start_time and end_time of the controller",
-        "1 s for each gap, and the doubt of the path",
+        "up to 1 s for each gap, and the doubt of the path",
     ),
     "finish": Phase(
         "from the end of the last pod to the end of the workflow",
@@ -99,13 +106,37 @@ def _submit(record: RunRecord, offset: ClockOffset) -> Estimate | None:
 
 
 def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
-    drivers = sum(segment.is_driver for segment in path.segments)
-    count, doubt, split = len(path.segments), path.doubt_seconds, path.split
+    """The split of the path, with what whole seconds allow and the path's doubt."""
+    drivers: list[Edge] = []
+    tasks: list[Edge] = []
+    gaps: list[Edge] = []
+    for number, segment in enumerate(path.segments):
+        edges = ((segment.start, -1), (segment.end, 1))
+        (drivers if segment.is_driver else tasks).extend(edges)
+        if number:
+            gaps += ((path.segments[number - 1].end, -1), (segment.start, 1))
+    parts = {"driver": drivers, "execute": tasks, "transition": gaps}
     return {
-        "driver": Estimate(split.driver, drivers + doubt),
-        "execute": Estimate(split.execute, count - drivers + doubt),
-        "transition": Estimate(split.transition, count - 1 + doubt),
+        name: Estimate(total.middle, total.half_width + doubt)
+        for (name, edges), doubt in zip(parts.items(), path.doubt, strict=True)
+        for total in [total_of(edges)]
     }
+
+
+def total_of(edges: Iterable[Edge]) -> Interval:
+    """What stretches of time come to in all, given their edges in order of time (-1 a begin, 1 an end).
+
+    An edge at t lies in [t, t + 1), and edges come one after the other: so of those within one second, the sum is
+    largest, or smallest, with all up to some edge at its begin, and the rest at its end. Stretches within a second
+    hence add up to less than one, however many they are.
+    """
+    low = high = 0.0
+    for second, group in itertools.groupby(edges, key=lambda edge: edge[0]):
+        signs = [sign for _, sign in group]
+        sums = [*itertools.accumulate(reversed(signs), initial=0)]
+        low += second * sums[-1] + min(sums)
+        high += second * sums[-1] + max(sums)
+    return Interval(low, high)
 
 
 def _visible(record: RunRecord, run: Run, finished: Interval | None, offset: ClockOffset) -> Estimate | None:
