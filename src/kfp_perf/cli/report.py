@@ -25,7 +25,7 @@ _STANDARD_OUTPUT = Path("-")
     help="File, or folder where the report is several files; - is the standard output.",
 )
 def report(*, results: Path, name: str, output: Path | None) -> None:
-    r"""Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
+    """Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
 
     \b
     console   the summary that `run` prints
@@ -38,7 +38,7 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     png       every chart as a picture (needs kfp-perf[images])
 
     Without --output, console, markdown and json go to the standard output, the others into RESULTS.
-    """
+    """  # noqa: D301  the backspace is how click is told to leave lines alone
     from kfp_perf.errors import InputError, Problem
     from kfp_perf.reports import all_reports
     from kfp_perf.result.folder import TestResult
@@ -49,12 +49,12 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
             Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
         )
     result = TestResult.open(results)
-    if name == "console" and output is None:
-        from kfp_perf.reports.console import print_summary
-
-        print_summary(result, sys.stdout)
-        return
     try:
+        if name == "console" and output is None:
+            from kfp_perf.reports.console import print_summary
+
+            print_summary(result, sys.stdout)
+            return
         files = known[name].draw(result)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"holds what no test writes ({type(error).__name__}: {error})"

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kfp_perf.reports.document import complete
 from kfp_perf.reports.quantities import clock_of, count_of, seconds_of, share_of
 
 if TYPE_CHECKING:
@@ -40,14 +41,16 @@ def draw_console(result: TestResult) -> dict[str, bytes]:
     """The summary as plain text, 100 columns wide."""
     text = io.StringIO()
     Console(file=text, highlight=False, width=100).print(Group(*_parts(result)))
-    return {"summary.txt": text.getvalue().encode()}
+    return {"summary.txt": text.getvalue().encode(errors="replace")}
 
 
 def _parts(result: TestResult) -> Iterator[RenderableType]:
-    document = result.document
+    document, missing = complete(result.document)
     yield Text()
     yield _verdict(document)
     yield from _reasons(document)
+    if missing:
+        yield Text(f"! this result is not whole, it lacks {', '.join(missing)}", style="yellow")
     yield Text()
     yield _runs(document)
     yield Text(
@@ -138,7 +141,7 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     notes = [
         *(
             f"unfinished runs were still in flight at the end of the grace period, and were terminated: {count}"
-            for count in [document["total"]["runs"]["unfinished"]]
+            for count in [document["total"]["runs"].get("unfinished")]
             if count
         ),
         *(f"{one['name']}: {warning}" for one in document["scenarios"] for warning in one["warnings"]),

@@ -28,7 +28,7 @@ def draw_csv(result: TestResult) -> dict[str, bytes]:
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({column: _plain(value) for column, value in row.items()} for row in found)
-        files[f"{name}.csv"] = text.getvalue().encode()
+        files[f"{name}.csv"] = text.getvalue().encode(errors="replace")
     return files
 
 

@@ -47,7 +47,7 @@ def draw_markdown(result: TestResult) -> dict[str, bytes]:
             told = "\n".join(_section(section, folded=_SECTIONS[section.id]))
             if len(text) + len(told) < _MOST_CHARACTERS:
                 text += told + "\n"
-    return {"report.md": text.encode()}
+    return {"report.md": text.encode(errors="replace")}
 
 
 def _section(section: Section, *, folded: bool) -> Iterator[str]:

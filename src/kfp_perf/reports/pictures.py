@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def draw_svg(result: TestResult) -> dict[str, bytes]:
     """A file a chart, complete in itself."""
-    return {f"{chart.name}.svg": chart.standalone().encode() for chart in tell(result).charts()}
+    return {
+        f"{chart.name}.svg": chart.standalone().encode(errors="replace") for chart in tell(result).charts()
+    }
 
 
 def draw_png(result: TestResult) -> dict[str, bytes]:

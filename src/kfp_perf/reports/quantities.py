@@ -16,8 +16,16 @@ def seconds_of(seconds: float | None) -> str:
         return f"{seconds:.{2 if size < 9.995 else 1}f} s"
     if size < 7200:
         minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def range_of(low: float, high: float) -> str:
+    """Two times with the unit said once, where it is the same: `69.0 to 71.1 s`, `2:04 to 2:10 min`."""
+    if low >= 120 and high < 7200:
+        return f"{clock_of(low)} to {clock_of(high)} min"
+    (first, unit), last = seconds_of(low).split(" ", 1), seconds_of(high)
+    return f"{first} to {last}" if last.split(" ", 1)[1] == unit else f"{seconds_of(low)} to {last}"
 
 
 def clock_of(seconds: float) -> str:

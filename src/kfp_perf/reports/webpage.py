@@ -46,11 +46,9 @@ _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 def draw_webpage(result: TestResult) -> dict[str, bytes]:
     """The page for a result."""
     story = tell(result)
-    return {
-        "report.html": page(
-            f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story)
-        ).encode()
-    }
+    text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
+    # A name in JSON may hold half of a surrogate pair, which no file can.
+    return {"report.html": text.encode(errors="replace")}
 
 
 def page(title: str, body: Markup, script: Markup | None = None, policy: str = _POLICY) -> str:

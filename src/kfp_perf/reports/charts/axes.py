@@ -50,21 +50,28 @@ def clock_axis(seconds: float, label: str = "time since the start of the test, m
 def seconds_axis(high: float, label: str, low: float = 0.0) -> Axis:
     """Times from `low`, each tick with its unit."""
     top = high if high > low else low + 1.0
-    return Axis(label, low, top, even_ticks, _seconds_tick)
+    return Axis(label, low, top, even_ticks if top < 120 else clock_ticks, _seconds_tick)
 
 
 def log_seconds_axis(low: float, high: float, label: str) -> Axis:
-    """Times of several orders of magnitude, from the power of ten below `low` to the one above `high`."""
-    first = math.floor(math.log10(max(low, 1e-6)) + 1e-9)
-    last = max(math.ceil(math.log10(max(high, 1e-6)) - 1e-9), first + 1)
-    return Axis(label, 10.0**first, 10.0**last, log_ticks, _seconds_tick, logarithmic=True)
+    """Times of several orders of magnitude, between the 1, 2 or 5 times a power of ten around them."""
+    edges = [factor * 10.0**power for power in range(-6, 9) for factor in (1, 2, 5)]
+    first = max((place for place, edge in enumerate(edges) if edge <= low * (1 + 1e-9)), default=0)
+    last = min(
+        (place for place, edge in enumerate(edges) if edge >= high * (1 - 1e-9)), default=len(edges) - 1
+    )
+    # At least a factor of four, or noise fills the chart.
+    first = min(first, len(edges) - 3)
+    last = max(last, first + 2)
+    return Axis(label, edges[first], edges[last], log_ticks, _seconds_tick, logarithmic=True)
 
 
 def count_axis(high: float, label: str) -> Axis:
     """Numbers from 0 to the next round one."""
-    ticks = even_ticks(0.0, max(high, 1e-9), 4)
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-    return Axis(label, 0.0, max(math.ceil(high / step - 1e-9) * step, step), even_ticks, _number_tick)
+    high = high if high > 1e-9 else 1.0
+    first, second, *_ = even_ticks(0.0, high, 4)
+    step = second - first
+    return Axis(label, 0.0, math.ceil(high / step - 1e-9) * step, even_ticks, _number_tick)
 
 
 def share_axis(label: str) -> Axis:
@@ -93,16 +100,12 @@ def clock_ticks(low: float, high: float, count: int) -> list[float]:
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
     """Powers of ten; with 2 and 5 times them where there is room."""
-    first, last = round(math.log10(low)), round(math.log10(high))
-    factors = (1, 2, 5) if (last - first) * 3 <= count else (1,)
-    every = max(1, math.ceil((last - first) / max(count, 1)))
-    values = [
-        factor * 10.0**power
-        for power in range(first, last + 1)
-        if (power - first) % every == 0
-        for factor in factors
-    ]
-    return [value for value in values if value <= high * (1 + 1e-9)]
+    powers = range(math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9) + 1)
+    decades = math.log10(high / low)
+    factors = (1, 2, 5) if decades * 3 <= count else (1,)
+    every = max(1, math.ceil(decades / max(count, 1)))
+    values = [factor * 10.0**power for power in powers if power % every == 0 for factor in factors]
+    return [value for value in values if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
 
 
 def _seconds_tick(seconds: float) -> str:

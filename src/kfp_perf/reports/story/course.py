@@ -17,7 +17,7 @@ from kfp_perf.reports.charts import (
     stepped,
     xy_chart,
 )
-from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of
+from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of, span_of
 from kfp_perf.reports.story.blocks import Block, Figure, Section
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
                 for (at, begun), (_, done) in zip(started, ended, strict=True)
             ],
         ),
-        f"Each point stands for {count_of(buckets.width, 'second')}.",
+        f"Each point stands for {span_of(buckets.width)}.",
     )
     flight = _in_flight(material)
     most = max(count for _, count in flight)
@@ -170,7 +170,7 @@ def _requests(material: Material) -> Iterable[tuple[Chart, str]]:
             [Line(name, points, style) for style, (name, points) in enumerate(rates.items())],
             bands=material.bands,
         ),
-        f"Each point stands for {count_of(buckets.width, 'second')}.",
+        f"Each point stands for {span_of(buckets.width)}.",
     )
     yield from _latency(material)
     failed = api.failed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.metrics.metric import QUANTILES
 from kfp_perf.reports.charts import Area, Line, Marks, seconds_axis, share_axis, stepped, xy_chart
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import count_of, seconds_of
+from kfp_perf.reports.quantities import count_of, range_of, seconds_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Noted, Prose, Section, Table, Tone
 from kfp_perf.reports.story.material import letter_of
 from kfp_perf.statistics.survival import kaplan_meier
@@ -59,7 +59,7 @@ _NOTE = (
 _COLUMNS = [
     Column("Scenario", is_number=False),
     Column("Runs"),
-    Column("Still in flight"),
+    Column("Not ended"),
     Column("p50"),
     Column("p90"),
     Column("p95"),
@@ -156,7 +156,7 @@ def _quantile(value: float | None, interval: list[float | None] | None, known: b
         return seconds_of(value)
     if high is None:
         return Noted(seconds_of(value), f"{seconds_of(low)} or more")
-    return Noted(seconds_of(value), f"{seconds_of(low or 0.0)} to {seconds_of(high)}")
+    return Noted(seconds_of(value), range_of(low or 0.0, high))
 
 
 def _or_not_reached(value: float | None) -> str:

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kfp_perf.errors import InputError
+from kfp_perf.reports import REPORTS, write_report, write_whole
+from kfp_perf.reports.markdown import draw_markdown
+from kfp_perf.reports.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kfp_perf.result.folder import TestResult
+
+_OPTIONAL = {"parquet": "pyarrow", "png": "vl_convert"}
+
+
+def draw(name: str, result: TestResult) -> Mapping[str, bytes]:
+    package = _OPTIONAL.get(name)
+    if package and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    return REPORTS[name].draw(result)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_each_report_is_drawn_from_a_result_alone(name: str, nightly: TestResult) -> None:
+    files = draw(name, nightly)
+    assert files
+    assert all(files.values())
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_each_report_takes_a_test_of_which_nothing_came(name: str, empty: TestResult) -> None:
+    draw(name, empty)
+
+
+def test_a_report_of_text_is_one_file(nightly: TestResult) -> None:
+    for report in REPORTS.values():
+        if report.is_text:
+            assert len(report.draw(nightly)) == 1
+
+
+def test_tables_have_a_row_for_each(nightly: TestResult) -> None:
+    files = REPORTS["csv"].draw(nightly)
+    rows = {name: list(csv.DictReader(io.StringIO(content.decode()))) for name, content in files.items()}
+    assert set(rows) == {f"{name}.csv" for name in TABLES}
+    assert len(rows["runs.csv"]) == 360
+    run = rows["runs.csv"][0]
+    assert float(run["phase_queue_seconds"]) > 0
+    assert run["outcome"] in {"succeeded", "failed", "unfinished"}
+    operations = {(row["scenario"], row["purpose"], row["operation"]): row for row in rows["operations.csv"]}
+    whole = operations["", "load", "CreateRun"]
+    told = nightly.document["total"]["api"]["load"]["CreateRun"]
+    assert int(whole["count"]) == told["count"]
+    assert float(whole["latency_p99_seconds"]) == told["latency_seconds"]["p99"]
+    assert (
+        sum(int(row["count"]) for row in rows["series.csv"] if row["operation"] == "CreateRun")
+        == told["count"]
+    )
+
+
+def test_a_name_that_looks_like_a_formula_is_none(nightly: TestResult, tmp_path: Path) -> None:
+    line = b'{"scenario": "=1+1", "name": "@SUM(A1)", "due": 1.0, "error": "+1"}\n'
+    (tmp_path / "runs.jsonl").write_bytes(line)
+    text = REPORTS["csv"].draw(type(nightly)(tmp_path, nightly.document))["runs.csv"].decode()
+    assert "'=1+1" in text
+    assert "'@SUM(A1)" in text
+    assert "'+1" in text
+
+
+def test_parquet_holds_the_same_tables(nightly: TestResult) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    files = REPORTS["parquet"].draw(nightly)
+    table = parquet.read_table(io.BytesIO(files["runs.parquet"]))
+    assert table.num_rows == 360
+    assert "phase_execute_seconds" in table.column_names
+
+
+def test_json_is_the_document(nightly: TestResult) -> None:
+    (text,) = REPORTS["json"].draw(nightly).values()
+    assert json.loads(text) == nightly.document
+
+
+def test_pictures_are_those_of_the_page(nightly: TestResult) -> None:
+    files = REPORTS["svg"].draw(nightly)
+    assert {"durations.svg", "phases.svg", "throughput.svg", "latency.svg", "run-durations.svg"} <= set(files)
+    for content in files.values():
+        ET.fromstring(content)
+
+
+def test_png_are_pictures(nightly: TestResult) -> None:
+    assert all(content.startswith(b"\x89PNG") for content in draw("png", nightly).values())
+
+
+def test_markdown_cannot_be_abused(nightly: TestResult) -> None:
+    (content,) = draw_markdown(nightly).values()
+    text = content.decode()
+    assert "<script>" not in text
+    assert r"\<script\>" in text
+    assert text.count("<details>") == text.count("</details>") == 3
+    assert len(text) < 65_536
+
+
+def test_markdown_mentions_nobody(nightly: TestResult) -> None:
+    document = {**nightly.document, "name": "a @team | `x` **y** #12"}
+    (content,) = draw_markdown(type(nightly)(nightly.path, document)).values()
+    first = content.decode().splitlines()[0]
+    assert "@team" not in first
+    assert r"\| \`x\` \*\*y\*\* \#12" in first
+
+
+def test_a_missing_package_is_said(nightly: TestResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(InputError, match=r"kfp-perf\[parquet\]"):
+        REPORTS["parquet"].draw(nightly)
+    with pytest.raises(InputError, match=r"kfp-perf\[images\]"):
+        REPORTS["png"].draw(nightly)
+
+
+def test_files_are_written_whole_or_not_at_all(
+    nightly: TestResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = write_report(nightly, "html", tmp_path / "new" / "folder")
+    assert path.read_bytes().endswith(b"</html>\n")
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"something else")
+    assert path.read_bytes().endswith(b"</html>\n")
+    assert [one.name for one in path.parent.iterdir()] == [path.name]

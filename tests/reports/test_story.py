@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sample_results import STARTED, Load, SampleTest
+
+from kfp_perf.reports.story import SECTIONS, tell
+from kfp_perf.reports.story.blocks import Figure, Flag, Items, Link, Noted, Table, Tone
+from kfp_perf.result.folder import TestResult
+from kfp_perf.result.model import Outcome, RunRecord
+
+if TYPE_CHECKING:
+    from kfp_perf.reports.story.blocks import Section, Story
+
+Sample = Any
+ONE = (Load("steady", 20, 0.0, 60.0, 10.0),)
+
+
+def section(story: Story, name: str) -> Section:
+    return next(section for section in story.sections if section.id == name)
+
+
+def table(story: Story, name: str, title: str = "") -> Table:
+    return next(
+        block for block in section(story, name).blocks if isinstance(block, Table) and title in block.caption
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "reasons", "word", "tone", "sentence"),
+    [
+        (0, [], "Passed", Tone.GOOD, r"All 20 runs succeeded in \d+ min \d+ s\."),
+        (1, ["p95 is 152 s, not < 120s", "more"], "Failed", Tone.BAD, r"p95 is 152 s, not < 120s\."),
+        (1, [], "Failed", Tone.BAD, r".* but the test did not end well\."),
+        (3, ["It refused.\n    hint"], "Failed", Tone.BAD, r"The target gave way: It refused\."),
+        (4, ["Stopped by you."], "Stopped", Tone.WARNING, r"Stopped by you\. Until then all 20 runs .*"),
+        (
+            5,
+            ["CPU gave way."],
+            "Invalid",
+            Tone.WARNING,
+            r"CPU gave way, so the figures tell about it more than .*",
+        ),
+        (9, [], "Unknown", Tone.WARNING, r".*"),
+    ],
+)
+def test_the_verdict_is_one_sentence_that_says_why(
+    sample: Sample, code: int, reasons: list[str], word: str, tone: Tone, sentence: str
+) -> None:
+    verdict = tell(sample(SampleTest(loads=ONE, exit_code=code, reasons=reasons))).verdict
+    assert (verdict.word, verdict.tone) == (word, tone)
+    assert re.fullmatch(sentence, verdict.sentence)
+    assert list(verdict.reasons) == reasons[1:]
+
+
+def test_a_test_on_the_emulator_says_so_in_its_verdict(sample: Sample) -> None:
+    story = tell(sample(SampleTest(loads=ONE, emulator=True)))
+    assert any("emulator" in caveat for caveat in story.verdict.caveats)
+    assert not any("emulator" in caveat for caveat in tell(sample(SampleTest(loads=ONE))).verdict.caveats)
+
+
+def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
+    story = tell(nightly)
+    assert [one.id for one in story.sections] == [
+        "thresholds",
+        "scenarios",
+        "durations",
+        "phases",
+        "course",
+        "slowest",
+        "api",
+        "generator",
+        "cleanup",
+        "conditions",
+    ]
+    assert len(SECTIONS) == len(story.sections) + 1  # no schedules in this one
+    assert "Flag(text='is 152 s, not < 120s', tone=<Tone.BAD: 'bad'>)" in repr(
+        table(story, "thresholds").rows
+    )
+    assert any(isinstance(block, Items) for block in section(story, "cleanup").blocks)
+
+
+def test_censored_runs_are_neither_left_out_nor_counted_as_ended(nightly: TestResult) -> None:
+    story = tell(nightly)
+    durations = table(story, "durations")
+    titles = [column.title for column in durations.columns]
+    (tail,) = [row for row in durations.rows if "long tail" in str(row[0])]
+    censored = nightly.document["scenarios"][1]["metrics"]["runs"]["unfinished"]
+    assert censored > 3
+    assert tail[titles.index("Not ended")] == str(censored)
+    assert f"{censored} runs had not ended" in section(story, "durations").lead
+    chart = next(block.chart for block in section(story, "durations").blocks if isinstance(block, Figure))
+    assert f"{censored} still in flight" in str(chart.svg(960))
+
+
+def test_quantiles_that_were_not_reached_say_so(sample: Sample) -> None:
+    story = tell(sample(SampleTest(loads=(Load("slow", 40, 0.0, 60.0, 100.0, unfinished=0.9),))))
+    (row,) = table(story, "durations").rows
+    assert "not reached" in row
+    assert "95th percentile was not reached" in section(story, "durations").lead
+
+
+def test_intervals_stand_below_their_quantiles(nightly: TestResult) -> None:
+    steady = table(tell(nightly), "durations").rows[0]
+    assert any(isinstance(cell, Noted) and " to " in cell.note for cell in steady)
+
+
+def test_the_slowest_runs_lead_to_their_pages(nightly: TestResult) -> None:
+    links = [row[0] for row in table(tell(nightly), "slowest").rows]
+    assert all(isinstance(link, Link) for link in links)
+    assert str(links[0]).count("https://kubeflow.example/pipeline/#/runs/details/00000000-")
+
+
+@pytest.mark.parametrize(
+    ("target", "setting", "links"),
+    [
+        ("http://localhost:8888", None, False),
+        ("http://localhost:8888", "https://ui.example/", True),
+        ("https://kubeflow.example/pipeline", None, True),
+        ("https://kubeflow.example/pipeline", "javascript:alert(1)", False),
+    ],
+)
+def test_links_are_made_only_where_the_pages_are_known(
+    sample: Sample, target: str, setting: str | None, links: bool
+) -> None:
+    result = sample(SampleTest(loads=ONE, extra={"configuration": {"KFP_UI_URL": setting}}))
+    result.document["target"]["url"] = target
+    assert isinstance(table(tell(result), "slowest").rows[0][0], Link) is links
+
+
+def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None:
+    result = sample(SampleTest())
+    line = RunRecord(
+        scenario="a",
+        name="x",
+        run_id="../../evil?#",
+        due=STARTED,
+        outcome=Outcome.SUCCEEDED,
+        duration_seconds=5.0,
+    )
+    (result.path / "runs.jsonl").write_text(json.dumps(line.row() | {"outcome": "succeeded"}) + "\n")
+    (row,) = table(tell(result), "slowest").rows
+    assert isinstance(row[0], Link)
+    assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
+
+
+def test_schedules_are_told_where_there_were_some(sample: Sample) -> None:
+    load = Load("cron", 0, 0.0, 600.0, 10.0, mode="PIPELINE_SCHEDULED_RUN")
+    result = sample(SampleTest(loads=(load,)))
+    figures = {
+        "slots": 10,
+        "started": 9,
+        "missed": 1,
+        "doubled": 0,
+        "unscheduled": 0,
+        "drift_error_seconds": 0.9,
+    }
+    figures["drift_seconds"] = {"n": 9, "p50": 4.0, "p95": 28.0, "max": 29.0}  # type: ignore[assignment]
+    result.document["total"]["schedule"] = figures
+    result.document["scenarios"][0]["metrics"]["schedule"] = figures
+    with (result.path / "runs.jsonl").open("a") as file:
+        for place in range(9):
+            due = STARTED + 60.0 * place
+            line = {
+                "scenario": "cron",
+                "name": "x",
+                "due": due,
+                "slot": due,
+                "drift_seconds": 4.0,
+                "run_id": "i",
+            }
+            file.write(json.dumps(line) + "\n")
+    story = tell(result)
+    told = section(story, "schedules")
+    assert "10 slots, 1 of them missed" in told.lead
+    assert Flag("1", Tone.WARNING) in table(story, "schedules").rows[0]
+    assert any(isinstance(block, Figure) for block in told.blocks)
+
+
+def test_of_an_empty_test_only_what_is_known_is_told(empty: TestResult) -> None:
+    story = tell(empty)
+    assert story.verdict.word == "Stopped"
+    assert [one.id for one in story.sections] == ["cleanup", "conditions"]
+    assert not story.charts()
+
+
+def test_files_that_are_gone_are_named(sample: Sample) -> None:
+    result = sample(SampleTest(loads=ONE))
+    (result.path / "runs.jsonl").unlink()
+    result.series_path.unlink()
+    story = tell(result)
+    (caveat,) = [caveat for caveat in story.verdict.caveats if "not whole" in caveat]
+    assert "runs.jsonl" in caveat
+    assert "series.hlog" in caveat
+    assert table(story, "durations").rows  # from result.json
+
+
+def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> None:
+    result = sample(SampleTest(loads=ONE))
+    for key in list(result.document):
+        less = {name: value for name, value in result.document.items() if name != key}
+        story = tell(TestResult(result.path, less))
+        if key not in {"schema_version", "thresholds"}:
+            assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats)
+
+
+def test_more_scenarios_than_letters_and_curves(sample: Sample) -> None:
+    loads = tuple(Load(f"s{place}", 3, place, 60.0, 5.0) for place in range(30))
+    story = tell(sample(SampleTest(loads=loads)))
+    assert str(table(story, "scenarios").rows[26][0]).startswith("A2 ")
+    assert "24 more scenarios are in the table" in story.charts()[1].alt

@@ -1,0 +1,198 @@
+"""Results as a test would have left them, made without one: from the same classes, in a blink."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.metrics import built_in_collector
+from kfp_perf.metrics.series import Series, SeriesFile
+from kfp_perf.result.folder import TestResult
+from kfp_perf.result.model import Outcome, Purpose, RunRecord, Sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STARTED = 1_790_000_000.25
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One scenario: so many runs, due evenly from `begin` on for `seconds`, each about `typical` seconds long."""
+
+    name: str
+    runs: int
+    begin: float
+    seconds: float
+    typical: float
+    mode: str = "PIPELINE_RUN"
+    failed: float = 0.0
+    unfinished: float = 0.0
+    cached: float = 0.0
+    errors: tuple[str, ...] = ("pod OOMKilled",)
+
+
+@dataclass(slots=True)
+class SampleTest:
+    """A test to make a result of."""
+
+    name: str = "nightly"
+    loads: tuple[Load, ...] = ()
+    exit_code: int = 0
+    reasons: list[str] = field(default_factory=list)
+    emulator: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+    seed: int = 1
+
+
+def make_result(parent: Path, test: SampleTest) -> TestResult:
+    """Write the result folder of a test into a folder, and open it."""
+    random_ = random.Random(test.seed)
+    result = TestResult.create(parent, test.name, STARTED)
+    series_file = SeriesFile(result.series_path, STARTED)
+    total = built_in_collector()
+    scenarios = []
+    latest = STARTED
+    for load in test.loads:
+        series = Series(load.name, series_file)
+        collector = built_in_collector(load.name, series)
+        for record in _records(load, random_):
+            result.add_run(record)
+            collector.on_run(record)
+            for sample in _samples(record, random_):
+                collector.on_sample(sample)
+            latest = max(latest, record.seen_finished or record.seen_unfinished or record.ended)
+        collector.close()
+        total.merge(collector)
+        begin, end = STARTED + load.begin, max(latest, STARTED + load.begin + load.seconds)
+        scenarios.append(_scenario(load, begin, end, collector.metrics()))
+    result.save(_document(test, scenarios, total.metrics(), max(latest, STARTED + 1.0)))
+    series_file.close()
+    result.close()
+    return result
+
+
+def _records(load: Load, random_: random.Random) -> list[RunRecord]:
+    records = []
+    for place in range(load.runs):
+        due = STARTED + load.begin + load.seconds * place / load.runs
+        sent = due + random_.uniform(0.0001, 0.0008)
+        ended = sent + random_.lognormvariate(-3.2, 0.5)
+        duration = max(1.0, load.typical * random_.lognormvariate(0.0, 0.35))
+        finished = ended + duration
+        chance = random_.random()
+        record = RunRecord(
+            scenario=load.name,
+            name=f"kfp-perf-{load.name}-{place}",
+            run_id=f"00000000-0000-4000-8000-{place:012d}",
+            due=due,
+            sent=sent,
+            ended=ended,
+            attempts=1,
+            created_at=float(int(ended)),
+            seen_running=ended + 1.0,
+        )
+        if chance < load.unfinished:
+            record.outcome, record.state = Outcome.UNFINISHED, "RUNNING"
+            record.seen_unfinished = finished
+        else:
+            record.outcome, record.state = Outcome.SUCCEEDED, "SUCCEEDED"
+            if chance < load.unfinished + load.failed:
+                record.outcome, record.state = Outcome.FAILED, "FAILED"
+                record.error = random_.choice(load.errors)
+            record.cached = (
+                load.unfinished + load.failed <= chance < load.unfinished + load.failed + load.cached
+            )
+            record.finished_at = float(int(finished))
+            record.duration_seconds = duration + random_.uniform(-0.3, 0.3)
+            record.duration_error_seconds = 0.7
+            record.seen_unfinished, record.seen_finished = finished, finished + random_.uniform(0.5, 3.0)
+            record.phases = _phases(duration, random_)
+            record.phase_errors = dict.fromkeys(record.phases, 1.0)
+        records.append(record)
+    return sorted(records, key=lambda record: record.seen_finished or record.seen_unfinished or record.ended)
+
+
+def _phases(duration: float, random_: random.Random) -> dict[str, float]:
+    shares = {"queue": 0.1, "driver": 0.25, "execute": 0.4, "transition": 0.2, "finish": 0.05}
+    rough = {name: share * random_.uniform(0.6, 1.4) for name, share in shares.items()}
+    whole = sum(rough.values())
+    inner = {name: share / whole * duration for name, share in rough.items()}
+    return {"submit": 0.04, **inner, "visible": random_.uniform(0.5, 3.0)}
+
+
+def _samples(record: RunRecord, random_: random.Random) -> list[Sample]:
+    over = record.seen_finished or record.seen_unfinished or record.ended
+    create = Sample("CreateRun", record.due, record.sent, record.ended)
+    samples = [create]
+    if random_.random() < 0.02:
+        gone_wrong = {"status": 503, "error": "503", "unknown": True}
+        samples.insert(0, Sample("CreateRun", record.due, record.sent, record.sent + 0.2, **gone_wrong))  # type: ignore[arg-type]
+    for name in ("ListRuns", "GetRun"):
+        sent = over - random_.uniform(0.02, 0.2)
+        samples.append(Sample(name, sent, sent, over, purpose=Purpose.OBSERVE))
+    return samples
+
+
+def _scenario(load: Load, begin: float, end: float, metrics: dict[str, Any]) -> dict[str, Any]:
+    components = {
+        f"step-{place}": {
+            "executed": load.runs,
+            "failed": 0,
+            "cached": 0,
+            "skipped": 0,
+            "on_critical_path": load.runs,
+            "seconds": {"3": load.runs // 2, "5": load.runs - load.runs // 2},
+        }
+        for place in range(1, 4)
+    }
+    return {
+        "name": load.name,
+        "mode": load.mode,
+        "started": _utc(begin),
+        "finished": _utc(end),
+        "error": None,
+        "exit_code": 0,
+        "warnings": [],
+        "leftovers": [],
+        "metrics": {"observer": {"components": components}, **metrics},
+    }
+
+
+def _document(
+    test: SampleTest, scenarios: list[dict[str, Any]], total: dict[str, Any], latest: float
+) -> dict[str, Any]:
+    texts = {0: "passed", 1: "failed", 3: "the target failed", 4: "stopped before its end"}
+    return {
+        "name": test.name,
+        "started": _utc(STARTED),
+        "finished": _utc(latest + 5.0),
+        "elapsed_seconds": latest + 5.0 - STARTED,
+        "verdict": {
+            "text": texts.get(test.exit_code, "invalid: generator saturated"),
+            "exit_code": test.exit_code,
+            "reasons": test.reasons,
+            "emulator": test.emulator,
+        },
+        "target": {
+            "url": "https://kubeflow.example/pipeline",
+            "emulator_profile": "kfp-2.17" if test.emulator else None,
+            "version": "2.17.0",
+            "commit": "abc",
+            "multi_user": False,
+        },
+        "total": total,
+        "scenarios": scenarios,
+        "warnings": [],
+        "leftovers": [],
+        "environment": {"kfp_perf": "0.1.0", "python": "3.11.7", "cpus": 8, "system": "Linux"},
+        "configuration": {"KFP_TOKEN": "**********"},
+        "scenario_file": {"path": "nightly.json", "text": '[{"mode": "PIPELINE_RUN"}]'},
+        **test.extra,
+    }
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
