@@ -83,7 +83,10 @@ def report_of(run: ClusterRun, at: int) -> Report:
     """Return the report of a workflow as it stands, arriving at `at`."""
     workflow, run_id = run.workflow, run.request.run_id
     name, created_at = workflow.name, workflow.created_at
-    nodes = [node.report(run_id, name, created_at, at) for node in workflow.tree.nodes]
+    nodes = [
+        node.report(run_id, name, created_at, at) if node.stale or node.view is None else node.view
+        for node in workflow.tree.nodes
+    ]
     nodes += [_anonymous(run_id, execution_id, made_at) for execution_id, made_at in run.executions]
     return Report(
         run_id,

@@ -93,6 +93,7 @@ class LiveNode:
         self.history: tuple[tuple[int, str], ...] = ()
         self.view: Node | None = None
         self.stale = True
+        """Whether the node has changed since `view`, which is what was reported last, was made."""
 
     def add(self, child: LiveNode) -> None:
         """Make `child` follow this node."""
