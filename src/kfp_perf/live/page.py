@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 75.0
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'"
 )
 _HTML = "text/html; charset=utf-8"
 
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         for name, value in (
             ("Cache-Control", "no-store"),
-            ("Content-Security-Policy", _POLICY),
+            ("Content-Security-Policy", f"{_POLICY}; frame-ancestors 'none'"),
             ("Referrer-Policy", "no-referrer"),
             ("X-Content-Type-Options", "nosniff"),
         ):
@@ -180,7 +180,7 @@ def whole_page(state: State) -> str:
             element(
                 "header",
                 element("p", "kfp-perf live", class_="kind"),
-                element("h1", name),
+                element("h1", name, id="name"),
                 element("div", parts.get("state", ""), id="state", aria_live="polite"),
                 away,
             ),

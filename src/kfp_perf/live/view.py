@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from markupsafe import escape
+
 from kfp_perf.reports.charts import (
     Band,
     Chart,
@@ -44,6 +46,7 @@ def parts_of(
             "state": element("p", "The test is being prepared." if fed else "The test ended before it began.")
         }
     return {
+        "name": escape(snapshot.name),
         "state": _state(snapshot, finish, fed=fed),
         "tiles": tiles(list(_tiles(snapshot))),
         "timeline": block_of(Figure(_timeline(snapshot))),

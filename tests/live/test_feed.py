@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kfp_perf.live import Snapshot, open_display
+from kfp_perf.live.child import Child
+from kfp_perf.live.snapshot import LogLine, Message
+from kfp_perf.log import Logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_SLEEPER = "import sys, time\nsys.stdout.write('ready\\n'); sys.stdout.flush(); time.sleep(600)\n"
+_COPIER = "import sys\nopen(sys.argv[1], 'wb').write(sys.stdin.buffer.read())\n"
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Child]]:
+    """Start a program of a few lines as a display."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    started: list[Child] = []
+
+    def start(code: str, *arguments: str, answers: bool = False) -> Child:
+        (tmp_path / "program_of_a_test.py").write_text(code)
+        started.append(Child("program_of_a_test", *arguments, answers=answers))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+        one.process.kill()
+        one.process.wait()
+
+
+def test_a_child_that_reads_nothing_is_never_waited_for(
+    child: Any, snapshot: Callable[..., Snapshot]
+) -> None:
+    sleeper = child(_SLEEPER, answers=True)
+    assert sleeper.answer() == "ready"
+    # Far more than a pipe holds: writes that waited would hang here.
+    assert all(sleeper.send(Message(snapshot=snapshot())) for _ in range(2000))
+
+
+def test_a_child_that_is_killed_is_noticed_and_harms_nothing(
+    child: Any, snapshot: Callable[..., Snapshot]
+) -> None:
+    sleeper = child(_SLEEPER, answers=True)
+    assert sleeper.answer() == "ready"
+    sleeper.process.send_signal(signal.SIGKILL)
+    sleeper.process.wait()
+    assert not sleeper.send(Message(snapshot=snapshot()))
+    sleeper.deliver(Message(snapshot=snapshot()))
+    sleeper.close()
+    sleeper.close()
+    assert not sleeper.send(Message(snapshot=snapshot()))
+
+
+def test_what_a_child_gets_are_lines_of_json(child: Any, tmp_path: Path) -> None:
+    copier = child(_COPIER, str(tmp_path / "copy"))
+    copier.send(Message(log=LogLine("hello", 20)))
+    copier.deliver(Message(log=LogLine("last", 40)))
+    copier.close()
+    copier.wait(30.0)
+    lines = [json.loads(line) for line in (tmp_path / "copy").read_bytes().splitlines() if line]
+    assert [line["log"]["text"] for line in lines] == ["hello", "last"]
+
+
+def test_a_child_that_does_not_end_is_ended(child: Any) -> None:
+    sleeper = child(_SLEEPER, answers=True)
+    assert sleeper.answer() == "ready"
+    sleeper.close()
+    sleeper.wait(0.01)
+    assert sleeper.process.returncode == -signal.SIGKILL
+
+
+def test_without_a_terminal_the_log_has_a_line_now_and_then(
+    snapshot: Callable[..., Snapshot], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Logger("INFO") as logger:
+        display = open_display(logger, quiet=False)
+        for second in range(25):
+            display.update(snapshot(float(second)))
+        display.end()
+        display.close()
+    lines = [line.split(" of 1:30")[0][-4:] for line in capfd.readouterr().err.splitlines()]
+    assert lines == ["0:00", "0:10", "0:20"]
+
+
+def test_quiet_is_quiet(snapshot: Callable[..., Snapshot], capfd: pytest.CaptureFixture[str]) -> None:
+    with Logger("INFO") as logger:
+        display = open_display(logger, quiet=True)
+        display.update(snapshot())
+        display.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_page_is_served_by_a_process_of_its_own_and_the_test_outlives_it(
+    snapshot: Callable[..., Snapshot], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Logger("INFO") as logger:
+        display = open_display(logger, quiet=True, page=True)
+        display.update(snapshot())
+        logger.flush()
+        address = capfd.readouterr().err.split("Live page: ")[1].split()[0]
+        with urllib.request.urlopen(address) as answer:
+            assert b"kfp-perf live" in answer.read()
+        display.end()
+        child = display._displays[0]._child.process  # type: ignore[attr-defined]
+        child.kill()
+        child.wait()
+        display.update(snapshot())
+        display.close()

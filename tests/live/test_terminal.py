@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from kfp_perf.live import ScenarioState, Snapshot
+from kfp_perf.live.plain import line_of
+from kfp_perf.live.terminal import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def screen(snapshot: Snapshot, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    with console.capture() as capture:
+        console.print(draw(snapshot, width))
+    return capture.get().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_screen_fits_its_terminal(snapshot: Callable[..., Snapshot], width: int) -> None:
+    lines = screen(snapshot(), width)
+    assert max(map(len, lines)) <= width
+    assert len(lines) < 20
+
+
+def test_the_screen_says_how_the_test_stands(snapshot: Callable[..., Snapshot]) -> None:
+    text = "\n".join(screen(snapshot(), 80))
+    for part in (
+        "nightly",
+        "0:30 of 1:30",
+        "0:30 left",
+        "in 0:15",
+        "12.5 requests/s",
+        "p50 4.0 ms",
+        "p99 81.0 ms",
+    ):
+        assert part in text
+    assert "lateness p99 200 us" in text
+    assert "3 × CreateRun 503" in text
+
+
+def test_the_bar_grows(snapshot: Callable[..., Snapshot]) -> None:
+    def done(at: float) -> int:
+        console = Console(width=100, file=io.StringIO(), force_terminal=True, color_system="standard")
+        with console.capture() as capture:
+            console.print(draw(snapshot(at), 100))
+        line = next(line for line in capture.get().splitlines() if "steady" in line)
+        return line.split("\x1b[36m", 1)[-1].split("\x1b[0m", 1)[0].count("━")
+
+    # A cell at a time has its own colour, so count the coloured cells of the whole line instead of one run.
+    def cells(at: float) -> int:
+        console = Console(width=100, file=io.StringIO(), force_terminal=True, color_system="standard")
+        with console.capture() as capture:
+            console.print(draw(snapshot(at), 100))
+        line = next(line for line in capture.get().splitlines() if "steady" in line)
+        return line.count("\x1b[36m")
+
+    assert max(done(10), cells(10)) < max(done(50), cells(50))
+
+
+def test_many_scenarios_do_not_fill_the_screen(snapshot: Callable[..., Snapshot]) -> None:
+    many = [ScenarioState(f"s{place}", "EXPERIMENT", "queued", 0.0, 90.0) for place in range(40)]
+    lines = screen(snapshot(scenarios=many, errors={f"kind {place}": place + 1 for place in range(9)}), 80)
+    assert len(lines) < 24
+    assert any("and 28 more" in line for line in lines)
+    assert any("and 6 other kinds" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"stopping": True}, "stopping"),
+        ({"emulator": True}, "on the emulator"),
+        ({"latency_p50": None, "latency_p99": None, "errors": {}}, "requests/s"),
+        ({"scenarios": [ScenarioState("a", "EXPERIMENT", "running", 0, 90, away=True)]}, "no answer"),
+        (
+            {"scenarios": [ScenarioState("a", "EXPERIMENT", "cleaning", 0, 9, cleaned_up=3, to_clean_up=12)]},
+            "deleting 25 %",
+        ),
+    ],
+)
+def test_what_is_special_is_said(
+    snapshot: Callable[..., Snapshot], fields: dict[str, object], said: str
+) -> None:
+    assert said in "\n".join(screen(snapshot(**fields), 80))
+
+
+def test_the_plain_line_is_one_line(snapshot: Callable[..., Snapshot]) -> None:
+    line = line_of(snapshot())
+    assert "\n" not in line
+    assert line.startswith("0:30 of 1:30, 12 runs in flight, 70 succeeded, 2 failed, 1 lost")
+    assert "4 errors" in line
