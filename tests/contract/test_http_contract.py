@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,11 @@ FINAL = {"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"}
 WORD = {"runtime_config": {"parameters": {"word": "hi"}}}
 
 
-def test_healthz(api):
+def test_healthz(api: Any) -> None:
     assert {"multi_user", "tag_name", "commit_sha"} <= set(api.good("GET", "healthz"))
 
 
-def test_experiment_life(api, name):
+def test_experiment_life(api: Any, name: Any) -> None:
     made = api.good("POST", "experiments", {"display_name": name, "description": "d"})
     path = f"experiments/{made['experiment_id']}"
     assert made["storage_state"] == "AVAILABLE"
@@ -35,7 +36,7 @@ def test_experiment_life(api, name):
     assert error["details"][0]["message"] == f"Experiment {made['experiment_id']} not found"
 
 
-def test_upload_and_versions(api, name, pipeline):
+def test_upload_and_versions(api: Any, name: Any, pipeline: Any) -> None:
     path = f"pipelines/{pipeline['pipeline_id']}"
     assert pipeline["display_name"] == name
     version = api.upload("pipelines/upload_version", name=f"{name}-2", pipelineid=pipeline["pipeline_id"])
@@ -50,7 +51,7 @@ def test_upload_and_versions(api, name, pipeline):
     assert error["details"][0]["message"] == f"PipelineVersion {version['pipeline_version_id']} not found"
 
 
-def test_run_life(api, name, pipeline, experiment):
+def test_run_life(api: Any, name: Any, pipeline: Any, experiment: Any) -> None:
     body = {
         "display_name": name,
         "experiment_id": experiment,
@@ -82,7 +83,7 @@ def test_run_life(api, name, pipeline, experiment):
     assert error["details"][0]["message"] == f"Run {made['run_id']} not found"
 
 
-def test_terminate(api, name, spec, experiment):
+def test_terminate(api: Any, name: Any, spec: Any, experiment: Any) -> None:
     spec["deploymentSpec"]["executors"]["exec-say"]["container"]["command"] = ["sleep", "3600"]
     body = {"display_name": name, "experiment_id": experiment, "pipeline_spec": spec, **WORD}
     path = f"runs/{api.good('POST', 'runs', body)['run_id']}"
@@ -93,7 +94,7 @@ def test_terminate(api, name, spec, experiment):
     api.good("DELETE", path)
 
 
-def test_pages(api, name, spec, experiment):
+def test_pages(api: Any, name: Any, spec: Any, experiment: Any) -> None:
     body = {"experiment_id": experiment, "pipeline_spec": spec, **WORD}
     made = {api.good("POST", "runs", {"display_name": f"{name}-{n}", **body})["run_id"] for n in range(3)}
     first = api.good("GET", "runs", experiment_id=experiment, page_size=2, sort_by="created_at desc")
@@ -124,7 +125,7 @@ def test_pages(api, name, spec, experiment):
         ("POST", "recurringruns", {"display_name": "x"}, {}, 400),
     ],
 )
-def test_what_is_refused(api, method, path, body, query, status):
+def test_what_is_refused(api: Any, method: Any, path: Any, body: Any, query: Any, status: Any) -> None:
     assert api.call(method, path, body, **query)[0] == status
 
 
@@ -136,14 +137,16 @@ def test_what_is_refused(api, method, path, body, query, status):
         ({"word": "x", "more": 1}, "parameter(s) provided are not required by pipeline: more"),
     ],
 )
-def test_parameters_are_checked(api, name, spec, experiment, parameters, text):
+def test_parameters_are_checked(
+    api: Any, name: Any, spec: Any, experiment: Any, parameters: Any, text: Any
+) -> None:
     body = {"display_name": name, "experiment_id": experiment, "pipeline_spec": spec}
     status, error = api.call("POST", "runs", body | {"runtime_config": {"parameters": parameters}})
     assert status == 400
     assert text in error["details"][0]["message"]
 
 
-def test_recurring_run_life(api, name, pipeline, experiment):
+def test_recurring_run_life(api: Any, name: Any, pipeline: Any, experiment: Any) -> None:
     body = {
         "display_name": name,
         "experiment_id": experiment,

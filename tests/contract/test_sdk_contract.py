@@ -1,6 +1,7 @@
 """The real kfp SDK, each of its methods that talk v2beta1, and its command line."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ POLL_SECONDS = 0.1
 
 
 @pytest.fixture(scope="module")
-def client(url, tmp_path_factory):
+def client(url: Any, tmp_path_factory: Any) -> Any:
     context = pytest.MonkeyPatch()
     context.setenv("HOME", str(tmp_path_factory.mktemp("home")))  # the SDK keeps a context file there
     yield kfp.Client(host=url)
@@ -21,30 +22,30 @@ def client(url, tmp_path_factory):
 
 
 @pytest.fixture
-def package(spec, tmp_path):
+def package(spec: Any, tmp_path: Any) -> Any:
     path = tmp_path / "contract.yaml"
     path.write_text(json.dumps(spec))
     return str(path)
 
 
 @pytest.fixture(scope="module")
-def function():
-    @kfp.dsl.container_component
-    def say(word: str):
+def function() -> Any:
+    @kfp.dsl.container_component  # type: ignore[untyped-decorator]
+    def say(word: str):  # type: ignore[no-untyped-def]
         return kfp.dsl.ContainerSpec(image="python:3.11-alpine", command=["echo", word])
 
-    @kfp.dsl.pipeline(name="contract-function")
-    def contract_function(word: str = "hi"):
+    @kfp.dsl.pipeline(name="contract-function")  # type: ignore[untyped-decorator]
+    def contract_function(word: str = "hi"):  # type: ignore[no-untyped-def]
         say(word=word)
 
     return contract_function
 
 
-def test_healthz(client):
+def test_healthz(client: Any) -> None:
     assert client.get_kfp_healthz().multi_user in {True, False}
 
 
-def test_experiments(client, name):
+def test_experiments(client: Any, name: Any) -> None:
     made = client.create_experiment(name, description="d")
     assert client.create_experiment(name).experiment_id == made.experiment_id  # list, then create
     assert client.get_experiment(experiment_name=name).experiment_id == made.experiment_id
@@ -59,7 +60,7 @@ def test_experiments(client, name):
         client.get_experiment(experiment_name=name)
 
 
-def test_pipelines(client, name, package, function):
+def test_pipelines(client: Any, name: Any, package: Any, function: Any) -> None:
     made = client.upload_pipeline(package, pipeline_name=name, description="d")
     assert client.get_pipeline_id(name) == made.pipeline_id
     assert client.get_pipeline(made.pipeline_id).display_name == name
@@ -77,7 +78,7 @@ def test_pipelines(client, name, package, function):
     assert client.get_pipeline_id(name) is None
 
 
-def test_runs(client, name, package, function, pipeline, experiment):
+def test_runs(client: Any, name: Any, package: Any, function: Any, pipeline: Any, experiment: Any) -> None:
     versions = client.list_pipeline_versions(pipeline["pipeline_id"]).pipeline_versions
     first = client.run_pipeline(
         experiment,
@@ -108,7 +109,7 @@ def test_runs(client, name, package, function, pipeline, experiment):
     assert not client.list_runs(experiment_id=experiment).runs
 
 
-def test_terminate(client, name, spec, experiment, tmp_path):
+def test_terminate(client: Any, name: Any, spec: Any, experiment: Any, tmp_path: Any) -> None:
     spec["deploymentSpec"]["executors"]["exec-say"]["container"]["command"] = ["sleep", "3600"]
     path = tmp_path / "long.yaml"
     path.write_text(json.dumps(spec))
@@ -119,7 +120,7 @@ def test_terminate(client, name, spec, experiment, tmp_path):
     client.delete_run(run.run_id)
 
 
-def test_recurring_runs(client, name, pipeline, experiment):
+def test_recurring_runs(client: Any, name: Any, pipeline: Any, experiment: Any) -> None:
     made = client.create_recurring_run(
         experiment,
         name,
@@ -144,7 +145,7 @@ def test_recurring_runs(client, name, pipeline, experiment):
     assert not client.list_recurring_runs(experiment_id=experiment).recurring_runs
 
 
-def test_faults_are_api_exceptions(client):
+def test_faults_are_api_exceptions(client: Any) -> None:
     from kfp_server_api import ApiException
 
     with pytest.raises(ApiException) as caught:
@@ -153,14 +154,16 @@ def test_faults_are_api_exceptions(client):
     assert "Run none not found" in caught.value.body
 
 
-def test_command_line(url, name, package, experiment, monkeypatch, tmp_path):
+def test_command_line(
+    url: Any, name: Any, package: Any, experiment: Any, monkeypatch: Any, tmp_path: Any
+) -> None:
     """`kfp run`, `kfp pipeline`, `kfp experiment` and `kfp recurring-run`, as a user types them."""
     from click.testing import CliRunner
     from kfp.cli import cli
 
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    def type_in(*words):
+    def type_in(*words: Any) -> Any:
         result = CliRunner().invoke(
             cli.cli,
             ["--endpoint", url, "--output", "json", *words],

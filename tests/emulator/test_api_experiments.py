@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 
-def test_default_experiment_exists_and_cannot_be_deleted(api):
+def test_default_experiment_exists_and_cannot_be_deleted(api: Any) -> None:
     default = next(
         e for e in api.get("experiments", page_size=200)["experiments"] if e["display_name"] == "Default"
     )
@@ -15,7 +16,7 @@ def test_default_experiment_exists_and_cannot_be_deleted(api):
     assert "The default experiment cannot be deleted" in reply.json["details"][0]["message"]
 
 
-def test_create_get_delete(api):
+def test_create_get_delete(api: Any) -> None:
     made = api.post("experiments", {"display_name": "one", "description": "d"})
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", made["created_at"])
     assert "namespace" not in made  # empty fields are left out
@@ -31,7 +32,7 @@ def test_create_get_delete(api):
     assert reply.headers["grpc-metadata-content-type"] == "application/grpc"
 
 
-def test_names_are_unique_and_required(api):
+def test_names_are_unique_and_required(api: Any) -> None:
     api.post("experiments", {"displayName": "twice"})
     reply = api.call("POST", "experiments", {"display_name": "twice"})
     assert reply.status == 409
@@ -44,7 +45,7 @@ def test_names_are_unique_and_required(api):
     assert api.call("POST", "experiments", {"display_name": "x" * 129}).status == 500
 
 
-def test_archive_takes_the_runs_along_and_unarchive_does_not(api):
+def test_archive_takes_the_runs_along_and_unarchive_does_not(api: Any) -> None:
     made = api.post("experiments", {"display_name": "archived"})["experiment_id"]
     run = api.run("in it", experiment_id=made)
     assert api.post(f"experiments/{made}:archive") == {}
@@ -60,12 +61,12 @@ def test_archive_takes_the_runs_along_and_unarchive_does_not(api):
     assert api.get(f"runs/{run['run_id']}")["storage_state"] == "AVAILABLE"
 
 
-def test_verbs_on_an_unknown_experiment_answer_200_in_single_user_mode(api):
+def test_verbs_on_an_unknown_experiment_answer_200_in_single_user_mode(api: Any) -> None:
     assert api.post("experiments/none:archive") == {}
     assert api.post("experiments/none:unarchive") == {}
 
 
-def test_runs_of_a_deleted_experiment_are_orphans(api):
+def test_runs_of_a_deleted_experiment_are_orphans(api: Any) -> None:
     made = api.post("experiments", {"display_name": "orphans"})["experiment_id"]
     run = api.run("orphan", experiment_id=made)["run_id"]
     assert api.get(f"experiments/{made}")["last_run_created_at"] != "1970-01-01T00:00:00Z"

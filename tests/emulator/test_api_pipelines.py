@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def _tar(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_upload_makes_a_pipeline_and_a_version_of_the_same_name(api):
+def test_upload_makes_a_pipeline_and_a_version_of_the_same_name(api: Any) -> None:
     pipeline = api.upload(name="up", display_name="Up", description="d", tags='{"team":"a"}').json
     assert pipeline["name"] == "up"
     assert pipeline["display_name"] == "Up"
@@ -43,11 +44,11 @@ def test_upload_makes_a_pipeline_and_a_version_of_the_same_name(api):
 
 
 @pytest.mark.parametrize(("query", "name"), [({}, "from-file.yaml"), ({"display_name": "Shown"}, "Shown")])
-def test_the_name_is_name_else_display_name_else_the_file(api, query, name):
+def test_the_name_is_name_else_display_name_else_the_file(api: Any, query: Any, name: Any) -> None:
     assert api.upload(file="from-file.yaml", **query).json["name"] == name
 
 
-def test_archives_are_taken_by_content(api, small):
+def test_archives_are_taken_by_content(api: Any, small: Any) -> None:
     data = json.dumps(small).encode()
     assert api.upload(_zip(pipeline_yaml=data, other_txt=b"x"), file="a.zip", name="zipped").status == 200
     assert api.upload(_tar(first_yaml=data), file="a.bin", name="tarred").status == 200
@@ -72,27 +73,27 @@ def test_archives_are_taken_by_content(api, small):
         (b"a: &a [x]\nb: &b [*a,*a]\n" * 1, "unknown template format"),
     ],
 )
-def test_what_is_no_pipeline_is_refused_as_json(api, content, text):
+def test_what_is_no_pipeline_is_refused_as_json(api: Any, content: Any, text: Any) -> None:
     reply = api.upload(content, name="bad")
     assert reply.status == 400
     assert reply.headers["content-type"] == "application/json"
     assert text in reply.json["error_message"]
 
 
-def test_a_yaml_bomb_is_refused(api):
+def test_a_yaml_bomb_is_refused(api: Any) -> None:
     levels = "\n".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10))
     reply = api.upload(f"l0: &l0 [x]\n{levels}\n".encode(), name="bomb")
     assert reply.status == 400
 
 
-def test_pipeline_names_in_the_spec_are_checked_on_upload(api, small):
+def test_pipeline_names_in_the_spec_are_checked_on_upload(api: Any, small: Any) -> None:
     small["pipelineInfo"]["name"] = "a.b"
     reply = api.upload(small, name="dotted")
     assert reply.status == 400
     assert "lowercase alphanumeric" in reply.json["error_message"]
 
 
-def test_duplicates(api):
+def test_duplicates(api: Any) -> None:
     pipeline = api.upload(name="dup").json["pipeline_id"]
     reply = api.upload(name="dup")
     assert reply.status == 409
@@ -108,7 +109,7 @@ def test_duplicates(api):
     )
 
 
-def test_upload_version_has_one_text_for_nearly_everything(api):
+def test_upload_version_has_one_text_for_nearly_everything(api: Any) -> None:
     for query in ({}, {"pipelineid": "none"}):
         reply = api.upload(path="pipelines/upload_version", name="v", **query)
         assert reply.status == 400
@@ -120,7 +121,7 @@ def test_upload_version_has_one_text_for_nearly_everything(api):
     assert api.call("GET", "pipelines/upload").status == 400  # any method reaches it
 
 
-def test_lengths_and_tags(api):
+def test_lengths_and_tags(api: Any) -> None:
     reply = api.upload(name="x" * 129)
     assert reply.status == 400
     assert reply.body == b"Invalid input error: Pipeline.Name length cannot exceed 128\n"
@@ -133,7 +134,7 @@ def test_lengths_and_tags(api):
     assert api.upload(name="t", tags=json.dumps({str(n): "x" for n in range(21)})).status == 400
 
 
-def test_update_changes_name_and_tags_and_an_empty_map_clears(api):
+def test_update_changes_name_and_tags_and_an_empty_map_clears(api: Any) -> None:
     pipeline = api.upload(name="patched", tags='{"a":"1"}').json["pipeline_id"]
     changed = api.call("PATCH", f"pipelines/{pipeline}", {"display_name": "New"}).json
     assert changed["display_name"] == "New"
@@ -145,7 +146,7 @@ def test_update_changes_name_and_tags_and_an_empty_map_clears(api):
     assert api.call("PATCH", "pipelines/none", {"display_name": "x"}).status == 404
 
 
-def test_delete_needs_cascade_while_there_are_versions(api):
+def test_delete_needs_cascade_while_there_are_versions(api: Any) -> None:
     pipeline = api.upload(name="deleted").json["pipeline_id"]
     reply = api.call("DELETE", f"pipelines/{pipeline}")
     assert reply.status == 400
@@ -158,7 +159,7 @@ def test_delete_needs_cascade_while_there_are_versions(api):
     assert reply.json["details"][0]["message"] == "Namespace/Pipeline /deleted not found"
 
 
-def test_lists_filter_by_tag(api):
+def test_lists_filter_by_tag(api: Any) -> None:
     api.upload(name="tagged-1", tags='{"color":"red"}')
     api.upload(name="tagged-2", tags='{"color":"blue"}')
     predicate = {"operation": "EQUALS", "key": "tags.color", "string_value": "red"}
@@ -169,7 +170,7 @@ def test_lists_filter_by_tag(api):
     assert api.call("GET", "pipelines", filter=json.dumps({"predicates": [predicate]})).status == 400
 
 
-def test_json_routes_fetch_packages_only_where_the_real_server_would(api):
+def test_json_routes_fetch_packages_only_where_the_real_server_would(api: Any) -> None:
     body = {
         "pipeline": {"name": "u"},
         "pipeline_version": {"package_url": {"pipeline_url": "http://127.0.0.1/x.yaml"}},

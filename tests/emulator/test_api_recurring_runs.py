@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,12 @@ V2 = "/apis/v2beta1"
 class Manual:
     """An emulator without socket or loop, whose clock stands until the test moves it."""
 
-    def __init__(self, profile: str = "instant", **options):
+    def __init__(self, profile: str = "instant", **options: Any) -> None:
         self.clock = ManualClock(START * SECOND)
         self.backend = build(Options(load_profile(profile), **options), self.clock)
         self._app = App(self.backend)
 
-    def call(self, method, path, body=None):
+    def call(self, method: Any, path: Any, body: Any = None) -> Any:
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -35,21 +36,21 @@ class Manual:
         }
         sent = []
 
-        async def receive():
+        async def receive() -> Any:
             return {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}
 
-        async def send(message):
+        async def send(message: Any) -> None:
             sent.append(message)
 
         asyncio.run(self._app(scope, receive, send))
         return sent[0]["status"], json.loads(sent[1]["body"])
 
-    def good(self, method, path, body=None):
+    def good(self, method: Any, path: Any, body: Any = None) -> Any:
         status, document = self.call(method, path, body)
         assert status == 200, document
         return document
 
-    def schedule(self, small, trigger=None, **fields):
+    def schedule(self, small: Any, trigger: Any = None, **fields: Any) -> Any:
         body = {
             "display_name": "My Nightly Job!",
             "max_concurrency": "10",
@@ -60,16 +61,16 @@ class Manual:
         }
         return self.good("POST", "recurringruns", body)
 
-    def runs(self):
+    def runs(self) -> Any:
         return self.good("GET", "runs?page_size=200").get("runs", [])
 
 
 @pytest.fixture
-def manual():
+def manual() -> Any:
     return Manual()
 
 
-def test_a_recurring_run_as_it_is_shown(api, small):
+def test_a_recurring_run_as_it_is_shown(api: Any, small: Any) -> None:
     trigger = {"cron_schedule": {"cron": "0 0 3 * * *", "start_time": "2030-01-01T00:00:00Z"}}
     body = {
         "display_name": "n",
@@ -100,7 +101,7 @@ def test_a_recurring_run_as_it_is_shown(api, small):
         assert reply.json["details"][0]["message"] == f"Job {made['recurring_run_id']} not found"
 
 
-def test_periodic_schedules_and_none(api, small):
+def test_periodic_schedules_and_none(api: Any, small: Any) -> None:
     body = {"display_name": "p", "max_concurrency": 1, "pipeline_spec": small}
     trigger = {"periodic_schedule": {"interval_second": "60"}}
     assert api.post("recurringruns", body | {"trigger": trigger})["trigger"] == trigger
@@ -130,14 +131,14 @@ def test_periodic_schedules_and_none(api, small):
         ({"runtime_config": {"parameters": {"nope": 1}}}, 400, "not required by pipeline: nope"),
     ],
 )
-def test_what_is_refused(api, small, changes, status, text):
+def test_what_is_refused(api: Any, small: Any, changes: Any, status: Any, text: Any) -> None:
     body = {"display_name": "r", "max_concurrency": 1, "pipeline_spec": small} | changes
     reply = api.call("POST", "recurringruns", body)
     assert reply.status == status
     assert text in reply.json["message"]
 
 
-def test_five_fields_begin_with_the_seconds(manual, small):
+def test_five_fields_begin_with_the_seconds(manual: Any, small: Any) -> None:
     """`*/20 * * * *` is every twenty seconds on KFP, not every twenty minutes."""
     manual.schedule(small, {"cron_schedule": {"cron": "*/20 * * * *"}})
     manual.clock.advance(61 * SECOND)
@@ -149,7 +150,7 @@ def test_five_fields_begin_with_the_seconds(manual, small):
     ]
 
 
-def test_runs_of_a_pinned_schedule_appear_with_their_first_report(small):
+def test_runs_of_a_pinned_schedule_appear_with_their_first_report(small: Any) -> None:
     manual = Manual("kfp-2.17")
     made = manual.schedule(small, {"periodic_schedule": {"interval_second": "3600"}})
     while manual.backend.cluster.in_flight() == 0:
@@ -170,7 +171,7 @@ def test_runs_of_a_pinned_schedule_appear_with_their_first_report(small):
     assert manual.runs()[0]["state"] == "SUCCEEDED"
 
 
-def test_a_schedule_with_a_pipeline_alone_takes_the_newest_version(start):
+def test_a_schedule_with_a_pipeline_alone_takes_the_newest_version(start: Any) -> None:
     api = start()
     pipeline = api.upload(name="scheduled").json["pipeline_id"]
     body = {
@@ -191,7 +192,7 @@ def test_a_schedule_with_a_pipeline_alone_takes_the_newest_version(start):
     assert runs[0]["recurring_run_id"] == made["recurring_run_id"]
 
 
-def test_disabling_and_archiving_stop_a_schedule(manual, small):
+def test_disabling_and_archiving_stop_a_schedule(manual: Any, small: Any) -> None:
     made = manual.schedule(small, {"periodic_schedule": {"interval_second": "60"}})
     manual.clock.advance(130 * SECOND)
     assert len(manual.runs()) == 2
@@ -204,13 +205,13 @@ def test_disabling_and_archiving_stop_a_schedule(manual, small):
     assert manual.good("GET", f"recurringruns/{made['recurring_run_id']}")["mode"] == "DISABLE"
 
 
-def test_no_trigger_runs_once_at_once(manual, small):
+def test_no_trigger_runs_once_at_once(manual: Any, small: Any) -> None:
     manual.schedule(small)
     manual.clock.advance(3600 * SECOND)
     assert len(manual.runs()) == 1
 
 
-def test_max_concurrency_holds_runs_back_and_deleting_frees(manual, small):
+def test_max_concurrency_holds_runs_back_and_deleting_frees(manual: Any, small: Any) -> None:
     manual.backend.cluster.set_outcome(Outcome(stuck=True))
     manual.schedule(small, {"periodic_schedule": {"interval_second": "10"}}, max_concurrency=1)
     manual.clock.advance(100 * SECOND)
@@ -220,7 +221,7 @@ def test_max_concurrency_holds_runs_back_and_deleting_frees(manual, small):
     assert len(manual.runs()) == 1
 
 
-def test_a_kept_store_goes_on_with_its_schedules(small, tmp_path):
+def test_a_kept_store_goes_on_with_its_schedules(small: Any, tmp_path: Any) -> None:
     store = tmp_path / "kept.db"
     manual = Manual("kfp-2.17", store=store)
     manual.schedule(small, {"periodic_schedule": {"interval_second": "60"}}, no_catchup=True)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 
-def test_a_run_goes_to_its_end(api, small):
+def test_a_run_goes_to_its_end(api: Any, small: Any) -> None:
     made = api.run("first", runtime_config={"parameters": {"word": "hey"}}, description="d")
     assert made["state"] == "PENDING"
     assert made["state_history"] == [{"update_time": made["created_at"], "state": "PENDING"}]
@@ -30,7 +31,7 @@ def test_a_run_goes_to_its_end(api, small):
     assert listed == run
 
 
-def test_a_reference_without_a_version_takes_the_newest(api):
+def test_a_reference_without_a_version_takes_the_newest(api: Any) -> None:
     pipeline = api.upload(name="referred").json["pipeline_id"]
     newest = api.upload(path="pipelines/upload_version", name="zz", pipelineid=pipeline).json
     run = api.run("ref", pipeline_version_reference={"pipeline_id": pipeline})
@@ -82,7 +83,7 @@ def test_a_reference_without_a_version_takes_the_newest(api):
         ({"display_name": "x", "plugins_output": {}}, 409, None, "plugins_output must not be set"),
     ],
 )
-def test_what_create_run_refuses(api, body, status, short, chain):
+def test_what_create_run_refuses(api: Any, body: Any, status: Any, short: Any, chain: Any) -> None:
     reply = api.call("POST", "runs", body)
     assert reply.status == status
     if short is not None:
@@ -100,14 +101,14 @@ def test_what_create_run_refuses(api, body, status, short, chain):
         ({"nope": 1}, "parameter(s) provided are not required by pipeline: nope"),
     ],
 )
-def test_wrong_parameters_are_400(api, small, parameters, text):
+def test_wrong_parameters_are_400(api: Any, small: Any, parameters: Any, text: Any) -> None:
     body = {"display_name": "x", "pipeline_spec": small, "runtime_config": {"parameters": parameters}}
     reply = api.call("POST", "runs", body)
     assert reply.status == 400
     assert reply.json["details"][0]["message"] == text
 
 
-def test_a_missing_parameter(api, small):
+def test_a_missing_parameter(api: Any, small: Any) -> None:
     small["root"]["inputDefinitions"]["parameters"]["word"] = {"parameterType": "STRING"}
     reply = api.call("POST", "runs", {"display_name": "x", "pipeline_spec": small})
     assert reply.json["details"][0]["message"] == (
@@ -115,17 +116,17 @@ def test_a_missing_parameter(api, small):
     )
 
 
-def test_a_client_may_choose_the_id_once(api):
+def test_a_client_may_choose_the_id_once(api: Any) -> None:
     assert api.run("chosen", run_id="my-own-id")["run_id"] == "my-own-id"
     reply = api.call("POST", "runs", {"display_name": "again", "run_id": "my-own-id", "pipeline_spec": {}})
     assert reply.status == 500
 
 
-def test_names_need_not_be_unique(api):
+def test_names_need_not_be_unique(api: Any) -> None:
     assert api.run("same")["run_id"] != api.run("same")["run_id"]
 
 
-def test_unknown_runs(api):
+def test_unknown_runs(api: Any) -> None:
     for method, path in (
         ("GET", "runs/none"),
         ("DELETE", "runs/none"),
@@ -139,7 +140,7 @@ def test_unknown_runs(api):
         assert reply.json["details"][0]["message"] == "Run none not found"
 
 
-def test_terminate_cancels_at_once_and_ends_failed(start):
+def test_terminate_cancels_at_once_and_ends_failed(start: Any) -> None:
     api = start("fast")
     api.post("/emulator/v1/outcomes", [{"task": "say", "stuck": True}])
     run = api.run("stopped")["run_id"]
@@ -155,7 +156,7 @@ def test_terminate_cancels_at_once_and_ends_failed(start):
     assert reply.json["details"][0]["message"] == f"Failed to terminate a run {run}. Row not found"
 
 
-def test_retry_runs_again_what_failed(start):
+def test_retry_runs_again_what_failed(start: Any) -> None:
     api = start("fast")
     api.post("/emulator/v1/outcomes", [{"task": "say", "failures": -1}])
     run = api.run("flaky")["run_id"]
@@ -173,13 +174,13 @@ def test_retry_runs_again_what_failed(start):
     assert reply.json["code"] == 10
 
 
-def test_retry_before_the_first_report_is_409(start):
+def test_retry_before_the_first_report_is_409(start: Any) -> None:
     api = start("kfp-2.17")
     run = api.run("young")["run_id"]
     assert api.call("POST", f"runs/{run}:retry").status == 409
 
 
-def test_delete_in_every_state(start):
+def test_delete_in_every_state(start: Any) -> None:
     api = start("fast")
     young = api.run("young")["run_id"]
     old = api.run("old")["run_id"]
@@ -190,7 +191,7 @@ def test_delete_in_every_state(start):
     assert "runs" not in api.get("runs")
 
 
-def test_lists_of_an_experiment(api):
+def test_lists_of_an_experiment(api: Any) -> None:
     made = api.post("experiments", {"display_name": "scoped"})["experiment_id"]
     mine = [api.run(f"s{n}", experiment_id=made)["run_id"] for n in range(3)]
     listed = api.get("runs", experiment_id=made)
@@ -208,7 +209,7 @@ def test_lists_of_an_experiment(api):
     )
 
 
-def test_artifacts_and_logs_of_nodes(api):
+def test_artifacts_and_logs_of_nodes(api: Any) -> None:
     run = api.wait(api.run("logged")["run_id"])
     node = next(
         child["pod_name"]

@@ -22,7 +22,7 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.skipif(not FILES, reason="the pipelines of others are not here")
-def test_every_pipeline_uploads_and_runs_to_an_end(api):
+def test_every_pipeline_uploads_and_runs_to_an_end(api: Any) -> None:
     ended = {}
     for file in FILES:
         spec = next(

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from kfp_perf.emulator.command import emulator
 
 
-def test_ready_line_and_end_with_standard_input(spawn):
+def test_ready_line_and_end_with_standard_input(spawn: Any) -> None:
     api, process = spawn("--profile", "instant", "--seed", "3")
     assert api.get("healthz")["multi_user"] is False
     assert process.stdin is not None
@@ -21,13 +22,13 @@ def test_ready_line_and_end_with_standard_input(spawn):
     assert process.stderr.read() == b""
 
 
-def test_a_signal_ends_it(spawn):
+def test_a_signal_ends_it(spawn: Any) -> None:
     _, process = spawn()
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(20) == 0
 
 
-def test_the_same_seed_gives_the_same_ids(spawn):
+def test_the_same_seed_gives_the_same_ids(spawn: Any) -> None:
     ids = []
     for seed in ("1", "1", "2"):
         api, _ = spawn("--seed", seed, "--profile", "instant")
@@ -35,7 +36,7 @@ def test_the_same_seed_gives_the_same_ids(spawn):
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_all_options_reach_the_server(spawn, tmp_path):
+def test_all_options_reach_the_server(spawn: Any, tmp_path: Any) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps([{"operation": "ListRuns", "effect": {"kind": "status", "status": 503}}]))
     api, _ = spawn(
@@ -58,7 +59,7 @@ def test_all_options_reach_the_server(spawn, tmp_path):
     assert (tmp_path / "x.db").exists()
 
 
-def test_profiles_are_listed():
+def test_profiles_are_listed() -> None:
     result = CliRunner().invoke(emulator, ["--profiles"])
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.output.splitlines()] == ["instant", "fast", "kfp-2.17"]
@@ -79,14 +80,14 @@ def test_profiles_are_listed():
         (["--nonsense"], "nonsense"),
     ],
 )
-def test_bad_options_end_with_one_clear_line_and_exit_code_2(arguments, text):
+def test_bad_options_end_with_one_clear_line_and_exit_code_2(arguments: Any, text: Any) -> None:
     result = CliRunner().invoke(emulator, ["--port", "0", *arguments])
     assert result.exit_code == 2
     assert text in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_wrong_plan_of_faults_names_file_and_place(tmp_path):
+def test_a_wrong_plan_of_faults_names_file_and_place(tmp_path: Any) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text('[{"effect": {"kind": "reset", "when": "never"}}]')
     result = CliRunner().invoke(emulator, ["--faults", str(plan)])
@@ -95,7 +96,7 @@ def test_a_wrong_plan_of_faults_names_file_and_place(tmp_path):
     assert "$[0].effect.when" in result.output
 
 
-def test_a_port_in_use():
+def test_a_port_in_use() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,12 +17,12 @@ TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("option", [parameter.opts[0] for parameter in emulator.params])
-def test_every_option(option):
+def test_every_option(option: Any) -> None:
     assert f"`{option}`" in TEXT
 
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
-def test_every_route(path):
+def test_every_route(path: Any) -> None:
     assert path in TEXT
 
 
@@ -37,7 +38,7 @@ def test_every_route(path):
     ],
     ids=lambda message: message.name,
 )
-def test_every_field(message):
+def test_every_field(message: Any) -> None:
     rows = " ".join(line for line in TEXT.splitlines() if line.startswith(f"| {message.name} |"))
     missing = [name for name in message.fields if not re.search(rf"`{name}\b", rows)]
     assert missing in ([], ["run_details"])
@@ -46,7 +47,7 @@ def test_every_field(message):
 @pytest.mark.parametrize(
     "name", [field.name for field in msgspec.structs.fields(faults.Rule) if field.name != "effect"]
 )
-def test_every_field_of_a_rule(name):
+def test_every_field_of_a_rule(name: Any) -> None:
     assert f"`{name}`" in TEXT
 
 
@@ -65,12 +66,12 @@ def test_every_field_of_a_rule(name):
         faults.FailedPods,
     ],
 )
-def test_every_effect(effect):
+def test_every_effect(effect: Any) -> None:
     kind = effect.__struct_config__.tag
     row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{kind}` |"))
     assert all(f"`{field.name}`" in row for field in msgspec.structs.fields(effect))
 
 
-def test_the_example_of_a_plan_is_one():
+def test_the_example_of_a_plan_is_one() -> None:
     example = TEXT.split("## Faults")[1].split("```json")[1].split("```")[0]
     assert len(faults.read_rules(example)) == 5

@@ -5,6 +5,7 @@ import http.client
 import json
 import random
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,11 +16,11 @@ V2 = "/apis/v2beta1"
 
 
 @pytest.fixture
-def api(start):
+def api(start: Any) -> Any:
     return start()
 
 
-def _set(api, *rules):
+def _set(api: Any, *rules: Any) -> Any:
     return api.post("/emulator/v1/faults", list(rules))["ids"]
 
 
@@ -27,7 +28,7 @@ def _set(api, *rules):
     ("status", "body", "kind"),
     [(500, "kfp", "application/json"), (503, "html", "text/html"), (429, "empty", "application/json")],
 )
-def test_a_status_instead_of_the_work(api, status, body, kind):
+def test_a_status_instead_of_the_work(api: Any, status: Any, body: Any, kind: Any) -> None:
     effect = {"kind": "status", "status": status, "body": body, "retry_after": "3", "message": "go away"}
     _set(api, {"operation": "CreateExperiment", "effect": effect})
     reply = api.call("POST", "experiments", {"display_name": "never"})
@@ -39,28 +40,28 @@ def test_a_status_instead_of_the_work(api, status, body, kind):
     assert api.get("experiments")["total_size"] == 1
 
 
-def test_a_status_after_the_work_was_done(api):
+def test_a_status_after_the_work_was_done(api: Any) -> None:
     _set(api, {"operation": "CreateExperiment", "effect": {"kind": "status", "status": 502, "when": "after"}})
     assert api.call("POST", "experiments", {"display_name": "made"}).status == 502
     assert api.get("experiments")["total_size"] == 2
 
 
 @pytest.mark.parametrize(("when", "made"), [("before", 1), ("after", 2)])
-def test_resets_before_and_after_the_work(api, when, made):
+def test_resets_before_and_after_the_work(api: Any, when: Any, made: Any) -> None:
     _set(api, {"operation": "CreateExperiment", "count": 1, "effect": {"kind": "reset", "when": when}})
     with pytest.raises(ConnectionResetError):
         api.call("POST", "experiments", {"display_name": "reset"})
     assert api.get("experiments")["total_size"] == made
 
 
-def test_a_body_cut_short(api):
+def test_a_body_cut_short(api: Any) -> None:
     _set(api, {"operation": "ListExperiments", "count": 1, "effect": {"kind": "truncate", "share": 0.5}})
     with pytest.raises(http.client.IncompleteRead):
         api.call("GET", "experiments")
     assert api.get("experiments")["total_size"] == 1
 
 
-def test_wrong_json(api):
+def test_wrong_json(api: Any) -> None:
     _set(api, {"operation": "GetHealthz", "effect": {"kind": "garbage"}})
     reply = api.call("GET", "healthz")
     assert reply.status == 200
@@ -68,7 +69,7 @@ def test_wrong_json(api):
         json.loads(reply.body)
 
 
-def test_a_stall_sends_half_and_then_nothing(api):
+def test_a_stall_sends_half_and_then_nothing(api: Any) -> None:
     _set(api, {"operation": "ListExperiments", "effect": {"kind": "stall"}})
     parts = urlsplit(api.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=0.2) as connection:
@@ -80,7 +81,7 @@ def test_a_stall_sends_half_and_then_nothing(api):
     assert 0 < len(body) < length
 
 
-def _read_until_silence(connection):
+def _read_until_silence(connection: Any) -> Any:
     data = b""
     try:
         while part := connection.recv(4096):
@@ -90,7 +91,7 @@ def _read_until_silence(connection):
     raise AssertionError("the connection was closed")
 
 
-def test_latency_is_served_and_counted(api):
+def test_latency_is_served_and_counted(api: Any) -> None:
     effect = {"kind": "latency", "delay": {"distribution": "uniform", "seconds": 0.001, "spread": 0.002}}
     _set(api, {"operation": "Get*", "effect": effect}, {"effect": effect | {"when": "after"}, "count": 1})
     api.get("healthz")
@@ -100,7 +101,7 @@ def test_latency_is_served_and_counted(api):
     assert listed["injected"] == {"latency": 2}
 
 
-def test_rules_come_and_go(api):
+def test_rules_come_and_go(api: Any) -> None:
     ids = _set(api, *[{"operation": "GetHealthz", "effect": {"kind": "status", "status": 500}}] * 2)
     assert api.call("GET", "healthz").status == 500
     assert api.delete(f"/emulator/v1/faults/{ids[0]}") == {"removed": 1}
@@ -110,14 +111,14 @@ def test_rules_come_and_go(api):
     assert api.get("/emulator/v1/server")["faults_injected"]["status"] == 2
 
 
-def test_the_control_api_is_never_disturbed(api):
+def test_the_control_api_is_never_disturbed(api: Any) -> None:
     _set(api, {"effect": {"kind": "status", "status": 500}})
     assert api.call("GET", "experiments").status == 500
     assert api.call("GET", "/emulator/v1/faults").status == 200
     assert api.call("GET", "/metrics").status == 200
 
 
-def test_a_restart_keeps_the_database_and_refuses_meanwhile(api):
+def test_a_restart_keeps_the_database_and_refuses_meanwhile(api: Any) -> None:
     api.post("experiments", {"display_name": "kept"})
     run = api.run("kept")["run_id"]
     _restarted(api, {"outage_seconds": 0.05})
@@ -126,7 +127,7 @@ def test_a_restart_keeps_the_database_and_refuses_meanwhile(api):
     assert api.get("/emulator/v1/server")["requests"]["ListExperiments"]["started"] == 1  # counters restart
 
 
-def test_a_restart_can_lose_everything(api):
+def test_a_restart_can_lose_everything(api: Any) -> None:
     api.post("experiments", {"display_name": "lost"})
     api.run("lost")
     _restarted(api, {"outage_seconds": 0.05, "forget": True})
@@ -135,7 +136,7 @@ def test_a_restart_can_lose_everything(api):
     assert api.wait(api.run("new")["run_id"])["state"] == "SUCCEEDED"
 
 
-def _restarted(api, request):
+def _restarted(api: Any, request: Any) -> None:
     """Restart, and follow the connection that it breaks until the server is there again."""
     parts = urlsplit(api.url)
     follower = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
@@ -155,14 +156,14 @@ def _restarted(api, request):
     raise AssertionError("the server did not come back")
 
 
-def test_a_restart_as_a_fault(api):
+def test_a_restart_as_a_fault(api: Any) -> None:
     rule = {"operation": "GetHealthz", "count": 1, "effect": {"kind": "restart", "outage_seconds": 0.02}}
     _set(api, rule)
     with pytest.raises(ConnectionError):
         api.call("GET", "healthz")
 
 
-def test_failed_pods_stuck_runs_and_slow_reports(start):
+def test_failed_pods_stuck_runs_and_slow_reports(start: Any) -> None:
     api = start("fast")
     _set(
         api,
@@ -195,14 +196,14 @@ def test_failed_pods_stuck_runs_and_slow_reports(start):
         ('[{"effect": {"kind": "reset"}, "on_seconds": 1}]', "on_seconds needs period_seconds"),
     ],
 )
-def test_plans_that_are_refused_say_where(api, plan, text):
+def test_plans_that_are_refused_say_where(api: Any, plan: Any, text: Any) -> None:
     with pytest.raises(FaultError) as caught:
         read_rules(plan)
     assert text in str(caught.value)
     assert api.call("POST", "/emulator/v1/faults", plan).status == 400
 
 
-def _hits(rule, moments):
+def _hits(rule: Any, moments: Any) -> Any:
     plan = FaultPlan(seed=1)
     plan.add(read_rules(json.dumps([{"effect": {"kind": "reset"}, **rule}])), 0)
     return [bool(plan.for_request("GetRun", f"{V2}/runs/x", int(at * 1_000_000))) for at in moments]
@@ -222,11 +223,11 @@ def _hits(rule, moments):
         ({"share": 0}, [0] * 6),
     ],
 )
-def test_when_a_rule_strikes(rule, hits):
+def test_when_a_rule_strikes(rule: Any, hits: Any) -> None:
     assert _hits(rule, range(6)) == [bool(hit) for hit in hits]
 
 
-def test_chance_is_seeded_and_about_right():
+def test_chance_is_seeded_and_about_right() -> None:
     first, second = (_hits({"share": 0.3}, range(2000)) for _ in range(2))
     assert first == second
     assert 500 < sum(first) < 700
@@ -243,7 +244,7 @@ def test_chance_is_seeded_and_about_right():
         (Delay("exponential", 0), 0, 0),
     ],
 )
-def test_delays_have_their_mean(delay, low, high):
+def test_delays_have_their_mean(delay: Any, low: Any, high: Any) -> None:
     rng = random.Random(3)
     times = [delay.draw(rng) for _ in range(4000)]
     assert min(times) >= 0

@@ -6,6 +6,7 @@ import json
 import os
 import uuid
 import warnings
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -33,15 +34,16 @@ DELIBERATE_500 = {
 
 
 @pytest.fixture(scope="module")
-def operations(api):
+def operations(api: Any) -> Any:
     """The operations of the document, as schemathesis reads them."""
     document = schemathesis.openapi.from_url(f"{api.url}/emulator/v1/openapi.json")
-    found = [result.ok() for result in document.get_all_operations()]
+    results: Any = document.get_all_operations()
+    found = [result.ok() for result in results]
     return {operation.definition.raw["operationId"]: operation for operation in found}
 
 
 @pytest.fixture
-def known(api):
+def known(api: Any) -> Any:
     """Ids of objects that exist, by path parameter."""
     pipeline = api.upload(name=f"known-{uuid.uuid4().hex}").json["pipeline_id"]
     run = api.wait(api.run("known", pipeline_version_reference={"pipeline_id": pipeline})["run_id"])
@@ -61,7 +63,7 @@ def known(api):
 
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("name", [route.operation for route in API_ROUTES])
-def test_no_request_breaks_the_server(operations, known, name, existing):
+def test_no_request_breaks_the_server(operations: Any, known: Any, name: Any, existing: Any) -> None:
     @given(case=operations[name].as_strategy())
     @settings(
         max_examples=EXAMPLES,
@@ -71,7 +73,7 @@ def test_no_request_breaks_the_server(operations, known, name, existing):
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    def fuzz(case):
+    def fuzz(case: Any) -> None:
         if existing:
             case.path_parameters.update({key: known[key] for key in case.path_parameters if key in known})
         _check(case, name)
@@ -79,7 +81,7 @@ def test_no_request_breaks_the_server(operations, known, name, existing):
     fuzz()
 
 
-def _check(case, operation):
+def _check(case: Any, operation: Any) -> None:
     response = case.call()
     text = response.text
     assert "Traceback" not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 V2 = "/apis/v2beta1"
 
 
-def test_healthz_has_its_zeros(api):
+def test_healthz_has_its_zeros(api: Any) -> None:
     reply = api.call("GET", "healthz")
     assert reply.json["multi_user"] is False
     assert set(reply.json) == {"commit_sha", "tag_name", "multi_user", "pipeline_store"}
@@ -32,7 +33,7 @@ def test_healthz_has_its_zeros(api):
         ("PUT", "/emulator/v1/faults", 405, None),
     ],
 )
-def test_paths_and_methods(api, method, path, status, body):
+def test_paths_and_methods(api: Any, method: Any, path: Any, status: Any, body: Any) -> None:
     reply = api.call(method, path)
     assert reply.status == status
     if body is not None:
@@ -56,7 +57,7 @@ def test_paths_and_methods(api, method, path, status, body):
         ('{"display_name": "\\ud800"}', None),
     ],
 )
-def test_bodies_that_are_no_messages(api, body, message):
+def test_bodies_that_are_no_messages(api: Any, body: Any, message: Any) -> None:
     reply = api.call("POST", "experiments", body)
     assert reply.status == 400
     assert reply.json["code"] == 3
@@ -65,13 +66,13 @@ def test_bodies_that_are_no_messages(api, body, message):
         assert reply.json["message"] == message
 
 
-def test_oneof_fields_exclude_each_other(api):
+def test_oneof_fields_exclude_each_other(api: Any) -> None:
     reply = api.call("POST", "runs", {"pipeline_spec": {}, "pipeline_version_reference": {}})
     assert reply.status == 400
     assert "oneof" in reply.json["message"]
 
 
-def test_int64_is_taken_as_number_and_as_string_and_leaves_as_string(api, small):
+def test_int64_is_taken_as_number_and_as_string_and_leaves_as_string(api: Any, small: Any) -> None:
     for value in (2, "2"):
         body = {"display_name": "j", "max_concurrency": value, "pipeline_spec": small}
         assert api.post("recurringruns", body)["max_concurrency"] == "2"
@@ -88,23 +89,23 @@ def test_int64_is_taken_as_number_and_as_string_and_leaves_as_string(api, small)
         ("page_size=1&page_size=2", 'too many values for field "page_size": 1, 2'),
     ],
 )
-def test_query_parameters_that_do_not_fit(api, query, text):
+def test_query_parameters_that_do_not_fit(api: Any, query: Any, text: Any) -> None:
     reply = api.call("GET", f"{V2}/runs?{query}")
     assert reply.status == 400
     assert reply.json["message"] == text
 
 
-def test_unknown_query_parameters_are_ignored(api):
+def test_unknown_query_parameters_are_ignored(api: Any) -> None:
     assert api.call("GET", f"{V2}/runs?colour=red&pageSize=1").status == 200
 
 
-def test_date_is_written_per_answer(api):
+def test_date_is_written_per_answer(api: Any) -> None:
     reply = api.call("GET", "healthz")
     assert reply.headers["date"].endswith("GMT")
     assert "server" not in reply.headers
 
 
-def test_a_broken_request_gets_400_and_the_server_lives(api):
+def test_a_broken_request_gets_400_and_the_server_lives(api: Any) -> None:
     parts = urlsplit(api.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(b"what is this\r\n\r\n")
@@ -112,21 +113,21 @@ def test_a_broken_request_gets_400_and_the_server_lives(api):
     assert api.call("GET", "healthz").status == 200
 
 
-def test_a_client_that_goes_away_in_its_body_does_no_harm(api):
+def test_a_client_that_goes_away_in_its_body_does_no_harm(api: Any) -> None:
     parts = urlsplit(api.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(f"POST {V2}/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
     assert api.call("GET", "healthz").status == 200
 
 
-def test_older_servers_add_a_field_error(start):
+def test_older_servers_add_a_field_error(start: Any) -> None:
     api = start(version="2.5.0")
     body = api.call("GET", "runs/none").json
     assert body["error"] == body["message"]
     assert api.get("healthz")["tag_name"] == "2.5.0"
 
 
-def test_the_openapi_document_names_every_route(api):
+def test_the_openapi_document_names_every_route(api: Any) -> None:
     document = api.call("GET", "/emulator/v1/openapi.json").json
     operations = {
         operation["operationId"] for methods in document["paths"].values() for operation in methods.values()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
 
 @pytest.fixture(scope="module")
-def filled(api):
+def filled(api: Any) -> Any:
     """Twenty-five experiments e00 ... e24 beside Default."""
     for number in range(25):
         api.post(
@@ -19,15 +20,15 @@ def filled(api):
     return api
 
 
-def _filter(*predicates):
+def _filter(*predicates: Any) -> Any:
     return json.dumps({"predicates": list(predicates)})
 
 
-def _names(page):
+def _names(page: Any) -> Any:
     return [experiment["display_name"] for experiment in page.get("experiments", [])]
 
 
-def test_page_sizes(filled):
+def test_page_sizes(filled: Any) -> None:
     assert len(filled.get("experiments")["experiments"]) == 20
     assert len(filled.get("experiments", page_size=7)["experiments"]) == 7
     assert len(filled.get("experiments", page_size=1000)["experiments"]) == 26
@@ -37,7 +38,7 @@ def test_page_sizes(filled):
 
 
 @pytest.mark.parametrize("order", ["name", "name desc", "created_at desc", "id", "", "last_run_created_at"])
-def test_the_pages_together_are_all_rows_once_in_order(filled, order):
+def test_the_pages_together_are_all_rows_once_in_order(filled: Any, order: Any) -> None:
     whole = filled.get("experiments", page_size=200, sort_by=order)
     seen, token = [], ""
     for _ in range(10):
@@ -55,7 +56,7 @@ def test_the_pages_together_are_all_rows_once_in_order(filled, order):
     assert "next_page_token" not in whole
 
 
-def test_a_token_is_what_kfp_writes(filled):
+def test_a_token_is_what_kfp_writes(filled: Any) -> None:
     token = filled.get("experiments", page_size=3, sort_by="name desc")["next_page_token"]
     document = json.loads(base64.b64decode(token))
     assert document["SortByFieldName"] == document["SortBySQLColumn"] == "Name"
@@ -68,7 +69,7 @@ def test_a_token_is_what_kfp_writes(filled):
     assert page["experiments"][0]["experiment_id"] == document["KeyFieldValue"]
 
 
-def test_what_is_sent_again_with_a_token_must_match(filled):
+def test_what_is_sent_again_with_a_token_must_match(filled: Any) -> None:
     even = _filter({"operation": "EQUALS", "key": "description", "string_value": "even"})
     token = filled.get("experiments", page_size=3, sort_by="name", filter=even)["next_page_token"]
     assert filled.get("experiments", page_token=token, sort_by="name asc", filter=even)["total_size"] == 13
@@ -87,7 +88,7 @@ def test_what_is_sent_again_with_a_token_must_match(filled):
         {"operation": "GREATER_THAN", "key": "created_at", "long_value": "5"},
     ],
 )
-def test_numbers_times_and_lists_never_match_again(filled, predicate):
+def test_numbers_times_and_lists_never_match_again(filled: Any, predicate: Any) -> None:
     spec = _filter(predicate)
     token = filled.get("experiments", page_size=1, filter=spec)["next_page_token"]
     assert filled.call("GET", "experiments", page_token=token, filter=spec).status == 400
@@ -112,14 +113,14 @@ def test_numbers_times_and_lists_never_match_again(filled, predicate):
         ({"operation": "EQUALS", "key": "storage_state", "string_value": "AVAILABLE"}, 26),
     ],
 )
-def test_every_operation(filled, predicate, names):
+def test_every_operation(filled: Any, predicate: Any, names: Any) -> None:
     page = filled.get("experiments", page_size=200, sort_by="name", filter=_filter(predicate))
     found = _names(page)
     assert (len(found) if isinstance(names, int) else found) == names
     assert page.get("total_size", 0) == len(found)
 
 
-def test_predicates_are_anded_and_decoded_twice(filled):
+def test_predicates_are_anded_and_decoded_twice(filled: Any) -> None:
     filled.post("experiments", {"display_name": "a b"})
     both = _filter(
         {"operation": "IS_SUBSTRING", "key": "name", "string_value": "1"},
@@ -165,7 +166,7 @@ def test_predicates_are_anded_and_decoded_twice(filled):
         ('{"colour":5}', "unknown field"),
     ],
 )
-def test_filters_that_are_refused(filled, spec, text):
+def test_filters_that_are_refused(filled: Any, spec: Any, text: Any) -> None:
     reply = filled.call("GET", "experiments", filter=spec)
     assert reply.status == 400
     assert text in reply.json["details"][0]["message"]
@@ -179,13 +180,13 @@ def test_filters_that_are_refused(filled, spec, text):
         ("name desc now", "Received invalid sort by format"),
     ],
 )
-def test_orders_that_are_refused(filled, order, text):
+def test_orders_that_are_refused(filled: Any, order: Any, text: Any) -> None:
     reply = filled.call("GET", "experiments", sort_by=order)
     assert reply.status == 400
     assert text in reply.json["details"][0]["message"]
 
 
-def _token(**changes):
+def _token(**changes: Any) -> Any:
     document = {
         "SortByFieldName": "CreatedAtInSec",
         "SortBySQLColumn": "CreatedAtInSec",
@@ -218,16 +219,16 @@ def _token(**changes):
         (_token(Filter={"EQ": {"experiments.Name": ["e01"]}}), 200),
     ],
 )
-def test_forged_tokens(filled, token, status):
+def test_forged_tokens(filled: Any, token: Any, status: Any) -> None:
     reply = filled.call("GET", "experiments", page_token=token)
     assert reply.status == status, reply.body
 
 
-def test_an_empty_list_is_an_empty_object(api):
+def test_an_empty_list_is_an_empty_object(api: Any) -> None:
     assert api.get("recurringruns") == {}
 
 
-def test_runs_can_be_sorted_by_a_metric_that_none_has(api):
+def test_runs_can_be_sorted_by_a_metric_that_none_has(api: Any) -> None:
     for number in range(3):
         api.run(f"m{number}")
     first = api.get("runs", sort_by="metric:log-loss", page_size=2)
@@ -236,7 +237,7 @@ def test_runs_can_be_sorted_by_a_metric_that_none_has(api):
     assert ids == sorted(ids)
 
 
-def test_runs_can_be_filtered_by_v1_words_and_states(api):
+def test_runs_can_be_filtered_by_v1_words_and_states(api: Any) -> None:
     run = api.wait(api.run("state")["run_id"])
     for key, value in (("state", "SUCCEEDED"), ("status", "Succeeded"), ("run_id", run["run_id"])):
         spec = _filter({"operation": "EQUALS", "key": key, "string_value": value})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 ALICE = {"kubeflow-userid": "alice"}
@@ -7,22 +9,22 @@ GRANTS = {"alice": frozenset({"team-a"}), "root": frozenset({"*"})}
 
 
 @pytest.fixture
-def api(start):
+def api(start: Any) -> Any:
     return start(multi_user=True, grants=GRANTS, tokens={"secret": "alice"})
 
 
 @pytest.fixture
-def alice(api):
+def alice(api: Any) -> Any:
     api.headers = ALICE
     return api
 
 
-def test_healthz_says_so_and_asks_nobody(api):
+def test_healthz_says_so_and_asks_nobody(api: Any) -> None:
     assert api.get("healthz")["multi_user"] is True
 
 
 @pytest.mark.parametrize("path", ["experiments", "runs", "recurringruns"])
-def test_without_identity_401(api, path):
+def test_without_identity_401(api: Any, path: Any) -> None:
     reply = api.call("GET", path, namespace="team-a")
     assert reply.status == 401
     assert "www-authenticate" in reply.headers
@@ -31,7 +33,7 @@ def test_without_identity_401(api, path):
 
 
 @pytest.mark.parametrize("path", ["experiments", "runs", "recurringruns"])
-def test_foreign_namespaces_are_403_and_none_is_400(alice, path):
+def test_foreign_namespaces_are_403_and_none_is_400(alice: Any, path: Any) -> None:
     assert alice.call("GET", path, namespace="team-a").status == 200
     reply = alice.call("GET", path, namespace="team-b")
     assert reply.status == 403
@@ -39,14 +41,14 @@ def test_foreign_namespaces_are_403_and_none_is_400(alice, path):
     assert alice.call("GET", path).status == 400
 
 
-def test_bearer_tokens(api):
+def test_bearer_tokens(api: Any) -> None:
     api.headers = {"Authorization": "Bearer secret"}
     assert api.call("GET", "experiments", namespace="team-a").status == 200
     api.headers = {"Authorization": "Bearer wrong"}
     assert api.call("GET", "experiments", namespace="team-a").status == 401
 
 
-def test_the_bare_servers_header_with_its_prefix(start):
+def test_the_bare_servers_header_with_its_prefix(start: Any) -> None:
     api = start(
         multi_user=True,
         user_header="x-goog-authenticated-user-email",
@@ -59,7 +61,7 @@ def test_the_bare_servers_header_with_its_prefix(start):
     assert api.call("GET", "experiments", namespace="team-a").status == 401
 
 
-def test_namespaces_are_kept_apart(alice, small):
+def test_namespaces_are_kept_apart(alice: Any, small: Any) -> None:
     mine = alice.post("experiments", {"display_name": "e", "namespace": "team-a"})
     assert mine["namespace"] == "team-a"
     reply = alice.call("POST", "experiments", {"display_name": "e", "namespace": "team-b"})
@@ -87,14 +89,14 @@ def test_namespaces_are_kept_apart(alice, small):
     assert alice.call("GET", "runs", experiment_id=other["experiment_id"]).status == 403
 
 
-def test_a_run_needs_an_experiment(alice, small):
+def test_a_run_needs_an_experiment(alice: Any, small: Any) -> None:
     reply = alice.call("POST", "runs", {"display_name": "x", "pipeline_spec": small})
     assert reply.status == 400
     assert reply.json["details"][0]["message"] == "Experiment id can not be empty in multi-user mode"
     assert "experiments" not in alice.get("experiments", namespace="team-a")  # no Default
 
 
-def test_pipelines_without_a_namespace_are_shared(alice):
+def test_pipelines_without_a_namespace_are_shared(alice: Any) -> None:
     root = {"kubeflow-userid": "root"}
     shared = alice.call("POST", "pipelines", {"name": "shared"}, root).json
     assert alice.call("POST", "pipelines", {"name": "shared-2"}).status == 403
@@ -112,7 +114,7 @@ def test_pipelines_without_a_namespace_are_shared(alice):
             assert alice.call(method, f"pipelines/{path}", body).status == 403
 
 
-def test_recurring_runs_are_kept_apart(alice, small):
+def test_recurring_runs_are_kept_apart(alice: Any, small: Any) -> None:
     mine = alice.post("experiments", {"display_name": "e", "namespace": "team-a"})
     body = {
         "display_name": "j",
@@ -129,13 +131,13 @@ def test_recurring_runs_are_kept_apart(alice, small):
         assert alice.call(method, path + tail).status == 403
 
 
-def test_without_grants_every_named_user_may_everything(start):
+def test_without_grants_every_named_user_may_everything(start: Any) -> None:
     api = start(multi_user=True)
     api.headers = {"kubeflow-userid": "anyone"}
     assert api.call("GET", "runs", namespace="anywhere").status == 200
 
 
-def test_single_user_mode_blanks_namespaces(start):
+def test_single_user_mode_blanks_namespaces(start: Any) -> None:
     api = start()
     assert "namespace" not in api.post("experiments", {"display_name": "n", "namespace": "somewhere"})
     assert api.get("experiments", namespace="elsewhere")["total_size"] == 2

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kfp_perf.emulator.prefill import Prefill, parse_prefill
 
 
 @pytest.fixture
-def api(start):
+def api(start: Any) -> Any:
     return start(prefill=Prefill(runs=450, pipelines=30, experiments=4))
 
 
-def test_the_rows_are_there_and_look_like_real_ones(api):
+def test_the_rows_are_there_and_look_like_real_ones(api: Any) -> None:
     assert api.get("runs")["total_size"] == 450
     assert api.get("pipelines")["total_size"] == 30
     assert api.get("experiments")["total_size"] == 5
@@ -28,7 +30,7 @@ def test_the_rows_are_there_and_look_like_real_ones(api):
     assert api.wait(again["run_id"])["state"] == "SUCCEEDED"
 
 
-def test_prefilled_runs_can_be_archived_deleted_and_retried(api):
+def test_prefilled_runs_can_be_archived_deleted_and_retried(api: Any) -> None:
     runs = api.get("runs", page_size=200)["runs"]
     failed = next(run["run_id"] for run in runs if run["state"] == "FAILED")
     api.post(f"runs/{failed}:archive")
@@ -39,7 +41,7 @@ def test_prefilled_runs_can_be_archived_deleted_and_retried(api):
     assert api.get("runs")["total_size"] == 449
 
 
-def test_a_kept_store_is_filled_once(start, tmp_path):
+def test_a_kept_store_is_filled_once(start: Any, tmp_path: Any) -> None:
     for _ in range(2):
         api = start(prefill=Prefill(runs=5), store=tmp_path / "x.db")
         assert api.get("runs")["total_size"] == 5
@@ -53,11 +55,11 @@ def test_a_kept_store_is_filled_once(start, tmp_path):
         ("runs=1, pipelines=2,experiments=3,namespace=n", Prefill(1, 2, 3, "n")),
     ],
 )
-def test_parsing(text, wanted):
+def test_parsing(text: Any, wanted: Any) -> None:
     assert parse_prefill(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["runs", "runs=", "runs=-1", "runs=1e3", "runs=99999999", "cats=3", "5"])
-def test_what_is_no_prefill(text):
+def test_what_is_no_prefill(text: Any) -> None:
     with pytest.raises(ValueError, match=r"none of|must be a number"):
         parse_prefill(text)

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,10 +15,13 @@ from kfp_perf.emulator.paging import conditions_of, page_sql, read_options
 from kfp_perf.emulator.schema import EXPERIMENTS, PIPELINES, RECURRING_RUNS, RUNS, VERSIONS
 from kfp_perf.emulator.store import Store, StoreError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 KILLS = 50
 
 
-def _plan(listable, scope, **parameters):
+def _plan(listable: Any, scope: Any, **parameters: Any) -> Any:
     options = read_options(
         listable, **{"page_token": "", "page_size": 0, "sort_by": "", "filter_spec": "", **parameters}
     )
@@ -53,7 +57,7 @@ ACTIVE = {"operation": "IN", "key": "state", "string_values": {"values": ["PENDI
     ],
 )
 @pytest.mark.parametrize("sort_by", ["", "created_at desc"])
-def test_a_list_neither_scans_nor_sorts(listable, scope, sort_by):
+def test_a_list_neither_scans_nor_sorts(listable: Any, scope: Any, sort_by: Any) -> None:
     first = _plan(listable, scope, sort_by=sort_by)
     options = read_options(listable, page_token="", page_size=0, sort_by=sort_by, filter_spec="")
     later = _plan(listable, scope, page_token=options.token(1_700_000_000, "some-id"))
@@ -64,12 +68,12 @@ def test_a_list_neither_scans_nor_sorts(listable, scope, sort_by):
 
 @pytest.mark.parametrize("scope", ["tenant", "experiment_id"])
 @pytest.mark.parametrize("predicates", [[SINCE], [ACTIVE, SINCE], [ACTIVE]])
-def test_the_lists_of_an_observer_do_not_scan(scope, predicates):
+def test_the_lists_of_an_observer_do_not_scan(scope: Any, predicates: Any) -> None:
     steps = _plan(RUNS, scope, filter_spec=json.dumps({"predicates": predicates}))
     assert not any("SCAN" in step for step in steps), steps
 
 
-def test_counts_follow_inserts_and_deletes():
+def test_counts_follow_inserts_and_deletes() -> None:
     store = Store()
     columns = "id, tenant, namespace, name, description, created_at"
     insert = f"INSERT INTO experiments ({columns}) VALUES (?, ?, '', ?, '', 1)"
@@ -83,7 +87,7 @@ def test_counts_follow_inserts_and_deletes():
     assert store.count("experiments.tenant", "other") == 0
 
 
-def test_a_file_that_is_no_store_is_refused(tmp_path):
+def test_a_file_that_is_no_store_is_refused(tmp_path: Any) -> None:
     other = tmp_path / "other.db"
     other.write_bytes(b"this is no database at all, but long enough to be looked at" * 20)
     with pytest.raises(StoreError, match="cannot be used"):
@@ -118,44 +122,64 @@ for line in sys.stdin:
 """Imports once, and forks a server for each line: fifty starts cost no more than a few."""
 
 
-@pytest.fixture
-def serve():
-    """Return a function that runs `emulator` with some arguments in a process of its own, and gives url and pid."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", FORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+class Forker:
+    """Runs `emulator` with some arguments in processes of their own."""
 
-    def begin(*arguments):
-        process.stdin.write(" ".join(arguments) + "\n")
-        process.stdin.flush()
-        ready = json.loads(process.stdout.readline())
-        begin.pids.add(ready["pid"])
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self._pids: set[int] = set()
+
+    def serve(self, *arguments: str) -> tuple[str, int]:
+        """Start a server; return its url and pid."""
+        self._in.write(" ".join(arguments) + "\n")
+        self._in.flush()
+        ready = json.loads(self._out.readline())
+        self._pids.add(ready["pid"])
         return ready["url"], ready["pid"]
 
-    begin.pids = set()
-    yield begin
-    process.stdin.close()
-    for pid in begin.pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait(20)
-    process.stdout.close()
+    def kill(self, pid: int) -> None:
+        """Kill a server at once."""
+        self._pids.discard(pid)
+        os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill what is left, and end."""
+        self._in.close()
+        for pid in list(self._pids):
+            with contextlib.suppress(ProcessLookupError):
+                self.kill(pid)
+        self._process.wait(20)
+        self._out.close()
 
 
-def test_a_kill_at_any_moment_loses_nothing_that_was_answered(serve, client, tmp_path):
+@pytest.fixture
+def forker() -> Iterator[Forker]:
+    made = Forker()
+    yield made
+    made.end()
+
+
+def test_a_kill_at_any_moment_loses_nothing_that_was_answered(
+    forker: Forker, client: Any, tmp_path: Any
+) -> None:
     """Kill the server fifty times right after an answer, and look for all that was ever answered."""
     answered = {}
     arguments = ("--port", "0", "--store", str(tmp_path / "kept.db"), "--profile", "fast", "--seed", "7")
     for kill in range(KILLS):
-        url, pid = serve(*arguments)
+        url, pid = forker.serve(*arguments)
         for number in range(1 + kill % 3):
             run = client(url).run(f"k{kill}-{number}")
             answered[run["run_id"]] = run["display_name"]
-        os.kill(pid, signal.SIGKILL)
-        serve.pids.remove(pid)
-    url, _ = serve(*arguments)
+        forker.kill(pid)
+    url, _ = forker.serve(*arguments)
     api = client(url)
-    found, token, page = {}, "", {}
+    found: dict[str, str] = {}
+    token, page = "", {}
     while token or not found:
         page = api.get("runs", page_size=200, page_token=token)
         found.update((run["run_id"], run["display_name"]) for run in page["runs"])
@@ -167,7 +191,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_answered(serve, client, tmp
         assert api.wait(run_id)["state"] == "SUCCEEDED"
 
 
-def test_a_kept_store_keeps_everything(spawn, tmp_path):
+def test_a_kept_store_keeps_everything(spawn: Any, tmp_path: Any) -> None:
     store = str(tmp_path / "kept.db")
     api, process = spawn("--store", store, "--profile", "instant")
     pipeline = api.upload(name="kept").json

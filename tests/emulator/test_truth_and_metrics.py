@@ -3,16 +3,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from typing import Any
 
 from kfp_perf.emulator.cluster_run import TruthEvent
 from kfp_perf.emulator.truth import TruthLog
 
 
-def _lines(reply):
+def _lines(reply: Any) -> Any:
     return [json.loads(line) for line in reply.body.splitlines()]
 
 
-def test_the_truth_of_a_run_in_microseconds(start):
+def test_the_truth_of_a_run_in_microseconds(start: Any) -> None:
     api = start("fast")
     run = api.run("true")
     ended = api.wait(run["run_id"])
@@ -31,7 +32,7 @@ def test_the_truth_of_a_run_in_microseconds(start):
     assert api.call("GET", "/emulator/v1/truth", since="soon").status == 400
 
 
-def test_a_clock_offset_moves_what_is_shown_and_not_the_truth(start):
+def test_a_clock_offset_moves_what_is_shown_and_not_the_truth(start: Any) -> None:
     api = start(clock_offset_seconds=86_400.0, cluster_clock_offset_seconds=-86_400.0)
     run = api.wait(api.run("shifted")["run_id"])
     server = api.get("/emulator/v1/server")
@@ -44,24 +45,24 @@ def test_a_clock_offset_moves_what_is_shown_and_not_the_truth(start):
     assert _http_day(reply.headers["date"]) - true_day == 1
 
 
-def _day(text):
+def _day(text: Any) -> Any:
     from datetime import datetime
 
     return int(datetime.fromisoformat(text).timestamp()) // 86_400
 
 
-def _http_day(text):
+def _http_day(text: Any) -> Any:
     from email.utils import parsedate_to_datetime
 
     return int(parsedate_to_datetime(text).timestamp()) // 86_400
 
 
-def test_the_log_is_a_ring_and_says_what_was_missed():
+def test_the_log_is_a_ring_and_says_what_was_missed() -> None:
     log = TruthLog(capacity=3)
     for number in range(5):
         log.record(TruthEvent(f"r{number}", "queued", "", number))
 
-    async def collect(since):
+    async def collect(since: Any) -> Any:
         return [
             json.loads(line)
             for chunk in [c async for c in log.stream(since, follow=False)]
@@ -74,8 +75,8 @@ def test_the_log_is_a_ring_and_says_what_was_missed():
     assert asyncio.run(collect(9)) == []
 
 
-def test_followers_get_what_comes():
-    async def scenario():
+def test_followers_get_what_comes() -> None:
+    async def scenario() -> Any:
         log = TruthLog(10)
         stream = log.stream(0, follow=True)
         waiting = asyncio.ensure_future(anext(stream))
@@ -86,7 +87,7 @@ def test_followers_get_what_comes():
     assert asyncio.run(scenario()) == {"n": 0, "run_id": "r", "what": "accepted", "at_us": 5}
 
 
-def _metric(api, name, **labels):
+def _metric(api: Any, name: Any, **labels: Any) -> Any:
     text = api.call("GET", "/metrics").body.decode()
     for line in text.splitlines():
         match = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
@@ -97,7 +98,7 @@ def _metric(api, name, **labels):
     return None
 
 
-def test_metrics_are_true_to_what_happened(start):
+def test_metrics_are_true_to_what_happened(start: Any) -> None:
     api = start()
     assert _metric(api, "run_server_create_requests") is None  # series appear at the first call
     run = api.run("counted")["run_id"]
@@ -120,7 +121,7 @@ def test_metrics_are_true_to_what_happened(start):
     assert _metric(api, "resource_manager_workflow_runs_success", workflow="counted") == 0
 
 
-def test_every_line_of_metrics_is_in_the_text_format(api):
+def test_every_line_of_metrics_is_in_the_text_format(api: Any) -> None:
     api.run('a "quoted" \\ name\n')
     api.wait(api.run('a "quoted" \\ name\n')["run_id"])
     text = api.call("GET", "/metrics").body.decode()
