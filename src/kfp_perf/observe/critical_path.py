@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _DRIVER = "-driver"
 _ITEM = "iteration-item"
+# What happens in one pass of the controller may be stamped in two seconds.
+_ONE_PASS_SECONDS = 1.0
+# The controller comes back to a workflow this long after something happened to it, by default.
+_REQUEUE_SECONDS = 10.0
 # Of many candidates that look the same, so many are looked into.
 _MOST_CANDIDATES = 8
 
@@ -73,6 +77,7 @@ class _Candidate(NamedTuple):
 
     shape: TaskShape
     start: float
+    closed: float
     path: CriticalPath
     inner_gap: float
     used: set[int]
@@ -129,9 +134,11 @@ class _Walk:
         equals = [each for each in candidates if each.work_end + each.path.doubt.execute >= last]
         gap = min(candidate.inner_gap for candidate in equals)
         equals = [candidate for candidate in equals if candidate.inner_gap == gap]
-        chosen = min(equals, key=lambda candidate: candidate.start)
+        chosen = max(equals, key=lambda candidate: (candidate.work_end, -candidate.start))
         self._taken |= chosen.used
-        doubt = _spread([candidate.path.split for candidate in equals])
+        starts = [candidate.start for candidate in equals]
+        before = max(starts) - min(starts)
+        doubt = _spread([candidate.path.split for candidate in equals]).plus(Split(before, before, before))
         return chosen._replace(path=_joined(chosen.path, CriticalPath([], doubt)))
 
     def _closed_last(
@@ -157,14 +164,22 @@ class _Walk:
         return max(drivers, key=lambda each: (each.work_ended_at or 0.0, -each.started_at), default=None)
 
     def _driven(self, driver: Entry | None, begin: float, limit: float) -> CriticalPath:
-        """A driver's segment. Others of its name that began with it might be the right one."""
+        """A driver's segment. Others of its name whose end was noted in the same pass might be the right one."""
         if driver is None or not driver.ran:
             return CriticalPath([])
-        alike = [driver, *self.fitting(driver.name, begin, limit)]
+        noted = [
+            each
+            for each in self.fitting(driver.name, begin, limit)
+            if each.ended_at is not None and each.ended_at >= limit - _REQUEUE_SECONDS
+        ]
+        alike = [driver, *noted]
         ends = [each.work_ended_at or 0.0 for each in alike if each.started_at == driver.started_at]
-        off = (max(ends) - min(ends)) / 2
-        segment = Segment(driver.name, True, driver.started_at, min(ends) + off)
-        return CriticalPath([segment], Split(driver=off, transition=off))
+        segment = Segment(driver.name, True, driver.started_at, (min(ends) + max(ends)) / 2)
+        lengths = [(each.work_ended_at or 0.0) - each.started_at for each in alike]
+        length = segment.end - segment.start
+        off = max(max(lengths) - length, length - min(lengths))
+        earlier = max(abs(each.started_at - driver.started_at) for each in alike)
+        return CriticalPath([segment], Split(off + earlier, earlier, off + earlier))
 
     def _candidate(
         self, shape: TaskShape, driver: Entry | None, entry: Entry | None, begin: float, limit: float
@@ -187,7 +202,7 @@ class _Walk:
             path = _joined(path, inside)
         used = self._taken - before
         self._taken -= used
-        return _Candidate(shape, start, path, gap, used)
+        return _Candidate(shape, start, _closed(driver, entry), path, gap, used)
 
     def _execution(self, entry: Entry) -> CriticalPath:
         """A task's own segment; none where the cache stood in for it."""
@@ -206,6 +221,14 @@ class _Walk:
         path = CriticalPath([])
         limit = end
         while (last := self._last([item], begin, limit)) is not None:
+            if path.segments:
+                if limit - last.closed > _ONE_PASS_SECONDS:
+                    self._taken -= last.used
+                    break
+                if len(self.fitting(f"iteration{_DRIVER}", begin, end)) > 1:
+                    # Loops of the same shape beside this one: it may be an item of theirs.
+                    before = limit - last.start
+                    path = _joined(CriticalPath([], Split(before, before, before)), path)
             path = _joined(last.path, path)
             limit = last.start
             if not loop.one_after_another:

@@ -116,11 +116,14 @@ def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
         if number:
             gaps += ((path.segments[number - 1].end, -1), (segment.start, 1))
     parts = {"driver": drivers, "execute": tasks, "transition": gaps}
-    return {
-        name: Estimate(total.middle, total.half_width + doubt)
-        for (name, edges), doubt in zip(parts.items(), path.doubt, strict=True)
-        for total in [total_of(edges)]
-    }
+    whole = path.segments[-1].end - path.segments[0].start
+    estimates = {}
+    for (name, edges), doubt in zip(parts.items(), path.doubt, strict=True):
+        total = total_of(edges)
+        # No part is less than nothing, or more than all of the path.
+        most = max(total.middle, whole - total.middle) + 1.0
+        estimates[name] = Estimate(total.middle, min(total.half_width + doubt, most))
+    return estimates
 
 
 def total_of(edges: Iterable[Edge]) -> Interval:
