@@ -44,23 +44,21 @@ def test_the_screen_says_how_the_test_stands(snapshot: Callable[..., Snapshot]) 
     assert "3 × CreateRun 503" in text
 
 
-def test_the_bar_grows(snapshot: Callable[..., Snapshot]) -> None:
-    def done(at: float) -> int:
-        console = Console(width=100, file=io.StringIO(), force_terminal=True, color_system="standard")
-        with console.capture() as capture:
-            console.print(draw(snapshot(at), 100))
-        line = next(line for line in capture.get().splitlines() if "steady" in line)
-        return line.split("\x1b[36m", 1)[-1].split("\x1b[0m", 1)[0].count("━")
+def test_the_bar_grows_and_can_be_read_without_colours(snapshot: Callable[..., Snapshot]) -> None:
+    def bar(at: float) -> tuple[int, int]:
+        line = next(line for line in screen(snapshot(at), 100) if "steady" in line)
+        return line.count("━"), line.count("─")
 
-    # A cell at a time has its own colour, so count the coloured cells of the whole line instead of one run.
-    def cells(at: float) -> int:
-        console = Console(width=100, file=io.StringIO(), force_terminal=True, color_system="standard")
-        with console.capture() as capture:
-            console.print(draw(snapshot(at), 100))
-        line = next(line for line in capture.get().splitlines() if "steady" in line)
-        return line.count("\x1b[36m")
+    assert bar(0.0) == (0, 16)
+    assert bar(30.0) == (8, 8)
+    assert bar(60.0) == (16, 0)
 
-    assert max(done(10), cells(10)) < max(done(50), cells(50))
+
+def test_all_scenarios_are_added_up(snapshot: Callable[..., Snapshot]) -> None:
+    (line,) = [line.split() for line in screen(snapshot(), 80) if line.startswith("in all")]
+    assert line == ["in", "all", "12", "70", "2", "1", "900"]
+    one = snapshot(scenarios=[ScenarioState("a", "EXPERIMENT", "running", 0.0, 90.0)])
+    assert not any(line.startswith("in all") for line in screen(one, 80))
 
 
 def test_many_scenarios_do_not_fill_the_screen(snapshot: Callable[..., Snapshot]) -> None:

@@ -16,6 +16,8 @@ from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
 _LEVEL_STYLES = {
@@ -49,25 +51,24 @@ def _scenarios(snapshot: Snapshot, width: int) -> Table:
     table.add_column("scenario", no_wrap=True, overflow="ellipsis", max_width=28 if wide else 16)
     table.add_column("", no_wrap=True)
     table.add_column("state", no_wrap=True, min_width=11)
-    for title in ("in flight", "good", "failed", "lost"):
+    for title in ("in flight" if wide else "active", "good", "failed", "lost", "requests"):
         table.add_column(title, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("requests", justify="right", no_wrap=True)
     bar = 24 if wide else 14
     for state in snapshot.scenarios[:_MOST_ROWS]:
-        row: list[RenderableType] = [
-            state.name,
-            _bar(state, snapshot, bar),
-            _state(state, snapshot.elapsed_seconds),
-            str(state.in_flight),
-            Text(str(state.succeeded), style="green" if state.succeeded else "dim"),
-            Text(str(state.failed), style="red" if state.failed else "dim"),
-            Text(str(state.lost), style="yellow" if state.lost else "dim"),
-        ]
-        table.add_row(*row, *([str(state.requests)] if wide else []))
+        place, doing = _bar(state, snapshot, bar), _state(state, snapshot.elapsed_seconds)
+        table.add_row(state.name, place, doing, *_counts([state]))
     if len(snapshot.scenarios) > _MOST_ROWS:
         table.add_row(Text(f"and {len(snapshot.scenarios) - _MOST_ROWS} more", style="dim"))
+    if len(snapshot.scenarios) > 1:
+        table.add_row("in all", "", "", *_counts(snapshot.scenarios), style="bold")
     return table
+
+
+def _counts(states: Sequence[ScenarioState]) -> list[Text]:
+    """Runs in flight, succeeded, failed and lost, and requests, of these scenarios together."""
+    styles = {"in_flight": "", "succeeded": "green", "failed": "red", "lost": "yellow", "requests": ""}
+    counts = {name: sum(getattr(state, name) for state in states) for name in styles}
+    return [Text(f"{count:,}", style=styles[name] if count else "dim") for name, count in counts.items()]
 
 
 def _bar(state: ScenarioState, snapshot: Snapshot, cells: int) -> Text:
@@ -79,7 +80,7 @@ def _bar(state: ScenarioState, snapshot: Snapshot, cells: int) -> Text:
         inside = state.start_seconds <= at < state.end_seconds
         over = at <= snapshot.elapsed_seconds
         if inside:
-            text.append("━", style="cyan" if over else "bright_black")
+            text.append("━" if over else "─", style="cyan" if over else "bright_black")
         else:
             text.append("·" if over else " ", style="bright_black")
     return text

@@ -82,7 +82,7 @@ def xy_chart(
     """A chart of values over x. `hints` are texts (begin, end, text) that a pointer over the chart shows."""
 
     def draw(width: int) -> tuple[Markup, int]:
-        ticks = y.ticks(y.low, y.high, max(3, height // 45))
+        ticks = y.ticks(y.low, y.high, max(4, height // 45))
         # At least so wide that charts one below the other have a common time axis.
         left = max(60.0, *(text_width(y.text(tick)) + 14 for tick in ticks))
         entries = [(_sample(layer), layer.name) for layer in layers if layer.name]
