@@ -111,8 +111,7 @@ def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
     tasks: list[Edge] = []
     gaps: list[Edge] = []
     for number, segment in enumerate(path.segments):
-        edges = ((segment.start, -1), (segment.end, 1))
-        (drivers if segment.is_driver else tasks).extend(edges)
+        (drivers if segment.is_driver else tasks).extend(((segment.start, -1), (segment.end, 1)))
         if number:
             gaps += ((path.segments[number - 1].end, -1), (segment.start, 1))
     parts = {"driver": drivers, "execute": tasks, "transition": gaps}
