@@ -5,6 +5,7 @@ Each benchmark prints its figures, and last one line of JSON. Usage: python -m b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -44,10 +45,8 @@ def run(name: str) -> dict[str, Any]:
     code = process.wait()
     figures: Any = None
     if code == 0:
-        try:
+        with contextlib.suppress(ValueError):
             figures = json.loads(last)
-        except ValueError:
-            pass
     if not isinstance(figures, dict):
         figures = {"error": f"ended with exit code {code}, and no line of JSON"}
     surroundings = {

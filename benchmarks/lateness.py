@@ -51,7 +51,7 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
     """Be kfp-perf for a round."""
     from kfp_perf.config import TestConfig
     from kfp_perf.engine import ScenarioContext, run_scenario
-    from kfp_perf.engine.scenario import new_event_loop
+    from kfp_perf.engine.scenario import new_event_loop  # type: ignore[attr-defined]
     from kfp_perf.execution.watch import Watch
     from kfp_perf.health import GeneratorWatch
     from kfp_perf.live import open_display
@@ -77,7 +77,12 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
     runners: list[Any] = []
     done = threading.Thread(
         target=run_scenario,
-        args=(TestScenario.model_validate(follower), config, time.time(), ScenarioContext(announce=runners.append)),
+        args=(
+            TestScenario.model_validate(follower),
+            config,
+            time.time(),
+            ScenarioContext(announce=runners.append),
+        ),
     )
     load = threading.Thread(
         target=lambda: asyncio.Runner(loop_factory=new_event_loop).run(
@@ -124,7 +129,12 @@ async def paced_gets(port: int, rate: float, seconds: float, lateness: list[floa
         return True
 
     drive = Drive(
-        EvenArrivals(round(rate * seconds), 1 / rate), get, clock=clock, stop=StopSignal(), start=start, end=start + seconds
+        EvenArrivals(round(rate * seconds), 1 / rate),
+        get,
+        clock=clock,
+        stop=StopSignal(),
+        start=start,
+        end=start + seconds,
     )
     await drive.run()
     await drive.finish()
@@ -146,7 +156,7 @@ def locust(port: int, rate: float, seconds: float) -> dict[str, float]:
         wait_time = constant_throughput(1 / interval)
         before: float | None = None
 
-        @task
+        @task  # type: ignore[untyped-decorator, unused-ignore]
         def get(self) -> None:
             now = time.perf_counter()
             if self.before is not None and now >= counted_from:
@@ -220,7 +230,8 @@ def main() -> None:
             rounds["ours"].append(round_of("ours", [*options, str(port), emulated.url]))
             rounds["locust"].append(round_of("locust", [*options, str(port)]))
     print(
-        f"lateness at {given.rate:g} requests/s in ms, median of {given.rounds} rounds of {given.seconds:g} s and extremes; "
+        f"lateness at {given.rate:g} requests/s in ms, "
+        f"median of {given.rounds} rounds of {given.seconds:g} s and extremes; "
         f"beside ours {rounds['ours'][-1]['followed']:.0f} runs a round were followed, and "
         f"{rounds['ours'][-1]['drawn_bytes'] / 1e3:.0f} KB drawn"
     )

@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def say_surroundings(*pinned: str) -> None:
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """The median of some rounds, and their extremes."""
-    return (
-        f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
-    )
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
 
 
 @contextlib.contextmanager
@@ -61,12 +60,19 @@ def static_server(cpu: int | None) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def emulator(
-    profile: str, *options: str, cpu: int | None = None, seed: int = 0
-) -> Iterator[EmulatorProcess]:
+def emulator(profile: str, *options: str, cpu: int | None = None, seed: int = 0) -> Iterator[EmulatorProcess]:
     """The emulator in a process of its own."""
     from kfp_perf.execution import EmulatorProcess
 
     with EmulatorProcess(profile, seed, options) as process:
         pin(process.pid, cpu)
         yield process
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU time of another process until now; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -8,7 +8,7 @@ command line does so for its flags) wins over the environment.
 from __future__ import annotations
 
 import os
-from pathlib import Path  # noqa: TC003  pydantic reads the annotations at run time
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
