@@ -236,3 +236,30 @@ def test_a_kept_store_goes_on_with_its_schedules(small: Any, tmp_path: Any) -> N
     indices = sorted(int(name.rsplit("-", 2)[1]) for name in names)
     assert indices == list(range(1, len(names) + 1))
     assert len(names) > 3
+
+
+def test_a_retry_after_a_restart_runs_only_what_failed(small: Any, tmp_path: Any) -> None:
+    """The nodes of a failed run are kept, so that another process can retry it as the first would have."""
+    task = json.loads(json.dumps(small["root"]["dag"]["tasks"]["say"]))
+    small["root"]["dag"]["tasks"]["then"] = {**task, "taskInfo": {"name": "then"}, "dependentTasks": ["say"]}
+    store = tmp_path / "kept.db"
+    manual = Manual(store=store)
+    manual.backend.cluster.set_outcome(Outcome(task="then", failures=-1))
+    run = manual.good("POST", "runs", {"display_name": "r", "pipeline_spec": small})["run_id"]
+    manual.clock.advance(SECOND)
+    failed = manual.good("GET", f"runs/{run}")
+    assert failed["state"] == "FAILED"
+    manual.backend.close()
+    again = Manual(store=store)
+    again.clock.advance(3600 * SECOND)
+    again.good("POST", f"runs/{run}:retry")
+    again.clock.advance(SECOND)
+    ended = again.good("GET", f"runs/{run}")
+    assert ended["state"] == "SUCCEEDED"
+    before, after = (
+        {task["display_name"]: task for task in each["run_details"]["task_details"]}
+        for each in (failed, ended)
+    )
+    assert after["say"] == before["say"]
+    assert after["then"]["task_id"] == before["then"]["task_id"]
+    assert after["then"]["end_time"] > before["then"]["end_time"]

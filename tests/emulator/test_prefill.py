@@ -41,10 +41,12 @@ def test_prefilled_runs_can_be_archived_deleted_and_retried(api: Any) -> None:
     assert api.get("runs")["total_size"] == 449
 
 
-def test_a_kept_store_is_filled_once(start: Any, tmp_path: Any) -> None:
+def test_a_kept_store_is_filled_once(spawn: Any, tmp_path: Any) -> None:
     for _ in range(2):
-        api = start(prefill=Prefill(runs=5), store=tmp_path / "x.db")
+        api, process = spawn("--prefill", "runs=5", "--store", str(tmp_path / "x.db"))
         assert api.get("runs")["total_size"] == 5
+        process.stdin.close()
+        process.wait(20)
 
 
 @pytest.mark.parametrize(

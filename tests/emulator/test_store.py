@@ -191,6 +191,14 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_answered(
         assert api.wait(run_id)["state"] == "SUCCEEDED"
 
 
+def test_a_file_belongs_to_one_emulator(tmp_path: Any) -> None:
+    first = Store(tmp_path / "one.db")
+    with pytest.raises(StoreError, match="locked"):
+        Store(tmp_path / "one.db")
+    first.close()
+    Store(tmp_path / "one.db").close()
+
+
 def test_a_kept_store_keeps_everything(spawn: Any, tmp_path: Any) -> None:
     store = str(tmp_path / "kept.db")
     api, process = spawn("--store", store, "--profile", "instant")

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from kfp_perf.emulator.errors import ApiFault, invalid_input
+from kfp_perf.emulator.errors import invalid_input
 from kfp_perf.emulator.messages import FILTER
 from kfp_perf.emulator.wire import ProtoError, decode_message
 
@@ -208,6 +208,3 @@ def filter_from_token(document: Any) -> Filter | None:
 
 def _quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
-
-
-__all__ = ["ApiFault", "Clause", "Filter", "filter_from_token", "parse_filter", "tag_clauses"]

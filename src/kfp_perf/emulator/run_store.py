@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.emulator.call import encode, present
+from kfp_perf.emulator.nodes import Node
 from kfp_perf.emulator.wire import ZERO_GO_TIME, OutwardTime, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kfp_perf.emulator.nodes import Node, Report
+    from kfp_perf.emulator.nodes import Report
     from kfp_perf.emulator.store import Row, Store
 
 STATES = {
@@ -196,7 +197,15 @@ class RunStore:
             details = [self._task(report.run_id, create_time, node) for node in report.nodes]
             document["run_details"] = {"task_details": details}
         self._write(report.run_id, document, state, finished_at, phase)
+        if phase in RETRYABLE_PHASES:
+            nodes = encode([node for node in report.nodes if node.node_id])
+            self._store.write("INSERT OR REPLACE INTO failed_nodes VALUES (?, ?)", (report.run_id, nodes))
         return state
+
+    def failed_nodes(self, run_id: str) -> list[Node]:
+        """Return the nodes of a failed run as they were last reported: what a retry needs; empty if unknown."""
+        row = self._store.one("SELECT nodes FROM failed_nodes WHERE run_id = ?", run_id)
+        return [] if row is None else msgspec.json.decode(row[0], type=list[Node])
 
     def _task(self, run_id: str, create_time: str, node: Node) -> dict[str, Any]:
         seconds = self._cluster_time.seconds
@@ -235,6 +244,7 @@ class RunStore:
         document["state_history"].append(_status(rfc3339(self._server_time.seconds(at)), "RUNNING"))
         _set_state(document, "RUNNING")
         self._write(run_id, document, "RUNNING", 0, "Running")
+        self._store.write("DELETE FROM failed_nodes WHERE run_id = ?", (run_id,))
 
     def _write(self, run_id: str, document: dict[str, Any], state: str, finished_at: int, phase: str) -> None:
         self._store.write(
@@ -260,6 +270,7 @@ class RunStore:
     def delete(self, run_id: str) -> None:
         """Delete a run."""
         self._store.write("DELETE FROM runs WHERE id = ?", (run_id,))
+        self._store.write("DELETE FROM failed_nodes WHERE run_id = ?", (run_id,))
 
     def unfinished_of_schedules(self) -> list[Row]:
         """Return id and recurring run of all unfinished runs that a schedule started."""

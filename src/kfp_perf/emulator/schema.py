@@ -42,6 +42,7 @@ CREATE TABLE runs (
     finished_at INTEGER NOT NULL, recurring_run_id TEXT NOT NULL, phase TEXT NOT NULL, workflow TEXT NOT NULL,
     spec_id TEXT NOT NULL, pipeline_name TEXT NOT NULL, parameters TEXT NOT NULL, service_account TEXT NOT NULL,
     submitted_us INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE failed_nodes (run_id TEXT PRIMARY KEY, nodes BLOB NOT NULL);
 CREATE INDEX runs_by_creation ON runs (tenant, created_at, id);
 CREATE INDEX runs_by_state ON runs (tenant, state, created_at, id);
 CREATE INDEX runs_by_name ON runs (tenant, display_name, id);

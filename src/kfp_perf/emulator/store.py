@@ -57,7 +57,7 @@ class Store:
         self.path = path
         try:
             self._connection = sqlite3.connect(
-                ":memory:" if path is None else path, isolation_level=None, cached_statements=512
+                ":memory:" if path is None else path, timeout=0.5, isolation_level=None, cached_statements=512
             )
             self._prepare()
         except sqlite3.Error as error:
@@ -71,9 +71,10 @@ class Store:
             execute("PRAGMA journal_mode = OFF")
         else:
             # NORMAL: what was committed survives the death of this process, though not that of the machine.
+            # Two emulators on one file would not know of each other.
+            execute("PRAGMA locking_mode = EXCLUSIVE")
             execute("PRAGMA journal_mode = WAL")
             execute("PRAGMA synchronous = NORMAL")
-            execute("PRAGMA busy_timeout = 2000")
         execute("PRAGMA cache_size = -65536")
         version: int = execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -119,7 +120,7 @@ class Store:
 
     def clear(self) -> None:
         """Forget everything, as a database that was lost."""
-        for table in (*COUNTED, "specs", "counts", "meta"):
+        for table in (*COUNTED, "failed_nodes", "specs", "counts", "meta"):
             self.write(f"DELETE FROM {table}")  # noqa: S608  our own tables
         self.commit()
 

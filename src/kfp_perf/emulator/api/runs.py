@@ -198,7 +198,7 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
         ApiFault: 404.
 
     """
-    row = backend.runs.get(run_id, "experiment_id, phase, state")
+    row = backend.runs.get(run_id, "experiment_id, phase, workflow")
     if row is None:
         raise _unknown(run_id).wrapped(f"Failed to {verb} run {run_id} due to error fetching the run")
     try:
@@ -251,7 +251,7 @@ async def retry_run(backend: Backend, call: Call) -> Answer:
     """POST /runs/{run_id}:retry: only what failed runs again."""
     try:
         run_id = await _access(backend, call, "retry")
-        _, phase, _ = _owned(backend, run_id, "retry")
+        _, phase, workflow = _owned(backend, run_id, "retry")
         if not phase:
             raise bad_request(
                 f"Failed to retry run {run_id} due to error fetching workflow manifest",
@@ -263,6 +263,7 @@ async def retry_run(backend: Backend, call: Call) -> Answer:
     except ApiFault as fault:
         raise fault.wrapped("Failed to retry a run") from None
     await kubernetes_write(backend)
+    nodes = backend.runs.failed_nodes(run_id)
     backend.runs.retry(run_id, backend.clock.now())
-    backend.cluster.retry(run_id, request=backend.request_again(run_id))
+    backend.cluster.retry(run_id, request=backend.request_again(run_id), name=workflow, nodes=nodes)
     return EMPTY

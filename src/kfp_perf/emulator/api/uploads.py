@@ -46,7 +46,8 @@ async def upload_pipeline(backend: Backend, call: Call) -> Answer:
             return plain_answer(400, _too_long("Pipeline.Namespace", pipelines.NAMESPACE_LENGTH))
         namespace = backend.access.namespace(asked)
         try:
-            await backend.access.authorize_pipeline(call, "create", namespace) if namespace else None
+            if namespace:
+                await backend.access.authorize_pipeline(call, "create", namespace)
         except ApiFault:
             raise _refuse(400, "Failed to create a pipeline") from None
         name = call.text("name") or call.text("display_name") or file_name
@@ -77,7 +78,8 @@ async def upload_pipeline_version(backend: Backend, call: Call) -> Answer:
             return plain_answer(400, _too_long("PipelineVersion.Name", versions.NAME_LENGTH))
         try:
             namespace = pipelines.find(backend, pipeline_id)[5]
-            await backend.access.authorize_pipeline(call, "create", namespace) if namespace else None
+            if namespace:
+                await backend.access.authorize_pipeline(call, "create", namespace)
         except ApiFault:
             raise _refuse(400, general) from None
         tags = _tags(call)
