@@ -98,7 +98,7 @@ def plain_requests(port: int) -> Callable[[int], None]:
 
 def locust(port: int, kind: str) -> Callable[[int], None]:
     import locust as framework  # patches this process for gevent
-    from gevent import joinall, spawn  # type: ignore[import-untyped]
+    from gevent import joinall, spawn
     from locust.env import Environment
 
     base: Any = getattr(framework, kind)

@@ -1,8 +1,8 @@
 """How late requests leave that are due at a constant rate: ours, and Locust's with constant throughput.
 
 Ours is the whole of it: `Drive` in the open model and `RestClient` in one thread, a second scenario that follows
-runs on the emulator in another, the display drawn on a (pseudo) terminal, and the orchestrator's watches. The load goes
-to a static server. Locust's users do the same requests with FastHttpUser and `constant_throughput`; its lateness is
+runs on the emulator in another, the display drawn on a (pseudo) terminal, and the orchestrator's watches. The load
+goes to a static server. Locust's users do the same requests with FastHttpUser and `constant_throughput`; its lateness is
 counted from its own schedule, which begins anew after each task, so that a late start delays all that follow. Both
 take turns, round by round.
 
