@@ -2,9 +2,9 @@
 
 Ours is the whole of it: `Drive` in the open model and `RestClient` in one thread, a second scenario that follows
 runs on the emulator in another, the display drawn on a (pseudo) terminal, and the orchestrator's watches. The load
-goes to a static server. Locust's users do the same requests with FastHttpUser and `constant_throughput`; its lateness is
-counted from its own schedule, which begins anew after each task, so that a late start delays all that follow. Both
-take turns, round by round.
+goes to a static server. Locust's users do the same requests with FastHttpUser and `constant_throughput`; its
+lateness is counted from its own schedule, which begins anew after each task, so that a late start delays all that
+follow. Both take turns, round by round.
 
 Needs the extra `bench`. Usage: python -m benchmarks.lateness [--rounds N] [--seconds N] [--rate N]
 """
