@@ -100,4 +100,3 @@ def _area(curve: Step) -> float:
     """The integral of the curve from zero (where it is 1) to its last time; negative times take away."""
     heights = np.concatenate(([1.0], curve.values[:-1]))
     return float(np.sum(heights * np.diff(curve.times, prepend=0.0)))
-
