@@ -115,6 +115,7 @@ def test_max_in_flight_holds_operations_back_and_their_due_time_stays() -> None:
     assert report.held_back == 4, "the fifth was held until the end came"
     assert report.held_back_seconds == pytest.approx(5 + 10 + 15 + 20)
     assert report.longest_hold_seconds == pytest.approx(20)
+    assert report.never_started == 2, "the fifth, and the sixth, which was due at 50 s"
 
 
 def test_stages_of_slots_grow_and_shrink() -> None:

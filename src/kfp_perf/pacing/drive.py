@@ -14,7 +14,7 @@ from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
     from kfp_perf.pacing.clock import Clock, StopSignal
     from kfp_perf.scenario.workload import ClosedLoad
@@ -34,14 +34,16 @@ class Operation(Protocol):
 class DriveReport(msgspec.Struct):
     """What driving a load came to.
 
-    `held_back`: operations of an open load that `maxInFlight` made wait, and for how long. `idle_slot_seconds`:
-    how long slots of a closed load stood empty after failures.
+    `held_back`: operations of an open load that `maxInFlight` made wait, and for how long. `never_started`: those
+    that were due, but for which there was no room before the end. `idle_slot_seconds`: how long slots of a closed
+    load stood empty after failures.
     """
 
     started: int = 0
     held_back: int = 0
     held_back_seconds: float = 0.0
     longest_hold_seconds: float = 0.0
+    never_started: int = 0
     idle_slot_seconds: float = 0.0
 
 
@@ -99,22 +101,27 @@ class Drive:
         self._raise_failure()
 
     async def _run_open(self, load: OpenLoad) -> None:
-        for index in itertools.count():
-            elapsed = load.due(index)
-            if elapsed is None or self._start + elapsed >= self._end:
-                await self._clock.sleep_until(self._end, self._stop)
-                return
-            due = self._start + elapsed
+        for index, due in self._due_from(load, 0):
             if due > self._clock.now():
                 await self._clock.sleep_until(due, self._stop)
             held = 0.0
             if self._max_in_flight is not None and len(self._tasks) >= self._max_in_flight:
                 held = await self._hold_back(due, self._max_in_flight)
                 if self._clock.now() >= self._end:
+                    self.report.never_started = sum(1 for _ in self._due_from(load, index))
                     return
             if self._stop.is_set():
                 return
             self._spawn(self._once(index, due, held))
+        await self._clock.sleep_until(self._end, self._stop)
+
+    def _due_from(self, load: OpenLoad, first: int) -> Iterator[tuple[int, float]]:
+        """Yield the operations that are due before the end, each with its time."""
+        for index in itertools.count(first):
+            elapsed = load.due(index)
+            if elapsed is None or self._start + elapsed >= self._end:
+                return
+            yield index, self._start + elapsed
 
     async def _hold_back(self, due: float, limit: int) -> float:
         """Wait for room; return for how long."""
