@@ -9,6 +9,7 @@
     │   ├── ApiStatusError    the server answered with an error status
     │   └── ApiAnswerError    the server answered with something that is not KFP's
     ├── RunnerError           a scenario could not do its work                         exit 1
+    ├── ThresholdsFailed      a metric is beyond its threshold, or cannot be told      exit 1
     ├── GeneratorSaturated    the figures are the generator's, not the target's        exit 5
     └── TestInterrupted       stopped by the user, or by the system                    exit 4
 
@@ -161,6 +162,10 @@ class ApiAnswerError(ApiError):
 
 class RunnerError(KfpPerfError):
     """A scenario could not do its work, or nothing of it succeeded."""
+
+
+class ThresholdsFailed(KfpPerfError):
+    """Thresholds were not kept, or there was not enough data to say so."""
 
 
 class GeneratorSaturated(KfpPerfError):

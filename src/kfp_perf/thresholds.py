@@ -16,7 +16,7 @@ from kfp_perf.metrics.registry import find_metric, nearest_name, statistics_of
 from kfp_perf.scenario.quantities import parse_minutes, parse_rate, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kfp_perf.metrics.registry import NamedMetric
 
@@ -153,6 +153,18 @@ def judge(
     beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one.
     """
     return [_judged(threshold, sections.get(threshold.scenario, {})) for threshold in thresholds]
+
+
+def why_failed(judgements: Sequence[Judgement]) -> str:
+    """Why a test did not pass, in a sentence; empty where every threshold was kept."""
+    failed = [one for one in judgements if not one.passed]
+    if not failed:
+        return ""
+    if len(judgements) == 1:
+        return f"{failed[0]}."
+    kept = "was" if len(failed) == 1 else "were"
+    first = "" if len(failed) == 1 else "for example "
+    return f"{len(failed)} of {len(judgements)} thresholds {kept} not kept: {first}{failed[0]}."
 
 
 def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:

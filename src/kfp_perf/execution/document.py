@@ -13,12 +13,12 @@ import msgspec
 
 from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
-from kfp_perf.metrics import built_in_collector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kfp_perf.execution.execute import Execution
+    from kfp_perf.execution.figures import Figures
     from kfp_perf.health import HealthChecks
     from kfp_perf.result.model import ScenarioResult
 
@@ -35,6 +35,7 @@ _VERDICTS = {
 def build_document(
     execution: Execution,
     results: Sequence[ScenarioResult],
+    figures: Figures,
     errors: Sequence[Exception],
     checks: HealthChecks,
     *,
@@ -44,10 +45,6 @@ def build_document(
     """The document of a test's result: plain values. Times are UTC in text, durations seconds."""
     config, plan = execution.config, execution.plan
     code = execution.exit_code(errors)
-    total = built_in_collector()
-    for one in results:
-        if one.collector is not None:
-            total.merge(one.collector)
     return {
         "name": plan.name,
         "started": _utc(started),
@@ -66,8 +63,9 @@ def build_document(
             "commit": execution.health.commit_sha,
             "multi_user": execution.health.multi_user is True,
         },
-        "total": total.metrics(),
-        "scenarios": [_scenario(one) for one in results],
+        "thresholds": [judgement.document() for judgement in figures.judgements],
+        "total": figures.metrics[None],
+        "scenarios": [_scenario(one, figures.metrics.get(one.name, {})) for one in results],
         "generator": checks.generator.document(),
         "health": checks.document(),
         "warnings": [str(warning) for warning in plan.warnings],
@@ -78,8 +76,7 @@ def build_document(
     }
 
 
-def _scenario(result: ScenarioResult) -> dict[str, Any]:
-    families = result.collector.metrics() if result.collector is not None else {}
+def _scenario(result: ScenarioResult, families: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins({**result.metrics, **families}, enc_hook=str)
     return {
         "name": result.name,

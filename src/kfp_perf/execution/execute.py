@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Self
 
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
-from kfp_perf.errors import ExitCode, KfpPerfError, TestInterrupted
+from kfp_perf.errors import ExitCode, KfpPerfError, TestInterrupted, ThresholdsFailed
 from kfp_perf.execution.document import build_document
+from kfp_perf.execution.figures import figures_of
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks
 from kfp_perf.metrics.series import SeriesFile
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.folder import TestResult
 from kfp_perf.result.model import ScenarioResult
+from kfp_perf.thresholds import why_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +71,8 @@ def execute(
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
     Raises `TargetError` before anything is made if the target does not answer as KFP does, `InputError` if no
-    result can be written, and `TestFailed`, which has the result, if a scenario failed or the test was stopped.
+    result can be written, and `TestFailed`, which has the result, if a scenario or a threshold failed or the test
+    was stopped.
     """
     clock = RealClock()
     health = asyncio.run(_check(config))
@@ -188,10 +191,12 @@ class Execution:
             series.close()
         order = {scenario.name: place for place, scenario in enumerate(self.plan.scenarios)}
         results.sort(key=lambda one: order.get(one.name, len(order)))
+        figures = figures_of(results, self.plan.thresholds, None if abandoned else self.result.series_path)
+        if why := why_failed(figures.judgements):
+            errors.append(ThresholdsFailed(why))
+        began, ended = self._gate.t0 or started, self._clock.now()
         self.result.save(
-            build_document(
-                self, results, errors, checks, started=self._gate.t0 or started, finished=self._clock.now()
-            )
+            build_document(self, results, figures, errors, checks, started=began, finished=ended)
         )
         if not abandoned:
             journal.close()
