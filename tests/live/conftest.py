@@ -41,6 +41,6 @@ def snapshot() -> Callable[..., Snapshot]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while playwright is open, asyncio.run() works in no other test
 def browser() -> Iterator[Any]:
     yield from open_browser()

@@ -68,6 +68,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Callable[[SampleTest], T
     return lambda test: make_result(tmp_path_factory.mktemp("sample"), test)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while playwright is open, asyncio.run() works in no other test
 def browser() -> Iterator[Any]:
     yield from open_browser()
