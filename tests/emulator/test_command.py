@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -22,10 +24,41 @@ def test_ready_line_and_end_with_standard_input(spawn: Any) -> None:
     assert process.stderr.read() == b""
 
 
-def test_a_signal_ends_it(spawn: Any) -> None:
-    _, process = spawn()
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(20) == 0
+def test_what_a_condition_needs_is_loaded_before_the_first_connection_can_be_made() -> None:
+    program = """
+import sys
+from kfp_perf.emulator import server
+from kfp_perf.emulator.command import emulator
+assert "celpy" not in sys.modules
+async def start(self):
+    raise SystemExit("loaded" if "celpy" in sys.modules else "not loaded")
+server.Server.start = start
+emulator(["--port", "0"])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stderr.strip() == "loaded"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_whatever_is_open(spawn: Any, number: Any) -> None:
+    api, process = spawn("--profile", "kfp-2.17")
+    run = api.run("unfinished")["run_id"]
+    host, port = api.url.removeprefix("http://").split(":")
+    with (
+        socket.create_connection((host, int(port))) as idle,
+        socket.create_connection((host, int(port))) as follower,
+    ):
+        idle.sendall(b"POST /apis/v2beta1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        follower.sendall(
+            f"GET /emulator/v1/truth?follow=true&run_id={run} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
+        assert follower.recv(10)
+        os.kill(process.pid, number)
+        assert process.wait(20) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
 
 
 def test_the_same_seed_gives_the_same_ids(spawn: Any) -> None:

@@ -4,7 +4,7 @@ Follows backend/src/v2/expression of kubeflow/pipelines: a condition sees `input
 selector the fields of a protobuf value, `string_value` always its JSON; both have `parseJson`. As in Go, where
 every number of a parameter is a double, numbers of different types are compared by value.
 
-cel-python is loaded at the first expression: it takes a second.
+cel-python is loaded at the first expression, which takes some 0.2 s: the command does so before it is ready.
 """
 
 from __future__ import annotations

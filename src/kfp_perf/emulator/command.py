@@ -206,6 +206,7 @@ async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -
         listener.close()
         raise _end(f"--store: {error}") from None
     server = Server(backend, listener)
+    _warm_up()
     await server.start()
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -215,18 +216,17 @@ async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -
         threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
     click.echo(json.dumps({"url": server.url, "pid": os.getpid()}))
     sys.stdout.flush()
-    gc.freeze()  # what is there now stays: no collection need look at it again
-    gc.set_threshold(50_000, 20, 50)
-    threading.Thread(target=_warm_up, daemon=True).start()
     await done.wait()
     await server.stop()
 
 
 def _warm_up() -> None:
-    """Load what the first condition of the first run would load: 0.2 s that no request shall wait for."""
+    """Do now what would stall the loop later: 0.2 s for the first condition, and collections of what stays."""
     from kfp_perf.emulator.cel import Cel
 
     Cel().condition("true", {})
+    gc.freeze()  # what is there now stays: no collection need look at it again
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
