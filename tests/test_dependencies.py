@@ -1,0 +1,56 @@
+"""Every package that the code imports is declared: a development environment holds more than a user's."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+#: Belong to a declared one: its documentation says to import from them, and their versions are its own to choose.
+COMPANIONS = {"pydantic-core": "pydantic", "yarl": "aiohttp", "kfp-pipeline-spec": "kfp"}
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonical(re.match(r"[\w.-]+", one).group()) for one in requirements}  # type: ignore[union-attr]
+
+
+def canonical(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def imported() -> dict[str, set[str]]:
+    """Distributions that the package imports, each with the files that do."""
+    distributions = packages_distributions()
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules: list[str] = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module or ""]
+            for module in {one.partition(".")[0] for one in modules}:
+                if module not in sys.stdlib_module_names and module != "kfp_perf":
+                    for distribution in distributions.get(module, [module]):
+                        found[canonical(distribution)].add(path.relative_to(ROOT / "src").as_posix())
+    return found
+
+
+def test_what_the_code_imports_is_declared() -> None:
+    extras = set().union(*(names(extra) for extra in PROJECT["optional-dependencies"].values()))
+    declared = names(PROJECT["dependencies"]) | extras
+    undeclared = {n: files for n, files in imported().items() if COMPANIONS.get(n, n) not in declared}
+    assert not undeclared
+
+
+def test_what_is_declared_is_used() -> None:
+    # The parsers that the HTTP servers and clients pick up by themselves.
+    indirect = {"httptools"}
+    assert names(PROJECT["dependencies"]) - set(imported()) <= indirect
