@@ -1,0 +1,27 @@
+"""What the documents say of the code that a reader could check with a look is checked here."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_layers_are_those_that_are_enforced() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (one for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers")
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    (told,) = re.findall(r"`(cli \|[^`]*)`", page)
+    assert re.split(r"\s*>\s*", told) == contract["layers"]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    dead = [
+        f"{page.name}: {target}"
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert not dead
