@@ -6,12 +6,13 @@ import math
 import operator
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
 from kfp_perf.errors import Problem
-from kfp_perf.metrics.metric import QUANTILES, Unit, fewest_values
+from kfp_perf.metrics.metric import FINE_QUANTILES, Unit, fewest_values
 from kfp_perf.metrics.registry import find_metric, nearest_name, statistics_of
 from kfp_perf.scenario.quantities import parse_minutes, parse_rate, shown
 
@@ -37,6 +38,8 @@ _EXAMPLES = {
     Unit.COUNT: '"== 0" or ">= 100"',
     Unit.PER_SECOND: '">= 30/min" or "> 5/s"',
 }
+
+_MOST_REASONS = 3
 
 #: What is understood, and cannot be judged yet: how it shows, in the name or in the condition, and what it is.
 _NOT_YET = (
@@ -64,16 +67,24 @@ class Threshold:
     condition: str
 
 
+class Judged(StrEnum):
+    """What a threshold came to; all but the first fails the test."""
+
+    KEPT = "kept"
+    NOT_KEPT = "not kept"
+    NOT_ENOUGH_DATA = "not enough data"
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What became of a threshold.
 
-    `margin` is how far the value stayed on the good side of the bound, negative where it did not; None where there
-    is no value. `interval` is the confidence interval of the value, where there is one. `reason` is empty where
-    it passed.
+    `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
+    there is one. `reason` says why the threshold failed, and is empty where it was kept.
     """
 
     threshold: Threshold
+    judged: Judged
     value: float | None
     interval: tuple[float | None, float | None] | None
     count: int | None
@@ -82,16 +93,18 @@ class Judgement:
     @property
     def passed(self) -> bool:
         """Whether the bound held, and the data was enough to say so."""
-        return not self.reason
+        return self.judged is Judged.KEPT
 
     @property
     def margin(self) -> float | None:
-        """How far on the good side, in the metric's unit."""
+        """How far the value stayed on the good side of the bound, in the metric's unit; negative: it did not."""
         if self.value is None:
             return None
-        apart = self.value - self.threshold.bound
+        above = self.value - self.threshold.bound
         comparison = self.threshold.comparison
-        return -abs(apart) if comparison == "==" else apart if comparison.startswith(">") else -apart
+        return (
+            0.0 - abs(above) if comparison == "==" else above if comparison.startswith(">") else 0.0 - above
+        )
 
     def __str__(self) -> str:
         scenario = f"{self.threshold.scenario}: " if self.threshold.scenario else ""
@@ -110,6 +123,7 @@ class Judgement:
             "interval": None if self.interval is None else list(self.interval),
             "count": self.count,
             "passed": self.passed,
+            "judged": self.judged.value,
             "reason": self.reason,
         }
 
@@ -162,24 +176,27 @@ def why_failed(judgements: Sequence[Judgement]) -> str:
         return ""
     if len(judgements) == 1:
         return f"{failed[0]}."
-    kept = "was" if len(failed) == 1 else "were"
-    first = "" if len(failed) == 1 else "for example "
-    return f"{len(failed)} of {len(judgements)} thresholds {kept} not kept: {first}{failed[0]}."
+    told = [str(one) for one in failed[:_MOST_REASONS]]
+    if len(failed) > len(told):
+        told.append(f"and {len(failed) - len(told)} more")
+    return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(told)}."
 
 
 def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     metric = threshold.metric
     value, count = metric.value_in(metrics), metric.count_in(metrics)
-    share = QUANTILES.get(metric.statistic) or (0.999 if metric.statistic == "p99.9" else 0.0)
-    fewest = fewest_values(share) if share else 1
-    reason = ""
+    fewest = fewest_values(FINE_QUANTILES[metric.statistic]) if metric.statistic in FINE_QUANTILES else 1
+    judged, reason = Judged.NOT_ENOUGH_DATA, ""
     if count is not None and 0 < count < fewest:
         reason = f"has not enough data: {count} of at least {fewest} values"
     elif value is None:
         reason = f"has not enough data: {'what ended does not reach it' if count else 'there is none'}"
-    elif not _OPERATORS[threshold.comparison](value, threshold.bound):
-        reason = f"is {_told(value, metric.metric.unit)}, not {threshold.condition}"
-    return Judgement(threshold, value, metric.interval_in(metrics), count, reason)
+    elif _OPERATORS[threshold.comparison](value, threshold.bound):
+        judged = Judged.KEPT
+    else:
+        judged = Judged.NOT_KEPT
+        reason = f"is {_told(value, threshold)}, not {threshold.condition}"
+    return Judgement(threshold, judged, value, metric.interval_in(metrics), count, reason)
 
 
 def _remedy_for(name: str) -> str:
@@ -227,10 +244,27 @@ _WORDS = {
 }
 
 
-def _told(value: float, unit: Unit) -> str:
-    """A value as a reason tells it, with the digits that set it apart from a bound."""
-    if unit is Unit.SECONDS:
-        return f"{value:.6g} s" if abs(value) >= 1.0 else f"{value * 1e3:.6g} ms"
-    if unit in {Unit.SHARE, Unit.CHANGE}:
-        return f"{value * 100:.6g} %"
-    return f"{value:.6g}" if unit is Unit.COUNT else f"{value:.6g}/s"
+#: What a unit's values are multiplied by when they are told, and the sign that follows.
+_SIGNS = {
+    Unit.SECONDS: (1.0, " s"),
+    Unit.SHARE: (100.0, " %"),
+    Unit.CHANGE: (100.0, " %"),
+    Unit.COUNT: (1.0, ""),
+    Unit.PER_SECOND: (1.0, "/s"),
+}
+_ALL_DIGITS = 15
+
+
+def _told(value: float, threshold: Threshold) -> str:
+    """A value as a reason tells it: with three digits, or so many that it does not look as if it held."""
+    unit = threshold.metric.metric.unit
+    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
+    holds = _OPERATORS[threshold.comparison]
+    digits = _ALL_DIGITS if unit is Unit.COUNT else 3
+    while digits < _ALL_DIGITS and holds(_rounded(value * factor, digits) / factor, threshold.bound):
+        digits += 1
+    return f"{_rounded(value * factor, digits):.{_ALL_DIGITS}g}{sign}"
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")

@@ -58,7 +58,7 @@ def test_pages_go_into_the_result_and_are_named(command: Any, result: TestResult
     code, out, _ = command(result.path, "-f", "csv")
     assert code == 0
     assert out.split() == [
-        str(result.path / "csv" / f"{name}.csv") for name in ("runs", "operations", "series")
+        str(result.path / "csv" / f"{name}.csv") for name in ("runs", "operations", "series", "thresholds")
     ]
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kfp_perf.reports.document import complete
-from kfp_perf.reports.quantities import clock_of, count_of, seconds_of, share_of
+from kfp_perf.reports.quantities import clock_of, count_of, quantity_of, seconds_of, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,6 +51,7 @@ def _parts(result: TestResult) -> Iterator[RenderableType]:
     yield from _reasons(document)
     if missing:
         yield Text(f"! this result is not whole, it lacks {', '.join(missing)}", style="yellow")
+    yield from _thresholds(document)
     yield Text()
     yield _runs(document)
     yield Text(
@@ -85,6 +86,28 @@ def _verdict(document: Mapping[str, Any]) -> Text:
 def _reasons(document: Mapping[str, Any]) -> Iterator[Text]:
     for reason in document["verdict"]["reasons"]:
         yield Text(f"✗ {reason}", style="red")
+
+
+def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
+    judged = document.get("thresholds")
+    if not isinstance(judged, list) or not judged:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("thresholds", overflow="fold")
+    for title in ("value", "margin"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for one in judged:
+        style = "green" if one.get("passed") else "red"
+        of = f"{one['scenario']}: " if one.get("scenario") else ""
+        table.add_row(
+            f"{of}{one.get('metric')} {one.get('condition')}",
+            quantity_of(one.get("value"), one.get("unit")),
+            quantity_of(one.get("margin"), one.get("unit")),
+            Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
+        )
+    yield Text()
+    yield table
 
 
 def _runs(document: Mapping[str, Any]) -> Table:

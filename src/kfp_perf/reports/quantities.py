@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from kfp_perf.metrics.metric import Unit
+
 
 def seconds_of(seconds: float | None) -> str:
     """A time with the unit that suits it: `870 us`, `12.3 ms`, `4.56 s`, `3 min 20 s`; a dash for none."""
@@ -71,3 +75,18 @@ def rate_of(rate: float | None) -> str:
     if rate == 0 or abs(rate) >= 99.95:
         return f"{rate:,.0f}"
     return f"{rate:.{1 if abs(rate) >= 9.995 else 2 if abs(rate) >= 0.9995 else 3}f}"
+
+
+def quantity_of(value: Any, unit: Any) -> str:
+    """A value in the unit of its metric; a dash for none."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    match unit:
+        case Unit.SECONDS:
+            return seconds_of(value)
+        case Unit.SHARE | Unit.CHANGE:
+            return share_of(value)
+        case Unit.PER_SECOND:
+            return f"{rate_of(value)} /s"
+        case _:
+            return f"{value:,.6g}"

@@ -54,11 +54,22 @@ def series(result: TestResult) -> Iterator[Row]:
         }
 
 
+def thresholds(result: TestResult) -> Iterator[Row]:
+    """A row a threshold (scenario empty: of the whole test); value, bound and margin in the metric's unit."""
+    judged = result.document.get("thresholds")
+    for one in judged if isinstance(judged, list) else []:
+        if isinstance(one, dict):
+            row = {**one, "scenario": one.get("scenario") or "", **_ends("value", one.get("interval"))}
+            row.pop("interval", None)
+            yield row
+
+
 #: Each table by its name.
 TABLES: dict[str, Callable[[TestResult], Iterator[Row]]] = {
     "runs": runs,
     "operations": operations,
     "series": series,
+    "thresholds": thresholds,
 }
 
 
@@ -70,12 +81,23 @@ def _flat(figures: dict[str, Any]) -> Row:
         elif isinstance(value, dict):
             # latency_seconds: {p50: …} becomes latency_p50_seconds, as times are named everywhere else.
             stem = key.removesuffix("_seconds")
+            intervals = value.get("intervals") or {}
             row |= {
-                f"{stem}_{name}" + ("" if name == "n" else "_seconds"): inner for name, inner in value.items()
+                f"{stem}_{name}" + ("" if name == "n" else "_seconds"): inner
+                for name, inner in value.items()
+                if name != "intervals"
             }
+            for name, ends in intervals.items():
+                row |= {f"{column}_seconds": end for column, end in _ends(f"{stem}_{name}", ends).items()}
         else:
             row[key] = value
     return row
+
+
+def _ends(name: str, interval: Any) -> Row:
+    """The two ends of a confidence interval; empty where there is none."""
+    low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _quantile(second: Interval, share: float) -> float:

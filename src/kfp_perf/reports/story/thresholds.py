@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.metrics.metric import Unit
-from kfp_perf.reports.quantities import count_of, rate_of, seconds_of, share_of
-from kfp_perf.reports.story.blocks import Cell, Column, Flag, Section, Table, Tone
+from kfp_perf.reports.quantities import count_of, quantity_of
+from kfp_perf.reports.story.blocks import Cell, Column, Flag, Noted, Section, Table, Tone
 
 if TYPE_CHECKING:
     from kfp_perf.reports.story.material import Material
@@ -23,7 +22,7 @@ def thresholds(material: Material) -> Section | None:
     lead = (
         f"{failed:,} of {count_of(len(judged), 'threshold')} failed."
         if failed
-        else f"All of them: {count_of(len(judged), 'threshold')}."
+        else f"{count_of(len(judged), 'threshold')}, and every value on the good side of its bound."
     )
     columns = [
         Column("Metric", is_number=False),
@@ -47,23 +46,16 @@ def _row(one: dict[str, Any]) -> list[Cell]:
         str(one.get("metric")),
         str(one.get("scenario") or "the whole test"),
         str(one.get("condition")),
-        quantity_of(one.get("value"), unit),
+        _value(one),
         quantity_of(one.get("margin"), unit),
         f"{count:,}" if isinstance(count, int) else "–",
         kept,
     ]
 
 
-def quantity_of(value: Any, unit: Any) -> str:
-    """A value in the unit of its metric; a dash for none."""
-    if not isinstance(value, (int, float)):
-        return "–"
-    match unit:
-        case Unit.SECONDS:
-            return seconds_of(value)
-        case Unit.SHARE | Unit.CHANGE:
-            return share_of(value)
-        case Unit.PER_SECOND:
-            return f"{rate_of(value)} /s"
-        case _:
-            return f"{value:,.6g}"
+def _value(one: dict[str, Any]) -> Cell:
+    """The value, with its confidence interval below it where both ends are known."""
+    value, ends = quantity_of(one.get("value"), one.get("unit")), one.get("interval")
+    if not isinstance(ends, list) or any(not isinstance(end, int | float) for end in ends):
+        return value
+    return Noted(value, " to ".join(quantity_of(end, one.get("unit")) for end in ends))

@@ -1,0 +1,95 @@
+"""Thresholds in every report: what a reader, a spreadsheet and a program see of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sample_results import Load, SampleTest
+
+from kfp_perf.reports import REPORTS
+from kfp_perf.reports.quantities import seconds_of
+from kfp_perf.thresholds import Threshold, judge, parse_threshold, why_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.result.folder import TestResult
+
+BOUNDS = {
+    "run.duration.p50": "< 1s",
+    "run.success_rate": ">= 0.9",
+    "api.CreateRun.latency.p99.9": "< 1s",
+    "run.failed": "== 0",
+}
+
+
+@pytest.fixture
+def judged(sample: Callable[[SampleTest], TestResult]) -> TestResult:
+    """Twenty runs of ten seconds, judged: one bound is not kept, one has not enough data."""
+    loads = (Load("steady", 20, 0.0, 60.0, 10.0),)
+    metrics = sample(SampleTest(loads=loads)).document["total"]
+    parsed = [parse_threshold(name, condition, "$") for name, condition in BOUNDS.items()]
+    judgements = judge([one for one in parsed if isinstance(one, Threshold)], {None: metrics})
+    extra = {"thresholds": [one.document() for one in judgements]}
+    return sample(SampleTest(loads=loads, exit_code=1, reasons=[why_failed(judgements)], extra=extra))
+
+
+def text(result: TestResult, report: str) -> str:
+    (content,) = REPORTS[report].draw(result).values()
+    return content.decode()
+
+
+def test_the_summary_has_a_line_for_each(judged: TestResult) -> None:
+    lines = text(judged, "console").splitlines()
+    told = {name: next(line for line in lines if line.startswith(name)) for name in BOUNDS}
+    assert "✗ not kept" in told["run.duration.p50"]
+    assert "✗ not enough data" in told["api.CreateRun.latency.p99.9"]
+    assert "✓ kept" in told["run.success_rate"]
+    assert "100 %" in told["run.success_rate"]
+    assert "10.0 %" in told["run.success_rate"]
+    assert any("2 of 4 thresholds failed: run.duration.p50 is" in line for line in lines)
+
+
+def test_a_test_without_thresholds_says_nothing_of_them(
+    sample: Callable[[SampleTest], TestResult],
+) -> None:
+    result = sample(SampleTest(loads=(Load("steady", 20, 0.0, 60.0, 10.0),)))
+    for report in ("console", "markdown", "html"):
+        assert "threshold" not in text(result, report).lower()
+
+
+@pytest.mark.parametrize("report", ["html", "markdown"])
+def test_the_verdict_comes_first_then_the_table(judged: TestResult, report: str) -> None:
+    page = text(judged, report)
+    verdict, table = (
+        page.index("2 of 4 thresholds failed: run.duration"),
+        page.index("Were the thresholds kept?"),
+    )
+    assert verdict < table < page.index("What each scenario did")
+    row = page[page.rindex("api.CreateRun.latency.p99.9") :]
+    assert row.index("has not enough data: 20 of at least 1000 values") < row.index("run.success")
+
+
+def test_an_interval_stands_below_the_value(judged: TestResult) -> None:
+    (row,) = [one for one in judged.document["thresholds"] if one["metric"] == "run.duration.p50"]
+    low, high = row["interval"]
+    assert low <= row["value"] <= high
+    assert f"{seconds_of(low)} to {seconds_of(high)}" in text(judged, "markdown")
+
+
+def test_programs_get_the_same(judged: TestResult) -> None:
+    by_name: dict[str, Any] = {one["metric"]: one for one in json.loads(text(judged, "json"))["thresholds"]}
+    rows = csv.DictReader(io.StringIO(REPORTS["csv"].draw(judged)["thresholds.csv"].decode()))
+    for row in rows:
+        told = by_name.pop(row["metric"])
+        assert float(row["value"]) == told["value"]
+        assert float(row["bound"]) == told["bound"]
+        assert float(row["margin"]) == told["margin"]
+        assert row["judged"] == told["judged"]
+        assert row["passed"] == str(told["passed"])
+        assert row["value_low"] == ("" if told["interval"] is None else str(told["interval"][0]))
+    assert not by_name
