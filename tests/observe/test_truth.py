@@ -5,6 +5,8 @@ Half of the seeds double the entries by a retry strategy, two thirds add anonymo
 
 from __future__ import annotations
 
+import random
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,33 +29,40 @@ SHARED = Path(__file__).parents[3] / "shared" / "pipelines"
 CLIENT_CLOCK_OFF = 2.8
 DUE_BEFORE = 0.020
 CALL_SECONDS = 0.012
+POLL_SECONDS = 0.5
+
+
+def ours(time: float) -> float:
+    """What our clock shows at a true time."""
+    return time - CLIENT_CLOCK_OFF
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:
     return [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
-def _measure(documents: list[dict[str, Any]], true: TrueRun) -> tuple[dict[str, float], dict[str, Estimate]]:
+def _measure(
+    documents: list[dict[str, Any]], true: TrueRun, seed: int
+) -> tuple[dict[str, float], dict[str, Estimate]]:
     """The truth and the estimates of all phases and the duration, seen from a clock that is off."""
-
-    def ours(time: float) -> float:
-        return time - CLIENT_CLOCK_OFF
-
+    chance = random.Random(seed)
+    sent = ours(true.created) - chance.random() * CALL_SECONDS
+    looked = ours(true.reported) + chance.random() * POLL_SECONDS
     record = RunRecord(
         scenario="s",
         name="r",
         due=ours(true.created) - DUE_BEFORE,
-        sent=ours(true.created) - CALL_SECONDS / 2,
-        ended=ours(true.created) + CALL_SECONDS / 2,
+        sent=sent,
+        ended=sent + CALL_SECONDS,
         created_at=true.shown.created_at,
         finished_at=true.shown.finished_at,
-        seen_unfinished=ours(true.reported) - 0.4,
-        seen_finished=ours(true.reported) + 0.1,
+        seen_unfinished=looked - POLL_SECONDS,
+        seen_finished=looked,
     )
     offset = ClockOffset()
     # Others that were created before have made the offset known to a tenth of a second.
     for tenth in range(10):
-        created = int(true.created) - 1 + tenth / 10
+        created = int(true.created) - 1 + (tenth + chance.random()) / 10
         offset.bracket(int(created), ours(created) - 0.005, ours(created) + 0.005)
     assert record.created_at is not None
     offset.bracket(record.created_at, record.sent, record.ended)
@@ -71,7 +80,7 @@ def _measure(documents: list[dict[str, Any]], true: TrueRun) -> tuple[dict[str, 
 def _outside(path: Path, profile: str, seed: int) -> set[str]:
     """The phases whose estimate is further from the truth than it says."""
     documents = _documents(path)
-    truth, estimates = _measure(documents, play(documents, profile, seed))
+    truth, estimates = _measure(documents, play(documents, profile, seed), seed)
     assert estimates.keys() == truth.keys() == {*PHASES, "duration"}
     return {
         name
@@ -96,20 +105,48 @@ def test_phases_of_the_pipelines_of_others_are_within_their_bounds(profile: str)
     assert len(outside) <= 0.01 * len(cases), outside
 
 
+@pytest.mark.parametrize("profile", ["fast", "kfp-2.17"])
+@pytest.mark.parametrize("pipeline", ["sequential", "conditions"])
+def test_the_phases_of_a_run_add_up_to_its_duration(pipeline: str, profile: str) -> None:
+    documents = _documents(PIPELINES / f"{pipeline}.yaml")
+    within = ("queue", "driver", "execute", "transition", "finish")
+    for seed in range(10):
+        _, estimates = _measure(documents, play(documents, profile, seed), seed)
+        total = sum(estimates[name].value for name in within)
+        assert total == pytest.approx(estimates["duration"].value, abs=1e-5)
+
+
+@pytest.mark.parametrize("profile", ["fast", "kfp-2.17"])
+def test_errors_average_out(profile: str) -> None:
+    """Also where a phase is many stretches that are each shorter than the server's second."""
+    documents = _documents(PIPELINES / "sequential.yaml")
+    errors: dict[str, list[float]] = {}
+    for seed in range(400):
+        truth, estimates = _measure(documents, play(documents, profile, seed), seed)
+        for name, estimate in estimates.items():
+            errors.setdefault(name, []).append(estimate.value - truth[name])
+    assert errors.keys() == {*PHASES, "duration"}
+    for name, each in errors.items():
+        standard_error = statistics.stdev(each) / len(each) ** 0.5
+        assert abs(statistics.mean(each)) < 3 * standard_error, name
+
+
 def test_the_bounds_say_something() -> None:
-    """Of runs without tasks side by side, no bound is much wider than what whole seconds cost."""
+    """Of runs without tasks side by side, no bound is much wider than what whole seconds cost.
+
+    Of sums, the bound is the worst case, which adds up what each stretch may be off; the errors of some runs, added
+    up by chance, stay below.
+    """
     documents = _documents(PIPELINES / "sequential.yaml")
     worst: dict[str, float] = {}
     bounds: dict[str, float] = {}
-    for seed in range(40):
-        truth, estimates = _measure(documents, play(documents, "fast", seed))
+    for seed in range(100):
+        truth, estimates = _measure(documents, play(documents, "fast", seed), seed)
         for name, estimate in estimates.items():
             worst[name] = max(worst.get(name, 0.0), abs(estimate.value - truth[name]))
             bounds[name] = max(bounds.get(name, 0.0), estimate.error)
-    assert bounds["duration"] < 0.6
-    assert bounds["duration"] < 2 * worst["duration"]
     assert bounds["submit"] < 0.01
-    assert bounds["queue"] < 2 * worst["queue"]
-    assert bounds["finish"] < 2 * worst["finish"]
-    assert bounds["visible"] < 2 * worst["visible"]
-    assert max(bounds["driver"], bounds["execute"], bounds["transition"]) < 5.5
+    for name in ("queue", "finish", "visible", "duration"):
+        assert bounds[name] < 2 * worst[name], name
+    for name in ("driver", "execute", "transition"):
+        assert bounds[name] < 3 * worst[name], name

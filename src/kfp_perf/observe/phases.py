@@ -1,9 +1,12 @@
 """Where a run's time went: the phases of its critical path, each with a bound on its error.
 
 Server times are whole seconds, so the truth lies in [t, t + 1), and a difference of two is off by less than a
-second. A phase that is a sum of several stretches is off by up to as many seconds, less where they share seconds:
-the fractions need not cancel, since the controller starts things in step with its requeue interval. Negative
-phases are kept. What the server does not give is absent.
+second. Each phase is told as the plain difference of what the server gave: so the phases from creation to finish add
+up to the run's duration, and their errors, which lie about zero, average out over many runs.
+
+A phase that is a sum of several stretches is off by up to as many seconds, less where they share seconds. That is the
+worst case, far from what is usual of many stretches: but the fractions need not cancel, since the controller starts
+things in step with its requeue interval. Negative phases are kept. What the server does not give is absent.
 """
 
 from __future__ import annotations
@@ -114,23 +117,29 @@ def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
         (drivers if segment.is_driver else tasks).extend(((segment.start, -1), (segment.end, 1)))
         if number:
             gaps += ((path.segments[number - 1].end, -1), (segment.start, 1))
-    parts = {"driver": drivers, "execute": tasks, "transition": gaps}
     whole = path.segments[-1].end - path.segments[0].start
-    estimates = {}
-    for (name, edges), doubt in zip(parts.items(), path.doubt, strict=True):
-        total = total_of(edges)
-        # No part is less than nothing, or more than all of the path.
-        most = max(total.middle, whole - total.middle) + 1.0
-        estimates[name] = Estimate(total.middle, min(total.half_width + doubt, most))
-    return estimates
+    parts = zip(("driver", "execute", "transition"), (drivers, tasks, gaps), path.doubt, strict=True)
+    return {name: _part(edges, doubt, whole) for name, edges, doubt in parts}
 
 
-def total_of(edges: Iterable[Edge]) -> Interval:
-    """What stretches of time come to in all, given their edges in order of time (-1 a begin, 1 an end).
+def _part(edges: list[Edge], doubt: float, whole: float) -> Estimate:
+    """What some stretches of a path come to, of the `whole` of it."""
+    told = sum(sign * second for second, sign in edges)
+    possible = range_of(edges)
+    error = max(possible.high - told, told - possible.low) + doubt
+    # No part is less than nothing, or more than all of the path.
+    return Estimate(told, min(error, max(told, whole - told) + 1.0))
+
+
+def range_of(edges: Iterable[Edge]) -> Interval:
+    """What stretches of time can come to in all, given their edges in order of time (-1 a begin, 1 an end).
 
     An edge at t lies in [t, t + 1), and edges come one after the other: so of those within one second, the sum is
     largest, or smallest, with all up to some edge at its begin, and the rest at its end. Stretches within a second
     hence add up to less than one, however many they are.
+
+    An edge may be told as the middle of several seconds that it may lie in (see `critical_path`). What it is away
+    from the true one is in the path's doubt: moved by that much, it lies in [t, t + 1), still in order.
     """
     low = high = 0.0
     for second, group in itertools.groupby(edges, key=lambda edge: edge[0]):
