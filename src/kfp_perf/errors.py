@@ -42,6 +42,13 @@ class ExitCode(IntEnum):
         precedence = (cls.BAD_INPUT, cls.INTERRUPTED, cls.TARGET, cls.INVALID, cls.FAILED, cls.GOOD)
         return min(codes, key=precedence.index, default=cls.GOOD)
 
+    @classmethod
+    def of(cls, errors: Iterable[Exception]) -> ExitCode:
+        """Return the worst code of those that errors ask for; one that was not meant for the user is a failure."""
+        return cls.worst(
+            error.exit_code if isinstance(error, KfpPerfError) else cls.FAILED for error in errors
+        )
+
 
 class KfpPerfError(Exception):
     """The base of all errors that are meant for the user; its text is complete without a traceback."""

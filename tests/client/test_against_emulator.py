@@ -14,7 +14,7 @@ from kfp_perf.catalog import PIPELINES
 from kfp_perf.client import Exchange, ListQuery, Operator, Predicate, RestClient, check_target
 from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.config import TestConfig
-from kfp_perf.errors import ApiStatusError
+from kfp_perf.errors import ApiStatusError, TargetError
 from kfp_perf.observe import PHASES, Observer, shape_of
 from kfp_perf.pacing import RealClock
 from kfp_perf.pipelines.package import read_pipeline
@@ -235,14 +235,18 @@ def test_many_users(emulator: Callable[..., str]) -> None:
         with pytest.raises(ApiStatusError, match="KFP_TOKEN") as caught:
             await it.client.list_experiments(ListQuery(namespace="ns-1"))
         assert caught.value.status == 401
-        assert (await check_target(it.client)).multi_user is True
+        with pytest.raises(TargetError, match="(?s)does not let us in.*KFP_TOKEN"):
+            await check_target(it.client, ["ns-1"])
 
     async def intruder(it: Target) -> None:
         with pytest.raises(ApiStatusError, match="KFP_USER") as caught:
             await it.client.list_experiments(ListQuery(namespace="ns-2"))
         assert caught.value.status == 403
+        with pytest.raises(TargetError, match="(?s)does not let us in.*NAMESPACE"):
+            await check_target(it.client, ["ns-1", "ns-2"])
 
     async def member(it: Target) -> None:
+        assert (await check_target(it.client, ["ns-1"])).multi_user is True
         made = await it.client.create_experiment("mine", namespace="ns-1")
         found = await it.client.find_experiment("mine", namespace="ns-1")
         assert found is not None

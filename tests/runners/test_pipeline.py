@@ -112,7 +112,7 @@ def test_runs_in_flight_at_the_end_are_followed_through_the_grace_period() -> No
 def test_what_is_still_in_flight_after_it_is_terminated_and_counts_as_unfinished() -> None:
     test = Test({"numTimes": 3, "gracePeriod": "30s"}).run(lambda clock: FakeKfp(clock, run_seconds=500))
     assert isinstance(test.error, RunnerError)
-    assert "not one of 3 runs succeeded (3 unfinished)" in str(test.error)
+    assert "Not one of 3 runs succeeded (3 unfinished)" in str(test.error)
     assert test.outcomes == {"unfinished": 3}
     assert test.kfp.count("TerminateRun") == 3
     assert test.ended == pytest.approx(90, abs=1)

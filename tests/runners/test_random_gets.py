@@ -196,7 +196,7 @@ def test_not_one_read_is_a_failure() -> None:
 
     played = play(failing, mix={"GetRun": 1})
     assert isinstance(played.error, RunnerError)
-    assert "not one of" in str(played.error)
+    assert "Not one of" in str(played.error)
     assert "Internal Server Error" in str(played.error)
 
 

@@ -120,7 +120,7 @@ def test_refused_uploads_are_counted_and_leave_nothing_in_the_journal(tmp_path: 
     journal = Journal(tmp_path / "j")
     played = play(refusing, journal, numTimes=6)
     assert isinstance(played.error, RunnerError)
-    assert "not one of 6 uploads succeeded" in str(played.error)
+    assert "Not one of 6 uploads succeeded" in str(played.error)
     assert "Failed to create a pipeline" in str(played.error)
     assert left_behind(journal.path) == []
 

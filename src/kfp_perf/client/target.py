@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from kfp_perf.client.query import ListQuery
 from kfp_perf.errors import ApiError, TargetError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kfp_perf.client.base import KfpClient
     from kfp_perf.client.messages import Healthz
 
+_KEPT_OUT = frozenset({401, 403})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-async def check_target(client: KfpClient) -> Healthz:
-    """Ask the target for its health. Raises `TargetError` with the reason and a remedy."""
+async def check_target(client: KfpClient, namespaces: Iterable[str] = ("",)) -> Healthz:
+    """Ask the target for its health, and whether it lets us see these namespaces ("": a server without any).
+
+    Raises `TargetError` with the reason and a remedy.
+    """
     try:
         answer = await client.healthz()
     except ApiError as error:
@@ -28,6 +35,13 @@ async def check_target(client: KfpClient) -> Healthz:
             f"What answers at {client.url} is not a KFP API server.",
             "Does API_HOST, with its port and path, point to the KFP API server?",
         )
+    for namespace in namespaces:
+        try:
+            await client.list_experiments(ListQuery(page_size=1, namespace=namespace))
+        except ApiError as error:
+            # Any other failure is for the test to measure.
+            if error.status in _KEPT_OUT:
+                raise TargetError(f"{client.url} does not let us in: {error.message}", error.hint) from None
     return answer
 
 

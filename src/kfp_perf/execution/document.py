@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,13 @@ from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from kfp_perf.execution.execute import Execution
+    from kfp_perf.client.messages import Healthz
+    from kfp_perf.config import TestConfig
     from kfp_perf.execution.figures import Figures
     from kfp_perf.health import HealthChecks
+    from kfp_perf.plan import Plan
     from kfp_perf.result.model import ScenarioResult
 
 _PACKAGES = ("aiohttp", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
@@ -32,8 +35,18 @@ _VERDICTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a test was given: plan and settings, the target's answer, and the emulator's profile (empty: none)."""
+
+    plan: Plan
+    config: TestConfig
+    health: Healthz
+    emulator_profile: str = ""
+
+
 def build_document(
-    execution: Execution,
+    given: Given,
     results: Sequence[ScenarioResult],
     figures: Figures,
     errors: Sequence[Exception],
@@ -43,8 +56,8 @@ def build_document(
     finished: float,
 ) -> dict[str, Any]:
     """The document of a test's result: plain values. Times are UTC in text, durations seconds."""
-    config, plan = execution.config, execution.plan
-    code = execution.exit_code(errors)
+    plan = given.plan
+    code = ExitCode.of(errors)
     return {
         "name": plan.name,
         "started": _utc(started),
@@ -53,15 +66,15 @@ def build_document(
         "verdict": {
             "text": _VERDICTS[code],
             "exit_code": int(code),
-            "reasons": [str(error) for error in errors],
-            "emulator": bool(execution.emulator_profile),
+            "reasons": list(_reasons(results, errors)),
+            "emulator": bool(given.emulator_profile),
         },
         "target": {
-            "url": config.KFP_url,
-            "emulator_profile": execution.emulator_profile or None,
-            "version": execution.health.tag_name,
-            "commit": execution.health.commit_sha,
-            "multi_user": execution.health.multi_user is True,
+            "url": given.config.KFP_url,
+            "emulator_profile": given.emulator_profile or None,
+            "version": given.health.tag_name,
+            "commit": given.health.commit_sha,
+            "multi_user": given.health.multi_user is True,
         },
         "thresholds": [judgement.document() for judgement in figures.judgements],
         "total": figures.metrics[None],
@@ -71,9 +84,20 @@ def build_document(
         "warnings": [str(warning) for warning in plan.warnings],
         "leftovers": [line for one in results for line in one.leftovers],
         "environment": _environment(),
-        "configuration": _configuration(config),
+        "configuration": _configuration(given.config),
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
+
+
+def _reasons(results: Sequence[ScenarioResult], errors: Sequence[Exception]) -> Iterator[str]:
+    """Yield why a test did not end well, each once, after the names of the scenarios that it ended."""
+    ended: dict[str, list[str]] = {}
+    for result in results:
+        if result.failure is not None:
+            ended.setdefault(str(result.failure), []).append(result.name)
+    for reason in dict.fromkeys(map(str, errors)):
+        names = ended.get(reason, [])
+        yield f"{', '.join(names)}: {reason}" if names else reason
 
 
 def _scenario(result: ScenarioResult, families: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Self
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
 from kfp_perf.errors import ExitCode, KfpPerfError, TestInterrupted, ThresholdsFailed
-from kfp_perf.execution.document import build_document
+from kfp_perf.execution.document import Given, build_document
 from kfp_perf.execution.figures import figures_of
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks
+from kfp_perf.metrics import built_in_collector
 from kfp_perf.metrics.series import SeriesFile
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.folder import TestResult
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kfp_perf.live import Display
     from kfp_perf.log import Logger
     from kfp_perf.plan import Plan
+    from kfp_perf.result.journal import Journal
     from kfp_perf.runners import BaseRunner
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ def execute(
     was stopped.
     """
     clock = RealClock()
-    health = asyncio.run(_check(config))
+    health = asyncio.run(_check(config, plan))
     result = TestResult.create(config.results_folder, plan.name, clock.now())
     logger.write_to(
         config.log_directory or result.path,
@@ -83,20 +85,23 @@ def execute(
         config.maximum_logfile_bytes,
         config.rotating_log_count,
     )
-    execution = Execution(plan, config, result, health, plugins or Plugins(), emulator_profile)
+    execution = Execution(Given(plan, config, health, emulator_profile), result, plugins or Plugins())
     with execution.interruptible():
         errors = execution.run(display)
     result.close()
     if errors:
         abandoned = execution.interruptions > 1
-        raise TestFailed(result, errors, execution.exit_code(errors), abandoned=abandoned) from errors[0]
+        raise TestFailed(result, errors, ExitCode.of(errors), abandoned=abandoned) from errors[0]
     return result
 
 
-async def _check(config: TestConfig) -> Healthz:
+async def _check(config: TestConfig, plan: Plan) -> Healthz:
+    namespaces = {""}
+    if config.IS_KUBEFLOW_MODE:
+        namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
     client = RestClient(config, RealClock(), correlation="kfp-perf-check")
     try:
-        return await check_target(client)
+        return await check_target(client, namespaces)
     finally:
         await client.aclose()
 
@@ -104,26 +109,16 @@ async def _check(config: TestConfig) -> Healthz:
 class Execution:
     """One test under way."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        config: TestConfig,
-        result: TestResult,
-        health: Healthz,
-        plugins: Plugins,
-        emulator_profile: str,
-    ) -> None:
-        self.plan = plan
-        self.config = config
+    def __init__(self, given: Given, result: TestResult, plugins: Plugins) -> None:
+        self.given = given
         self.result = result
-        self.health = health
         self.plugins = plugins
-        self.emulator_profile = emulator_profile
         self.runners: list[BaseRunner] = []
         self.interruptions = 0
         self._clock = RealClock()
-        self._pool_size = config.pool_size or len(plan.scenarios)
-        self._gate = StartGate(min(self._pool_size, len(plan.scenarios)), self._clock.now)
+        scenarios = len(given.plan.scenarios)
+        self._pool_size = given.config.pool_size or scenarios
+        self._gate = StartGate(min(self._pool_size, scenarios), self._clock.now)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[Self]:
@@ -148,8 +143,41 @@ class Execution:
 
     def run(self, display: Display) -> list[Exception]:
         """Run all scenarios, write the result, and return the errors in the order in which they came."""
+        started = self._clock.now()
+        log.info("Testing %s; results go to %s", self.given.config.KFP_url, self.result.path)
         journal = self.result.journal()
-        series = SeriesFile(self.result.series_path, self._clock.now())
+        series = SeriesFile(self.result.series_path, started)
+        checks = HealthChecks.of_test(self.given.config, self.result.path)
+        results, abandoned = self._run_scenarios(journal, series, checks, display)
+        errors = [result.failure for result in results if result.failure is not None]
+        if abandoned:
+            results += [self._cut_short(runner) for runner in self.runners if runner.name in abandoned]
+        else:
+            series.close()
+            journal.close()
+        if self.interruptions:
+            errors.insert(0, TestInterrupted(_ABANDONED if abandoned else _STOPPED))
+        if (saturated := checks.verdict()) is not None:
+            errors.append(saturated)
+        plan = self.given.plan
+        order = {scenario.name: place for place, scenario in enumerate(plan.scenarios)}
+        results.sort(key=lambda one: order.get(one.name, len(order)))
+        figures = figures_of(results, plan.thresholds, None if abandoned else self.result.series_path)
+        if why := why_failed(figures.judgements):
+            errors.append(ThresholdsFailed(why))
+        began, ended = self._gate.t0 or started, self._clock.now()
+        self.result.save(
+            build_document(self.given, results, figures, errors, checks, started=began, finished=ended)
+        )
+        return errors
+
+    def _run_scenarios(
+        self, journal: Journal, series: SeriesFile, checks: HealthChecks, display: Display
+    ) -> tuple[list[ScenarioResult], set[str]]:
+        """Run every scenario in a thread of its own, and look at them meanwhile.
+
+        Return what those did that came to their end, as they came, and the names of those that were left alone.
+        """
         context = ScenarioContext(
             journal=journal,
             series=series,
@@ -158,55 +186,28 @@ class Execution:
             on_run=self.result.add_run,
             announce=self._announce,
         )
-        started = self._clock.now()
-        log.info("Testing %s; results go to %s", self.config.KFP_url, self.result.path)
+        plan, config = self.given.plan, self.given.config
+        watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(self.given.emulator_profile))
         results: list[ScenarioResult] = []
         executor = concurrent.futures.ThreadPoolExecutor(self._pool_size, thread_name_prefix="scenario")
-        futures = {
-            executor.submit(run_scenario, scenario, self.config, started, context): scenario
-            for scenario in self.plan.scenarios
+        waiting = {
+            executor.submit(run_scenario, scenario, config, self._clock.now(), context): scenario.name or ""
+            for scenario in plan.scenarios
         }
-        watch = Watch(self.plan, self.config.KFP_url, self._clock, emulator=bool(self.emulator_profile))
-        checks = HealthChecks.of_test(self.config, self.result.path)
         try:
             with checks:
-                waiting = set(futures)
                 while waiting and self.interruptions < 2:
-                    done, waiting = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
-                    results += [future.result() for future in done]
+                    done, _ = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
+                    for future in done:
+                        results.append(future.result())
+                        del waiting[future]
                     watch.look(self.runners, self._gate.t0, stopping=self.interruptions > 0)
                     checks.look(self.runners)
                     display.update(watch.snapshot)
         finally:
             display.end()
             executor.shutdown(wait=False)
-        abandoned = [futures[future].name or "" for future in futures if not future.done()]
-        results += [self._cut_short(runner) for runner in self.runners if runner.name in abandoned]
-        errors = [result.failure for result in results if result.failure is not None]
-        if self.interruptions:
-            errors.insert(0, TestInterrupted(_STOPPED if not abandoned else _ABANDONED))
-        if (saturated := checks.verdict()) is not None:
-            errors.append(saturated)
-        if not abandoned:
-            series.close()
-        order = {scenario.name: place for place, scenario in enumerate(self.plan.scenarios)}
-        results.sort(key=lambda one: order.get(one.name, len(order)))
-        figures = figures_of(results, self.plan.thresholds, None if abandoned else self.result.series_path)
-        if why := why_failed(figures.judgements):
-            errors.append(ThresholdsFailed(why))
-        began, ended = self._gate.t0 or started, self._clock.now()
-        self.result.save(
-            build_document(self, results, figures, errors, checks, started=began, finished=ended)
-        )
-        if not abandoned:
-            journal.close()
-        return errors
-
-    def exit_code(self, errors: Sequence[Exception]) -> ExitCode:
-        """The code that the process should end with."""
-        return ExitCode.worst(
-            error.exit_code if isinstance(error, KfpPerfError) else ExitCode.FAILED for error in errors
-        )
+        return results, set(waiting.values())
 
     def _announce(self, runner: BaseRunner) -> None:
         self.runners.append(runner)
@@ -214,7 +215,8 @@ class Execution:
             runner.request_stop()
 
     def _cut_short(self, runner: BaseRunner) -> ScenarioResult:
-        """What a scenario had measured when it was left alone; its thread still goes on meanwhile."""
+        """What a scenario had measured when it was left alone; its thread goes on, but counts for nothing now."""
+        measured, runner.collector = runner.collector, built_in_collector(runner.name)
         return ScenarioResult(
             name=runner.name,
             mode=runner.scenario.mode_name,
@@ -222,7 +224,7 @@ class Execution:
             finished=self._clock.now(),
             error=_ABANDONED,
             exit_code=int(ExitCode.INTERRUPTED),
-            collector=runner.collector,
+            collector=measured,
         )
 
 

@@ -43,7 +43,7 @@ class PipelineRunner(JournaledRunner):
     async def prepare(self) -> None:
         """Upload the pipeline under a name of its own, find or make the experiment, make the rows of `prefill`."""
         client = self.client.for_purpose(Purpose.SETUP)
-        self.pipeline_id, self.pipeline_version_id = await self._upload(client)
+        self.pipeline_id, self.pipeline_version_id, shape = await self._upload(client)
         self.experiment_id = await self.provide_experiment(client)
         self.observer = Observer(
             self.client.for_purpose(Purpose.OBSERVE),
@@ -51,6 +51,7 @@ class PipelineRunner(JournaledRunner):
             namespace=self.namespace,
             experiment_id=self.experiment_id,
             poll_seconds=self.scenario.poll_seconds,
+            shape=shape,
         )
         await super().prepare()
 
@@ -71,7 +72,7 @@ class PipelineRunner(JournaledRunner):
             self.phase = Phase.DRAINING
             await self._drain(drive.finish())
         self._refuse_total_failure()
-        return {"load": drive.report, "observer": self.observer.report()}
+        return {"load": drive.report, "observer": self.observer.report(), "prefill": self.prefilled}
 
     async def run_once(self, index: int, due: float) -> bool:
         """Create one run and follow it to its end. Return whether the server took it."""
@@ -113,7 +114,7 @@ class PipelineRunner(JournaledRunner):
 
     # -- creating ---------------------------------------------------------------------------------------------
 
-    async def _upload(self, client: KfpClient) -> tuple[str, str]:
+    async def _upload(self, client: KfpClient) -> tuple[str, str, Dag]:
         if not self.scenario.pipeline_file_name:
             what = f"the mode {self.scenario.mode_name} needs a pipeline"
             raise InputError(Problem(f"{self.name}: pipelineFileName", what, "Name a compiled pipeline."))
@@ -128,7 +129,7 @@ class PipelineRunner(JournaledRunner):
             raise RunnerError(
                 f"The pipeline {self.prefix} was uploaded, but the server shows no version of it."
             )
-        return pipeline.pipeline_id, versions.items[0].pipeline_version_id
+        return pipeline.pipeline_id, versions.items[0].pipeline_version_id, shape_of(package.spec)
 
     async def _create(self, record: RunRecord, exchange: Exchange) -> None:
         spec = RunSpec(
@@ -206,4 +207,4 @@ class PipelineRunner(JournaledRunner):
         if tried and not outcomes[Outcome.SUCCEEDED.value] and not self.stop_signal.is_set():
             told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             last = f" The last error: {self.progress.last_error}" if self.progress.last_error else ""
-            raise RunnerError(f"{self.name}: not one of {tried} runs succeeded ({told}).{last}")
+            raise RunnerError(f"Not one of {tried} runs succeeded ({told}).{last}")

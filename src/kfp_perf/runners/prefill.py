@@ -110,9 +110,7 @@ class _Prefill:
         setattr(self.report, kind, made)
         self.report.failed += failed
         if last is not None and (not made or in_a_row >= FAILURES_IN_A_ROW):
-            raise RunnerError(
-                f"{self.runner.name}: the {kind} of the prefill could not be made: {last}"
-            ) from last
+            raise RunnerError(f"The {kind} of the prefill could not be made: {last}") from last
 
     def _name(self, number: int) -> str:
         return f"{self.runner.prefix}-prefill-{number}"

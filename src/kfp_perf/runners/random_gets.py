@@ -97,8 +97,7 @@ class RandomGetsRunner(JournaledRunner):
             await drive.finish()
         if self.report.failed and not self.report.reads:
             raise RunnerError(
-                f"{self.name}: not one of {self.report.failed} reads succeeded. "
-                f"The last error: {self.progress.last_error}"
+                f"Not one of {self.report.failed} reads succeeded. The last error: {self.progress.last_error}"
             )
         return {"load": drive.report, "reads": self.report, "prefill": self.prefilled}
 

@@ -122,7 +122,7 @@ class ScheduledRunner(ExperimentRunner):
         finally:
             await asyncio.gather(*self._following, return_exceptions=True)
         if not self._schedules and not self.stop_signal.is_set():
-            raise RunnerError(f"{self.name}: not one of {len(wanted)} schedules was made. {self._last_error}")
+            raise RunnerError(f"Not one of {len(wanted)} schedules was made. {self._last_error}")
         self._refuse_total_failure()
         self.report.running_seconds = summary(self._running)
         return {
@@ -177,6 +177,7 @@ class ScheduledRunner(ExperimentRunner):
         created_at = recurring_run.created_at
         timetable = Timetable(
             self._server_time(None) if created_at is None else created_at,
+            lasts_seconds=self.scenario.run_seconds + _OUTLIVES_SECONDS,
             cron=self.scenario.cron,
             interval_seconds=self.scenario.interval_seconds,
         )

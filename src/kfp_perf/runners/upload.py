@@ -60,7 +60,7 @@ class UploadRunner(JournaledRunner):
             await drive.finish()
         if self.report.failed and not self.report.pipelines:
             raise RunnerError(
-                f"{self.name}: not one of {self.report.failed} uploads succeeded. "
+                f"Not one of {self.report.failed} uploads succeeded. "
                 f"The last error: {self.progress.last_error}"
             )
         return {"load": drive.report, "uploads": self.report, "prefill": self.prefilled}
