@@ -127,9 +127,11 @@ def test_the_end_leads_to_the_report(
     assert get(server, f"/{server.token}/report.html").status == 404
     server.state.take(Message(snapshot=snapshot()))
     (tmp_path / "report.html").write_text("<p>the report")
-    server.state.take(Message(finish=Finish("failed", str(tmp_path / "report.html"))))
+    why = "1 of 1 thresholds failed: run.duration.p95 is 2 s, not < 1s."
+    server.state.take(Message(finish=Finish("failed", str(tmp_path / "report.html"), why)))
     state = state_of(server)["parts"]["state"]
     assert "Over: failed" in state
+    assert why.replace("<", "&lt;") in state
     assert 'href="report.html"' in state
     assert get(server, f"/{server.token}/report.html").body == b"<p>the report"
     (tmp_path / "report.html").unlink()

@@ -137,8 +137,10 @@ class _Page(_NoDisplay):
         self._child.send(Message(snapshot=snapshot))
 
     def finish(self, result: TestResult, report: Path | None) -> None:
-        text = result.document["verdict"]["text"]
-        self._child.deliver(Message(finish=Finish(text, str(report) if report else "")))
+        verdict = result.document["verdict"]
+        why = next((str(reason).splitlines()[0] for reason in verdict["reasons"] if reason), "")
+        finish = Finish(verdict["text"], str(report) if report else "", why[:500])
+        self._child.deliver(Message(finish=finish))
 
     def close(self) -> None:
         self._child.close()

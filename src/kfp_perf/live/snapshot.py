@@ -48,10 +48,11 @@ class LogLine(msgspec.Struct):
 
 
 class Finish(msgspec.Struct):
-    """How the test came out, and the path of its report (empty: there is none)."""
+    """How the test came out, the path of its report (empty: there is none), and why it did not end well."""
 
     verdict: str
     report: str
+    why: str = ""
 
 
 class Message(msgspec.Struct, omit_defaults=True):

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from kfp_perf.live.snapshot import Finish, ScenarioState, Snapshot
     from kfp_perf.reports.story.blocks import Cell
 
-_WAITING, _OVER = 0, 7
-
 
 def parts_of(
     snapshot: Snapshot | None, history: History, finish: Finish | None, *, fed: bool
@@ -68,7 +66,8 @@ def _state(snapshot: Snapshot, finish: Finish | None, *, fed: bool) -> Markup:
         link = (
             [element("a", "Open the report", href="report.html")] if finish.report else ["It has no report."]
         )
-        return element("div", element("p", *word, *link), class_=f"verdict {'good' if good else 'bad'}")
+        why = [element("p", finish.why)] if finish.why else []
+        return element("div", element("p", *word, *link), *why, class_=f"verdict {'good' if good else 'bad'}")
     if not fed:
         return element(
             "div",
@@ -118,9 +117,9 @@ def _timeline(snapshot: Snapshot) -> Chart:
     now = snapshot.elapsed_seconds
     for place, one in enumerate(snapshot.scenarios):
         done = min(max(now, one.start_seconds), one.end_seconds)
-        spans = [Span(one.start_seconds, done, place % _OVER)] if done > one.start_seconds else []
+        spans = [Span(one.start_seconds, done, place)] if done > one.start_seconds else []
         if done < one.end_seconds:
-            spans.append(Span(done, one.end_seconds, _OVER))
+            spans.append(Span(done, one.end_seconds, None))
         rows.append(Row(f"{letter_of(place)}  {one.name}", spans, _left(one, now)))
     return span_chart(
         "timeline",
@@ -128,7 +127,7 @@ def _timeline(snapshot: Snapshot) -> Chart:
         "; ".join(f"{one.name}: {_left(one, now)}" for one in snapshot.scenarios),
         clock_axis(_seconds(snapshot)),
         rows,
-        keys=[(_OVER, "still to come")],
+        keys=[(None, "still to come")],
     )
 
 

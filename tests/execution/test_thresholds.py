@@ -1,0 +1,108 @@
+"""Thresholds as their user meets them: before the first request, and at the end."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+from program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from program import Server
+
+    Start = Callable[..., Program]
+
+LOAD: dict[str, Any] = {
+    "name": "load",
+    "mode": "PIPELINE_RUN",
+    "runTime": "3s",
+    "numTimes": 8,
+    "pipelineFileName": "hello.yaml",
+}
+
+
+def test_a_threshold_that_is_not_kept_fails_the_test(program: Start, server: Server) -> None:
+    whole = {
+        "run.duration.p50": "< 200ms",
+        "run.success_rate": ">= 0.9",
+        "api.CreateRun.latency.p99.9": "< 1m",
+    }
+    scenario = {**LOAD, "thresholds": {"run.failed": "== 0", "run.duration.max": "> 1h"}}
+    one = program({"thresholds": whole, "scenarios": [scenario]}, "--host", server.url)
+    code, out, err = one.end()
+    assert code == 1, err
+    document = one.result()
+    verdict = document["verdict"]
+    assert (verdict["text"], verdict["exit_code"]) == ("failed", 1)
+    (why,) = verdict["reasons"]
+    assert why.startswith("3 of 5 thresholds failed: run.duration.p50 is ")
+    judged = {(row["scenario"], row["metric"]): row for row in document["thresholds"]}
+    assert {key: row["judged"] for key, row in judged.items()} == {
+        (None, "run.duration.p50"): "not kept",
+        (None, "run.success_rate"): "kept",
+        (None, "api.CreateRun.latency.p99.9"): "not enough data",
+        ("load", "run.failed"): "kept",
+        ("load", "run.duration.max"): "not kept",
+    }
+    median = judged[None, "run.duration.p50"]
+    told = document["total"]["runs"]["duration_seconds"]
+    assert (median["value"], median["count"], median["bound"]) == (told["p50"], told["n"], 0.2)
+    assert median["margin"] == 0.2 - told["p50"] < 0
+    assert median["interval"] == told["intervals"]["p50"]
+    assert (
+        judged["load", "run.duration.max"]["value"]
+        == document["scenarios"][0]["metrics"]["runs"]["duration_seconds"]["max"]
+    )
+    lines = out.splitlines()
+    assert any("run.duration.p50 < 200ms" in line and "✗ not kept" in line for line in lines)
+    assert any("load: run.failed == 0" in line and "✓ kept" in line for line in lines)
+    page = (one.folder / "results/latest/report.html").read_text()
+    assert "Were the thresholds kept?" in page
+    reported = Program(one.folder, "report", "results/latest", "-f", "csv")
+    assert reported.end()[0] == 0
+    with (one.folder / "results/latest/csv/thresholds.csv").open() as file:
+        assert [row["judged"] for row in csv.DictReader(file)] == [row["judged"] for row in judged.values()]
+    assert server.ours() == {}
+
+
+def test_thresholds_that_are_kept_change_nothing(program: Start, server: Server) -> None:
+    bounds = {"run.success_rate": "== 1", "run.duration.p50": "< 1h", "generator.lateness.max": "< 1h"}
+    one = program([{**LOAD, "runTime": "1s", "thresholds": bounds}], "--host", server.url)
+    code, out, err = one.end()
+    assert code == 0, err
+    document = one.result()
+    assert document["verdict"]["text"] == "passed"
+    assert document["verdict"]["reasons"] == []
+    assert [row["passed"] for row in document["thresholds"]] == [True] * 3
+    assert out.count("✓ kept") == 3
+
+
+def test_a_test_without_thresholds_has_none(program: Start, server: Server) -> None:
+    one = program([{**LOAD, "runTime": "1s"}], "--host", server.url)
+    code, out, _ = one.end()
+    assert code == 0
+    assert one.result()["thresholds"] == []
+    assert "thresholds" not in out
+
+
+def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
+    program: Start, server: Server, tmp_path: Path
+) -> None:
+    one = program(
+        {
+            "thresholds": {"run.duration.p95": "< 1s over 5m"},
+            "scenarios": [{**LOAD, "thresholds": {"run.sucess_rate": ">= 0.9"}}],
+        },
+        *("--host", server.url),
+    )
+    code, out, err = one.end()
+    assert code == 2
+    validated = Program(tmp_path, "validate", "t.json")
+    assert (code, out, err) == validated.end()
+    assert 't.json: $.thresholds["run.duration.p95"]: a sliding window cannot be judged yet' in err
+    assert '$.scenarios[0].thresholds["run.sucess_rate"]: there is no metric "run.sucess_rate"' in err
+    assert "did you mean run.success_rate?" in err
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kfp_perf.errors import Problem
+from kfp_perf.metrics.metric import Unit
+from kfp_perf.metrics.registry import REGISTRY, find_metric
+from kfp_perf.thresholds import Judged, Judgement, Threshold, judge, parse_threshold, why_failed
+
+
+def parsed(name: str, condition: str, scenario: str | None = None) -> Threshold:
+    found = parse_threshold(name, condition, "$.thresholds", scenario)
+    assert isinstance(found, Threshold), found
+    return found
+
+
+def judged(name: str, condition: str, metrics: dict[str, Any]) -> Judgement:
+    (found,) = judge([parsed(name, condition)], {None: metrics})
+    return found
+
+
+def durations(**statistics: Any) -> dict[str, Any]:
+    return {"runs": {"duration_seconds": {"n": 1000, **statistics}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "comparison", "bound"),
+    [
+        ("run.duration.p95", "< 90s", "<", 90.0),
+        ("run.duration.p95", "<=1m30s", "<=", 90.0),
+        ("run.duration.mean", "  <  2m  ", "<", 120.0),
+        ("api.CreateRun.latency.p99.9", "< 250ms", "<", 0.25),
+        ("api.observe.ListRuns.service.max", "< 5s", "<", 5.0),
+        ("run.success_rate", ">= 99.5%", ">=", 0.995),
+        ("run.success_rate", ">= 0.9", ">=", 0.9),
+        ("api.CreateRun.error_rate", "<= 1 %", "<=", 0.01),
+        ("run.duration.drift", "<= 150%", "<=", 1.5),
+        ("run.duration.drift", ">= -10%", ">=", -0.1),
+        ("run.failed", "== 0", "==", 0.0),
+        ("run.due", ">= 100", ">=", 100.0),
+        ("run.throughput", "> 30/min", ">", 0.5),
+        ("schedule.drift.p90", "< 30s", "<", 30.0),
+        ("phase.queue.p50", "< 0", "<", 0.0),
+    ],
+)
+def test_conditions_are_in_the_metric_s_own_unit(
+    name: str, condition: str, comparison: str, bound: float
+) -> None:
+    found = parsed(name, condition, "steady")
+    assert (found.scenario, found.comparison) == ("steady", comparison)
+    assert found.bound == pytest.approx(bound)
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "what", "remedy"),
+    [
+        ("run.duration.mena", "< 1s", "there is no metric", "did you mean run.duration.mean?"),
+        ("run.durations.p95", "< 1s", "there is no metric", "did you mean run.duration.p95?"),
+        ("run.faild", "== 0", "there is no metric", "did you mean run.failed?"),
+        ("api.CreatRun.errors", "== 0", "there is no metric", "did you mean api.CreateRun.errors?"),
+        ("xyzzy", "== 0", "there is no metric", "docs/metrics.md"),
+        ("run.duration", "< 1s", "there is no metric", "say which: run.duration.p50"),
+        ("run.duration.p95", "90s", "is not a condition", '"< 90s"'),
+        ("run.duration.p95", "", "is not a condition", '"< 90s"'),
+        ("run.duration.p95", "< 1s < 2s", "units of time", '"< 90s"'),
+        ("run.duration.p95", "!= 1s", "is not a condition", '"< 90s"'),
+        ("run.duration.p95", "< 2", "units of time", '"< 90s"'),
+        ("run.duration.p95", "< fast", "units of time", '"< 90s"'),
+        ("run.duration.p95", "< 1%", "units of time", '"< 90s"'),
+        ("run.duration.p95", "< inf", "units of time", '"< 90s"'),
+        ("run.success_rate", ">= 101%", "between 0 and 100 %", '"<= 1%"'),
+        ("run.success_rate", ">= 99", "between 0 and 100 %", '"<= 1%"'),
+        ("run.success_rate", ">= 0%", "holds whatever happens", '"<= 1%"'),
+        ("run.success_rate", "> 3s", "per cent", '"<= 1%"'),
+        ("run.failed", "< 0.5", "whole numbers", '"== 0"'),
+        ("run.failed", "< -1", "whole numbers", '"== 0"'),
+        ("run.throughput", "> 5", "so many in what time", '">= 30/min"'),
+    ],
+)
+def test_what_is_wrong_is_said_with_a_remedy(name: str, condition: str, what: str, remedy: str) -> None:
+    found = parse_threshold(name, condition, "$.thresholds")
+    assert isinstance(found, Problem)
+    assert found.where == "$.thresholds"
+    assert what in found.what
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "word"),
+    [
+        ("run.duration.p95", "< 90s over 5m", "a sliding window"),
+        ("run.duration.p95{team=search}", "< 90s", "tags"),
+        ("run.duration.p95[team]", "< 90s", "tags"),
+        ("run.failed", "== 0, abort", "ending a test early"),
+        ("run.failed", "== 0 abortOnFail", "ending a test early"),
+    ],
+)
+def test_what_cannot_be_judged_yet_is_refused_by_its_name(name: str, condition: str, word: str) -> None:
+    found = parse_threshold(name, condition, "$")
+    assert isinstance(found, Problem)
+    assert word in found.what
+    assert "cannot be judged yet" in found.what
+    assert "leave" in found.remedy
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_text_breaks_it(name: str, condition: str) -> None:
+    for known in (name, "run.duration.p95", "run.success_rate", "run.failed", "run.throughput"):
+        assert isinstance(parse_threshold(known, condition, "$"), Threshold | Problem)
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept", "margin"),
+    [
+        ("< 2s", True, 0.5),
+        ("< 1500ms", False, 0.0),
+        ("<= 1500ms", True, 0.0),
+        ("< 1s", False, -0.5),
+        ("> 1s", True, 0.5),
+        (">= 2s", False, -0.5),
+        ("== 1500ms", True, 0.0),
+        ("== 2s", False, -0.5),
+    ],
+)
+def test_value_bound_and_margin(condition: str, kept: bool, margin: float) -> None:
+    found = judged("run.duration.p95", condition, durations(p95=1.5))
+    assert (found.passed, found.value, found.count) == (kept, 1.5, 1000)
+    assert found.margin == pytest.approx(margin)
+    assert str(found.margin) != "-0.0"
+    assert found.judged is (Judged.KEPT if kept else Judged.NOT_KEPT)
+    assert bool(found.reason) is not kept
+    assert found.document()["margin"] == found.margin
+
+
+@pytest.mark.parametrize(
+    ("statistic", "fewest"),
+    [("p50", 2), ("p90", 10), ("p95", 20), ("p99", 100), ("p99.9", 1000), ("max", 1), ("mean", 1)],
+)
+def test_a_quantile_needs_so_many_values_that_one_lies_beyond_it(statistic: str, fewest: int) -> None:
+    def of(count: int) -> Judgement:
+        latency = {"latency_seconds": {"n": count, statistic: 0.01}}
+        metrics = {"api": {"load": {"CreateRun": latency}}}
+        return judged(f"api.CreateRun.latency.{statistic}", "< 1s", metrics)
+
+    assert of(fewest).judged is Judged.KEPT
+    too_few = of(fewest - 1)
+    assert too_few.judged is Judged.NOT_ENOUGH_DATA
+    assert not too_few.passed
+    if fewest > 1:
+        assert too_few.reason == f"has not enough data: {fewest - 1} of at least {fewest} values"
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "metrics", "why"),
+    [
+        ("run.duration.p95", "< 1s", {}, "there is none"),
+        ("run.duration.p95", "< 1s", {"runs": {"duration_seconds": {}}}, "there is none"),
+        ("run.duration.p95", "< 1s", durations(p95=None), "what ended does not reach it"),
+        ("run.success_rate", ">= 0.9", {"runs": {"ended": 0, "success_rate": None}}, "there is none"),
+        ("run.duration.drift", "<= 10%", {"runs": {"duration_trend": None}}, "there is none"),
+        ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "does not reach it"),
+        ("api.GetRun.errors", "== 0", {"api": {"load": {}}}, "there is none"),
+    ],
+)
+def test_what_was_not_measured_is_not_kept(
+    name: str, condition: str, metrics: dict[str, Any], why: str
+) -> None:
+    found = judged(name, condition, metrics)
+    assert found.judged is Judged.NOT_ENOUGH_DATA
+    assert "not enough data" in found.reason
+    assert why in found.reason
+    assert found.margin is None
+
+
+def test_a_scenario_is_judged_by_its_own_figures() -> None:
+    bounds = [
+        parsed("run.failed", "== 0"),
+        parsed("run.failed", "== 0", "a"),
+        parsed("run.due", "> 1", "gone"),
+    ]
+    metrics = {None: {"runs": {"failed": 3}}, "a": {"runs": {"failed": 0}}}
+    whole, one, gone = judge(bounds, metrics)
+    assert (whole.passed, one.passed, gone.passed) == (False, True, False)
+    assert str(one) == "a: run.failed holds"
+    assert str(whole) == "run.failed is 3, not == 0"
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "metrics", "told"),
+    [
+        ("run.duration.p95", "< 1s", durations(p95=1.99965), "is 2 s, not < 1s"),
+        ("run.duration.p95", "<= 2s", durations(p95=2.00004), "is 2.00004 s, not <= 2s"),
+        ("run.duration.p95", ">= 2s", durations(p95=1.99967), "is 1.9997 s, not >= 2s"),
+        ("run.duration.p95", "< 10ms", durations(p95=0.0123456), "is 12.3 ms, not < 10ms"),
+        ("run.duration.p95", "< 2s", durations(p95=2.0), "is 2 s, not < 2s"),
+        ("run.duration.p95", "< 20m", durations(p95=123456.0), "is 123000 s, not < 20m"),
+        ("run.success_rate", ">= 99%", {"runs": {"ended": 9, "success_rate": 0.98999}}, "98.999 %"),
+        ("run.due", "== 1000000", {"runs": {"due": 1234567}}, "is 1234567, not"),
+        ("run.throughput", "> 1/s", {"runs": {"succeeded": 9, "throughput_per_second": 0.5}}, "is 0.5/s"),
+    ],
+)
+def test_a_reason_never_looks_as_if_the_bound_held(
+    name: str, condition: str, metrics: dict[str, Any], told: str
+) -> None:
+    assert told in judged(name, condition, metrics).reason
+
+
+def test_why_is_one_sentence() -> None:
+    good = judged("run.failed", "== 0", {"runs": {"failed": 0}})
+    bad = judged("run.failed", "== 0", {"runs": {"failed": 2}})
+    assert why_failed([]) == why_failed([good]) == ""
+    assert why_failed([bad]) == "run.failed is 2, not == 0."
+    assert why_failed([good, bad]) == "1 of 2 thresholds failed: run.failed is 2, not == 0."
+    assert why_failed([good, *[bad] * 5]).endswith("; run.failed is 2, not == 0; and 2 more.")
+
+
+def test_the_interval_of_a_value_comes_with_it() -> None:
+    found = judged("run.duration.p95", "< 2s", durations(p95=1.5, intervals={"p95": [1.2, None]}))
+    assert found.interval == (1.2, None)
+    assert found.document()["interval"] == [1.2, None]
+    assert judged("run.duration.max", "< 2s", durations(max=1.5)).document()["interval"] is None
+
+
+@pytest.mark.parametrize("metric", REGISTRY, ids=lambda metric: metric.name)
+def test_every_metric_can_have_a_threshold(metric: Any) -> None:
+    name = metric.name.replace("{call}", "GetRun") + (f".{metric.statistics[0]}" if metric.statistics else "")
+    assert find_metric(name) is not None
+    condition = {Unit.SECONDS: "< 1s", Unit.PER_SECOND: "> 1/s", Unit.COUNT: "< 1"}.get(metric.unit, "< 1%")
+    assert parsed(name, condition).metric.metric is metric
