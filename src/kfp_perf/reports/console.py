@@ -92,7 +92,7 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     judged = document.get("thresholds")
     if not isinstance(judged, list) or not judged:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("thresholds", overflow="fold")
     for title in ("value", "margin"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -111,8 +111,8 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _runs(document: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("runs", no_wrap=True, overflow="ellipsis", max_width=24)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("runs", overflow="fold", max_width=24)
     for title in ("created", "good", "failed", "lost", "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
     scenarios = [(one["name"], one["metrics"].get("runs", {})) for one in document["scenarios"]]
@@ -137,7 +137,7 @@ def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _api(document: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("API", no_wrap=True, overflow="ellipsis", max_width=36)
     for title in ("requests", "errors", "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
