@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +9,11 @@ from kfp_perf.scenario.cron import firings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_ROUNDING = 1
+_MOST_APART = 5
+"""Seconds by which a slot may differ from the one reckoned here; in any case less than half an interval."""
 
 
 class Place(NamedTuple):
@@ -23,17 +27,28 @@ class Timetable:
     """The slots of one schedule, in whole seconds on the server's clock, and which of them got their run.
 
     A schedule of KFP counts from its creation: cron fires at the first match after it, an interval for the first
-    time when it has passed once (backend/src/crd/controller/scheduledworkflow/util of kubeflow/pipelines). Slots
-    are exact, since the controller reckons in whole seconds from slot to slot, not from run to run.
+    time when it has passed once (backend/src/crd/controller/scheduledworkflow/util of kubeflow/pipelines). The
+    controller reckons in whole seconds from slot to slot, not from run to run. It counts from the resource's
+    creation, which the API server's `created_at` may differ from by a few seconds: so a run's own slot is believed.
+
+    There are no slots `lasts_seconds` after the creation, so that no time that a server states, however far off,
+    makes the table endless.
     """
 
     def __init__(
-        self, created_at: float, *, cron: str | None = None, interval_seconds: float | None = None
+        self,
+        created_at: float,
+        *,
+        lasts_seconds: float,
+        cron: str | None = None,
+        interval_seconds: float | None = None,
     ) -> None:
-        self._slots = _slots(int(created_at), cron, interval_seconds)
+        self._slots = _slots(int(created_at), int(created_at + lasts_seconds), cron, interval_seconds)
         self._next = next(self._slots, None)
         self._open: dict[int, None] = {}  # in order
         self._taken: set[int] = set()
+        gap = int(interval_seconds or 0)
+        self._nearby = _nearest_first(max(_ROUNDING, min(_MOST_APART, (gap - 1) // 2)))
 
     def place(self, scheduled_at: float | None, created_at: float | None) -> Place:
         """Find the slot of a run from the times that the server shows (whole seconds).
@@ -43,18 +58,21 @@ class Timetable:
         """
         if scheduled_at is None and created_at is None:
             return Place(None)
+        created = None if created_at is None else int(created_at)
         told = int(created_at or 0 if scheduled_at is None else scheduled_at)
-        self._reach(max(told, int(created_at or 0)) + 1)
-        # A second more or less is a matter of rounding.
-        for slot in (told, told - 1, told + 1):
-            if slot in self._open:
-                return self._take(slot)
-            if slot in self._taken:
-                return Place(slot, doubled=True)
-        if created_at is not None and told == int(created_at):
+        shown = told != created
+        self._reach(max(told, created or 0) + _MOST_APART)
+        for apart in self._nearby if shown else _nearest_first(_ROUNDING):
+            slot = told + apart
+            if slot in self._open or slot in self._taken:
+                doubled = slot in self._taken
+                self._take(slot)
+                return Place(told if shown else slot, doubled)
+        if not shown:
             waiting = next(iter(self._open), None)
             if waiting is not None and waiting <= told:
-                return self._take(waiting)
+                self._take(waiting)
+                return Place(waiting)
         return Place(None)
 
     def waiting(self, until: float) -> list[float]:
@@ -62,10 +80,9 @@ class Timetable:
         self._reach(until)
         return [slot for slot in self._open if slot <= until]
 
-    def _take(self, slot: int) -> Place:
-        del self._open[slot]
+    def _take(self, slot: int) -> None:
+        self._open.pop(slot, None)
         self._taken.add(slot)
-        return Place(slot)
 
     def _reach(self, until: float) -> None:
         while self._next is not None and self._next <= until:
@@ -73,10 +90,15 @@ class Timetable:
             self._next = next(self._slots, None)
 
 
-def _slots(created: int, cron: str | None, interval_seconds: float | None) -> Iterator[int]:
+def _slots(created: int, end: int, cron: str | None, interval_seconds: float | None) -> Iterator[int]:
     if cron is not None:
-        return (int(when.timestamp()) for when in firings(cron, datetime.fromtimestamp(created, UTC)))
+        first, last = (datetime.fromtimestamp(moment, UTC) for moment in (created, end))
+        return (int(when.timestamp()) for when in firings(cron, first, last))
     if interval_seconds is not None:
         interval = int(interval_seconds)
-        return itertools.count(created + interval, interval)
+        return iter(range(created + interval, end + 1, interval))
     return iter(())
+
+
+def _nearest_first(most: int) -> tuple[int, ...]:
+    return tuple(sorted(range(-most, most + 1), key=abs))
