@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from fake_kfp import FakeKfp
 from virtual_time import VirtualClock, run_virtually
@@ -154,3 +156,65 @@ def test_a_run_that_cannot_be_deleted_keeps_its_schedule_and_experiment_in_the_j
     assert [line.partition(" ")[0] for line in left] == ["recurring_run", "experiment"]
     assert "it still holds runs" in left[1]
     assert scene.gone == []
+
+
+def test_a_run_that_somebody_else_deletes_meanwhile_does_not_end_the_work() -> None:
+    def gone(scene: Scene, _objects: list[Made]) -> None:
+        listed = scene.kfp.list_runs
+
+        async def list_runs(query: Any, **given: Any) -> Any:
+            page = await listed(query, **given)
+            for run in page.items[:1]:
+                scene.kfp.runs.pop(run.run_id)
+            return page
+
+        scene.kfp.list_runs = list_runs  # type: ignore[method-assign]
+
+    scene, left = play(gone)
+    assert left == []
+    assert names(scene.kfp) == ["somebody else's"]
+    assert len(scene.kfp.experiments) == 1
+
+
+def test_runs_whose_experiment_is_gone_are_named_as_left() -> None:
+    def orphan(scene: Scene, _objects: list[Made]) -> None:
+        refusal = ApiStatusError("DeleteRun", f"Experiment {scene.experiment} not found", status=404)
+        scene.kfp.failures["DeleteRun"] = [refusal] * 100
+
+    scene, left = play(orphan)
+    assert "the experiment of the run" in left[0]
+    assert "is gone, so KFP cannot delete it" in left[0]
+    assert len(scene.kfp.runs) == 6
+    assert scene.gone == []
+
+
+def test_a_server_that_goes_on_listing_what_it_has_deleted_is_asked_once_for_each() -> None:
+    def forgetful(scene: Scene, _objects: list[Made]) -> None:
+        asked = scene.kfp.calls
+
+        async def delete_run(run_id: str, **_given: Any) -> None:
+            asked.append(("DeleteRun", run_id))
+
+        scene.kfp.delete_run = delete_run  # type: ignore[method-assign]
+
+    scene, left = play(forgetful)
+    assert left == []
+    # Once for the schedule, and once for the experiment.
+    assert scene.kfp.count("DeleteRun") == 2 * scene.runs
+
+
+def test_a_list_without_end_takes_no_longer_than_there_is_time() -> None:
+    def endless(scene: Scene, _objects: list[Made]) -> None:
+        listed = scene.kfp.list_runs
+        tokens = itertools.count()
+
+        async def list_runs(query: Any, **given: Any) -> Any:
+            page = await listed(msgspec.structs.replace(query, page_token=""), **given)
+            return msgspec.structs.replace(page, next_page_token=str(next(tokens)))
+
+        scene.kfp.list_runs = list_runs  # type: ignore[method-assign]
+
+    scene, left = play(endless, seconds=60.0)
+    assert "the time for cleaning up was over" in left[0]
+    assert "it still holds runs" in left[1]
+    assert names(scene.kfp) == ["somebody else's"]

@@ -100,22 +100,37 @@ class _Deletion:
                 await self._by_kind[made.kind](found, made)
         except ApiError as error:
             if error.status == 404:
-                # A run whose experiment is gone answers 404 as well, but is still there.
-                if made.kind is Kind.RUN and "Experiment" in error.message:
-                    return f"its experiment is gone, so KFP cannot delete it ({error.message})"
                 return ""
             log.warning("Could not delete the %s %s: %s", made.kind.value, made.name, error)
             return error.message
-        except _TooLate:
-            return _TOO_LATE
+        except _Left as reason:
+            return str(reason)
         return ""
 
+    def _check_time(self) -> None:
+        """Bound every loop that a server could keep going."""
+        if self._clock.now() >= self._deadline:
+            raise _Left(_TOO_LATE)
+
     async def _run(self, run_id: str, _made: Made) -> None:
-        await self._client.delete_run(run_id)
+        await self._delete_run(run_id)
+
+    async def _delete_run(self, run_id: str) -> None:
+        try:
+            await self._client.delete_run(run_id)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            # A run whose experiment is gone answers 404 as well, but is still there.
+            if "Experiment" in error.message:
+                raise _Left(
+                    f"the experiment of the run {run_id} is gone, so KFP cannot delete it ({error.message})"
+                ) from error
 
     async def end_schedule(self, made: Made) -> None:
         """Delete a schedule ahead of its turn, so that it starts no more. A failure shows up in its turn."""
-        with contextlib.suppress(ApiError):
+        with contextlib.suppress(ApiError, _Left):
+            self._check_time()
             found = made.id or await _find(made, self._client)
             if found:
                 await self._client.delete_recurring_run(found)
@@ -134,17 +149,19 @@ class _Deletion:
         await self._client.delete_experiment(experiment_id)
 
     async def _runs(self, query: ListQuery) -> None:
-        """Delete the runs that a query finds."""
+        """Delete the runs that a query finds, each once, however often the server goes on to list it."""
         query = msgspec.structs.replace(query, page_size=MAXIMUM_PAGE_SIZE)
+        seen = set(self._spared)
         while True:
+            self._check_time()
             page = await self._client.list_runs(query)
-            found = [run.run_id for run in page.items if run.run_id not in self._spared]
+            found = [run.run_id for run in page.items if run.run_id not in seen]
+            seen.update(found)
             for run_id in found:
-                if self._clock.now() >= self._deadline:
-                    raise _TooLate
-                await self._client.delete_run(run_id)
+                self._check_time()
+                await self._delete_run(run_id)
             if found:
-                continue  # what followed has moved up to the first page
+                continue  # what followed has moved up to this page
             if not page.next_page_token:
                 return
             query = query.next(page.next_page_token)
@@ -157,14 +174,16 @@ class _Deletion:
         except ApiError as error:
             if error.status != 400:
                 raise
-            while (page := await client.list_pipeline_versions(pipeline_id, ListQuery(page_size=200))).items:
+            query = ListQuery(page_size=MAXIMUM_PAGE_SIZE)
+            while (page := await client.list_pipeline_versions(pipeline_id, query)).items:
                 for version in page.items:
+                    self._check_time()
                     await client.delete_pipeline_version(pipeline_id, version.pipeline_version_id)
             await client.delete_pipeline(pipeline_id)
 
 
-class _TooLate(Exception):
-    """The deadline came while runs were being deleted."""
+class _Left(Exception):
+    """An object has to be left; the text is the reason."""
 
 
 _TOO_LATE = "the time for cleaning up was over"
