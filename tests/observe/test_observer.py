@@ -56,6 +56,15 @@ def test_a_run_that_ends_otherwise_has_failed(observe: Observe, state: str) -> N
     assert (record.outcome, record.state, record.error) == (Outcome.FAILED, state, state)
 
 
+def test_whoever_comes_when_the_observer_is_closed_does_not_wait_for_ever(observe: Observe) -> None:
+    async def scene(world: World) -> asyncio.Future[RunRecord]:
+        await world.observer.aclose()
+        late: asyncio.Future[RunRecord] = await world.start()
+        return late
+
+    assert observe(scene).cancelled()
+
+
 def test_a_sweep_serves_a_thousand_runs(observe: Observe) -> None:
     async def scene(world: World) -> Any:
         for index in range(1000):

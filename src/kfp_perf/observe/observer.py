@@ -96,9 +96,12 @@ class Observer:
 
         The record has its `run_id`; or only its unique name where its creation got no answer: then it is
         adopted when the server shows the name, or given back as unknown after a while. Cancel the future to
-        stop following.
+        stop following. It comes cancelled where the observer is closed already.
         """
         future: asyncio.Future[RunRecord] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.cancel()
+            return future
         self._watches[future] = _Watch(record, future, self._clock.now())
         future.add_done_callback(self._forget)
         if record.run_id and record.created_at is not None and record.sent and not record.adopted:
