@@ -116,7 +116,10 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         doubled_retry_nodes=options.retry_nodes,
     )
     backend.recurring = RecurringRuns(
-        backend, lambda start: ScheduleController(options.profile, clock, start, seed=options.seed)
+        backend,
+        lambda start: ScheduleController(
+            options.profile, clock, start, seed=options.seed, ahead=cluster_time.offset_microseconds
+        ),
     )
     backend.faults.add(list(options.faults), clock.now())
     backend.came_up()

@@ -139,7 +139,12 @@ class RecurringRuns:
         self._backend.store.write(sql, list(row.values()))
         self._controller.add(
             _scheduled(
-                recurring_run_id, values["display_name"], now, values["enabled"], values["fields"], name
+                recurring_run_id,
+                values["display_name"],
+                self._backend.cluster_time.microseconds(now),
+                values["enabled"],
+                values["fields"],
+                name,
             )
         )
         return recurring_run_id
@@ -307,7 +312,8 @@ class RecurringRuns:
         columns = "id, display_name, created_us, enabled, fields, swf_name, progress"
         for row in store.all(f"SELECT {columns} FROM recurring_runs ORDER BY created_us"):  # noqa: S608  constant
             recurring_run_id, name, created, enabled, fields, swf, progress = row
-            recurring = _scheduled(recurring_run_id, name, created, enabled, msgspec.json.decode(fields), swf)
+            shown = self._backend.cluster_time.microseconds(created)
+            recurring = _scheduled(recurring_run_id, name, shown, enabled, msgspec.json.decode(fields), swf)
             recurring.active = active.get(recurring_run_id, set())
             if progress:
                 kept = msgspec.json.decode(progress, type=_Progress)

@@ -49,7 +49,7 @@ class RecurringRun:
     id: str
     name: str
     created_at: int
-    """Microseconds, as all times of the clock."""
+    """Microseconds on the cluster's clock, as slots are."""
     trigger: Trigger
     enabled: bool = True
     max_concurrency: int = 1
@@ -65,7 +65,7 @@ class RecurringRun:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A run that is to be started: its name, its slot (seconds), and its number from 1."""
+    """A run that is to be started: its name, its slot (seconds), its number from 1, and the true time."""
 
     recurring_run: RecurringRun
     name: str
@@ -79,11 +79,19 @@ class ScheduleController:
 
     `start_run` is called with each Firing; it returns the id of the run, which counts as active until
     `run_ended` is called with it, or None where it could not be started: the slot is tried again at the next look.
+    Slots are reckoned on the cluster's clock, which is `ahead` of the true one by so many microseconds.
     """
 
     def __init__(
-        self, profile: Profile, clock: Clock, start_run: Callable[[Firing], str | None], *, seed: int = 0
+        self,
+        profile: Profile,
+        clock: Clock,
+        start_run: Callable[[Firing], str | None],
+        *,
+        seed: int = 0,
+        ahead: int = 0,
     ) -> None:
+        self._ahead = ahead
         self._resync = round(profile.schedule_resync_seconds * SECOND)
         self._wait = round(profile.schedule_wait_seconds * SECOND)
         self._clock = clock
@@ -99,7 +107,7 @@ class ScheduleController:
         self._recurring[recurring.id] = recurring
         for run_id in recurring.active:
             self._of_run[run_id] = recurring
-        self._look_at(recurring, max(recurring.created_at, self._clock.now()) + self._wait)
+        self._look_at(recurring, self._clock.now() + self._wait)
 
     def set_enabled(self, recurring_run_id: str, *, enabled: bool) -> None:
         """Enable or disable a recurring run; its active runs are not touched."""
@@ -145,18 +153,19 @@ class ScheduleController:
 
     def _look(self, recurring: RecurringRun) -> None:
         now = self._clock.now()
-        slot = next_slot(recurring, now // SECOND)
+        shown = (now + self._ahead) // SECOND
+        slot = next_slot(recurring, shown)
         started = False
         free = recurring.enabled and len(recurring.active) < recurring.max_concurrency
-        if free and slot is not None and slot <= now // SECOND:
+        if free and slot is not None and slot <= shown:
             started = self._start(recurring, slot, now)
-            slot = next_slot(recurring, now // SECOND)
+            slot = next_slot(recurring, shown)
         if started:
             self._look_at(recurring, now + self._wait)
         elif self._resync:
             self._look_at(recurring, now + self._resync)
         elif free and slot is not None:
-            self._look_at(recurring, max(slot * SECOND, now + round(_RESTING * SECOND)))
+            self._look_at(recurring, max(slot * SECOND - self._ahead, now + round(_RESTING * SECOND)))
 
     def _start(self, recurring: RecurringRun, slot: int, now: int) -> bool:
         index = recurring.last_index + 1
