@@ -159,10 +159,10 @@ def test_a_quantile_needs_so_many_values_that_one_lies_beyond_it(statistic: str,
     [
         ("run.duration.p95", "< 1s", {}, "there is none"),
         ("run.duration.p95", "< 1s", {"runs": {"duration_seconds": {}}}, "there is none"),
-        ("run.duration.p95", "< 1s", durations(p95=None), "what ended does not reach it"),
+        ("run.duration.p95", "< 1s", durations(p95=None), "had ended to reach it"),
         ("run.success_rate", ">= 0.9", {"runs": {"ended": 0, "success_rate": None}}, "there is none"),
         ("run.duration.drift", "<= 10%", {"runs": {"duration_trend": None}}, "there is none"),
-        ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "does not reach it"),
+        ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "none of its quantiles"),
         ("api.GetRun.errors", "== 0", {"api": {"load": {}}}, "there is none"),
     ],
 )

@@ -190,7 +190,7 @@ def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     if count is not None and 0 < count < fewest:
         reason = f"has not enough data: {count} of at least {fewest} values"
     elif value is None or count == 0:
-        reason = f"has not enough data: {'what ended does not reach it' if count else 'there is none'}"
+        reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
     elif _OPERATORS[threshold.comparison](value, threshold.bound):
         judged = Judged.KEPT
     else:

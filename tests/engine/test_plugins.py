@@ -73,6 +73,7 @@ def test_entry_points_are_found(plugin: Path, monkeypatch: pytest.MonkeyPatch) -
         ("METRICS = {'x': 1}", "'x' is not a subclass of MetricsCollector"),
         (GOOD + "RUNNERS = {'PIPELINE_RUN': Mine}", "the name 'PIPELINE_RUN' is taken"),
         (GOOD + "METRICS = {'api': Counting}", "the name 'api' is taken"),
+        (GOOD + "METRICS = {'load': Counting}", "the name 'load' is taken"),
     ],
 )
 def test_a_module_that_is_no_plugin_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:

@@ -29,7 +29,7 @@ def test_a_line() -> None:
     at = np.arange(100.0)
     result = found(at, 3.0 + 0.5 * at + np.random.default_rng(0).normal(0.0, 1e-3, 100))
     assert (result.slope, result.low, result.high) == pytest.approx((0.5, 0.5, 0.5), rel=1e-4)
-    assert result.change == pytest.approx(0.5 * 99, rel=1e-4)
+    assert result.seconds == 99.0
     assert result.typical == pytest.approx(3.0 + 0.5 * 49.5, rel=1e-4)
     assert result.drifts
     assert result.p_value < 1e-6
@@ -83,7 +83,7 @@ def test_a_slow_drift_over_hours_is_found() -> None:
     assert result.drifts
     assert result.points == MOST_POINTS
     assert result.low * 4 * HOUR < 2.0 < result.high * 4 * HOUR
-    assert result.change == pytest.approx(2.0, rel=0.5)
+    assert result.slope * result.seconds == pytest.approx(2.0, rel=0.5)
 
 
 def test_too_few_moments() -> None:

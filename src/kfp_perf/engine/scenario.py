@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 from dataclasses import dataclass, field
@@ -96,6 +97,9 @@ def run_scenario(
         runner.collector.close()
         result.collector = runner.collector
         result.metrics.update({collector.name: collector.metrics() for collector in custom})
+        result.warnings += [
+            f"The metrics collector {one.name} failed: {one.error}" for one in custom if one.error
+        ]
     except Exception as error:  # noqa: BLE001  a constructor's failure is that runner's failure
         _note(result, error)
     finally:
@@ -105,7 +109,10 @@ def run_scenario(
 
 
 def _custom_collectors(plugins: Plugins, scenario_name: str) -> list[GuardedCollector]:
-    return [GuardedCollector(key, kind(scenario_name)) for key, kind in plugins.collectors.items()]
+    return [
+        GuardedCollector(key, functools.partial(kind, scenario_name))
+        for key, kind in plugins.collectors.items()
+    ]
 
 
 def _call(loop: asyncio.Runner, function: Callable[[], Any]) -> Any:

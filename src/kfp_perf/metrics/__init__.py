@@ -23,10 +23,20 @@ METRICS: dict[str, type[MetricFamily]] = {
     "generator": GeneratorMetrics,
 }
 
+#: Keys of the metrics dictionary that a user's collector cannot have: the families', and what runners tell.
+TAKEN_KEYS = frozenset({*METRICS, "load", "observer", "prefill", "reads", "schedules", "uploads"})
+
 
 def built_in_collector(scenario_name: str = "", series: Series | None = None) -> MetricsCollector:
     """A collector with every family of METRICS."""
     return MetricsCollector(scenario_name, {name: family() for name, family in METRICS.items()}, series)
 
 
-__all__ = ["METRICS", "GuardedCollector", "MetricFamily", "MetricsCollector", "built_in_collector"]
+__all__ = [
+    "METRICS",
+    "TAKEN_KEYS",
+    "GuardedCollector",
+    "MetricFamily",
+    "MetricsCollector",
+    "built_in_collector",
+]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import msgspec
+
 from kfp_perf.result.model import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kfp_perf.metrics.metric import Metric
     from kfp_perf.metrics.series import Series
@@ -52,8 +54,8 @@ class MetricsCollector:
     returns stands in the result under the name that it was registered with. An exception is reported and harms
     nothing else.
 
-    `measured_from` is when the warm-up ends (seconds since the Unix epoch): requests of the load that were due
-    before count as warm-up.
+    `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts): requests
+    of the load that were due before count as warm-up. A subclass gets them too, and may compare `sample.due`.
     """
 
     def __init__(
@@ -111,12 +113,20 @@ class MetricsCollector:
 
 
 class GuardedCollector:
-    """A user's collector that cannot harm the measurement: its first exception is logged, and ends it."""
+    """A user's collector that cannot harm the measurement: its first exception is logged, and ends it.
 
-    def __init__(self, name: str, collector: MetricsCollector) -> None:
+    `make` makes the collector; `error` is empty, or says what went wrong.
+    """
+
+    def __init__(self, name: str, make: Callable[[], MetricsCollector]) -> None:
         self.name = name
-        self._collector = collector
         self.error = ""
+        made = self._guard(make)
+        self._collector: MetricsCollector = MetricsCollector() if made is None else made
+
+    def measure_from(self, moment: float) -> None:
+        """Tell it when the warm-up ends."""
+        self._guard(setattr, self._collector, "measured_from", moment)
 
     def on_sample(self, sample: Sample) -> None:
         """Pass a sample on."""
@@ -127,9 +137,17 @@ class GuardedCollector:
         self._guard(self._collector.on_run, record)
 
     def metrics(self) -> dict[str, Any]:
-        """What the collector tells; `{"error": text}` where it failed."""
-        collected = self._guard(self._collector.collect_custom_metrics)
-        return {"error": self.error} if self.error else dict(collected or {})
+        """What the collector tells, as JSON will hold it; `{"error": text}` where it failed."""
+        told = self._guard(self._tell)
+        return {"error": self.error} if self.error else told
+
+    def _tell(self) -> dict[str, Any]:
+        told = self._collector.collect_custom_metrics()
+        if not isinstance(told, dict):
+            raise TypeError(f"collect_custom_metrics returned {type(told).__name__}, not a dictionary")
+        # What JSON cannot hold must fail here, and not when the whole result is written.
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told, enc_hook=str))
+        return plain
 
     def _guard(self, function: Any, *arguments: Any) -> Any:
         if self.error:

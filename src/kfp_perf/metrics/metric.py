@@ -41,6 +41,7 @@ class Metric:
     `name` is what thresholds call it; `{operation}` and the like in it stand for names. `path` is where its value
     stands in a metrics dictionary, with the same. A distribution has `statistics`, one of which follows the name
     (`run.duration.p95`). `count_path` leads to how many values it was made from; empty: it is a count itself.
+    `absent` says why a statistic may be missing although there were values.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Metric:
     path: tuple[str, ...]
     statistics: tuple[str, ...] = ()
     count_path: tuple[str, ...] = ()
+    absent: str = "it cannot be told"
 
 
 def distribution(
@@ -58,6 +60,8 @@ def distribution(
     source: str,
     path: tuple[str, ...],
     statistics: tuple[str, ...] = DISTRIBUTION,
+    absent: str = "",
 ) -> Metric:
     """A metric of times, of which the metrics dictionary holds statistics and their number `n`."""
-    return Metric(name, Unit.SECONDS, meaning, source, path, statistics, (*path, "n"))
+    given = {"absent": absent} if absent else {}
+    return Metric(name, Unit.SECONDS, meaning, source, path, statistics, (*path, "n"), **given)

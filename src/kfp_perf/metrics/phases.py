@@ -6,12 +6,14 @@ from array import array
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
-from kfp_perf.metrics.metric import Metric, distribution
+from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.summary import summary
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.result.model import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kfp_perf.result.model import RunRecord
 
 
@@ -41,18 +43,30 @@ class _Phase:
         return {**told, "error_seconds": error, "worst_error_seconds": self.worst_error}
 
 
-class PhaseMetrics(MetricFamily):
-    """The phases of runs that succeeded and executed. A phase that could not be told of a run is absent there."""
-
-    metrics: ClassVar[tuple[Metric, ...]] = tuple(
-        distribution(
+def _metrics() -> Iterator[Metric]:
+    for name, phase in PHASES.items():
+        yield distribution(
             f"phase.{name}",
             f"{phase.meaning[0].upper()}{phase.meaning[1:]}. Off by at most {phase.error}.",
             phase.source,
             ("phases", name),
+            absent="whole seconds tell the mean of so short a phase, but none of its quantiles",
         )
-        for name, phase in PHASES.items()
-    )
+        yield Metric(
+            f"phase.{name}.error",
+            Unit.SECONDS,
+            f"The mean, over the runs, of the bounds of the error of `phase.{name}`.",
+            phase.source,
+            ("phases", name, "error_seconds"),
+            (),
+            ("phases", name, "n"),
+        )
+
+
+class PhaseMetrics(MetricFamily):
+    """The phases of runs that succeeded and executed. A phase that could not be told of a run is absent there."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(_metrics())
 
     def __init__(self) -> None:
         self._phases: dict[str, _Phase] = {}

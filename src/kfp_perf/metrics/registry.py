@@ -55,9 +55,7 @@ class NamedMetric:
 
     def interval_in(self, metrics: Mapping[str, Any]) -> tuple[float | None, float | None] | None:
         """Its confidence interval; None where there is none, or for an end that is not known."""
-        if not self.statistic:
-            return None
-        found = _look_up(metrics, (*self.path[:-1], "intervals", self.statistic))
+        found = _look_up(metrics, (*self.path[:-1], "intervals", self.path[-1]))
         return (found[0], found[1]) if isinstance(found, list) else None
 
 

@@ -80,11 +80,21 @@ class RunMetrics(MetricFamily):
             "longer than they were seen (Kaplan-Meier).",
             "created_at and finished_at: the server's whole seconds, each duration with its error",
             ("runs", "duration_seconds"),
+            absent="too few of the runs in flight at the end had ended to reach it",
+        ),
+        Metric(
+            "run.duration.error",
+            Unit.SECONDS,
+            "No duration of a run that ended is further off than this.",
+            "the server's whole seconds, and how well its clock is known",
+            ("runs", "duration_error_seconds"),
+            (),
+            ("runs", "ended"),
         ),
         Metric(
             "run.duration.drift",
             Unit.CHANGE,
-            "By what share of the median the duration of runs changed in the course of the test (Theil-Sen).",
+            "By what share of its median the duration of runs changed from the first to the last (Theil-Sen).",
             "run.duration, by when the runs were due",
             ("runs", "duration_trend", "change_share"),
             (),
@@ -196,11 +206,13 @@ class RunMetrics(MetricFamily):
         found = trend(self._dues, self._durations) if self._merged <= 1 else None
         if found is None:
             return None
+        whole = found.seconds / found.typical if found.typical > 0.0 else None
         return {
             "slope_per_hour": found.slope * 3600.0,
             "interval_per_hour": [found.low * 3600.0, found.high * 3600.0],
-            "change_seconds": found.change,
-            "change_share": found.change / found.typical if found.typical > 0.0 else None,
+            "change_seconds": found.slope * found.seconds,
+            "change_share": None if whole is None else found.slope * whole,
+            "intervals": {} if whole is None else {"change_share": [found.low * whole, found.high * whole]},
             "p_value": found.p_value,
             "drifts": found.drifts,
             "points": found.points,

@@ -46,6 +46,15 @@ class ScheduleMetrics(MetricFamily):
             "the slot, and created_at of the first run that came for it",
             ("schedule", "drift_seconds"),
         ),
+        Metric(
+            "schedule.drift.error",
+            Unit.SECONDS,
+            "No drift is further off than this.",
+            _SOURCE,
+            ("schedule", "drift_error_seconds"),
+            (),
+            ("schedule", "drift_seconds", "n"),
+        ),
     )
 
     def __init__(self) -> None:

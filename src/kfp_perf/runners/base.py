@@ -124,6 +124,8 @@ class BaseRunner(ABC):
             return
         self._started = True
         self.collector.measured_from = self.measured_from
+        for custom in self.custom_collectors:
+            custom.measure_from(self.measured_from)
         self.phase = Phase.WAITING
         self.wait_for_start_time()
         self.phase = Phase.RUNNING

@@ -28,16 +28,16 @@ FEWEST_POINTS = 20
 class Trend:
     """How a value changes with time: by `slope` a second, with its confidence interval.
 
-    `change` is the slope times the time that was looked at, `typical` the median value; `points` says from how
-    many the slope was taken (each the median of a slice of time where there are more values than that).
-    `p_value`: how likely so much would be without a trend.
+    `seconds` is the time that was looked at, `typical` the median value; `points` says from how many the slope was
+    taken (each the median of a slice of time where there are more values than that). `p_value`: how likely so much
+    would be without a trend.
     """
 
     slope: float
     low: float
     high: float
     p_value: float
-    change: float
+    seconds: float
     typical: float
     points: int
 
@@ -73,7 +73,7 @@ def trend(times: ArrayLike, values: ArrayLike, confidence: float = CONFIDENCE) -
         low=float(slopes[low_rank]),
         high=float(slopes[high_rank]),
         p_value=2.0 * normal.cdf(-max(0.0, z)),
-        change=slope * float(at[-1] - at[0]),
+        seconds=float(at[-1] - at[0]),
         typical=float(np.median(value)),
         points=size,
     )
