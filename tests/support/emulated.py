@@ -117,6 +117,9 @@ class Emulated:
             await beside
         return returned
 
+    def measure_from(self, moment: float) -> None:
+        pass
+
     def on_sample(self, sample: Sample) -> None:
         self.samples.append(sample)
 
