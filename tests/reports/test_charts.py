@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
@@ -130,3 +131,28 @@ def test_stepped_points_stay_until_they_jump() -> None:
 @pytest.mark.parametrize("values", [[], [None], [None, 1.0, None, 0.0], [0.0, 0.0]])
 def test_a_sparkline_takes_whatever_there_is(values: list[float | None]) -> None:
     assert ET.fromstring(str(sparkline(values, EVIL))).get("aria-label") == EVIL
+
+
+def test_however_many_bands_lie_over_each_other_they_stay_behind() -> None:
+    for count in (1, 3, 40):
+        drawn = xy(Line("l", [(0, 1), (9, 3)]), bands=tuple(Band(f"{n}", 0, 10) for n in range(count)))
+        opacities = [float(found) for found in re.findall(r'fill-opacity="([\d.]+)"', drawn.standalone())]
+        assert len(opacities) == count
+        assert 0 < sum(opacities) <= 0.2
+
+
+def test_what_is_to_come_is_pale_and_without_hatching() -> None:
+    chart = span_chart(
+        "s", "t", "a", clock_axis(10), [Row("r", [Span(2, 8, None)])], keys=[(None, "to come")]
+    )
+    inner, _ = chart.draw(960)
+    assert inner.count('class="pale"') == 2
+    assert "hatch" not in inner
+
+
+def test_a_part_is_named_as_fully_as_its_bar_has_room_for() -> None:
+    parts = [
+        Segment(f"phase-{n}", value, f"phase-{n} {value} s", n) for n, value in enumerate((8.0, 1.0, 0.1))
+    ]
+    inner, _ = bar_chart("b", "t", "a", seconds_axis(10, "s"), [Bar("run", "9.1 s", parts)]).draw(960)
+    assert re.findall(r"middle[^>]*>([^<]+)</text>", inner)[-2:] == ["phase-0 8.0 s", "phase-1"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kfp_perf.reports.quantities import range_of, rate_of, seconds_of, span_of
+from kfp_perf.reports.quantities import brief_of, range_of, rate_of, seconds_of, span_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,13 @@ from kfp_perf.reports.quantities import range_of, rate_of, seconds_of, span_of
 )
 def test_times(seconds: float | None, text: str) -> None:
     assert seconds_of(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (4.556, "4.56 s"), (200, "3:20 min"), (7200, "2.0 h")]
+)
+def test_times_in_one_number(seconds: float | None, text: str) -> None:
+    assert brief_of(seconds) == text
 
 
 @pytest.mark.parametrize(

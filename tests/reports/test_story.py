@@ -8,7 +8,9 @@ import pytest
 from sample_results import STARTED, Load, SampleTest
 
 from kfp_perf.reports.story import SECTIONS, tell
-from kfp_perf.reports.story.blocks import Figure, Flag, Items, Link, Noted, Table, Tone
+from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Noted, Table, Tone, without_zeros
+from kfp_perf.reports.story.course import _in_flight
+from kfp_perf.reports.story.material import read_material
 from kfp_perf.result.folder import TestResult
 from kfp_perf.result.model import Outcome, RunRecord
 
@@ -210,5 +212,33 @@ def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> 
 def test_more_scenarios_than_letters_and_curves(sample: Sample) -> None:
     loads = tuple(Load(f"s{place}", 3, place, 60.0, 5.0) for place in range(30))
     story = tell(sample(SampleTest(loads=loads)))
-    assert str(table(story, "scenarios").rows[26][0]).startswith("A2 ")
+    assert table(story, "scenarios").rows[26][0] == Noted("A2  s26", "runs in the default experiment")
     assert "24 more scenarios are in the table" in story.charts()[1].alt
+
+
+def test_columns_that_say_nothing_are_left_out_if_they_may_be() -> None:
+    columns = [Column("Name", is_number=False), Column("Failed"), Column("Lost"), Column("Cached")]
+    rows = [["a", "0", "0", "0"], ["b", "0", "–", Flag("1", Tone.WARNING)]]
+    shown = without_zeros(Table("t", columns, rows, {1: "group"}), "Lost", "Cached")
+    assert [column.title for column in shown.columns] == ["Name", "Failed", "Cached"]
+    assert shown.rows == [["a", "0", "0"], ["b", "0", Flag("1", Tone.WARNING)]]
+    assert shown.groups == {1: "group"}
+
+
+def test_runs_that_were_given_up_are_no_longer_in_flight(sample: Sample) -> None:
+    result = sample(SampleTest(loads=(Load("stuck", 8, 0.0, 60.0, 10.0, unfinished=1.0),)))
+    levels = [level for _, level in _in_flight(read_material(result))]
+    assert (max(levels) > 1, levels[-1]) == (True, 0)
+    story = tell(result)
+    assert "8 still in flight" in next(one.alt for one in story.charts() if one.name == "run-durations")
+    (note,) = [
+        block.note
+        for block in section(story, "course").blocks
+        if isinstance(block, Figure) and block.chart.name == "in-flight"
+    ]
+    assert "given up" in note
+
+
+def test_the_bar_of_phases_says_in_words_where_the_time_went(sample: Sample) -> None:
+    chart = next(one for one in tell(sample(SampleTest(loads=ONE))).charts() if one.name == "phases")
+    assert re.search(r"\d s, [\d.]+ % execute<", chart.standalone())

@@ -37,13 +37,15 @@ class ScenarioRuns:
 class RunDigest:
     """The runs of a whole test. Times are seconds since the Unix epoch on the client's clock.
 
-    `created` and `over` are times at which runs came into being and were seen to be over; the dots are (time when
+    `created` and `over` are times at which runs came into being and were seen to be over, `given_up` those at which
+    nobody looked at them any more though they had not ended; the dots are (time when
     it was over, duration in seconds); `drifts` are (slot on the server's clock, seconds until its run was created).
     """
 
     scenarios: dict[str, ScenarioRuns] = field(default_factory=dict)
     created: array[float] = field(default_factory=_times)
     over: array[float] = field(default_factory=_times)
+    given_up: array[float] = field(default_factory=_times)
     succeeded: list[tuple[float, float]] = field(default_factory=list)
     failed: list[tuple[float, float]] = field(default_factory=list)
     cached: list[tuple[float, float]] = field(default_factory=list)
@@ -72,6 +74,8 @@ class RunDigest:
             self.created.append(record.ended or record.due)
             if record.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
                 self.over.append(over)
+            else:
+                self.given_up.append(over)
         if not record.warmup:
             self._add_duration(record, over)
 

@@ -24,6 +24,13 @@ def seconds_of(seconds: float | None) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def brief_of(seconds: float | None) -> str:
+    """A time in one number, where there is little room: as `seconds_of`, but `3:20 min`."""
+    if seconds is None or not 120 <= seconds < 7200:
+        return seconds_of(seconds)
+    return f"{clock_of(seconds)} min"
+
+
 def range_of(low: float, high: float) -> str:
     """Two times with the unit said once, where it is the same: `69.0 to 71.1 s`, `2:04 to 2:10 min`."""
     if low >= 120 and high < 7200:

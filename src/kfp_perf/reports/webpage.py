@@ -167,7 +167,7 @@ def _(block: Table) -> Markup:
         "div",
         element(
             "table",
-            element("caption", block.caption),
+            element("caption", element("span", block.caption)),
             element("thead", element("tr", *head)),
             element("tbody", *body),
         ),

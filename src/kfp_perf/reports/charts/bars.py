@@ -92,10 +92,13 @@ def _bar(bar: Bar, x: Axis, right: float, top: int, width: int) -> Markup:
             fill=f"url(#hatch{segment.style % STYLES})",
         )
         drawn.append(shape)
-        if text_width(segment.text) + 16 < end - begin:
+        said = next(
+            (text for text in (segment.text, segment.name) if text_width(text) + 16 < end - begin), ""
+        )
+        if said:
             middle = (begin + end) / 2
             # A plate behind the words: hatching would make them hard to read.
-            plate = text_width(segment.text) + 8
+            plate = text_width(said) + 8
             drawn += [
                 element(
                     "rect",
@@ -106,6 +109,6 @@ def _bar(bar: Bar, x: Axis, right: float, top: int, width: int) -> Markup:
                     class_="plate",
                     rx=3,
                 ),
-                element("text", segment.text, x=middle, y=top + FONT + 24, text_anchor="middle"),
+                element("text", said, x=middle, y=top + FONT + 24, text_anchor="middle"),
             ]
     return joined(drawn)

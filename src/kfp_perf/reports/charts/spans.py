@@ -20,11 +20,11 @@ _BOTTOM = 44
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From begin to end on the axis; `style` selects the hatching; `text` is what a pointer shows."""
+    """From begin to end on the axis; `style` selects the hatching, None is pale; `text` is what a pointer shows."""
 
     begin: float
     end: float
-    style: int = 0
+    style: int | None = 0
     text: str = ""
 
 
@@ -46,7 +46,7 @@ def span_chart(
     x: Axis,
     rows: Sequence[Row],
     *,
-    keys: Sequence[tuple[int, str]] = (),
+    keys: Sequence[tuple[int | None, str]] = (),
     row_height: int = 24,
 ) -> Chart:
     """Rows of spans over a common axis. `keys` say what the styles mean."""
@@ -95,7 +95,7 @@ def _row(row: Row, x: Axis, left: float, right: float, top: int, height: int) ->
     return joined(drawn)
 
 
-def _box(begin: float, width: float, top: int, height: int, style: int, text: str = "") -> Markup:
+def _box(begin: float, width: float, top: int, height: int, style: int | None, text: str = "") -> Markup:
     title = [element("title", text)] if text else []
     return element(
         "rect",
@@ -105,6 +105,9 @@ def _box(begin: float, width: float, top: int, height: int, style: int, text: st
         width=width,
         height=height,
         rx=2,
-        class_="part",
-        fill=f"url(#hatch{style % STYLES})",
+        **(
+            {"class_": "pale"}
+            if style is None
+            else {"class_": "part", "fill": f"url(#hatch{style % STYLES})"}
+        ),
     )

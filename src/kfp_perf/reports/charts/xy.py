@@ -86,7 +86,9 @@ def xy_chart(
         # At least so wide that charts one below the other have a common time axis.
         left = max(60.0, *(text_width(y.text(tick)) + 14 for tick in ticks))
         entries = [(_sample(layer), layer.name) for layer in layers if layer.name]
-        keys, keys_height = legend(entries if len(entries) > 1 else [], width, 0)
+        # A single line is what the title says; marks are not.
+        told = entries if len(entries) > 1 or any(isinstance(layer, Marks) for layer in layers) else []
+        keys, keys_height = legend(told, width, 0)
         top = keys_height + FONT + _TOP
         box = _Box(left, float(top), width - 14.0, float(top + height - _BOTTOM), x, y)
         parts = [
@@ -143,18 +145,31 @@ def _grid(box: _Box, ticks: Sequence[float], width: int) -> Iterable[Markup]:
 
 def _bands(box: _Box, bands: Sequence[Band]) -> Iterable[Markup]:
     letter = 0.0
+    # However many lie over each other, lines and grid stay visible in front of them.
+    opacity = min(0.07, 0.15 / max(_most_at_once(bands), 1))
     for band in sorted(bands, key=lambda band: band.begin):
         left, right = (box.x.place(edge, box.left, box.right) for edge in (band.begin, band.end))
         # Scenarios that begin together have their letters side by side.
         letter = max(letter, left + 3)
         yield element(
             "g",
-            element("rect", x=left, y=box.top, width=max(right - left, 1.0), height=box.bottom - box.top),
+            element(
+                "rect",
+                x=left,
+                y=box.top,
+                width=max(right - left, 1.0),
+                height=box.bottom - box.top,
+                fill_opacity=f"{opacity:.3f}",
+            ),
             element("path", d=f"M{number(left)} {number(box.top)}V{number(box.bottom)}"),
             element("text", band.letter, x=letter, y=box.top + FONT - 1),
             class_="band",
         )
         letter += text_width(band.letter) + 3
+
+
+def _most_at_once(bands: Sequence[Band]) -> int:
+    return max((sum(one.begin <= band.begin < one.end for one in bands) for band in bands), default=0)
 
 
 def _layer(box: _Box, layer: Line | Area | Marks) -> Markup:

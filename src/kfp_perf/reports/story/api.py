@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import count_of, rate_of, seconds_of, share_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Section, Spark, Table, Tone
+from kfp_perf.reports.story.blocks import (
+    Block,
+    Cell,
+    Column,
+    Flag,
+    Section,
+    Spark,
+    Table,
+    Tone,
+    without_zeros,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +30,7 @@ _PURPOSES = {
     "cleanup": "Cleaning up",
 }
 _MOST_ERRORS = 20
+_CAPTION = "Latency counts from when a request was due; of requests that succeeded"
 
 
 def operations(material: Material) -> Section | None:
@@ -48,7 +59,7 @@ def operations(material: Material) -> Section | None:
         Column("p99 over the test", is_number=False),
     ]
     blocks: list[Block] = [
-        Table("Latency counts from when a request was due; of requests that succeeded", columns, rows, groups)
+        without_zeros(Table(_CAPTION, columns, rows, groups), "Retries"),
     ]
     errors = list(_errors(material))
     blocks += _error_tables(errors, material)
@@ -101,14 +112,14 @@ def _lead(material: Material) -> str:
     return f"{lead}. The slowest was {slow[0]}: 99 % within {seconds_of(p99)}." if p99 else f"{lead}."
 
 
-def _errors(material: Material) -> Iterator[tuple[str, str, str, int, int]]:
+def _errors(material: Material) -> Iterator[tuple[str, str, str, int]]:
     for purpose, title in _PURPOSES.items():
         for name, figures in _calls(material, purpose):
             for kind, count in (figures.get("errors_by_kind") or {}).items():
-                yield name, str(kind), title, count, figures.get("unknown", 0)
+                yield name, str(kind), title, count
 
 
-def _error_tables(errors: list[tuple[str, str, str, int, int]], material: Material) -> Iterator[Block]:
+def _error_tables(errors: list[tuple[str, str, str, int]], material: Material) -> Iterator[Block]:
     if errors:
         errors = sorted(errors, key=lambda error: -error[3])
         yield Table(
@@ -119,7 +130,10 @@ def _error_tables(errors: list[tuple[str, str, str, int, int]], material: Materi
                 Column("For", is_number=False),
                 Column("Times"),
             ],
-            [[name, kind, title, f"{count:,}"] for name, kind, title, count, _ in errors[:_MOST_ERRORS]],
+            [
+                [name, f"HTTP {kind}" if kind.isdigit() else kind, title, f"{count:,}"]
+                for name, kind, title, count in errors[:_MOST_ERRORS]
+            ],
         )
     messages = material.runs.errors.most_common(_MOST_ERRORS)
     if messages:

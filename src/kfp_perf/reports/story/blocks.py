@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,20 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     groups: Mapping[int, str] = field(default_factory=dict)
+
+
+def without_zeros(table: Table, *titles: str) -> Table:
+    """The table without those of the columns that say nothing: zeros, dashes or nothing in every row."""
+    kept = [
+        place
+        for place, column in enumerate(table.columns)
+        if column.title not in titles or any(row[place] not in {"0", "0 %", "–", ""} for row in table.rows)
+    ]
+    return replace(
+        table,
+        columns=[table.columns[place] for place in kept],
+        rows=[[row[place] for place in kept] for row in table.rows],
+    )
 
 
 @dataclass(frozen=True, slots=True)

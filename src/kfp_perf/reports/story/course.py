@@ -88,7 +88,8 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
             [Line("in flight", stepped(flight), 0)],
             bands=material.bands,
         ),
-        "From a run's creation until a client could see that it was over.",
+        "From a run's creation until a client could see that it was over"
+        + (", or it was given up at the end of the grace period." if runs.given_up else "."),
     )
     yield from _dots(material)
 
@@ -96,8 +97,9 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
 def _in_flight(material: Material) -> list[tuple[float, float]]:
     """The number of runs in flight: at each change, or where there are many, the most in each stretch."""
     runs = material.runs
-    times = np.concatenate([np.array(runs.created), np.array(runs.over)]) - material.started
-    steps = np.concatenate([np.ones(len(runs.created)), -np.ones(len(runs.over))])
+    left = np.concatenate([np.array(runs.over), np.array(runs.given_up)])
+    times = np.concatenate([np.array(runs.created), left]) - material.started
+    steps = np.concatenate([np.ones(len(runs.created)), -np.ones(len(left))])
     order = np.argsort(times, kind="stable")
     times, level = times[order], np.cumsum(steps[order])
     points = list(zip(map(float, times), map(float, level), strict=True))

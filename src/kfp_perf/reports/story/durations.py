@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.metrics.metric import QUANTILES
 from kfp_perf.reports.charts import Area, Line, Marks, seconds_axis, share_axis, stepped, xy_chart
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import count_of, range_of, seconds_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Noted, Prose, Section, Table, Tone
+from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of
+from kfp_perf.reports.story.blocks import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Noted,
+    Prose,
+    Section,
+    Table,
+    Tone,
+    without_zeros,
+)
 from kfp_perf.reports.story.material import letter_of
 from kfp_perf.statistics.survival import kaplan_meier
 
@@ -44,9 +55,8 @@ def durations(material: Material) -> Section | None:
     ]
     if len(rows) != 1 and total:
         rows.append(_row("All runs", total))
-    blocks.append(
-        Table("Run durations, from creation to finish (below: 95 % confidence interval)", _COLUMNS, rows)
-    )
+    table = Table("Run durations, from creation to finish (below: 95 % confidence interval)", _COLUMNS, rows)
+    blocks.append(without_zeros(table, "Not ended"))
     blocks += _remarks(material)
     return Section("durations", "How long did runs take?", _lead(total, material.total["runs"]), blocks)
 
@@ -143,8 +153,8 @@ def _row(name: str, duration: dict[str, Any]) -> list[Cell]:
         f"{duration.get('n', 0):,}",
         f"{duration.get('censored', 0):,}",
         *quantiles,
-        seconds_of(duration.get("max")),
-        seconds_of(duration.get("mean")),
+        brief_of(duration.get("max")),
+        brief_of(duration.get("mean")),
     ]
 
 
@@ -153,10 +163,10 @@ def _quantile(value: float | None, interval: list[float | None] | None, known: b
         return "not reached" if known else "–"
     low, high = interval or (None, None)
     if low is None and high is None:
-        return seconds_of(value)
+        return brief_of(value)
     if high is None:
-        return Noted(seconds_of(value), f"{seconds_of(low)} or more")
-    return Noted(seconds_of(value), range_of(low or 0.0, high))
+        return Noted(brief_of(value), f"{brief_of(low)} or more")
+    return Noted(brief_of(value), range_of(low or 0.0, high))
 
 
 def _or_not_reached(value: float | None) -> str:

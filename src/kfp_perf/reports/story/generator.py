@@ -34,18 +34,20 @@ def generator(material: Material) -> Section | None:
             f"Requests of the load left {seconds_of(lateness.get('p50'))} late in the median and "
             f"{seconds_of(lateness.get('p99'))} at the 99th percentile, which is part of every latency here."
         )
-    rows = list(_rows(watched))
+    rows: list[list[Cell]] = []
+    groups: dict[int, str] = {}
+    for owner, found in _owners(watched):
+        groups[len(rows)] = owner
+        rows += found
     if rows:
-        blocks.append(
-            Table("What the generator used, in windows of a second, against its bounds", _COLUMNS, rows)
-        )
+        title = "What the generator used, in windows of a second, against its bounds"
+        blocks.append(Table(title, _COLUMNS, rows, groups))
     blocks += _checks(material)
     return Section("generator", "Did the load generator keep up?", lead.strip(), blocks)
 
 
 _COLUMNS = [
     Column("Resource", is_number=False),
-    Column("Of", is_number=False),
     Column("Mean"),
     Column("Worst second"),
     Column("Bound"),
@@ -53,30 +55,36 @@ _COLUMNS = [
 ]
 
 
-def _rows(watched: dict[str, Any]) -> Iterator[list[Cell]]:
-    process = watched.get("process")
+def _owners(watched: dict[str, Any]) -> Iterator[tuple[str, list[list[Cell]]]]:
+    """The resources of the process, then those of each scenario, always in the same order."""
     scenarios = watched.get("scenarios")
-    owners: list[tuple[str, Any]] = [("kfp-perf", process)]
+    owners: list[tuple[str, Any]] = [("The process", watched.get("process"))]
     if isinstance(scenarios, dict):
         owners += [(name, dig(figures, "resources")) for name, figures in scenarios.items()]
+    order = list(BOUNDS)
     for owner, resources in owners:
-        for name, tally in (resources if isinstance(resources, dict) else {}).items():
-            if isinstance(tally, dict):
-                yield _row(owner, name, tally)
+        found = resources if isinstance(resources, dict) else {}
+        names = sorted(found, key=lambda name: order.index(name) if name in BOUNDS else len(order))
+        rows = [_row(name, found[name]) for name in names if isinstance(found[name], dict)]
+        if rows:
+            yield owner, rows
 
 
-def _row(owner: str, name: str, tally: dict[str, Any]) -> list[Cell]:
+def _row(name: str, tally: dict[str, Any]) -> list[Cell]:
     unit, beyond = tally.get("unit"), tally.get("seconds_beyond") or 0.0
     bound = BOUNDS.get(name)
     sign = "≥" if bound and bound.at_least else "≤"
     return [
-        bound.what if bound else name.replace("_", " "),
-        owner,
+        _capital(bound.what if bound else name.replace("_", " ")),
         _amount(tally.get("mean"), unit),
         _amount(tally.get("worst"), unit),
         f"{sign} {_amount(tally.get('limit'), unit)}",
         Flag(seconds_of(beyond), Tone.WARNING) if beyond else "–",
     ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _amount(value: Any, unit: Any) -> str:

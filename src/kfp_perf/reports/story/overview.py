@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.charts import Row, Span, clock_axis, span_chart
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of, share_of, span_of
+from kfp_perf.reports.quantities import brief_of, clock_of, count_of, rate_of, seconds_of, share_of, span_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
@@ -16,10 +16,13 @@ from kfp_perf.reports.story.blocks import (
     Figure,
     Flag,
     Items,
+    Noted,
+    Prose,
     Section,
     Table,
     Tile,
     Tone,
+    without_zeros,
 )
 from kfp_perf.reports.story.material import letter_of
 
@@ -79,7 +82,7 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
     if duration.get("n"):
         # None within figures that exist: so few came to an end that the quantile is beyond what was seen.
         median, high = (
-            seconds_of(duration[key]) if duration.get(key) is not None else "not reached"
+            brief_of(duration[key]) if duration.get(key) is not None else "not reached"
             for key in ("p50", "p95")
         )
         yield Tile(
@@ -118,7 +121,7 @@ def scenarios(material: Material) -> Section | None:
         spans = (
             [Span(band.begin, band.end, place, _span_text(one["name"], band.begin, band.end))] if band else []
         )
-        rows.append(Row(f"{letter_of(place)}  {one['name']}", spans, one["mode"]))
+        rows.append(Row(f"{letter_of(place)}  {one['name']}", spans))
     chart = span_chart(
         "scenarios",
         "When each scenario ran",
@@ -148,11 +151,21 @@ def scenarios(material: Material) -> Section | None:
         for one in material.scenarios
         for text in [*one["warnings"], *([one["error"]] if one["error"] else [])]
     ] + [str(text) for text in material.document["warnings"]]
-    blocks: list[Block] = [Figure(chart), table]
+    blocks: list[Block] = [Figure(chart), without_zeros(table, "Failed", "Unfinished", "Lost")]
+    blocks += _legend_of_losses(material.total["runs"])
     if warnings:
         blocks.append(Items(warnings, Tone.WARNING))
     lead = "Letters mark the scenarios in the charts below. Each lasts until its last run was followed to its end."
     return Section("scenarios", "Scenarios", lead, blocks)
+
+
+def _legend_of_losses(runs: dict[str, Any]) -> list[Block]:
+    told = []
+    if runs.get("unfinished"):
+        told.append("Unfinished: still in flight when the grace period ended, and terminated then.")
+    if runs.get("unknown") or runs.get("not_created"):
+        told.append("Lost: the server refused them, or never showed them after a request without an answer.")
+    return [Prose(" ".join(told))] if told else []
 
 
 def _span_text(name: str, begin: float, end: float) -> str:
@@ -166,7 +179,7 @@ def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
     lost = runs.get("unknown", 0) + runs.get("not_created", 0)
     throughput = runs.get("throughput_per_second")
     return [
-        f"{letter_of(place)}  {one['name']}",
+        Noted(f"{letter_of(place)}  {one['name']}", _MODES.get(one["mode"], str(one["mode"]))),
         f"{runs.get('created', 0):,}",
         f"{runs.get('succeeded', 0):,}",
         Flag(f"{failed:,}", Tone.BAD) if failed else "0",

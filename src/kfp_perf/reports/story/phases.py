@@ -8,7 +8,17 @@ from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import seconds_of, share_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Section, Table, Tone
+from kfp_perf.reports.story.blocks import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Flag,
+    Section,
+    Table,
+    Tone,
+    without_zeros,
+)
 from kfp_perf.reports.story.material import letter_of
 
 if TYPE_CHECKING:
@@ -37,7 +47,8 @@ def phases(material: Material) -> Section | None:
     if named:
         total = _means(dig(material.total, "phases")) or named[0][1]
         lead = _lead(total)
-        blocks += [Figure(_bars(named), _NOTE), _phase_table(total)]
+        below = any(phase["mean"] < 0 for _, means in named for phase in means.values())
+        blocks += [Figure(_bars(named), _NOTE + (_BELOW_ZERO if below else "")), _phase_table(total)]
     if components:
         blocks.append(_component_table(components))
     return Section("phases", "Where did the time go?", lead, blocks)
@@ -47,6 +58,10 @@ _NOTE = (
     "Means over the runs that succeeded, along each run's critical path: what it waited for. KFP tells whole "
     "seconds; means of many runs are finer than that, single phases are not. The start of a pod is part of driver "
     "and execute."
+)
+_BELOW_ZERO = (
+    " A mean below zero is left out of the bars: that phase is shorter than whole seconds and different clocks "
+    "can tell."
 )
 
 
@@ -82,14 +97,16 @@ def _bars(named: list[tuple[str, dict[str, dict[str, Any]]]]) -> Chart:
             if phase in means
         ]
         whole = sum(max(segment.value, 0.0) for segment in segments)
-        bars.append(Bar(name, f"{seconds_of(whole)} on average", segments))
-    longest = max(sum(max(part.value, 0.0) for part in bar.segments) for bar in bars)
+        longest = max(segments, key=lambda segment: segment.value)
+        share = f", {share_of(longest.value / whole)} {longest.name}" if whole else ""
+        bars.append(Bar(name, f"{seconds_of(whole)}{share}", segments))
+    most = max(sum(max(part.value, 0.0) for part in bar.segments) for bar in bars)
     alt = "; ".join(f"{bar.name}: " + ", ".join(part.text for part in bar.segments) for bar in bars)
     return bar_chart(
         "phases",
         "Mean phases of a run, from due to visible",
         alt,
-        seconds_axis(longest, "time since the run was due"),
+        seconds_axis(most, "time since the run was due"),
         bars,
     )
 
@@ -161,9 +178,8 @@ def _component_table(components: list[tuple[str, str, dict[str, Any]]]) -> Table
     more = (
         f" (the first {_MOST_COMPONENTS} of {len(components)})" if len(components) > _MOST_COMPONENTS else ""
     )
-    return Table(
-        f"Components, with the start of their pods; each execution within 1 s{more}", columns, rows, groups
-    )
+    title = f"Components, with the start of their pods; each execution within 1 s{more}"
+    return without_zeros(Table(title, columns, rows, groups), "From cache", "Skipped", "On the critical path")
 
 
 def _whole_seconds(histogram: dict[str, int]) -> list[str]:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from kfp_perf.reports.charts import Marks, clock_axis, seconds_axis, xy_chart
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import count_of, seconds_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Section, Table, Tone
+from kfp_perf.reports.story.blocks import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Flag,
+    Section,
+    Table,
+    Tone,
+    without_zeros,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -56,7 +66,8 @@ def schedules(material: Material) -> Section | None:
         if isinstance(figures := dig(one, "metrics", "schedule"), dict) and figures
     ]
     if rows:
-        blocks.append(Table("Schedules by scenario", _COLUMNS, rows))
+        table = Table("Schedules by scenario", _COLUMNS, rows)
+        blocks.append(without_zeros(table, "Doubled", "Without a slot"))
     return Section("schedules", "Did schedules keep their time?", lead, blocks)
 
 
