@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import Exchange, ListQuery
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
-from kfp_perf.observe import Observer
+from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from kfp_perf.client import KfpClient
+    from kfp_perf.observe import Dag
     from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
