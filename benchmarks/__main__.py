@@ -25,6 +25,7 @@ BENCHMARKS = (
     "omission",
     "truth",
     "emulator",
+    "report",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

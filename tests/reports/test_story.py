@@ -15,7 +15,7 @@ from kfp_perf.result.folder import TestResult
 from kfp_perf.result.model import Outcome, RunRecord
 
 if TYPE_CHECKING:
-    from kfp_perf.reports.story.blocks import Section, Story
+    from kfp_perf.reports.story.blocks import Cell, Section, Story
 
 Sample = Any
 ONE = (Load("steady", 20, 0.0, 60.0, 10.0),)
@@ -218,7 +218,7 @@ def test_more_scenarios_than_letters_and_curves(sample: Sample) -> None:
 
 def test_columns_that_say_nothing_are_left_out_if_they_may_be() -> None:
     columns = [Column("Name", is_number=False), Column("Failed"), Column("Lost"), Column("Cached")]
-    rows = [["a", "0", "0", "0"], ["b", "0", "–", Flag("1", Tone.WARNING)]]
+    rows: list[list[Cell]] = [["a", "0", "0", "0"], ["b", "0", "–", Flag("1", Tone.WARNING)]]
     shown = without_zeros(Table("t", columns, rows, {1: "group"}), "Lost", "Cached")
     assert [column.title for column in shown.columns] == ["Name", "Failed", "Cached"]
     assert shown.rows == [["a", "0", "0"], ["b", "0", Flag("1", Tone.WARNING)]]
