@@ -61,12 +61,15 @@ class _Target:
         found = share_intervals(hits, totals)
         if found is None:
             return {}
+        # A quantile is a value that was seen, so a few more than its share lie below it. The upper end counts from
+        # there: else it could not tell that there is nothing beyond.
+        below = hits.sum(axis=1) / totals.sum()
         return {
             name: [
                 self._histogram.quantile(max(0.0, share + low)),
-                self._histogram.quantile(share + high) if share + high < 1.0 else None,
+                self._histogram.quantile(seen + high) if seen + high < 1.0 - 1e-9 else None,
             ]
-            for (name, share), (low, high) in zip(self.quantiles.items(), found, strict=True)
+            for (name, share), seen, (low, high) in zip(self.quantiles.items(), below, found, strict=True)
         }
 
 

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from kfp_perf.metrics import built_in_collector
+from kfp_perf.metrics.intervals import add_intervals
+from kfp_perf.metrics.series import Series, SeriesFile
+from kfp_perf.result.model import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from kfp_perf.metrics import MetricsCollector
+    from kfp_perf.result.model import Sample
+
+    Feed = Callable[..., dict[str | None, dict[str, Any]]]
+
+T0 = 1_790_000_000.0
+
+
+@pytest.fixture
+def measured(sample: Callable[..., Sample], tmp_path: Path) -> Feed:
+    """The metrics, with intervals, of a scenario whose requests had these due times and latencies."""
+
+    def feed(dues: NDArray[Any], latencies: NDArray[Any], more: list[Sample] | None = None) -> Any:
+        path = tmp_path / "series.hlog"
+        path.unlink(missing_ok=True)
+        file = SeriesFile(path, T0)
+        collector = built_in_collector("s", Series("s", file))
+        collector.measured_from = T0
+        for due, latency in zip(dues.tolist(), latencies.tolist(), strict=True):
+            collector.on_sample(sample(due, latency))
+        for one in more or []:
+            collector.on_sample(one)
+        collector.close()
+        file.close()
+        total = built_in_collector()
+        total.merge(collector)
+        collectors: dict[str | None, MetricsCollector] = {"s": collector, None: total}
+        metrics = {name: one.metrics() for name, one in collectors.items()}
+        add_intervals(path, collectors, metrics)
+        return metrics
+
+    return feed
+
+
+def latency_of(metrics: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = metrics["api"]["load"]["GetRun"]["latency_seconds"]
+    return found
+
+
+def test_of_independent_requests_they_are_the_order_statistics(measured: Feed) -> None:
+    random = np.random.default_rng(1)
+    dues = np.arange(0.0, 300.0, 0.02)
+    latencies = random.lognormal(-3.0, 0.8, dues.size)
+    found = latency_of(measured(dues, latencies)["s"])["intervals"]
+    ordered = np.sort(latencies)
+    for name, share in {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}.items():
+        ranks = binom.ppf([0.025, 0.975], dues.size, share).astype(int)
+        low, high = ordered[ranks - 1]
+        exact = high - low
+        # The same interval, but for the resampling: its ends wander by a fraction of its width.
+        assert found[name][0] == pytest.approx(low, abs=0.35 * exact)
+        assert found[name][1] == pytest.approx(high, abs=0.35 * exact)
+        assert found[name][0] < np.quantile(latencies, share) < found[name][1]
+
+
+def test_of_requests_that_are_alike_in_time_they_are_wider(measured: Feed) -> None:
+    random = np.random.default_rng(2)
+    dues = np.arange(0.0, 600.0, 0.05)
+    level = np.repeat(random.lognormal(0.0, 0.6, 60), dues.size // 60)
+    alike = 0.02 * level * random.lognormal(0.0, 0.1, dues.size)
+    found = latency_of(measured(dues, alike)["s"])["intervals"]["p50"]
+    # The same requests in a random order, as if they were independent.
+    shuffled = latency_of(measured(dues, random.permutation(alike))["s"])["intervals"]["p50"]
+    assert found[1] - found[0] > 3.0 * (shuffled[1] - shuffled[0])
+
+
+def test_the_whole_test_has_the_same_as_its_only_scenario(measured: Feed) -> None:
+    dues = np.arange(0.0, 120.0, 0.1)
+    metrics = measured(dues, np.random.default_rng(3).exponential(0.1, dues.size))
+    assert latency_of(metrics["s"])["intervals"] == latency_of(metrics[None])["intervals"] != {}
+
+
+def test_warm_up_failures_and_other_purposes_do_not_count(
+    measured: Feed, sample: Callable[..., Sample]
+) -> None:
+    random = np.random.default_rng(4)
+    dues = np.arange(0.0, 120.0, 0.1)
+    latencies = random.exponential(0.1, dues.size)
+    alone = latency_of(measured(dues, latencies)["s"])["intervals"]
+    more = [
+        *(sample(second - 30.0, 9.0) for second in np.arange(0.0, 29.0, 0.1).tolist()),
+        *(sample(second, 0.001, status=500, error="500") for second in dues.tolist()),
+        *(sample(second, 0.001, purpose=Purpose.OBSERVE) for second in dues.tolist()),
+    ]
+    assert latency_of(measured(dues, latencies, more)["s"])["intervals"] == alone
+
+
+def test_ends_that_the_data_does_not_reach_are_absent(measured: Feed) -> None:
+    dues = np.arange(0.0, 100.0, 0.9)
+    found = latency_of(measured(dues, np.random.default_rng(5).exponential(0.1, dues.size))["s"])["intervals"]
+    assert set(found) == {"p50", "p90", "p95", "p99"}, "111 values cannot tell p99.9"
+    assert found["p50"][1] is not None
+    assert found["p99"][1] is None
+
+
+def test_less_than_a_minute_is_too_short_to_tell(measured: Feed) -> None:
+    dues = np.arange(0.0, 58.0, 0.1)
+    metrics = measured(dues, np.full(dues.size, 0.1))
+    assert "intervals" not in latency_of(metrics["s"])
+    assert "intervals" not in latency_of(metrics[None])

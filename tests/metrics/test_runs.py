@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from scipy.stats import theilslopes
+
+from kfp_perf.metrics.phases import PhaseMetrics
+from kfp_perf.metrics.runs import RunMetrics
+from kfp_perf.metrics.schedule import ScheduleMetrics
+from kfp_perf.result.model import Outcome
+from kfp_perf.statistics.survival import kaplan_meier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.metrics import MetricFamily
+    from kfp_perf.result.model import RunRecord
+
+    Make = Callable[..., RunRecord]
+
+
+def told(family: MetricFamily, records: list[RunRecord]) -> dict[str, Any]:
+    for record in records:
+        family.on_run(record)
+    return family.result()
+
+
+def unfinished(run: Make, due: float, seen: float) -> RunRecord:
+    """A run that was last seen in flight `seen` seconds after its creation was answered."""
+    record = run(due, outcome=Outcome.UNFINISHED, duration_seconds=None, seen_finished=None)
+    record.seen_unfinished = record.ended + seen
+    return record
+
+
+def test_outcomes_are_counted(run: Make) -> None:
+    records = [
+        *(run(float(place)) for place in range(6)),
+        run(6.0, outcome=Outcome.FAILED),
+        run(7.0, cached=True, took=2.0),
+        unfinished(run, 8.0, 30.0),
+        run(9.0, outcome=Outcome.NOT_CREATED, run_id="", duration_seconds=None, seen_finished=None),
+        run(9.5, outcome=Outcome.UNKNOWN, run_id="", sent=0.0, duration_seconds=None, seen_finished=None),
+        run(-5.0, took=99.0, warmup=True),
+        run(3.0, adopted=True),
+    ]
+    found = told(RunMetrics(), records)
+    counts = {
+        name: found[name]
+        for name in ("due", "sent", "created", "adopted", "ended", "succeeded", "failed", "unfinished")
+    }
+    assert counts == {
+        "due": 12,
+        "sent": 11,
+        "created": 10,
+        "adopted": 1,
+        "ended": 9,
+        "succeeded": 8,
+        "failed": 1,
+        "unfinished": 1,
+    }
+    assert (found["not_created"], found["unknown"], found["warmup"]) == (1, 1, 1)
+    assert found["success_rate"] == 8 / 9
+    assert found["duration_seconds"]["n"] == 7
+    assert found["duration_seconds"]["max"] == 10.0
+    assert found["failed_duration_seconds"]["n"] == 1
+    assert found["cached_duration_seconds"] == {
+        "n": 1,
+        **dict.fromkeys(("p50", "p90", "p95", "p99", "max", "mean"), 2.0),
+    }
+    assert found["duration_error_seconds"] == 1.0
+    # From when the first was due (0 s) to when the last success was seen (5 s + 10 s + 1 s).
+    assert found["throughput_per_second"] == 8 / 16.0
+
+
+def test_censored_runs_count_as_longer_than_they_were_seen(run: Make) -> None:
+    # By hand: of ten at risk one ends at 1, of nine one at 2, and so on to 5; at 5.5 three leave; then 6 and 7.
+    # S(5) = 5/10, S(6) = 5/10 * 1/2 = 0.25, S(7) = 0.
+    records = [run(took=float(took)) for took in (1, 2, 3, 4, 5, 6, 7)]
+    records += [unfinished(run, 0.0, 5.5) for _ in range(3)]
+    duration = told(RunMetrics(), records)["duration_seconds"]
+    assert (duration["n"], duration["censored"]) == (7, 3)
+    assert (duration["p50"], duration["p90"], duration["max"]) == (5.0, 7.0, 7.0)
+    # The area below: 1 + 0.9 + 0.8 + 0.7 + 0.6 + 0.5 (5 to 6) + 0.25 (6 to 7).
+    assert duration["mean"] == pytest.approx(4.75)
+    low, high = duration["intervals"]["p50"]
+    assert low < 5.0
+    assert high is None, "at 6 the band still reaches above a half"
+
+
+def test_quantiles_that_are_not_reached_are_absent(run: Make) -> None:
+    records = [run(took=1.0), run(took=2.0), *(unfinished(run, 0.0, 60.0) for _ in range(8))]
+    duration = told(RunMetrics(), records)["duration_seconds"]
+    assert [duration[name] for name in ("p50", "p90", "p95", "p99")] == [None] * 4
+    assert duration["max"] == 2.0
+
+
+def test_the_band_is_log_log(run: Make) -> None:
+    # S(t) = 1/2 of ten: Greenwood's variance of log(-log S) is (sum of d/(n(n-d))) / (log S)**2, by hand.
+    times = [float(time) for time in range(1, 11)]
+    greenwood = sum(1 / (at_risk * (at_risk - 1)) for at_risk in range(10, 5, -1))
+    reach = 1.959964 * np.sqrt(greenwood) / abs(np.log(0.5))
+    band = [0.5 ** np.exp(sign * reach) for sign in (1.0, -1.0)]
+    found = kaplan_meier(times)
+    assert found is not None
+    place = int(np.flatnonzero(found.curve.times == 5.0)[0])
+    assert found.curve.values[place] == pytest.approx(0.5)
+    assert [found.low.values[place], found.high.values[place]] == pytest.approx(band, rel=1e-6)
+    interval = told(RunMetrics(), [run(took=time) for time in times])["duration_seconds"]["intervals"]["p50"]
+    assert interval == [
+        min(time for time, value in zip(found.low.times, found.low.values, strict=True) if value <= 0.5),
+        min(time for time, value in zip(found.high.times, found.high.values, strict=True) if value <= 0.5),
+    ]
+
+
+def test_durations_that_drift_are_noticed(run: Make) -> None:
+    random = np.random.default_rng(2)
+    dues = np.linspace(0.0, 4 * 3600.0, 120)
+    durations = 30.0 + dues / 3600.0 + random.normal(0.0, 0.5, dues.size)
+    records = [run(due, took) for due, took in zip(dues.tolist(), durations.tolist(), strict=True)]
+    random.shuffle(records)
+    trend = told(RunMetrics(), records)["duration_trend"]
+    slope = theilslopes(durations, dues).slope
+    assert trend["slope_per_hour"] == pytest.approx(slope * 3600.0)
+    assert trend["change_seconds"] == pytest.approx(slope * 4 * 3600.0)
+    assert trend["change_share"] == pytest.approx(slope * 4 * 3600.0 / np.median(durations))
+    low, high = trend["intervals"]["change_share"]
+    assert 0.0 < low < trend["change_share"] < high
+    assert trend["drifts"] is True
+    assert trend["p_value"] < 1e-6
+
+
+def test_durations_that_do_not_drift_are_not(run: Make) -> None:
+    random = np.random.default_rng(3)
+    records = [run(60.0 * place, 30.0 + random.normal()) for place in range(120)]
+    trend = told(RunMetrics(), records)["duration_trend"]
+    assert trend["drifts"] is False
+    low, high = trend["intervals"]["change_share"]
+    assert low < 0.0 < high
+
+
+def test_few_runs_have_no_trend(run: Make) -> None:
+    assert told(RunMetrics(), [run(float(place)) for place in range(5)])["duration_trend"] is None
+
+
+def test_different_pipelines_together_have_no_trend(run: Make) -> None:
+    def family(took: float) -> RunMetrics:
+        found = RunMetrics()
+        told(found, [run(float(place), took + 0.01 * place) for place in range(30)])
+        return found
+
+    total = RunMetrics()
+    total.merge(family(10.0))
+    assert total.result()["duration_trend"] is not None
+    total.merge(family(500.0))
+    assert total.result()["duration_trend"] is None
+
+
+def test_merging_is_as_if_one_had_seen_all(run: Make) -> None:
+    first = [run(float(place), 5.0 + place) for place in range(10)]
+    second = [run(40.0, outcome=Outcome.FAILED), unfinished(run, 41.0, 60.0), run(2.0, 1.0, warmup=True)]
+    one, other = RunMetrics(), RunMetrics()
+    told(one, first)
+    told(other, second)
+    one.merge(other)
+    assert one.result() == told(RunMetrics(), first + second)
+
+
+def test_no_run_at_all() -> None:
+    found = RunMetrics().result()
+    assert found["due"] == found["succeeded"] == 0
+    assert found["success_rate"] is None
+    assert found["duration_seconds"] == found["visible_seconds"] == {}
+
+
+def test_phases_are_of_runs_that_succeeded_and_executed(run: Make) -> None:
+    def phases(**seconds: float) -> dict[str, Any]:
+        return {"phases": seconds, "phase_errors": dict.fromkeys(seconds, 1.0)}
+
+    records = [
+        run(**phases(queue=3.0, execute=20.0)),
+        run(**phases(queue=5.0, execute=30.0)),
+        run(**phases(queue=7.0)),
+        run(outcome=Outcome.FAILED, **phases(queue=100.0)),
+        run(cached=True, **phases(queue=100.0)),
+        run(warmup=True, **phases(queue=100.0)),
+    ]
+    found = told(PhaseMetrics(), records)
+    assert list(found) == ["queue", "execute"], "in order of time"
+    assert (found["queue"]["n"], found["queue"]["p50"], found["queue"]["mean"]) == (3, 5.0, 5.0)
+    assert (found["execute"]["n"], found["execute"]["max"]) == (2, 30.0)
+    assert (found["queue"]["error_seconds"], found["queue"]["worst_error_seconds"]) == (1.0, 1.0)
+
+
+def test_a_phase_below_its_error_has_a_mean_and_no_quantiles(run: Make) -> None:
+    records = [run(phases={"queue": float(place % 2)}, phase_errors={"queue": 1.0}) for place in range(30)]
+    queue = told(PhaseMetrics(), records)["queue"]
+    assert set(queue) == {"n", "mean", "error_seconds", "worst_error_seconds"}
+    assert queue["mean"] == 0.5
+
+
+def test_negative_phases_are_kept(run: Make) -> None:
+    records = [run(phases={"submit": value}, phase_errors={"submit": 0.001}) for value in (-1.0, 3.0)]
+    family = PhaseMetrics()
+    assert told(family, records)["submit"]["mean"] == 1.0
+    other = PhaseMetrics()
+    told(other, [run(phases={"submit": 4.0}, phase_errors={"submit": 0.5})])
+    family.merge(other)
+    assert family.result()["submit"]["mean"] == 2.0
+    assert family.result()["submit"]["worst_error_seconds"] == 0.5
+
+
+def test_schedules_are_compared_with_their_slots(run: Make) -> None:
+    def slot(at: float, drift: float | None = 5.0, **fields: Any) -> RunRecord:
+        return run(at, recurring_run_id="r", slot=at, drift_seconds=drift, drift_error_seconds=0.5, **fields)
+
+    records = [
+        slot(0.0),
+        slot(60.0, 25.0),
+        slot(120.0, None, run_id="", outcome=Outcome.NOT_CREATED),
+        slot(60.0, 30.0, doubled=True),
+        run(70.0, recurring_run_id="r"),
+        slot(-60.0, 999.0, warmup=True),
+        run(5.0),
+    ]
+    found = told(ScheduleMetrics(), records)
+    assert {name: found[name] for name in ("slots", "started", "missed", "doubled", "unscheduled")} == {
+        "slots": 3,
+        "started": 2,
+        "missed": 1,
+        "doubled": 1,
+        "unscheduled": 1,
+    }
+    assert found["missed_rate"] == 1 / 3
+    assert (found["drift_seconds"]["n"], found["drift_seconds"]["max"]) == (2, 25.0)
+    assert found["drift_error_seconds"] == 0.5
+    assert told(ScheduleMetrics(), [run()]) == {}
