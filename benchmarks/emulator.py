@@ -2,7 +2,7 @@
 
 Run it with `python -m benchmarks.emulator`. The rates are requests per second of the *server's CPU time*, so
 they are those of one core, whatever else the machine does; a static answer by the same HTTP server is the
-base. Each figure is the median of several rounds, and its spread is printed. The last line is one JSON object.
+base. Each figure is the median of several rounds, and their spread is printed. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -129,17 +129,25 @@ def serving(*arguments: str) -> Iterator[tuple[int, int]]:
         process.stdout.close()
 
 
-def per_cpu_second(pid: int, port: int, count: int, make: Callable[[int], bytes]) -> list[float]:
-    """Return the rates of all rounds, in requests per second of the server's CPU."""
-    load = Load(port)
-    load.run(count // 4, make)
-    rates = []
-    for _ in range(ROUNDS):
-        before = cpu_seconds(pid)
-        load.run(count, make)
-        rates.append(count / (cpu_seconds(pid) - before))
-    load.close()
-    return rates
+class Measured:
+    """One kind of request to one server process, and the rates of its rounds so far."""
+
+    def __init__(self, pid: int, port: int, count: int, make: Callable[[int], bytes]) -> None:
+        self._pid, self._count, self._make = pid, count, make
+        self._load = Load(port)
+        self._load.run(count // 4, make)
+        self.rates: list[float] = []
+        """Requests per second of the server's CPU time."""
+
+    def run_round(self) -> None:
+        """Send the requests of one round."""
+        before = cpu_seconds(self._pid)
+        self._load.run(self._count, self._make)
+        self.rates.append(self._count / (cpu_seconds(self._pid) - before))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._load.close()
 
 
 async def _serve_static() -> None:
@@ -160,32 +168,36 @@ async def _serve_static() -> None:
 
 
 def measure() -> dict[str, list[float]]:
-    """Run all measurements, and return the rounds of each."""
-    figures: dict[str, list[float]] = {}
-    with serving("-m", "benchmarks.emulator", "--serve-static") as (pid, port):
-        figures["static_per_s"] = per_cpu_second(pid, port, REQUESTS["static"], lambda _: request("GET", "/"))
-    emulator = ("-m", "kfp_perf.emulator", "--port", "0", "--exit-with-stdin", "--profile", "kfp-2.17")
-    with serving(*emulator, "--prefill", "runs=5000,pipelines=10,experiments=5") as (pid, port):
-        load = Load(port, 1)
-        listed = json.loads(load.run(1, lambda _: request("GET", f"{V2}/runs?page_size=200")))
-        ids = [run["run_id"] for run in listed["runs"]]
+    """Run all measurements, and return the rounds of each, in requests per second of the server's CPU.
+
+    The rounds take turns, so that a ratio compares what was measured within the same seconds: a busy
+    neighbour slows a core down, and CPU time with it.
+    """
+    emulator = ("-m", "kfp_perf.emulator", "--port", "0", "--exit-with-stdin", "--profile")
+    history = ("kfp-2.17", "--prefill", "runs=5000,pipelines=10,experiments=5")
+    with (
+        serving("-m", "benchmarks.emulator", "--serve-static") as static,
+        serving(*emulator, *history) as reading,
+        serving(*emulator, "instant") as writing,
+    ):
+        page = request("GET", f"{V2}/runs?page_size=200")
+        load = Load(reading[1], 1)
+        ids = [run["run_id"] for run in json.loads(load.run(1, lambda _: page))["runs"]]
         load.close()
-        figures["get_run_per_s"] = per_cpu_second(
-            pid, port, REQUESTS["get_run"], lambda n: request("GET", f"{V2}/runs/{ids[n % len(ids)]}")
-        )
-        rates = per_cpu_second(
-            pid, port, REQUESTS["list_page"], lambda _: request("GET", f"{V2}/runs?page_size=200")
-        )
-        figures["list_page_ms"] = [1000 / rate for rate in rates]
-    with serving(*emulator[:-1], "instant") as (pid, port):
-        load = Load(port, 1)
-        inline = json.dumps({"display_name": "first", "pipeline_spec": PIPELINE}).encode()
-        load.run(1, lambda _: request("POST", f"{V2}/runs", inline))
-        load.close()
-        figures["create_run_per_s"] = per_cpu_second(
-            pid, port, REQUESTS["create_run"], lambda _: request("POST", f"{V2}/runs", inline)
-        )
-    return figures
+        create = json.dumps({"display_name": "first", "pipeline_spec": PIPELINE}).encode()
+        makers: dict[str, tuple[tuple[int, int], Callable[[int], bytes]]] = {
+            "static": (static, lambda _: request("GET", "/")),
+            "get_run": (reading, lambda n: request("GET", f"{V2}/runs/{ids[n % len(ids)]}")),
+            "create_run": (writing, lambda _: request("POST", f"{V2}/runs", create)),
+            "list_page": (reading, lambda _: page),
+        }
+        kinds = {name: Measured(*server, REQUESTS[name], make) for name, (server, make) in makers.items()}
+        for _ in range(ROUNDS):
+            for kind in kinds.values():
+                kind.run_round()
+        for kind in kinds.values():
+            kind.close()
+    return {name: kind.rates for name, kind in kinds.items()}
 
 
 def main() -> None:
@@ -193,13 +205,18 @@ def main() -> None:
     if "--serve-static" in sys.argv:
         uvloop.run(_serve_static())
         return
-    figures = measure()
-    base = statistics.median(figures["static_per_s"])
-    for name, rounds in figures.items():
-        median = statistics.median(rounds)
-        ratio = f"  {median / base:5.2f} of static" if name.endswith("_per_s") else ""
-        print(f"{name:<18}{median:>10.1f}   from {min(rounds):.1f} to {max(rounds):.1f}{ratio}")
-    print(json.dumps({name: round(statistics.median(rounds), 2) for name, rounds in figures.items()}))
+    rates = measure()
+    figures: dict[str, float] = {}
+    for name, rounds in rates.items():
+        ratio = statistics.median(mine / base for mine, base in zip(rounds, rates["static"], strict=True))
+        shown = f"{min(rounds):.0f} to {max(rounds):.0f}"
+        print(f"{name:<12}{statistics.median(rounds):>8.0f}/s   {shown:<18}{ratio:6.3f} of static")
+        figures[f"{name}_per_s"] = round(statistics.median(rounds), 1)
+        figures[f"{name}_of_static"] = round(ratio, 3)
+    del figures["static_of_static"]
+    figures["list_page_ms"] = round(1000 / figures.pop("list_page_per_s"), 2)
+    print(f"a ListRuns page of 200 takes {figures['list_page_ms']} ms of CPU")
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

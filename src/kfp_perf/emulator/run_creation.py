@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,6 +24,7 @@ from kfp_perf.emulator.run_store import NewRun
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
     from kfp_perf.emulator.ir import Pipeline
+    from kfp_perf.emulator.packages import Package
 
 DEFAULT_SERVICE_ACCOUNT = "pipeline-runner"
 
@@ -60,11 +62,17 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
     if not spec:
         raise invalid_input("Failed to fetch a template with an empty pipeline spec manifest")
     try:
-        package = check_package(documents_of(spec))
+        package = _inline_package(msgspec.json.encode(spec))
     except ApiFault as fault:
         raise fault.wrapped("Failed to fetch a template with an invalid pipeline spec manifest") from None
     spec_id = backend.store.keep_spec(package.documents, package.shown)
     return Source({"pipeline_spec": msgspec.Raw(package.shown)}, spec_id, package.pipeline)
+
+
+@lru_cache(maxsize=64)
+def _inline_package(spec: bytes) -> Package:
+    """Check a pipeline that was sent along; a load of runs sends the same one again and again."""
+    return check_package(documents_of(msgspec.json.decode(spec)))
 
 
 def _version(backend: Backend, version_id: str, pipeline_id: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,7 @@ ZERO_GO_TIME = "0001-01-01T00:00:00Z"
 """What an unset time.Time of Go reads: the end of a task that has not ended."""
 
 
+@lru_cache(maxsize=4096)  # a run shows the same few seconds twenty times
 def rfc3339(seconds: int) -> str:
     """Write whole seconds since the epoch as KFP does: `2026-01-02T03:04:05Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
