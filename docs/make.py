@@ -158,6 +158,54 @@ def settings() -> str:
     return table(("variable", "field of `TestConfig`", "meaning", "default"), rows)
 
 
+def metrics_of(family: str) -> Callable[[], str]:
+    """Return what writes the metrics of a family."""
+
+    def write() -> str:
+        from kfp_perf.metrics import METRICS
+
+        rows = []
+        for metric in METRICS[family].metrics:
+            place = ".".join(metric.path).replace("{call}", "{purpose}.{operation}")
+            statistics = ", ".join(f"`.{statistic}`" for statistic in metric.statistics)
+            rows.append(
+                [
+                    f"`{metric.name}`",
+                    statistics,
+                    metric.unit.value,
+                    metric.meaning,
+                    metric.source,
+                    f"`{place}`",
+                ]
+            )
+        return table(("name", "followed by one of", "unit", "meaning", "source", "in `result.json`"), rows)
+
+    return write
+
+
+def metric_conditions() -> str:
+    """Return how conditions are written, by unit."""
+    from kfp_perf.metrics.metric import Unit
+    from kfp_perf.thresholds import EXAMPLES
+
+    return table(("unit", "conditions, for example"), ([unit.value, EXAMPLES[unit]] for unit in Unit))
+
+
+def metric_calls() -> str:
+    """Return what may stand for `{call}`."""
+    from kfp_perf.metrics.registry import CALLS
+
+    load = (f"`{call}`" for call, (purpose, _) in sorted(CALLS.items()) if purpose == "load")
+    return ", ".join(load)
+
+
+def beside_metrics() -> str:
+    """Return the keys that stand beside values in a metrics dictionary."""
+    from kfp_perf.metrics.metric import BESIDE
+
+    return table(("key", "meaning"), ([f"`{key}`", meaning] for key, meaning in BESIDE.items()))
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "scenarios.md": {
         "modes": scenario_modes,
@@ -171,6 +219,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "pipelines": built_in_pipelines,
     },
     "configuration.md": {"settings": settings},
+    "metrics.md": {
+        "conditions": metric_conditions,
+        **{family: metrics_of(family) for family in ("runs", "phases", "schedule", "api", "generator")},
+        "operations": metric_calls,
+        "beside": beside_metrics,
+    },
 }
 """Page, then part, then what writes it."""
 

@@ -31,7 +31,8 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 _CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*([^<>=\s].*?)\s*", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _WINDOW = re.compile(r"\bover\b.*", re.ASCII)
-_EXAMPLES = {
+#: Conditions in each unit.
+EXAMPLES = {
     Unit.SECONDS: '"< 90s", "<= 250ms" or "< 1m30s"',
     Unit.SHARE: '"<= 1%" or ">= 0.99"',
     Unit.CHANGE: '"<= 10%"',
@@ -138,7 +139,7 @@ def parse_threshold(
     metric = find_metric(name)
     if metric is None:
         return Problem(where, f"there is no metric {shown(name)}", _remedy_for(name))
-    example = f"write {_EXAMPLES[metric.metric.unit]}"
+    example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
         return Problem(where, f"is not a condition, got {shown(condition)}", example)

@@ -28,6 +28,23 @@ FINE_QUANTILES: Mapping[str, float] = {**QUANTILES, "p99.9": 0.999}
 DISTRIBUTION = (*QUANTILES, "max", "mean")
 FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
 
+#: What stands beside the values of metrics in a metrics dictionary, and is no metric of its own.
+BESIDE: Mapping[str, str] = {
+    "n": "How many values a distribution was made from.",
+    "censored": "How many runs of `duration_seconds` had not ended: they count as longer than they were seen.",
+    "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
+    "data does not reach.",
+    "errors_by_kind": "`errors`, by HTTP status or by what went wrong.",
+    "warmup_requests": "Requests of the load that were due in the warm-up, which count nowhere else.",
+    "worst_error_seconds": "The largest of the bounds of which `error_seconds` is the mean.",
+    "slope_per_hour": "Of `duration_trend`: by how many seconds durations grow in an hour.",
+    "interval_per_hour": "Its 95 % confidence interval.",
+    "change_seconds": "By how many seconds durations changed from the first run to the last.",
+    "p_value": "How likely so much of a trend would be where there is none (Mann-Kendall, with autocorrelation).",
+    "drifts": "Whether the interval leaves only one direction.",
+    "points": "From how many values, or medians of slices of time, the trend was told.",
+}
+
 
 def fewest_values(share: float) -> int:
     """From how many values a quantile can be told: so many that one lies beyond it (100 for p99)."""

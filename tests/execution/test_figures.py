@@ -1,0 +1,156 @@
+"""What is measured arrives in the result: end to end, and with intervals where a test lasts long enough."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from kfp_perf.execution.figures import figures_of
+from kfp_perf.metrics import built_in_collector
+from kfp_perf.metrics.series import Series, SeriesFile, read_series
+from kfp_perf.result.model import Sample, ScenarioResult
+from kfp_perf.thresholds import Threshold, parse_threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from program import Program, Server
+
+    Start = Callable[..., Program]
+
+T0 = 1_790_000_000.0
+COLLECTORS = """
+from kfp_perf import MetricsCollector
+
+class Seen(MetricsCollector):
+    due = ()
+
+    def on_run(self, record):
+        self.due += (record.due >= self.measured_from,)
+
+    def collect_custom_metrics(self):
+        return {"measured": sum(self.due), "warmup": len(self.due) - sum(self.due)}
+
+class Unmade(MetricsCollector):
+    def __init__(self, scenario_name):
+        raise ZeroDivisionError("not made, on purpose")
+
+class Bad(MetricsCollector):
+    def on_sample(self, sample):
+        raise ZeroDivisionError("no sample, on purpose")
+
+    def collect_custom_metrics(self):
+        return {"never": "asked"}
+
+METRICS = {"seen": Seen, "unmade": Unmade, "bad": Bad}
+"""
+
+
+def measured(name: str, series: SeriesFile, seed: int) -> ScenarioResult:
+    """A scenario of two minutes with ten requests a second."""
+    collector = built_in_collector(name, Series(name, series))
+    for due, latency in enumerate(np.random.default_rng(seed).exponential(0.1, 1200).tolist()):
+        at = T0 + due * 0.1
+        collector.on_sample(Sample("GetRun", at, at, at + latency))
+    collector.close()
+    return ScenarioResult(name=name, mode="RANDOM_GETS", collector=collector)
+
+
+def test_quantiles_of_each_scenario_and_of_all_have_intervals(tmp_path: Path) -> None:
+    path = tmp_path / "series.hlog"
+    series = SeriesFile(path, T0)
+    results = [measured("a", series, 1), measured("b", series, 2), ScenarioResult(name="broken", mode="X")]
+    series.close()
+    bounds = [
+        parse_threshold("api.GetRun.latency.p95", "< 10s", "$", scenario)
+        for scenario in (None, "a", "broken")
+    ]
+    figures = figures_of(results, [one for one in bounds if isinstance(one, Threshold)], path)
+    widths = {}
+    for name in ("a", "b", None):
+        latency = figures.metrics[name]["api"]["load"]["GetRun"]["latency_seconds"]
+        low, high = latency["intervals"]["p95"]
+        assert low < latency["p95"] < high
+        widths[name] = high - low
+    assert widths[None] < max(widths["a"], widths["b"]), "twice the requests tell more"
+    whole, one, broken = figures.judgements
+    assert (whole.passed, one.passed, broken.passed) == (True, True, False)
+    assert whole.interval == tuple(
+        figures.metrics[None]["api"]["load"]["GetRun"]["latency_seconds"]["intervals"]["p95"]
+    )
+    assert "there is none" in broken.reason
+
+
+def test_a_series_that_cannot_be_read_costs_the_intervals_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    series = SeriesFile(tmp_path / "series.hlog", T0)
+    results = [measured("a", series, 1)]
+    series.close()
+
+    def fails(_: Path) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("kfp_perf.metrics.intervals.read_series", fails)
+    latency = figures_of(results, [], tmp_path / "series.hlog").metrics[None]["api"]["load"]["GetRun"]
+    assert latency["count"] == 1200
+    assert "intervals" not in latency["latency_seconds"]
+    assert "no intervals" in caplog.text
+
+
+def test_all_families_arrive_and_the_warm_up_stays_out(program: Start, server: Server) -> None:
+    scenario = {
+        "name": "s",
+        "mode": "PIPELINE_RUN",
+        "runTime": "4s",
+        "warmup": "1500ms",
+        "arrivalRate": "10/s",
+        "pipelineFileName": "sequential.yaml",
+    }
+    one = program([scenario], "--host", server.url, "--plugin", "mine.py", files={"mine.py": COLLECTORS})
+    code, out, err = one.end()
+    assert code == 0, err
+    document, runs = one.result(), one.runs()
+    metrics = document["scenarios"][0]["metrics"]
+    warm = [run for run in runs if run.get("warmup")]
+    counted = [run for run in runs if not run.get("warmup")]
+    assert (len(warm), len(counted)) == (15, 25)
+    told = metrics["runs"]
+    assert (told["due"], told["warmup"], told["succeeded"]) == (25, 15, 25)
+    create = metrics["api"]["load"]["CreateRun"]
+    assert (create["count"], metrics["api"]["warmup_requests"]) == (25, 15)
+    durations = np.array([run["duration_seconds"] for run in counted])
+    for name, share in {"p50": 0.5, "p95": 0.95}.items():
+        assert told["duration_seconds"][name] == pytest.approx(
+            np.quantile(durations, share, method="inverted_cdf"), abs=1e-9
+        )
+    assert told["duration_seconds"]["mean"] == pytest.approx(durations.mean())
+    low, high = told["duration_seconds"]["intervals"]["p50"]
+    assert low <= told["duration_seconds"]["p50"] <= high
+    assert told["duration_trend"]["points"] == 25
+    latencies = np.array([run["ended"] - run["due"] for run in counted])
+    assert create["latency_seconds"]["p50"] == pytest.approx(
+        np.quantile(latencies, 0.5, method="inverted_cdf"), rel=0.02
+    )
+    execute = np.array([run["phases"]["execute"] for run in counted])
+    assert metrics["phases"]["execute"]["mean"] == pytest.approx(execute.mean())
+    assert metrics["generator"]["lateness_seconds"]["n"] == 25
+    assert metrics["schedule"] == {}
+    assert document["total"]["runs"]["duration_seconds"] == told["duration_seconds"]
+
+    seconds: Counter[bool] = Counter()
+    for second in read_series(one.folder / "results/latest/series.hlog"):
+        if (second.purpose, second.operation) == ("load", "CreateRun"):
+            seconds[second.warmup] += int(second.counts.sum())
+    assert seconds == {True: 15, False: 25}
+
+    assert metrics["seen"] == {"measured": 25, "warmup": 15}
+    assert metrics["unmade"] == {"error": "ZeroDivisionError: not made, on purpose"}
+    assert metrics["bad"] == {"error": "ZeroDivisionError: no sample, on purpose"}
+    assert "The metrics collector bad failed" in out
+    assert err.count("Traceback") == 2
