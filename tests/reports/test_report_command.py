@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +21,7 @@ from kfp_perf.cli.report import report
 from kfp_perf.reports import REPORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from kfp_perf.result.folder import TestResult
 
@@ -89,7 +96,7 @@ def edited(path: Path, **changes: Any) -> None:
         (lambda path: (path / "result.json").write_text(""), "cannot be read"),
         (lambda path: (path / "result.json").write_bytes(b"\xff\xfe"), "cannot be read"),
         (lambda path: (path / "result.json").unlink(), "did not reach its end"),
-        (lambda path: [one.unlink() for one in path.iterdir()], "did not reach its end"),
+        (lambda path: [one.unlink() for one in path.iterdir()], "holds no result"),
     ],
     ids=["newer", "older", "odd version", "cut", "a list", "empty", "not text", "gone", "empty folder"],
 )
@@ -160,9 +167,115 @@ def test_a_place_that_cannot_be_written_is_said(
     assert "cannot be written" in err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_without_rights_is_said(command: Any, result: TestResult) -> None:
-    (result.path / "result.json").chmod(0)
-    code, _, err = command(result.path)
+@pytest.fixture
+def as_nobody(result: TestResult) -> Iterator[Callable[..., Any]]:
+    """Spoil the rights of a file of a result that all may reach, and call as somebody who is not root."""
+    with tempfile.TemporaryDirectory() as temporary:
+        Path(temporary).chmod(0o755)
+        folder = shutil.copytree(result.path, Path(temporary) / "result")
+        before = os.geteuid()
+
+        def call(file: str, do: Callable[[Path], Any]) -> Any:
+            (folder / file).chmod(0)
+            try:
+                if before == 0:
+                    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+                return do(folder)
+            finally:
+                os.seteuid(before)
+                (folder / file).chmod(0o755)
+
+        yield call
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "said"),
+    [
+        (".", "console", "cannot be read: Permission denied"),
+        ("result.json", "html", "Permission denied"),
+        ("runs.jsonl", "csv", "runs.jsonl: cannot be read: Permission denied"),
+        ("series.hlog", "csv", "series.hlog: cannot be read: Permission denied"),
+    ],
+)
+def test_a_result_without_rights_is_said(
+    command: Any, result: TestResult, as_nobody: Any, file: str, name: str, said: str
+) -> None:
+    command(result.path, "-f", name, "-o", result.path / "drawn")  # imports what nobody may not
+    code, out, err = as_nobody(file, lambda folder: command(folder, "-f", name))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("file", ["runs.jsonl", "series.hlog"])
+def test_a_page_says_what_it_had_no_rights_to(
+    command: Any, result: TestResult, as_nobody: Any, file: str
+) -> None:
+    command(result.path, "-f", "html", "-o", "-")
+    code, out, _ = as_nobody(file, lambda folder: command(folder, "-f", "html", "-o", "-"))
+    assert code == 0
+    assert f"This result is not whole. It lacks {file} (Permission denied)" in out
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("runs.jsonl", "of 20 runs (in runs.jsonl)"), ("series.hlog", "requests (in series.hlog)")],
+)
+def test_a_page_says_how_much_is_missing_of_a_file_that_was_cut(
+    command: Any, result: TestResult, file: str, said: str
+) -> None:
+    content = (result.path / file).read_bytes()
+    (result.path / file).write_bytes(content[: len(content) // 2])
+    code, out, _ = command(result.path, "-f", "html", "-o", "-")
+    assert code == 0
+    assert said in re.findall(r"This result is not whole\.[^<]*", out)[0]
+
+
+def test_csv_without_its_runs_is_said(command: Any, result: TestResult) -> None:
+    (result.path / "runs.jsonl").unlink()
+    code, _, err = command(result.path, "-f", "csv")
     assert code == 2
-    assert "Permission denied" in err
+    assert "runs.jsonl: cannot be read: No such file" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("arguments", [(), ("-f", "markdown"), ("-f", "html")])
+def test_a_full_standard_output_is_said(result: TestResult, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, err = program("report", str(result.path), *arguments, stdout=full)
+    assert code == 2
+    assert "standard output: cannot be written: No space left on device" in err
+    assert "Traceback" not in err
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(result: TestResult) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:  # noqa: PTH123  a descriptor, not a path
+        assert program("report", str(result.path), "-f", "html", "-o", "-", stdout=pipe) == (0, "")
+
+
+def test_a_full_disk_leaves_the_old_report_and_is_said(result: TestResult) -> None:
+    (result.path / "report.html").write_text("the old one")
+    code, err = program(
+        "report", str(result.path), "-f", "html", stdout=subprocess.DEVNULL, most_bytes=20_000
+    )
+    assert code == 2
+    assert "cannot be written: File too large" in err
+    assert (result.path / "report.html").read_text() == "the old one"
+    assert not [one for one in result.path.iterdir() if one.name.endswith(".new")]
+
+
+def program(*arguments: str, stdout: Any, most_bytes: int = 0) -> tuple[int, str]:
+    """Run kfp-perf; `most_bytes` is the size of the largest file. Returns the exit code and the complaints."""
+
+    def limit() -> None:
+        if most_bytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    command = [sys.executable, "-B", "-m", "kfp_perf", *arguments]
+    done = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, preexec_fn=limit
+    )
+    return done.returncode, done.stderr

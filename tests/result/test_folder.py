@@ -56,7 +56,7 @@ def test_a_run_that_was_cut_short_does_not_hide_the_others(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "did not reach its end"),
+        (None, "holds no result"),
         (b'{"schema_version": 1, "na', "cut short"),
         (b"[]", "cannot be read"),
         (b"{}", "no schema_version"),
@@ -70,6 +70,13 @@ def test_a_folder_without_a_readable_result_is_refused_in_words(
         (tmp_path / "result.json").write_bytes(content)
     with pytest.raises(InputError, match=words):
         TestResult.open(tmp_path)
+
+
+def test_a_test_that_did_not_reach_its_end_is_told_from_an_empty_folder(tmp_path: Path) -> None:
+    result = TestResult.create(tmp_path, "t", NOON)
+    result.close()
+    with pytest.raises(InputError, match="did not reach its end"):
+        TestResult.open(result.path)
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

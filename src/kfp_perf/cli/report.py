@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.output import standard_output
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 _STANDARD_OUTPUT = Path("-")
@@ -41,6 +44,7 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     """  # noqa: D301  the backspace is how click is told to leave lines alone
     from kfp_perf.errors import InputError, Problem
     from kfp_perf.reports import all_reports
+    from kfp_perf.reports.console import print_summary
     from kfp_perf.result.folder import TestResult
 
     known = all_reports()
@@ -49,19 +53,31 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
             Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
         )
     result = TestResult.open(results)
-    try:
-        if name == "console" and output is None:
-            from kfp_perf.reports.console import print_summary
-
+    if name == "console" and output is None:
+        # In colours, and as wide as the terminal.
+        with _readable(results), standard_output():
             print_summary(result, sys.stdout)
-            return
+        return
+    with _readable(results):
         files = known[name].draw(result)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = f"holds what no test writes ({type(error).__name__}: {error})"
-        raise InputError(Problem(str(results), what, "Was it edited?")) from error
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
     _write(files, output or _STANDARD_OUTPUT)
+
+
+@contextlib.contextmanager
+def _readable(results: Path) -> Iterator[None]:
+    """Turns what a damaged result does to those who draw it into words."""
+    from kfp_perf.errors import InputError, Problem
+
+    try:
+        yield
+    except OSError as error:
+        problem = Problem(error.filename or str(results), f"cannot be read: {error.strerror}")
+        raise InputError(problem) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"holds what no test writes ({type(error).__name__}: {error})"
+        raise InputError(Problem(str(results), what, "Was it edited?")) from error
 
 
 def _write(files: Mapping[str, bytes], output: Path) -> None:
@@ -71,7 +87,8 @@ def _write(files: Mapping[str, bytes], output: Path) -> None:
     if output == _STANDARD_OUTPUT:
         if len(files) != 1:
             raise InputError(Problem("--output", "the report is several files", "Name a folder."))
-        sys.stdout.buffer.write(*files.values())
+        with standard_output():
+            sys.stdout.buffer.write(*files.values())
         return
     # One file goes to the path that was named, unless that is a folder; several go into a folder.
     to_folder = len(files) != 1 or output.is_dir()
@@ -80,9 +97,10 @@ def _write(files: Mapping[str, bytes], output: Path) -> None:
         for path, content in paths.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
-            click.echo(str(path))
     except OSError as error:
         problem = Problem(
             str(output), f"cannot be written: {error.strerror}", "Name another place with --output."
         )
         raise InputError(problem) from error
+    with standard_output():
+        click.echo("\n".join(map(str, paths)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.target import target_options
 from kfp_perf.errors import ExitCode
 
@@ -88,7 +89,8 @@ def run(
 def _show(result: TestResult) -> None:
     from kfp_perf.reports.console import print_summary
 
-    print_summary(result, sys.stdout)
-    report = result.path / "report.html"
-    if report.exists():
-        click.echo(f"Report  {report}")
+    with standard_output():
+        print_summary(result, sys.stdout)
+        report = result.path / "report.html"
+        if report.exists():
+            click.echo(f"Report  {report}")

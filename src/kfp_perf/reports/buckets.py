@@ -90,12 +90,16 @@ class OperationCourse:
 
 
 class ApiCourse:
-    """All operations over the stretches of a test, by purpose and name, and the load's requests together."""
+    """All operations over the stretches of a test, by purpose and name, and the load's requests together.
+
+    `requests` is how many there are in all, within the stretches or not, without the warm-up's.
+    """
 
     def __init__(self, buckets: Buckets) -> None:
         self.buckets = buckets
         self.operations: dict[tuple[str, str], OperationCourse] = {}
         self.load = OperationCourse(buckets)
+        self.requests = 0
 
     def counts(self, purpose: str) -> NDArray[np.int64]:
         """How many requests each stretch holds for a purpose, good or bad."""
@@ -118,6 +122,7 @@ def read_course(result: TestResult, buckets: Buckets) -> ApiCourse:
     """Read `series.hlog`; what lies outside of the stretches is passed over."""
     course = ApiCourse(buckets)
     for second in read_series(result.series_path):
+        course.requests += 0 if second.warmup else int(second.counts.sum())
         place = buckets.index(second.second)
         if place is None:
             continue

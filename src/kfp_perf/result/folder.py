@@ -82,9 +82,17 @@ class TestResult:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a folder that an execution left. Raises `InputError` where it holds no readable result."""
-        if not path.is_dir():
-            what = "is not a folder" if path.exists() else "does not exist"
-            raise InputError(Problem(str(path), what, "Name a folder that `kfp-perf run` made."))
+        remedy = "Name a folder that `kfp-perf run` made."
+        try:
+            names = {entry.name for entry in path.iterdir()}
+        except FileNotFoundError:
+            raise InputError(Problem(str(path), "does not exist", remedy)) from None
+        except NotADirectoryError:
+            raise InputError(Problem(str(path), "is not a folder", remedy)) from None
+        except OSError as error:
+            raise InputError(Problem(str(path), f"cannot be read: {error.strerror}", remedy)) from error
+        if names.isdisjoint({RESULT_FILE, RUNS_FILE, JOURNAL_FILE}):
+            raise InputError(Problem(str(path), "holds no result", remedy))
         file = path / RESULT_FILE
         try:
             document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])

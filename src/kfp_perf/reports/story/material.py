@@ -12,6 +12,8 @@ from kfp_perf.reports.digest import RunDigest, digest
 from kfp_perf.reports.document import complete
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kfp_perf.result.folder import TestResult
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -56,8 +58,9 @@ def read_material(result: TestResult) -> Material:
     except OSError as error:
         runs = RunDigest()
         missing.append(f"runs.jsonl ({error.strerror})")
-    if not result.series_path.exists():
-        missing.append("series.hlog")
+    else:
+        figures = document["total"]["runs"]
+        missing += _cut("runs", runs.runs, _count(figures, "due") + _count(figures, "warmup"), "runs.jsonl")
     started = epoch_of(document["started"])
     if started is None:
         started = min(runs.created, default=0.0)
@@ -70,7 +73,34 @@ def read_material(result: TestResult) -> Material:
         for place, one in enumerate(document["scenarios"])
         if (begin := epoch_of(one["started"])) is not None
     ]
-    return Material(result, document, missing, started, seconds, runs, read_course(result, buckets), bands)
+    try:
+        course = read_course(result, buckets)
+    except OSError as error:
+        course = ApiCourse(buckets)
+        missing.append(f"series.hlog ({error.strerror})")
+    else:
+        # What readers found to be gone has no latency, and no place in the series.
+        told = sum(
+            _count(one, "count") - _count(one, "gone") for one in _operations(document["total"]["api"])
+        )
+        missing += _cut("requests", course.requests, told, "series.hlog")
+    return Material(result, document, missing, started, seconds, runs, course, bands)
+
+
+def _cut(what: str, found: int, told: int, file: str) -> list[str]:
+    """What to say of a file that holds less than `result.json` tells of."""
+    return [f"{told - found:,} of {told:,} {what} (in {file})"] if found < told else []
+
+
+def _operations(api: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for calls in api.values():
+        if isinstance(calls, dict):
+            yield from (one for one in calls.values() if isinstance(one, dict))
+
+
+def _count(figures: dict[str, Any], key: str) -> int:
+    value = figures.get(key)
+    return value if isinstance(value, int) else 0
 
 
 def epoch_of(text: Any) -> float | None:
