@@ -94,6 +94,7 @@ def run_scenario(
             finally:
                 result.finished = runner.clock.now()
                 _stop(loop, runner, result)
+        result.warnings += runner.warnings
         runner.collector.close()
         result.collector = runner.collector
         result.metrics.update({collector.name: collector.metrics() for collector in custom})

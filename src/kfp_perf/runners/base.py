@@ -95,6 +95,8 @@ class BaseRunner(ABC):
         self.t0 = self.clock.now() if t0 is None else t0
         #: A line for each object that could not be deleted, with the reason.
         self.leftovers: list[str] = []
+        #: A line for each thing that the summary is to say beside the figures.
+        self.warnings: list[str] = []
         self._told: set[str] = set()
         self._on_run = on_run
         self._given_client = client

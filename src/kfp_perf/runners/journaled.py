@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.errors import ApiError
 from kfp_perf.result.journal import left_behind
 from kfp_perf.result.model import Purpose
+from kfp_perf.runners import remarks
 from kfp_perf.runners.base import BaseRunner, Phase
 from kfp_perf.runners.cleanup import clean_up
 from kfp_perf.runners.prefill import PrefillReport, prefill
@@ -35,6 +36,7 @@ class JournaledRunner(BaseRunner):
         """Make the rows that the scenario wants to find (`prefill`)."""
         if self.scenario.prefill is not None:
             self.prefilled = await prefill(self, self.scenario.prefill)
+            self.warnings += remarks.of_prefill(self.prefilled)
 
     async def stop(self) -> None:
         """Delete what this runner made, except what is to be kept."""

@@ -12,6 +12,7 @@ from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
+from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -72,6 +73,7 @@ class PipelineRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await self._drain(drive.finish())
+        self.warnings += remarks.of_load(drive.report, self.scenario.max_in_flight)
         self._refuse_total_failure()
         return {"load": drive.report, "observer": self.observer.report(), "prefill": self.prefilled}
 

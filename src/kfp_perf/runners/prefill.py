@@ -49,6 +49,13 @@ class PrefillReport(msgspec.Struct):
     unfinished_runs: int = 0
     seconds: float = 0.0
 
+    def told(self) -> str:
+        """The same in words."""
+        return (
+            f"{self.experiments:,} experiments, {self.pipelines:,} pipelines, {self.versions:,} versions, "
+            f"{self.runs:,} runs, in {self.seconds:.1f} s"
+        )
+
 
 async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:
     """Make the rows, wait until the runs among them have ended, and say what was made.
@@ -82,7 +89,7 @@ class _Prefill:
         await self._many("runs", wanted.runs, self._run)
         await self._wait_for_runs()
         self.report.seconds = self.runner.clock.now() - began
-        self.runner.log.info("%s: prefilled with %s", self.runner.name, self.report)
+        self.runner.log.info("%s: made beforehand: %s", self.runner.name, self.report.told())
         return self.report
 
     async def _many(self, kind: str, count: int, make: Callable[[int], Awaitable[None]]) -> None:

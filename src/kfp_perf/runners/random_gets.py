@@ -12,6 +12,7 @@ from kfp_perf.client import ListQuery
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.result.model import Purpose, Sample
+from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.known import Known
@@ -50,6 +51,13 @@ class ReadReport(msgspec.Struct):
     nothing_to_get: int = 0
     later_pages: int = 0
     deepest_page: int = 0
+
+    def told(self) -> str:
+        """The same in words."""
+        return (
+            f"{self.reads:,} reads, {self.later_pages:,} of them later pages (the deepest was page "
+            f"{self.deepest_page + 1}); {self.gone:,} met what had been deleted, {self.failed:,} failed"
+        )
 
 
 class RandomGetsRunner(JournaledRunner):
@@ -95,10 +103,12 @@ class RandomGetsRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await drive.finish()
+        self.warnings += remarks.of_load(drive.report, self.scenario.max_in_flight)
         if self.report.failed and not self.report.reads:
             raise RunnerError(
                 f"Not one of {self.report.failed} reads succeeded. The last error: {self.progress.last_error}"
             )
+        self.log.info("%s: %s", self.name, self.report.told())
         return {"load": drive.report, "reads": self.report, "prefill": self.prefilled}
 
     async def run_once(self, _index: int, due: float) -> bool:

@@ -19,6 +19,7 @@ from kfp_perf.metrics.summary import summary
 from kfp_perf.pacing import StopSignal
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
+from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.timetable import Timetable
@@ -63,19 +64,29 @@ class ScheduleReport(msgspec.Struct):
     """What became of the schedules; how well they kept time is told by the metrics of the family `schedule`.
 
     `schedules` were created, `refused` were not. Of the first runs of slots `on_time` started within 40 s of
-    their slot, which is what the controller takes by design, `late` after that. `undecided` slots came within a
-    minute before their schedule was disabled, and no run came for them. `running_seconds` is from a slot until the
-    API server knew that its run runs, which is after its start. `pages` and `failures` are requests for new runs.
+    their slot, which is what the controller takes by design, `late` after that. For `missed` slots no run came;
+    nor for `undecided` ones, which came within a minute before their schedule was disabled. `running_seconds` is
+    from a slot until the API server knew that its run runs, which is after its start. `pages` and `failures` are
+    requests for new runs.
     """
 
     schedules: int = 0
     refused: int = 0
     on_time: int = 0
     late: int = 0
+    missed: int = 0
     undecided: int = 0
     running_seconds: dict[str, float] = {}
     pages: int = 0
     failures: int = 0
+
+    def told(self) -> str:
+        """The same in words."""
+        slots = self.on_time + self.late + self.missed + self.undecided
+        return (
+            f"{self.schedules:,} schedules had {slots:,} slots: {self.on_time:,} with a run on time, "
+            f"{self.late:,} with a late one, {self.missed:,} missed, {self.undecided:,} cut off by the end"
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -121,6 +132,8 @@ class ScheduledRunner(ExperimentRunner):
                 self._tell_missed()
         finally:
             await asyncio.gather(*self._following, return_exceptions=True)
+        self.warnings += remarks.of_schedules(self.report, len(self._unanswered))
+        self.log.info("%s: %s", self.name, self.report.told())
         if not self._schedules and not self.stop_signal.is_set():
             raise RunnerError(f"Not one of {len(wanted)} schedules was made. {self._last_error}")
         self._refuse_total_failure()
@@ -316,6 +329,7 @@ class ScheduledRunner(ExperimentRunner):
                 if slot > decided:
                     self.report.undecided += 1
                     continue
+                self.report.missed += 1
                 moment = datetime.fromtimestamp(slot, UTC)
                 record = self._record(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
                 record.slot = slot

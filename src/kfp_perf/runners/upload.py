@@ -10,6 +10,7 @@ from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
+from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -26,6 +27,13 @@ class UploadReport(msgspec.Struct):
     versions: int = 0
     failed: int = 0
     size_bytes: int = 0
+
+    def told(self) -> str:
+        """The same in words."""
+        return (
+            f"{self.pipelines:,} pipelines and {self.versions:,} versions of {self.size_bytes / 1000:,.1f} KB each"
+            f"{f', {self.failed:,} failed' * bool(self.failed)}"
+        )
 
 
 class UploadRunner(JournaledRunner):
@@ -58,11 +66,13 @@ class UploadRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await drive.finish()
+        self.warnings += remarks.of_load(drive.report, self.scenario.max_in_flight)
         if self.report.failed and not self.report.pipelines:
             raise RunnerError(
                 f"Not one of {self.report.failed} uploads succeeded. "
                 f"The last error: {self.progress.last_error}"
             )
+        self.log.info("%s: uploaded %s", self.name, self.report.told())
         return {"load": drive.report, "uploads": self.report, "prefill": self.prefilled}
 
     async def run_once(self, index: int, due: float) -> bool:
