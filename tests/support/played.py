@@ -71,6 +71,9 @@ class Played:
     def on_sample(self, sample: Sample) -> None:
         self.samples.append(sample)
 
+    def measure_from(self, moment: float) -> None:
+        pass
+
     def on_run(self, record: RunRecord) -> None:
         self.records.append(record)
 
