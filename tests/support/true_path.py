@@ -76,8 +76,11 @@ class TrueRun:
         }
 
 
-def play(documents: list[dict[str, Any]], profile: str, seed: int) -> TrueRun:
-    """Run a pipeline in a cluster of its own to its end. Entries are doubled in all ways, by the seed."""
+def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool = True) -> TrueRun:
+    """Run a pipeline in a cluster of its own to its end. Entries are doubled in all ways, by the seed.
+
+    Without `ids`, entries do not show those of their nodes' children.
+    """
     pipeline = parse_pipeline(documents)
     needed = {
         name: _VALUES[str(parameter.type)]
@@ -104,7 +107,7 @@ def play(documents: list[dict[str, Any]], profile: str, seed: int) -> TrueRun:
     clock.advance(HOURS)
     last = reports[-1]
     assert last.finished_at is not None, "the run has not ended"
-    entries = [_entry(node) for node in last.nodes]
+    entries = [_entry(node, ids=ids) for node in last.nodes]
     chance.shuffle(entries)
     state = _STATES[last.phase]
     shown = Run(
@@ -123,12 +126,13 @@ def _text(microseconds: int | None) -> str:
     return "0001-01-01T00:00:00Z" if microseconds is None else format_time(microseconds / SECOND)
 
 
-def _entry(node: Node) -> dict[str, str]:
+def _entry(node: Node, *, ids: bool) -> dict[str, Any]:
     fields = {
         "display_name": node.display_name,
         "state": _STATES[node.phase] if node.phase else "",
         "start_time": _text(node.started_at),
         "end_time": _text(node.finished_at),
+        "child_tasks": [{"pod_name": child} for child in node.children] if ids else [],
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -205,4 +209,22 @@ class _Truth:
         for parent in self.parents[identity]:
             above = self.pod_of.get(parent, parent)
             found |= {above} if above in self.spans else self.before(parent, pod)
+            # What follows on a group waits for its exit task too, though it does not hang on that.
+            found |= {each for hook in self._exits_above(parent) for each in self.inside(hook)}
         return found - {pod}
+
+    def _exits_above(self, identity: str) -> set[str]:
+        """The exit handlers of what a node is, and of all that led to it."""
+        found: set[str] = set()
+        seen = {identity}
+        pending = [identity]
+        while pending:
+            each = pending.pop()
+            found |= {child for child in self.nodes[each].children if self._is_exit(child)}
+            above = set(self.parents[each]) - seen
+            seen |= above
+            pending += above
+        return found
+
+    def _is_exit(self, identity: str) -> bool:
+        return identity in self.nodes and self.nodes[identity].display_name.endswith(".onExit")

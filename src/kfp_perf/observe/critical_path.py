@@ -16,11 +16,13 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from kfp_perf.observe.entries import REQUEUE_SECONDS
 from kfp_perf.observe.executors import EXECUTOR
 from kfp_perf.observe.shape import Dag, Kind, TaskShape
+from kfp_perf.observe.stretches import Segment, edges_of, range_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from kfp_perf.observe.entries import Entry
     from kfp_perf.observe.executors import Executions
@@ -29,43 +31,24 @@ _DRIVER = "-driver"
 _ITEM = "iteration-item"
 # What happens in one pass of the controller may be stamped in two seconds.
 _ONE_PASS_SECONDS = 1.0
-# The controller comes back to a workflow this long after something happened to it, by default.
-_REQUEUE_SECONDS = 10.0
 # Of many candidates that look the same, so many are looked into.
 _MOST_CANDIDATES = 8
 
 
-class Segment(NamedTuple):
-    """A stretch of the path in one pod: a driver's, or a task's; both with the start of the pod."""
-
-    name: str
-    is_driver: bool
-    start: float
-    end: float
-
-
-class Split(NamedTuple):
-    """Seconds in drivers, in tasks, and between them."""
+class Doubt(NamedTuple):
+    """How far off the time in drivers, in tasks, between them, and the end of the last one may be, in seconds."""
 
     driver: float = 0.0
     execute: float = 0.0
     transition: float = 0.0
-
-    def plus(self, other: Split) -> Split:
-        """The sum of each part."""
-        return Split(*(mine + its for mine, its in zip(self, other, strict=True)))
+    end: float = 0.0
 
 
 class CriticalPath(NamedTuple):
-    """The path's segments in order of time, and by how much its split may be another (see the module)."""
+    """The path's segments in order of time, and its doubt (see the module) beside what whole seconds leave open."""
 
     segments: list[Segment]
-    doubt: Split = Split()
-
-    @property
-    def split(self) -> Split:
-        """How the time from the first segment's start to the last one's end is spent."""
-        return _split(self.segments)
+    doubt: Doubt = Doubt()
 
 
 class _Candidate(NamedTuple):
@@ -100,20 +83,25 @@ class _Walk:
             if entry.ended_at is not None:
                 self._by_name[entry.name].append(entry)
 
-    def through(self, dag: Dag, begin: float, end: float) -> CriticalPath:
+    def through(self, dag: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through one instance of a DAG, whose entries lie between two times."""
         path = CriticalPath([])
         tasks: Iterable[TaskShape] = dag.tasks.values()
         limit = end
-        while (last := self._last(tasks, begin, limit)) is not None:
+        while (last := self._last(tasks, begin, limit, within)) is not None:
             path = _joined(last.path, path)
             tasks = [dag.tasks[name] for name in last.shape.dependencies if name in dag.tasks]
             limit = last.start
         return path
 
-    def fitting(self, name: str, begin: float, limit: float) -> list[Entry]:
-        """The entries of a name between two times that may still be a part of the path."""
-        return [
+    def fitting(
+        self, name: str, begin: float, limit: float, within: str = "", item: int | None = None
+    ) -> list[Entry]:
+        """The entries of a name between two times that may still be a part of the path.
+
+        Those whose place is known to be this one, or else those whose place is not known.
+        """
+        fitting = [
             entry
             for entry in self._by_name[name]
             if begin <= entry.started_at
@@ -121,12 +109,21 @@ class _Walk:
             and entry.ended_at <= limit
             and id(entry) not in self._taken
         ]
+        if not within:
+            return fitting
+        placed = [entry for entry in fitting if entry.within == within and item in {None, entry.item}]
+        return placed or [entry for entry in fitting if not entry.within]
 
-    def _last(self, shapes: Iterable[TaskShape], begin: float, limit: float) -> _Candidate | None:
+    def _last(
+        self, shapes: Iterable[TaskShape], begin: float, limit: float, within: str
+    ) -> _Candidate | None:
         """What was closed last of some tasks between two times; of those, whose pod ended last."""
-        found = [(shape, *pair) for shape in shapes for pair in self._closed_last(shape, begin, limit)]
-        closed = max((_closed(driver, entry) for _, driver, entry in found), default=-math.inf)
-        together = [each for each in found if _closed(each[1], each[2]) == closed][:_MOST_CANDIDATES]
+        found = [
+            (shape, *pair) for shape in shapes for pair in self._closed_last(shape, begin, limit, within)
+        ]
+        closed = [_closed(*each, limit) for each in found]
+        together = [each for each, when in zip(found, closed, strict=True) if when == max(closed)]
+        together = together[:_MOST_CANDIDATES]
         candidates = [self._candidate(*each, begin, limit) for each in together]
         if not candidates:
             return None
@@ -137,30 +134,32 @@ class _Walk:
         chosen = max(equals, key=lambda candidate: (candidate.work_end, -candidate.start))
         self._taken |= chosen.used
         starts = [candidate.start for candidate in equals]
-        before = max(starts) - min(starts)
-        doubt = _spread([candidate.path.split for candidate in equals]).plus(Split(before, before, before))
+        doubt = _doubt_between(chosen, equals, max(starts) - min(starts))
         return chosen._replace(path=_joined(chosen.path, CriticalPath([], doubt)))
 
     def _closed_last(
-        self, shape: TaskShape, begin: float, limit: float
+        self, shape: TaskShape, begin: float, limit: float, within: str
     ) -> list[tuple[Entry | None, Entry | None]]:
         """The driver and entry of a task that was closed last; several where names repeat."""
-        entries = self.fitting(shape.name, begin, limit)
+        entries = self.fitting(shape.name, begin, limit, within)
         if not entries:
-            driver = self._driver(shape.name, begin, limit)
+            # A task has its driver alone where that failed. An item has not: its entry says that it was omitted.
+            driver = None if shape.name == _ITEM else self._driver(shape.name, begin, limit, within)
             return [] if driver is None else [(driver, None)]
         closed = max(entry.ended_at or 0.0 for entry in entries)
         pairs: list[tuple[Entry | None, Entry | None]] = [
-            (self._driver(shape.name, begin, entry.started_at), entry)
+            (self._driver(shape.name, begin, entry.started_at, within, entry.item), entry)
             for entry in entries
             if entry.ended_at == closed
         ]
         # What began outside of the span, as an item of a loop around does, has its driver outside too.
         return [pair for pair in pairs if pair[0] is not None] or pairs
 
-    def _driver(self, name: str, begin: float, limit: float) -> Entry | None:
+    def _driver(
+        self, name: str, begin: float, limit: float, within: str, item: int | None = None
+    ) -> Entry | None:
         """The driver that ended last before what it drives was made: in that pass its end was noted."""
-        drivers = self.fitting(name + _DRIVER, begin, limit)
+        drivers = self.fitting(name + _DRIVER, begin, limit, within, item)
         return max(drivers, key=lambda each: (each.work_ended_at or 0.0, -each.started_at), default=None)
 
     def _driven(self, driver: Entry | None, begin: float, limit: float) -> CriticalPath:
@@ -169,8 +168,8 @@ class _Walk:
             return CriticalPath([])
         noted = [
             each
-            for each in self.fitting(driver.name, begin, limit)
-            if each.ended_at is not None and each.ended_at >= limit - _REQUEUE_SECONDS
+            for each in self.fitting(driver.name, begin, limit, driver.within, driver.item)
+            if each.ended_at is not None and each.ended_at >= limit - REQUEUE_SECONDS
         ]
         alike = [driver, *noted]
         ends = [each.work_ended_at or 0.0 for each in alike if each.started_at == driver.started_at]
@@ -179,7 +178,8 @@ class _Walk:
         length = segment.end - segment.start
         off = max(max(lengths) - length, length - min(lengths))
         earlier = max(abs(each.started_at - driver.started_at) for each in alike)
-        return CriticalPath([segment], Split(off + earlier, earlier, off + earlier))
+        off += driver.doubt_seconds
+        return CriticalPath([segment], Doubt(off + earlier, earlier, off + earlier, off))
 
     def _candidate(
         self, shape: TaskShape, driver: Entry | None, entry: Entry | None, begin: float, limit: float
@@ -194,15 +194,15 @@ class _Walk:
             if shape.inner is None:
                 inside = self._execution(entry)
             elif shape.kind is Kind.LOOP:
-                inside = self._items(shape, shape.inner, entry.started_at, entry.ended_at)
+                inside = self._items(shape, shape.inner, entry.started_at, entry.ended_at, entry.inside)
             else:
-                inside = self.through(shape.inner, entry.started_at, entry.ended_at)
+                inside = self.through(shape.inner, entry.started_at, entry.ended_at, entry.inside)
             if shape.inner is not None:
                 gap = inside.segments[0].start - entry.started_at if inside.segments else math.inf
             path = _joined(path, inside)
         used = self._taken - before
         self._taken -= used
-        return _Candidate(shape, start, _closed(driver, entry), path, gap, used)
+        return _Candidate(shape, start, _closed(shape, driver, entry, limit), path, gap, used)
 
     def _execution(self, entry: Entry) -> CriticalPath:
         """A task's own segment; none where the cache stood in for it."""
@@ -212,29 +212,29 @@ class _Walk:
         if execution.cached:
             return CriticalPath([])
         segment = Segment(entry.name, False, entry.started_at, execution.ended_at)
-        doubt = Split(execute=execution.doubt_seconds, transition=execution.doubt_seconds)
-        return CriticalPath([segment], doubt)
+        off = execution.doubt_seconds
+        return CriticalPath([segment], Doubt(execute=off, transition=off, end=off))
 
-    def _items(self, loop: TaskShape, body: Dag, begin: float, end: float) -> CriticalPath:
+    def _items(self, loop: TaskShape, body: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through a loop: its driver, then one item, or several where they wait for each other."""
         item = TaskShape(_ITEM, Kind.GROUP, frozenset(), body)
         path = CriticalPath([])
         limit = end
-        while (last := self._last([item], begin, limit)) is not None:
+        while (last := self._last([item], begin, limit, within)) is not None:
             if path.segments:
                 if limit - last.closed > _ONE_PASS_SECONDS:
                     self._taken -= last.used
                     break
-                if len(self.fitting(f"iteration{_DRIVER}", begin, end)) > 1:
+                if len(self.fitting(f"iteration{_DRIVER}", begin, end, within)) > 1:
                     # Loops of the same shape beside this one: it may be an item of theirs.
                     before = limit - last.start
-                    path = _joined(CriticalPath([], Split(before, before, before)), path)
+                    path = _joined(CriticalPath([], Doubt(before, before, before)), path)
             path = _joined(last.path, path)
             limit = last.start
             if not loop.one_after_another:
                 break
         # Loops inside have drivers of the same name, which come later.
-        drivers = self.fitting(f"iteration{_DRIVER}", begin, limit)
+        drivers = self.fitting(f"iteration{_DRIVER}", begin, limit, within)
         first = min((driver.started_at for driver in drivers), default=begin)
         driver = max(
             (driver for driver in drivers if driver.started_at == first),
@@ -257,7 +257,7 @@ def critical_path(entries: list[Entry], shape: Dag | None, executions: Execution
     else:
         drivers = walk.fitting(f"root{_DRIVER}", -math.inf, roots[0].started_at)
         first = CriticalPath([_pod(driver, is_driver=True) for driver in drivers[:1]])
-        path = _joined(first, walk.through(shape, roots[0].started_at, roots[0].ended_at))
+        path = _joined(first, walk.through(shape, roots[0].started_at, roots[0].ended_at, roots[0].inside))
     return path if path.segments else None
 
 
@@ -282,23 +282,38 @@ def _pod(entry: Entry, *, is_driver: bool) -> Segment:
     return Segment(entry.name, is_driver, entry.started_at, end)
 
 
-def _closed(driver: Entry | None, entry: Entry | None) -> float:
+def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: float) -> float:
+    """When the controller noted the end of a task: that of a single pod bears an earlier time, `limit` at most."""
     last = entry or driver
-    return -math.inf if last is None or last.ended_at is None else last.ended_at
+    if last is None or last.ended_at is None:
+        return -math.inf
+    single_pod = entry is None or shape.kind is Kind.IMPORTER
+    return limit if single_pod and limit - last.ended_at <= REQUEUE_SECONDS + 1.0 else last.ended_at
 
 
 def _joined(earlier: CriticalPath, later: CriticalPath) -> CriticalPath:
-    return CriticalPath([*earlier.segments, *later.segments], earlier.doubt.plus(later.doubt))
+    mine, its = earlier.doubt, later.doubt
+    doubt = Doubt(
+        mine.driver + its.driver,
+        mine.execute + its.execute,
+        mine.transition + its.transition,
+        its.end if later.segments else mine.end + its.end,
+    )
+    return CriticalPath([*earlier.segments, *later.segments], doubt)
 
 
-def _split(segments: Sequence[Segment]) -> Split:
-    if not segments:
-        return Split()
-    driver = sum(segment.end - segment.start for segment in segments if segment.is_driver)
-    execute = sum(segment.end - segment.start for segment in segments if not segment.is_driver)
-    return Split(driver, execute, segments[-1].end - segments[0].start - driver - execute)
-
-
-def _spread(splits: list[Split]) -> Split:
-    """The most by which each part differs."""
-    return Split(*(max(part) - min(part) for part in zip(*splits, strict=True)))
+def _doubt_between(chosen: _Candidate, equals: list[_Candidate], before: float) -> Doubt:
+    """How far beyond what the chosen one can come to any other can, `before` being what their starts differ by."""
+    own = [range_of(edges) for edges in edges_of(chosen.path.segments)]
+    parts = [before] * len(own)
+    for candidate in equals:
+        ranges = [range_of(edges) for edges in edges_of(candidate.path.segments)]
+        for part, (mine, its) in enumerate(zip(own, ranges, strict=True)):
+            more = candidate.path.doubt[part] - chosen.path.doubt[part]
+            beyond = max(its.high - mine.high, mine.low - its.low) + more
+            parts[part] = max(parts[part], before + beyond)
+    end = max(
+        abs(candidate.work_end - chosen.work_end) + candidate.path.doubt.end - chosen.path.doubt.end
+        for candidate in equals
+    )
+    return Doubt(parts[0], parts[1], parts[2], end)

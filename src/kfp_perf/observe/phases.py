@@ -1,33 +1,27 @@
 """Where a run's time went: the phases of its critical path, each with a bound on its error.
 
 Server times are whole seconds, so the truth lies in [t, t + 1), and a difference of two is off by less than a
-second. Each phase is told as the plain difference of what the server gave: so the phases from creation to finish add
-up to the run's duration, and their errors, which lie about zero, average out over many runs.
+second. Each phase is told as the plain difference of what the server gave: so the phases from creation to finish
+add up to the run's duration, and their errors, which lie about zero, average out over many runs.
 
-A phase that is a sum of several stretches is off by up to as many seconds, less where they share seconds. That is the
-worst case, far from what is usual of many stretches: but the fractions need not cancel, since the controller starts
-things in step with its requeue interval. Negative phases are kept. What the server does not give is absent.
+A phase that is a sum of several stretches is off by up to as many seconds, less where they share seconds. That is
+the worst case, well above what is usual of many stretches: but the fractions need not cancel, since the controller
+starts things in step with its requeue interval. Negative phases are kept. What the server does not give is absent.
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.observe.clock_offset import Interval
 from kfp_perf.observe.durations import Estimate, creation, span, whole_second
+from kfp_perf.observe.stretches import edges_of, range_of, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kfp_perf.client.messages import Run
     from kfp_perf.observe.clock_offset import ClockOffset
     from kfp_perf.observe.critical_path import CriticalPath
     from kfp_perf.result.model import RunRecord
-
-
-#: A whole second, and whether a stretch of time begins (-1) or ends (1) in it.
-Edge = tuple[float, int]
 
 
 class Phase(NamedTuple):
@@ -90,9 +84,7 @@ def phases_of(
         if path is None or created is None
         else span(created, whole_second(path.segments[0].start)),
         **({} if path is None else _on_the_path(path)),
-        "finish": None
-        if path is None or finished is None
-        else span(whole_second(path.segments[-1].end), finished),
+        "finish": None if path is None or finished is None else _finish(path, finished),
         "visible": _visible(record, run, finished, offset),
     }
     return {name: phase for name in PHASES if (phase := phases.get(name)) is not None}
@@ -110,44 +102,20 @@ def _submit(record: RunRecord, offset: ClockOffset) -> Estimate | None:
 
 def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
     """The split of the path, with what whole seconds allow and the path's doubt."""
-    drivers: list[Edge] = []
-    tasks: list[Edge] = []
-    gaps: list[Edge] = []
-    for number, segment in enumerate(path.segments):
-        (drivers if segment.is_driver else tasks).extend(((segment.start, -1), (segment.end, 1)))
-        if number:
-            gaps += ((path.segments[number - 1].end, -1), (segment.start, 1))
     whole = path.segments[-1].end - path.segments[0].start
-    parts = zip(("driver", "execute", "transition"), (drivers, tasks, gaps), path.doubt, strict=True)
-    return {name: _part(edges, doubt, whole) for name, edges, doubt in parts}
+    estimates = {}
+    for name, edges in edges_of(path.segments)._asdict().items():
+        value, possible = told(edges), range_of(edges)
+        error = max(possible.high - value, value - possible.low) + getattr(path.doubt, name)
+        # No part is less than nothing, or more than all of the path.
+        most = max(value, whole - value) + 1.0 + path.doubt.end
+        estimates[name] = Estimate(value, min(error, most))
+    return estimates
 
 
-def _part(edges: list[Edge], doubt: float, whole: float) -> Estimate:
-    """What some stretches of a path come to, of the `whole` of it."""
-    told = sum(sign * second for second, sign in edges)
-    possible = range_of(edges)
-    error = max(possible.high - told, told - possible.low) + doubt
-    # No part is less than nothing, or more than all of the path.
-    return Estimate(told, min(error, max(told, whole - told) + 1.0))
-
-
-def range_of(edges: Iterable[Edge]) -> Interval:
-    """What stretches of time can come to in all, given their edges in order of time (-1 a begin, 1 an end).
-
-    An edge at t lies in [t, t + 1), and edges come one after the other: so of those within one second, the sum is
-    largest, or smallest, with all up to some edge at its begin, and the rest at its end. Stretches within a second
-    hence add up to less than one, however many they are.
-
-    An edge may be told as the middle of several seconds that it may lie in (see `critical_path`). What it is away
-    from the true one is in the path's doubt: moved by that much, it lies in [t, t + 1), still in order.
-    """
-    low = high = 0.0
-    for second, group in itertools.groupby(edges, key=lambda edge: edge[0]):
-        signs = [sign for _, sign in group]
-        sums = [*itertools.accumulate(reversed(signs), initial=0)]
-        low += second * sums[-1] + min(sums)
-        high += second * sums[-1] + max(sums)
-    return Interval(low, high)
+def _finish(path: CriticalPath, finished: Interval) -> Estimate:
+    value, error = span(whole_second(path.segments[-1].end), finished)
+    return Estimate(value, error + path.doubt.end)
 
 
 def _visible(record: RunRecord, run: Run, finished: Interval | None, offset: ClockOffset) -> Estimate | None:

@@ -33,7 +33,7 @@ class Reading(NamedTuple):
 
 def read_run(run: Run, shape: Dag | None) -> Reading:
     """Read the entries of a run that has ended; `shape` is that of its pipeline, if it is known."""
-    entries = read_entries(run)
+    entries = read_entries(run, shape)
     if shape is None:
         containers = components = _guess_components(entries)
     else:

@@ -25,7 +25,9 @@ class Kind(Enum):
 class TaskShape:
     """A task of a DAG: what it waits for, and what is inside.
 
-    `one_after_another` says that not all items of a loop may run at the same time.
+    `one_after_another` says that not all items of a loop may run at the same time. `is_exit`: it begins when what
+    it depends on has ended in whatever way, and whatever depends on that waits for it too (KFP makes of it an exit
+    hook of Argo, `T.onExit`).
     """
 
     name: str
@@ -33,6 +35,7 @@ class TaskShape:
     dependencies: frozenset[str]
     inner: Dag | None = None
     one_after_another: bool = False
+    is_exit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,19 @@ def shape_of(spec: Mapping[str, Any]) -> Dag:
         return known[name]
 
     def of_dag(dag: Mapping[str, Any]) -> Dag:
-        return Dag({name: of_task(name, task) for name, task in dag.get("tasks", {}).items()})
+        tasks = dag.get("tasks", {})
+        exits = {name: dependencies(task) for name, task in tasks.items() if _is_exit(task)}
+        return Dag({name: of_task(name, task, exits) for name, task in tasks.items()})
 
-    def of_task(name: str, task: Mapping[str, Any]) -> TaskShape:
+    def of_task(name: str, task: Mapping[str, Any], exits: Mapping[str, set[str]]) -> TaskShape:
         component = task["componentRef"]["name"]
         inner = of_component(component)
         needs = frozenset(dependencies(task))
+        if name in exits:
+            return TaskShape(
+                name, Kind.CONTAINER if inner is None else Kind.GROUP, needs, inner, is_exit=True
+            )
+        needs = needs.union(each for each, after in exits.items() if after & needs)
         if "parameterIterator" in task or "artifactIterator" in task:
             limited = bool(task.get("iteratorPolicy", {}).get("parallelismLimit"))
             body = inner or Dag({name: TaskShape(name, Kind.CONTAINER, frozenset())})
@@ -84,3 +94,7 @@ def shape_of(spec: Mapping[str, Any]) -> Dag:
         return TaskShape(name, kind, needs)
 
     return of_dag(spec["root"]["dag"])
+
+
+def _is_exit(task: Mapping[str, Any]) -> bool:
+    return bool(task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED")
