@@ -1,0 +1,167 @@
+"""What a collector's memory depends on: not on the number of requests, and by some bytes on that of runs.
+
+Requests: ten operations at 1,000 requests a second, with latencies from below a millisecond to a minute and some
+failures, go through a built-in collector with its series. Runs: records with all their phases go through one, too.
+What is resident after a tenth is compared with what is resident after all; for runs also what making the figures of
+so many takes on top. Each is measured in a process of its own.
+
+Usage: python -m benchmarks.memory [--samples N] [--runs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.processes import say_surroundings
+
+STARTED = 1_790_000_000.0
+PER_SECOND = 1000
+AT_ONCE = 10_000
+#: What is taken in by then is warm-up: the first tenth.
+WARM_UP_SHARE = 0.1
+
+
+def resident(key: str = "VmRSS") -> int:
+    """What this process has in memory now, or had at most (`VmHWM`), in bytes."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[key].split()[0]) * 1024
+
+
+def requests(count: int) -> dict[str, float]:
+    """Take in so many samples; return what was resident after the warm-up and at the end, and the time for one."""
+    from kfp_perf.metrics import built_in_collector
+    from kfp_perf.metrics.series import Series, SeriesFile
+    from kfp_perf.result.model import Purpose, Sample
+
+    random = np.random.default_rng(1)
+    operations = [
+        (name, purpose)
+        for name in ("GetRun", "ListRuns", "CreateRun", "GetPipeline", "ListPipelines")
+        for purpose in (Purpose.LOAD, Purpose.OBSERVE)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        file = SeriesFile(Path(folder) / "series.hlog", STARTED)
+        collector = built_in_collector("s", Series("s", file))
+        warm, begin = 0, time.perf_counter()
+        for done in range(0, count, AT_ONCE):
+            latencies = np.minimum(random.lognormal(-5.0, 2.0, AT_ONCE), 60.0).tolist()
+            failed = (random.random(AT_ONCE) < 0.01).tolist()
+            for place, (latency, bad) in enumerate(zip(latencies, failed, strict=True), done):
+                # In the order in which they end, as they come in a test.
+                ended = STARTED + place / PER_SECOND
+                due = ended - latency
+                name, purpose = operations[place % len(operations)]
+                status, error = (503, "503") if bad else (200, "")
+                collector.on_sample(Sample(name, due, due + 1e-4, ended, status, error, purpose=purpose))
+            if not warm and done + AT_ONCE >= count * WARM_UP_SHARE:
+                warm = resident()
+        seconds = time.perf_counter() - begin
+        collector.close()
+        file.close()
+        written = (Path(folder) / "series.hlog").stat().st_size
+    return {"warm": warm, "end": resident(), "us": seconds / count * 1e6, "written": written}
+
+
+def runs(count: int) -> dict[str, float]:
+    """Take in so many runs; return what was resident after the warm-up, at the end, and with the figures made."""
+    from kfp_perf.metrics import built_in_collector
+    from kfp_perf.observe.phases import PHASES
+    from kfp_perf.result.model import Outcome, RunRecord
+
+    # What making figures imports is no part of what runs cost.
+    import scipy.stats  # noqa: F401  isort: skip
+
+    random = np.random.default_rng(1)
+    collector = built_in_collector("s")
+    warm = 0
+    for place in range(count):
+        due, duration = STARTED + place * 0.1, 30.0 * random.lognormal(0.0, 0.5)
+        phases = {name: duration / len(PHASES) for name in PHASES}
+        collector.on_run(
+            RunRecord(
+                scenario="s",
+                name=f"kfp-perf-s-{place}",
+                run_id=f"00000000-0000-4000-8000-{place:012d}",
+                outcome=Outcome.SUCCEEDED,
+                due=due,
+                sent=due,
+                ended=due + 0.1,
+                duration_seconds=duration,
+                duration_error_seconds=1.0,
+                seen_finished=due + duration + 1.0,
+                phases=phases,
+                phase_errors=dict.fromkeys(phases, 1.0),
+            )
+        )
+        if place + 1 == int(count * WARM_UP_SHARE):
+            warm = resident()
+    end = resident()
+    begin = time.perf_counter()
+    collector.metrics()
+    return {"warm": warm, "end": end, "seconds": time.perf_counter() - begin, "peak": resident("VmHWM")}
+
+
+def measured(role: str, count: int) -> dict[str, float]:
+    """The figures of a role, from a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--role", role, "--count", str(count)]
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    figures: dict[str, float] = json.loads(process.stdout)
+    return figures
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, default=10_000_000)
+    parser.add_argument("--runs", type=int, default=500_000)
+    parser.add_argument("--role", choices=("requests", "runs"), help=argparse.SUPPRESS)
+    parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.role:
+        print(json.dumps((requests if given.role == "requests" else runs)(given.count)))
+        return
+    say_surroundings()
+    asked = measured("requests", given.samples)
+    growth = asked["end"] - asked["warm"]
+    print(
+        f"  {given.samples:,} requests, {1 / WARM_UP_SHARE:.0f} times those of the warm-up: "
+        f"{asked['warm'] / 1e6:.1f} MB, then {asked['end'] / 1e6:.1f} MB resident "
+        f"({asked['end'] / asked['warm']:.3f} times as much, {growth / given.samples:.3f} bytes a request); "
+        f"{asked['us']:.2f} us a request, {asked['written'] / given.samples:.1f} bytes of series on disk"
+    )
+    ran = measured("runs", given.runs)
+    per_run = (ran["end"] - ran["warm"]) / (given.runs * (1 - WARM_UP_SHARE))
+    peak = (ran["peak"] - ran["end"]) / given.runs
+    print(
+        f"  {given.runs:,} runs, {1 / WARM_UP_SHARE:.0f} times those of the warm-up: "
+        f"{ran['warm'] / 1e6:.1f} MB, then {ran['end'] / 1e6:.1f} MB resident "
+        f"({ran['end'] / ran['warm']:.3f} times as much, {per_run:.0f} bytes a run); "
+        f"making the figures takes {ran['seconds']:.1f} s and {peak:.0f} bytes a run more, once at the end"
+    )
+    print(
+        json.dumps(
+            {
+                "samples": given.samples,
+                "growth_mb": round(growth / 1e6, 2),
+                "growth_ratio": round(asked["end"] / asked["warm"], 4),
+                "us_per_sample": round(asked["us"], 2),
+                "runs": given.runs,
+                "bytes_per_run": round(per_run, 1),
+                "figures_seconds": round(ran["seconds"], 2),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
