@@ -39,6 +39,13 @@ SECONDS_PER_STEP = 8.0
 """What a pod in a run's sequence is taken to last: a run of one task has three, and took 20 to 30 s on a real
 server."""
 
+_RUN_METRICS = {
+    "runs": PIPELINE_MODES,
+    "phases": PIPELINE_MODES,
+    "schedule": frozenset({TestMode.PIPELINE_SCHEDULED_RUN.name}),
+}
+"""Families of metrics that are made from runs, and the modes that start such runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -100,6 +107,7 @@ def make_plan(
         for index, scenario in parsed.scenarios.items()
         if (guess := check.estimate(index, scenario, seconds_per_step)) is not None
     }
+    check.warnings += _with_too_few_runs(thresholds, estimates, set(scenarios.values()))
     return Plan(
         name=parsed.name or _safe_name(path.stem),
         path=path,
@@ -191,7 +199,10 @@ class _Check:
         ]
         found = [parse_threshold(*one) for one in given]
         self.parsed.complain(one for one in found if isinstance(one, Problem))
-        return tuple(one for one in found if isinstance(one, Threshold))
+        good = tuple(one for one in found if isinstance(one, Threshold))
+        scenarios = {name: self.parsed.scenarios[index] for index, name in names.items()}
+        self.parsed.complain(problem for one in good for problem in _without_runs(one, scenarios))
+        return good
 
     def estimate(self, index: int, scenario: TestScenario, seconds_per_step: float) -> Estimate | None:
         """Return about how many runs and requests a scenario makes."""
@@ -270,6 +281,34 @@ class _Check:
         if count or counted_seconds == run_seconds:
             return round(count * run_seconds / counted_seconds)
         return sum(1 for _ in firings(scenario.cron, begin, begin + timedelta(seconds=run_seconds)))
+
+
+def _without_runs(threshold: Threshold, scenarios: Mapping[str, TestScenario]) -> Iterator[Problem]:
+    """A threshold on runs, where no scenario that it is about starts any: it could only fail."""
+    modes = _RUN_METRICS.get(threshold.metric.path[0])
+    about = [one for name, one in scenarios.items() if threshold.scenario in {None, name}]
+    if modes is None or not threshold.metric.count_path or not about:
+        return
+    if not any(one.mode_name in modes or not isinstance(one.mode, TestMode) for one in about):
+        what = f"there are no runs to tell {threshold.metric.name} from"
+        yield Problem(threshold.where, what, f"use it with {', '.join(sorted(modes))}")
+
+
+def _with_too_few_runs(
+    thresholds: Iterable[Threshold], estimates: Mapping[str, Estimate], names: Collection[str]
+) -> Iterator[Problem]:
+    """Thresholds on quantiles that need more runs than will be started, where how many does not hang on guesses."""
+    for one in thresholds:
+        if one.metric.path[0] not in _RUN_METRICS or one.metric.fewest == 1:
+            continue
+        about = [name for name in names if one.scenario in {None, name}]
+        known = [
+            estimates[name] for name in about if name in estimates and not estimates[name].seconds_per_run
+        ]
+        expected = sum(guess.runs for guess in known)
+        if len(known) == len(about) and expected < one.metric.fewest:
+            what = f"needs {one.metric.fewest} runs, and {expected} are expected"
+            yield Problem(one.where, what, "make the test longer, or take a lower quantile: else it fails")
 
 
 def most_at_once(scenarios: Iterable[TestScenario]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticCustomError
 
 from kfp_perf.errors import Problem
-from kfp_perf.metrics.metric import FINE_QUANTILES, Unit, fewest_values
+from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.registry import find_metric, nearest_name, statistics_of
 from kfp_perf.scenario.quantities import parse_minutes, parse_rate, shown
 
@@ -58,7 +58,7 @@ _NOT_YET = (
 class Threshold:
     """A bound of one value of one metric: of the scenario named, or of the whole test (None).
 
-    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second).
+    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its place in the file.
     """
 
     scenario: str | None
@@ -66,6 +66,7 @@ class Threshold:
     comparison: str
     bound: float
     condition: str
+    where: str
 
 
 class Judged(StrEnum):
@@ -156,7 +157,7 @@ def parse_threshold(
             return Problem(where, f"a share lies between 0 and 100 %, got {shown(text)}", example)
         if (comparison, bound) in {("<=", 1.0), (">=", 0.0)}:
             return Problem(where, f"{shown(condition)} holds whatever happens", example)
-    return Threshold(scenario, metric, comparison, bound, condition.strip())
+    return Threshold(scenario, metric, comparison, bound, condition.strip(), where)
 
 
 def judge(
@@ -186,10 +187,9 @@ def why_failed(judgements: Sequence[Judgement]) -> str:
 def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     metric = threshold.metric
     value, count = metric.value_in(metrics), metric.count_in(metrics)
-    fewest = fewest_values(FINE_QUANTILES[metric.statistic]) if metric.statistic in FINE_QUANTILES else 1
     judged, reason = Judged.NOT_ENOUGH_DATA, ""
-    if count is not None and 0 < count < fewest:
-        reason = f"has not enough data: {count} of at least {fewest} values"
+    if count is not None and 0 < count < metric.fewest:
+        reason = f"has not enough data: {count} of at least {metric.fewest} values"
     elif value is None or count == 0:
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
     elif _OPERATORS[threshold.comparison](value, threshold.bound):

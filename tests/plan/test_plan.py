@@ -382,3 +382,70 @@ def test_a_namespace_is_of_no_use_on_a_single_user_server(plan_of: Callable[...,
     (warning,) = plan_of([scenario]).warnings
     assert warning.where == "f.json: $[0].namespace"
     assert plan_of([scenario], {"IS_KUBEFLOW_MODE": True}).warnings == ()
+
+
+GETS = {"name": "gets", "mode": "RANDOM_GETS", "runTime": 1}
+
+
+@pytest.mark.parametrize(
+    ("whole", "scenarios", "where"),
+    [
+        ({}, [{**GETS, "thresholds": {"run.duration.p95": "< 1s"}}], '$[0].thresholds["run.duration.p95"]'),
+        (
+            {},
+            [{**RUN, "thresholds": {"schedule.drift.p50": "< 1m"}}],
+            '$[0].thresholds["schedule.drift.p50"]',
+        ),
+        ({"run.success_rate": ">= 0.9"}, [GETS], '$.thresholds["run.success_rate"]'),
+        ({"phase.queue.mean": "< 9s"}, [GETS], '$.thresholds["phase.queue.mean"]'),
+    ],
+)
+def test_a_threshold_on_runs_needs_a_scenario_that_starts_some(
+    plan_of: Callable[..., Plan], whole: dict[str, str], scenarios: list[dict[str, Any]], where: str
+) -> None:
+    value = {"thresholds": whole, "scenarios": scenarios} if whole else scenarios
+    with pytest.raises(InputError) as caught:
+        plan_of(value)
+    (problem,) = caught.value.problems
+    assert problem.where.endswith(where)
+    assert "there are no runs to tell" in problem.what
+    assert "PIPELINE_SCHEDULED_RUN" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("whole", "scenarios"),
+    [
+        ({"run.duration.p50": "< 1m"}, [GETS, RUN]),
+        ({"run.failed": "== 0"}, [GETS]),
+        ({"api.GetRun.latency.p95": "< 1s"}, [GETS]),
+        ({"run.duration.p50": "< 1m"}, [GETS, {"mode": "CUSTOM", "runTime": 1}]),
+    ],
+)
+def test_a_threshold_that_can_be_told_is_good(
+    plan_of: Callable[..., Plan], whole: dict[str, str], scenarios: list[dict[str, Any]]
+) -> None:
+    plan = plan_of({"thresholds": whole, "scenarios": scenarios}, extra_modes=["CUSTOM"])
+    assert len(plan.thresholds) == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "load", "warned"),
+    [
+        ({"run.duration.p99": "< 1m"}, {"arrivalRate": "60/min"}, True),
+        ({"run.duration.p95": "< 1m"}, {"arrivalRate": "60/min"}, False),
+        ({"run.success_rate": ">= 0.9"}, {"arrivalRate": "1/min"}, False),
+        # How many runs a closed load comes to hangs on how long they last.
+        ({"run.duration.p99": "< 1m"}, {"numTimes": 1}, False),
+        ({"api.CreateRun.latency.p99": "< 1m"}, {"arrivalRate": "60/min"}, False),
+    ],
+)
+def test_a_quantile_of_more_runs_than_will_be_started_is_doubted(
+    plan_of: Callable[..., Plan], condition: dict[str, str], load: dict[str, Any], warned: bool
+) -> None:
+    one = {"mode": "EXPERIMENT", "runTime": 1, "pipelineFileName": "hello.yaml", **load}
+    plan = plan_of([{**one, "thresholds": condition}])
+    assert bool(plan.warnings) is warned
+    if warned:
+        (warning,) = plan.warnings
+        assert warning.where.endswith('$[0].thresholds["run.duration.p99"]')
+        assert "needs 100 runs, and 60 are expected" in warning.what

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import operations
 from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.metric import FINE_QUANTILES, fewest_values
 from kfp_perf.result.model import Purpose
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ class NamedMetric:
     statistic: str
     path: tuple[str, ...]
     count_path: tuple[str, ...]
+
+    @property
+    def fewest(self) -> int:
+        """From how many values it can be told: of a quantile, so many that one lies beyond it; else one."""
+        share = FINE_QUANTILES.get(self.statistic)
+        return 1 if share is None else fewest_values(share)
 
     def value_in(self, metrics: Mapping[str, Any]) -> float | None:
         """The value in a metrics dictionary; None where there is none."""
