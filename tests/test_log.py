@@ -3,14 +3,11 @@ from __future__ import annotations
 import io
 import json
 import logging
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import pytest
 
 from kfp_perf.log import REQUESTS, Logger, Redactor, correlation_id, wants_colours
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 TOKEN = "eyJhbGciOi.planted"
 COOKIE = "authservice_session=MTY5; other=2"
@@ -158,3 +155,17 @@ def test_the_console_can_be_diverted_and_given_back() -> None:
     assert "two" not in console.getvalue()
     assert "one" in console.getvalue()
     assert "three" in console.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_costs_lines_of_the_file_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.log").symlink_to("/dev/full")
+    console = io.StringIO()
+    with Logger("INFO", console=console) as logger:
+        logger.write_to(tmp_path, "t.log", 0, 1)
+        logging.getLogger("kfp_perf").info("still told")
+    assert "still told" in console.getvalue()
+    assert "still told" in (tmp_path / "t.jsonl").read_text()
+    assert capsys.readouterr().err == ""

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import re
+import shutil
+from pathlib import Path
 
 import pytest
 
 from kfp_perf.errors import InputError
 from kfp_perf.result.folder import SCHEMA_VERSION, TestResult
+from kfp_perf.result.lines import LineFile
 from kfp_perf.result.model import Outcome, RunRecord
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+FULL = Path("/dev/full")
 NOON = 1_764_072_000.0  # 2025-11-25T12:00:00Z
 
 
@@ -103,3 +104,30 @@ def test_a_file_named_latest_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
     TestResult.create(tmp_path, "t", NOON).close()
     assert not (tmp_path / "latest").is_symlink()
+
+
+def test_a_figure_is_not_lost_where_the_folder_is_full_or_gone(tmp_path: Path) -> None:
+    result = TestResult.create(tmp_path, "t", NOON)
+    result.close()
+    shutil.rmtree(result.path)
+    with pytest.raises(InputError, match=r"cannot be written: No such file") as caught:
+        result.save({"name": "t"})
+    found = re.search(r"It is in (\S+)\. Move", str(caught.value))
+    assert found
+    rescued = Path(found[1])
+    assert json.loads(rescued.read_text())["name"] == "t"
+    assert result.document["name"] == "t"
+    rescued.unlink()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+def test_runs_without_room_are_said_once_and_end_no_test(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = TestResult.create(tmp_path, "t", NOON)
+    result._lines = LineFile(FULL)
+    for _ in range(3):
+        result.add_run(RunRecord(scenario="s", name="r", due=NOON))
+    result.close()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "No space left" in caplog.text

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
+
+from kfp_perf.errors import RunnerError
 from kfp_perf.result.journal import Journal, Kind, Made, left_behind
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_what_was_intended_and_not_deleted_is_left_behind_in_the_order_of_deletion(tmp_path: Path) -> None:
@@ -68,3 +68,14 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(left_behind(tmp_path / "j")) == 1600
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_without_room_nothing_is_made_and_what_was_made_can_still_be_deleted() -> None:
+    journal = Journal(Path("/dev/full"))
+    with pytest.raises(RunnerError, match=r"No space left on device.*nothing more is made"):
+        journal.intend(Kind.RUN, "r")
+    journal.made(Kind.RUN, "r", "id")
+    journal.gone(Kind.RUN, "r")
+    journal.keep(Kind.RUN, "r")
+    journal.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import html
 import importlib
+import logging
 import os
 import re
+import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,11 +16,14 @@ import msgspec
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.result.journal import Journal
+from kfp_perf.result.lines import LineFile
 from kfp_perf.result.model import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 #: Raised with each change of the files that an older reader would misread.
 SCHEMA_VERSION = 1
@@ -48,7 +53,8 @@ class TestResult:
     def __init__(self, path: Path, document: dict[str, Any] | None = None) -> None:
         self.path = path
         self.document = document or {}
-        self._runs_file = -1
+        self._lines: LineFile | None = None
+        self._unwritten = False
 
     @classmethod
     def create(cls, parent: Path, name: str, now: float) -> Self:
@@ -63,8 +69,7 @@ class TestResult:
             try:
                 path.mkdir(parents=True)
                 result = cls(path)
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                result._runs_file = os.open(path / RUNS_FILE, flags, 0o644)
+                result._lines = LineFile(path / RUNS_FILE)
                 _point(parent / "latest", path)
             except FileExistsError:
                 if path.is_dir():
@@ -126,8 +131,15 @@ class TestResult:
         return self.path / SERIES_FILE
 
     def add_run(self, record: RunRecord) -> None:
-        """Write a run down as it ends; any thread may."""
-        os.write(self._runs_file, msgspec.json.encode(record) + b"\n")
+        """Write a run down as it ends; any thread may. One that finds no room is missing, and that is said."""
+        if self._lines is None:
+            return
+        try:
+            self._lines.append(msgspec.json.encode(record))
+        except OSError as error:
+            if not self._unwritten:
+                self._unwritten = True
+                log.error("Runs are missing from %s: %s", self.path / RUNS_FILE, error.strerror)
 
     def runs(self) -> Iterator[RunRecord]:
         """Read the runs, in the order in which they ended. A line that was cut short is passed over."""
@@ -167,17 +179,38 @@ class TestResult:
         )
 
     def save(self, document: dict[str, Any]) -> None:
-        """Write `result.json`, whole or not at all."""
+        """Write `result.json`, whole or not at all.
+
+        Raises `InputError` where the folder cannot be written any more; what was measured is then written to where
+        the system keeps temporary files, which the error names.
+        """
         self.document = {"schema_version": SCHEMA_VERSION, **document}
+        content = msgspec.json.format(msgspec.json.encode(self.document), indent=2) + b"\n"
         temporary = self.path / f".{RESULT_FILE}.new"
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self.document), indent=2) + b"\n")
-        temporary.replace(self.path / RESULT_FILE)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(self.path / RESULT_FILE)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            what = f"cannot be written: {error.strerror}"
+            raise InputError(Problem(str(self.path / RESULT_FILE), what, _rescued(content))) from error
 
     def close(self) -> None:
         """Close what is open for writing. Harmless when called again."""
-        if self._runs_file >= 0:
-            os.close(self._runs_file)
-            self._runs_file = -1
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+
+
+def _rescued(content: bytes) -> str:
+    """Write `result.json` to where there may be room, and say where it is."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix="kfp-perf-", suffix=f"-{RESULT_FILE}", delete=False) as file:
+            file.write(content)
+    except OSError:
+        return "Nor was there room for it elsewhere. The folder holds all runs and latencies, but no figures."
+    return f"It is in {file.name}. Move it there when there is room."
 
 
 def _point(link: Path, target: Path) -> None:

@@ -6,11 +6,14 @@ id, one that was cut off by the unique name that it was to get.
 
 from __future__ import annotations
 
-import os
+import contextlib
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from kfp_perf.errors import RunnerError
+from kfp_perf.result.lines import LineFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,18 +48,25 @@ class _Line(Made, omit_defaults=True):
 
 
 class Journal:
-    """Append-only, a JSON line an event, each written whole by one system call, so any thread may write.
+    """A JSON line an event, written before the request leaves; any thread may write.
 
-    A write reaches the kernel before the request leaves, which a killed process cannot undo.
+    Where an intention finds no room, nothing is made. What became of one is not needed to find its object: it
+    is let go.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._lines = LineFile(path)
 
     def intend(self, kind: Kind, name: str, *, namespace: str = "", parent: str = "") -> None:
-        """Say that an object of this unique name is about to be made."""
-        self._write(_Line(kind=kind, name=name, namespace=namespace, parent=parent))
+        """Say that an object of this unique name is to be made. Raises `RunnerError` where there is no room."""
+        try:
+            self._lines.append(
+                msgspec.json.encode(_Line(kind=kind, name=name, namespace=namespace, parent=parent))
+            )
+        except OSError as error:
+            text = f"{self.path} cannot be written ({error.strerror}), so nothing more is made on the server"
+            raise RunnerError(text) from error
 
     def made(self, kind: Kind, name: str, id: str) -> None:  # noqa: A002  the field's name in KFP
         """Say which id the object got."""
@@ -72,12 +82,11 @@ class Journal:
 
     def close(self) -> None:
         """Close the file. Harmless when called again."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._lines.close()
 
     def _write(self, line: _Line) -> None:
-        os.write(self._file, msgspec.json.encode(line) + b"\n")
+        with contextlib.suppress(OSError):
+            self._lines.append(msgspec.json.encode(line))
 
 
 def left_behind(path: Path) -> list[Made]:

@@ -1,0 +1,35 @@
+"""Files that grow by whole lines while a test runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class LineFile:
+    """Append-only; each line is written whole by one system call, so any thread may write.
+
+    What is written has reached the kernel, which a killed process cannot undo.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._torn = False
+
+    def append(self, line: bytes) -> None:
+        """Write a line. Raises `OSError` where there is no room for all of it; readers pass over what there was."""
+        content = b"\n" * self._torn + line + b"\n"
+        written = os.write(self._file, content)
+        self._torn = written < len(content)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Close the file. Harmless when called again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
