@@ -93,7 +93,7 @@ def test_a_series_that_cannot_be_read_costs_the_intervals_only(
     results = [measured("a", series, 1)]
     series.close()
 
-    def fails(_: Path) -> Any:
+    def fails(*_: object) -> Any:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("kfp_perf.metrics.intervals.read_series", fails)

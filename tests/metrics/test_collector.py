@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kfp_perf.metrics import METRICS, GuardedCollector, MetricFamily, MetricsCollector, built_in_collector
 from kfp_perf.metrics.series import Series, SeriesFile, read_series
+from kfp_perf.observe.phases import PHASES
 from kfp_perf.result.model import Purpose
 
 if TYPE_CHECKING:
@@ -92,6 +95,33 @@ def test_a_family_that_looks_at_runs_only_costs_samples_nothing() -> None:
 
     collector = MetricsCollector("s", {"runs": Runs(), "samples": Samples()})
     assert [type(taker) for taker in collector._takers] == [Samples]
+
+
+def test_memory_grows_with_runs_and_not_with_requests(
+    sample: Callable[..., Sample], run: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    file = SeriesFile(tmp_path / "series.hlog", T0)
+    collector = built_in_collector("s", Series("s", file))
+
+    def held(requests: int, runs: int, begin: int) -> int:
+        for place in range(begin, begin + requests):
+            collector.on_sample(sample(place / 1000, 0.001 * (1 + place % 5000)))
+        for place in range(begin, begin + runs):
+            phases = dict.fromkeys(PHASES, float(place % 60))
+            collector.on_run(run(float(place), phases=phases, phase_errors=phases))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before, after = held(10_000, 0, 0), held(10_000, 0, 10_000)
+        with_runs = held(0, 4000, 0)
+    finally:
+        tracemalloc.stop()
+    file.close()
+    assert after - before < 1.0 * 10_000, "less than a byte a request"
+    # Ten doubles: duration, due, visible, and seven phases; arrays grow ahead by an eighth.
+    assert (with_runs - after) / 4000 <= 100
 
 
 class Mine(MetricsCollector):

@@ -76,6 +76,8 @@ def test_what_is_written_is_read(sample: Callable[..., Sample], file: SeriesFile
         ("observe", "ListRuns", False, False): (1.0, 1),
     }
     assert {one.scenario for one in read_series(tmp_path / "series.hlog")} == {"night-ly-x"}
+    assert [one.operation for one in read_series(tmp_path / "series.hlog", Purpose.OBSERVE)] == ["ListRuns"]
+    assert len(list(read_series(tmp_path / "series.hlog", Purpose.LOAD))) == 3
 
 
 def test_lines_that_are_broken_are_passed_over(

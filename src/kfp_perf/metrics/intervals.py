@@ -82,7 +82,7 @@ def add_intervals(
 
     `collectors` and `sections` hold the collector and the metrics dictionary of each scenario by its name, and of
     the whole test under None. An upper end is None where the data does not reach it. Takes some 60 us for each line
-    of the series, of which there are as many as seconds times operations.
+    of the load, of which there are as many as seconds times operations.
     """
     targets = {
         (scenario, name): _Target(operation)
@@ -93,8 +93,8 @@ def add_intervals(
     }
     if not targets:
         return
-    for interval in read_series(series):
-        if interval.purpose != Purpose.LOAD.value or interval.failed or interval.warmup:
+    for interval in read_series(series, Purpose.LOAD):
+        if interval.failed or interval.warmup:
             continue
         for scenario in (interval.scenario, None):
             target = targets.get((scenario, interval.operation))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.model import Purpose, Sample
 
 log = logging.getLogger(__name__)
 
@@ -171,15 +171,18 @@ class Interval(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def read_series(path: Path) -> Iterator[Interval]:
-    """Read the file, in its order. A line that was cut short is passed over; a missing file holds nothing."""
+def read_series(path: Path, purpose: Purpose | None = None) -> Iterator[Interval]:
+    """Read the file, in its order; only lines of that purpose, if it is given.
+
+    A line that was cut short is passed over; a missing file holds nothing.
+    """
     base = 0.0
     with contextlib.suppress(FileNotFoundError), path.open(encoding="ascii", errors="replace") as file:
         for line in file:
             if line.startswith("#"):
                 head = _BASE_TIME.match(line)
                 base = float(head[1]) if head else base
-            elif line.startswith("Tag="):
+            elif line.startswith("Tag=") and (purpose is None or line.split("/", 2)[1:2] == [purpose.value]):
                 # Whatever is wrong with a line: base64, zlib and struct each raise their own.
                 with contextlib.suppress(Exception):
                     yield _interval(line, base)
