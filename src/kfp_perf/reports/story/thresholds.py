@@ -26,11 +26,10 @@ def thresholds(material: Material) -> Section | None:
     )
     columns = [
         Column("Metric", is_number=False),
-        Column("Of", is_number=False),
         Column("Condition", is_number=False),
         Column("Value"),
         Column("Margin"),
-        Column("From so many values"),
+        Column("Values"),
         Column("Judgement", is_number=False),
     ]
     table = Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
@@ -43,8 +42,7 @@ def _row(one: dict[str, Any]) -> list[Cell]:
         Flag("kept", Tone.GOOD) if one.get("passed") else Flag(str(one.get("reason") or "failed"), Tone.BAD)
     )
     return [
-        str(one.get("metric")),
-        str(one.get("scenario") or "the whole test"),
+        Noted(str(one.get("metric")), str(one.get("scenario") or "the whole test")),
         str(one.get("condition")),
         _value(one),
         quantity_of(one.get("margin"), unit),
