@@ -106,3 +106,20 @@ def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
     assert '$.scenarios[0].thresholds["run.sucess_rate"]: there is no metric "run.sucess_rate"' in err
     assert "did you mean run.success_rate?" in err
     assert not (tmp_path / "results").exists()
+
+
+def test_what_is_graver_wins_and_thresholds_are_judged_all_the_same(program: Start, server: Server) -> None:
+    bounds = {"run.due": ">= 1000000", "run.not_created": "== 0"}
+    one = program([{**LOAD, "runTime": "10min", "thresholds": bounds}], "--host", server.url)
+    one.wait_for("runs in flight")
+    one.interrupt()
+    code, out, err = one.end()
+    assert code == 4, err
+    document = one.result()
+    assert document["verdict"]["text"] == "stopped before its end"
+    stopped, why = document["verdict"]["reasons"]
+    assert "stopped" in stopped
+    assert why.startswith("1 of 2 thresholds failed: load: run.due is ")
+    assert [row["judged"] for row in document["thresholds"]] == ["not kept", "kept"]
+    assert "✗ not kept" in out
+    assert server.ours() == {}
