@@ -22,7 +22,7 @@ def test_the_truth_of_a_run_in_microseconds(start: Any) -> None:
     events = _lines(reply)
     of_task = {event["what"]: event["at_us"] for event in events if event.get("task") == "say"}
     of_run = {event["what"]: event["at_us"] for event in events if "task" not in event}
-    assert of_run["accepted"] <= of_task["driver_start"] < of_task["driver_end"] <= of_task["executor_start"]
+    assert of_run["created"] <= of_run["accepted"] <= of_task["driver_start"] < of_task["driver_end"] <= of_task["executor_start"]
     assert of_task["executor_start"] < of_task["executor_end"] <= of_task["task_finished"]
     assert of_task["task_finished"] <= of_run["run_finished"] < of_run["visible"]
     assert [event["n"] for event in events] == sorted(event["n"] for event in events)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from random_pipelines import random_pipeline
-from true_path import TrueRun, play
+from true_path import PlayedRun, play
 
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.observe.clock_offset import ClockOffset
@@ -43,7 +43,7 @@ def _documents(path: Path) -> list[dict[str, Any]]:
 
 
 def _measure(
-    documents: list[dict[str, Any]], true: TrueRun, seed: int
+    documents: list[dict[str, Any]], true: PlayedRun, seed: int
 ) -> tuple[dict[str, float], dict[str, Estimate]]:
     """The truth and the estimates of all phases and the duration, seen from a clock that is off."""
     chance = random.Random(seed)

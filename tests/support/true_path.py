@@ -54,13 +54,12 @@ class Stretch:
 
 @dataclass(frozen=True)
 class TrueRun:
-    """A run that has ended: the truth in seconds since the Unix epoch, and what the API shows."""
+    """A run that has ended: the truth in seconds since the Unix epoch."""
 
     created: float
     finished: float
     reported: float
     path: list[Stretch]
-    shown: Run
 
     def phases(self) -> dict[str, float]:
         drivers = sum(each.end - each.start for each in self.path if each.name.endswith("-driver"))
@@ -76,7 +75,21 @@ class TrueRun:
         }
 
 
-def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool = True) -> TrueRun:
+@dataclass(frozen=True)
+class PlayedRun(TrueRun):
+    """A run that has ended, and what the API shows of it."""
+
+    shown: Run
+
+
+def true_run(report: Report, created: int) -> TrueRun:
+    """The truth of a run, from its last report and its creation in microseconds."""
+    assert report.finished_at is not None, "the run has not ended"
+    path = _path([node for node in report.nodes if node.node_id])
+    return TrueRun(created / SECOND, report.finished_at / SECOND, report.at / SECOND, path)
+
+
+def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool = True) -> PlayedRun:
     """Run a pipeline in a cluster of its own to its end. Entries are doubled in all ways, by the seed.
 
     Without `ids`, entries do not show those of their nodes' children.
@@ -106,7 +119,7 @@ def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool 
     cluster.submit(request)
     clock.advance(HOURS)
     last = reports[-1]
-    assert last.finished_at is not None, "the run has not ended"
+    true = true_run(last, created)
     entries = [_entry(node, ids=ids) for node in last.nodes]
     chance.shuffle(entries)
     state = _STATES[last.phase]
@@ -118,8 +131,7 @@ def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool 
         state_history=[StateChange(state=state, update_time_text=_text(last.at))],
         run_details=RunDetails(task_details=msgspec.Raw(msgspec.json.encode(entries))),
     )
-    path = _path([node for node in last.nodes if node.node_id])
-    return TrueRun(created / SECOND, last.finished_at / SECOND, last.at / SECOND, path, shown)
+    return PlayedRun(true.created, true.finished, true.reported, true.path, shown)
 
 
 def _text(microseconds: int | None) -> str:

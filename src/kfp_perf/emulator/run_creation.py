@@ -114,7 +114,8 @@ class Prepared:
     parameters: dict[str, Any]
     experiment_id: str
     namespace: str
-    created_at: int
+    created_us: int
+    """The moment of `created_at`: it is stamped before the write to Kubernetes, which may wait for its turn."""
 
 
 def existing_run(backend: Backend, message: dict[str, Any]) -> bytes | None:
@@ -146,7 +147,7 @@ def prepare(backend: Backend, message: dict[str, Any], experiment_id: str, names
         parameters = bind(source.pipeline, message.get("runtime_config", {}).get("parameters", {}))
     except ApiFault as fault:
         raise fault.wrapped("Failed to generate the ExecutionSpec") from None
-    return Prepared(message, source, parameters, experiment_id, namespace, backend.seconds())
+    return Prepared(message, source, parameters, experiment_id, namespace, backend.clock.now())
 
 
 def start(backend: Backend, prepared: Prepared) -> bytes:
@@ -183,6 +184,7 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
         fault = ApiFault(Code.INTERNAL, "Internal Server Error", str(error))
         raise fault.wrapped("Failed to compile job", "Failed to generate the ExecutionSpec") from None
     config = message.get("runtime_config", {})
+    created_at = backend.time.seconds(prepared.created_us)
     run = NewRun(
         run_id=run_id,
         namespace=prepared.namespace,
@@ -196,8 +198,8 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
         given_parameters=config.get("parameters", {}),
         pipeline_root=config.get("pipeline_root", ""),
         service_account=service_account,
-        created_at=prepared.created_at,
-        scheduled_at=message.get("scheduled_at") or prepared.created_at,
+        created_at=created_at,
+        scheduled_at=message.get("scheduled_at") or created_at,
         submitted_us=now,
         workflow=workflow,
         storage_state="ARCHIVED" if message.get("storage_state") == "ARCHIVED" else "AVAILABLE",
@@ -205,6 +207,7 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
         plugins_input=message.get("plugins_input"),
     )
     body = backend.runs.insert(run)
+    backend.truth.created(run_id, prepared.created_us)
     backend.truth.accepted(run_id, now)
     if backend.faults.on_runs:
         _disturb(backend, run_id, name, now)

@@ -33,6 +33,10 @@ class TruthLog:
         """Take an event of the cluster."""
         self._append(event.run_id, event.what, event.task or "", event.at_us)
 
+    def created(self, run_id: str, at_us: int) -> None:
+        """The API server stamped `created_at` of a run that it has made since."""
+        self._append(run_id, "created", "", at_us)
+
     def accepted(self, run_id: str, at_us: int) -> None:
         """CreateRun (or a schedule) made a run."""
         self._append(run_id, "accepted", "", at_us)

@@ -127,8 +127,8 @@ class _Walk:
         candidates = [self._candidate(*each, begin, limit) for each in together]
         if not candidates:
             return None
-        last = max(candidate.work_end for candidate in candidates)
-        equals = [each for each in candidates if each.work_end + each.path.doubt.execute >= last]
+        last = max(candidate.work_end - candidate.path.doubt.end for candidate in candidates)
+        equals = [each for each in candidates if each.work_end + each.path.doubt.end >= last]
         gap = min(candidate.inner_gap for candidate in equals)
         equals = [candidate for candidate in equals if candidate.inner_gap == gap]
         chosen = max(equals, key=lambda candidate: (candidate.work_end, -candidate.start))
@@ -207,12 +207,12 @@ class _Walk:
     def _execution(self, entry: Entry) -> CriticalPath:
         """A task's own segment; none where the cache stood in for it."""
         execution = self._executions.get(entry)
-        if execution is None:
-            return CriticalPath([_pod(entry, is_driver=False)])
-        if execution.cached:
+        if execution is not None and execution.cached:
             return CriticalPath([])
-        segment = Segment(entry.name, False, entry.started_at, execution.ended_at)
-        off = execution.doubt_seconds
+        segment = _pod(entry, is_driver=False)
+        off = entry.doubt_seconds
+        if execution is not None:
+            segment, off = segment._replace(end=execution.ended_at), execution.doubt_seconds
         return CriticalPath([segment], Doubt(execute=off, transition=off, end=off))
 
     def _items(self, loop: TaskShape, body: Dag, begin: float, end: float, within: str) -> CriticalPath:

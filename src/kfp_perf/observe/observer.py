@@ -23,6 +23,7 @@ from kfp_perf.observe.phases import phases_of
 from kfp_perf.observe.reading import read_run
 from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.sweep import sweep
+from kfp_perf.observe.waterfall import Slowest, spans_of
 from kfp_perf.result.model import Outcome, RunRecord
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Observer:
         self._closed = False
         self._shape = shape
         self._components = Components()
+        self._slowest = Slowest()
         self._idle = False
 
     def watch(self, record: RunRecord) -> asyncio.Future[RunRecord]:
@@ -319,6 +321,8 @@ class Observer:
         phases = phases_of(record, run, reading.path, self.offset)
         record.phases = {name: phase.value for name, phase in phases.items()}
         record.phase_errors = {name: phase.error for name, phase in phases.items()}
+        if record.created_at is not None and self._slowest.takes(record.duration_seconds or 0.0):
+            record.tasks = spans_of(reading, record.created_at)
         self._components.add(reading)
         self._resolve(watch)
 
