@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, theilslopes
 
 from kfp_perf.metrics import built_in_collector
 from kfp_perf.metrics.intervals import add_intervals
@@ -110,6 +110,51 @@ def test_ends_that_the_data_does_not_reach_are_absent(measured: Feed) -> None:
     assert set(found) == {"p50", "p90", "p95", "p99"}, "111 values cannot tell p99.9"
     assert found["p50"][1] is not None
     assert found["p99"][1] is None
+
+
+def test_latencies_that_drift_are_noticed(measured: Feed) -> None:
+    random = np.random.default_rng(6)
+    dues = np.arange(0.0, 400.0, 0.1)
+    latencies = (0.1 + 0.05 * dues / 400.0) * random.lognormal(0.0, 0.3, dues.size)
+    trend = measured(dues, latencies)["s"]["api"]["load"]["GetRun"]["latency_trend"]
+    # From 100 ms to 150 ms, so by 40 % of 125 ms.
+    low, high = trend["intervals"]["change_share"]
+    assert trend["drifts"]
+    assert 0.3 < low < trend["change_share"] < high < 0.5
+    assert trend["change_share"] == pytest.approx(0.4, abs=0.05)
+    per_second = [
+        float(np.quantile(latencies[begin : begin + 10], 0.5, method="inverted_cdf"))
+        for begin in range(0, dues.size, 10)
+    ]
+    slope = theilslopes(per_second, np.arange(400.0)).slope * 3600.0
+    assert trend["slope_per_hour"] == pytest.approx(slope, rel=0.1)
+
+
+def test_latencies_that_do_not_drift_are_not(measured: Feed) -> None:
+    dues = np.arange(0.0, 400.0, 0.1)
+    metrics = measured(dues, np.random.default_rng(7).lognormal(-2.0, 0.5, dues.size))
+    assert not metrics["s"]["api"]["load"]["GetRun"]["latency_trend"]["drifts"]
+
+
+def test_scenarios_together_have_no_drift_of_latencies(sample: Callable[..., Sample], tmp_path: Path) -> None:
+    path = tmp_path / "series.hlog"
+    file = SeriesFile(path, T0)
+    collectors: dict[str | None, MetricsCollector] = {}
+    for name, begin, latency in (("a", 0.0, 0.01), ("b", 100.0, 1.0)):
+        collectors[name] = collector = built_in_collector(name, Series(name, file))
+        for place in range(1000):
+            collector.on_sample(sample(begin + place * 0.1, latency))
+        collector.close()
+    file.close()
+    total = built_in_collector()
+    for collector in collectors.values():
+        total.merge(collector)
+    collectors[None] = total
+    metrics = {name: one.metrics() for name, one in collectors.items()}
+    add_intervals(path, collectors, metrics)
+    trends = {name: one["api"]["load"]["GetRun"]["latency_trend"] for name, one in metrics.items()}
+    assert trends[None] is None
+    assert trends["a"]["change_share"] == trends["b"]["change_share"] == 0.0
 
 
 def test_less_than_a_minute_is_too_short_to_tell(measured: Feed) -> None:

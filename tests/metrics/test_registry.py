@@ -56,9 +56,10 @@ def everything(sample: Callable[..., Sample], run: Callable[..., RunRecord]) -> 
     collector.on_run(run(cached=True))
     collector.on_run(run(outcome=Outcome.UNFINISHED, duration_seconds=None))
     metrics = collector.metrics()
-    # The intervals of latencies are added from the series, when the test is over.
-    latency = metrics["api"]["load"]["GetRun"]["latency_seconds"]
-    latency["intervals"] = {name: [0.0, 1.0] for name in FINE_QUANTILES}
+    # The intervals and the trend of latencies are added from the series, when the test is over.
+    figures = metrics["api"]["load"]["GetRun"]
+    figures["latency_seconds"]["intervals"] = {name: [0.0, 1.0] for name in FINE_QUANTILES}
+    figures["latency_trend"] = metrics["runs"]["duration_trend"]
     return metrics
 
 

@@ -117,6 +117,16 @@ class ApiMetrics(MetricFamily):
             ("api", "{call}", "latency_seconds"),
             FINE_DISTRIBUTION,
         ),
+        Metric(
+            "api.{call}.latency.drift",
+            Unit.CHANGE,
+            "By what share of its median latency changed from the first second to the last (Theil-Sen), where the "
+            "load lasted for a minute or more.",
+            "each second's median",
+            ("api", "{call}", "latency_trend", "change_share"),
+            (),
+            ("api", "{call}", "latency_trend", "points"),
+        ),
         distribution(
             "api.{call}.service",
             "From when a request's headers were written to the end of its answer: server and network alone.",

@@ -1,4 +1,4 @@
-"""How sure the quantiles of latencies are: from each second's histogram, when the test is over."""
+"""How sure the quantiles of latencies are, and whether they drift: from each second's histogram, at the end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_perf.metrics.api import ApiMetrics
+from kfp_perf.metrics.histogram import top_of
 from kfp_perf.metrics.metric import FINE_QUANTILES, fewest_values
 from kfp_perf.metrics.series import read_series
+from kfp_perf.metrics.summary import trend_summary
 from kfp_perf.result.model import Purpose
 from kfp_perf.statistics.blocks import FEWEST_SECONDS, share_intervals
 
@@ -33,16 +35,25 @@ class _Target:
             if operation.latency.count >= fewest_values(share)
         }
         self._bins = [operation.latency.quantile_bin(share) or 0 for share in self.quantiles.values()]
-        self._seconds = array("q")
+        self._seconds = array("d")
         self._totals = array("q")
         self._hits = array("q")
+        self._medians = array("d")
+        self._scenarios: set[str] = set()
 
     def add(self, interval: Interval) -> None:
         """Take in a second."""
         sums = np.concatenate(([0], np.cumsum(interval.counts)))
-        self._seconds.append(int(interval.second))
+        self._seconds.append(interval.second)
         self._totals.append(int(sums[-1]))
         self._hits.extend(sums[np.searchsorted(interval.bins, self._bins, side="right")].tolist())
+        middle = int(np.searchsorted(sums, (sums[-1] + 1) // 2)) - 1
+        self._medians.append(top_of(int(interval.bins[middle])))
+        self._scenarios.add(interval.scenario)
+
+    def trend(self) -> dict[str, Any] | None:
+        """The drift of each second's median; None for scenarios together: one that ends would look like a drift."""
+        return trend_summary(self._seconds, self._medians) if len(self._scenarios) == 1 else None
 
     def intervals(self) -> dict[str, list[float | None]]:
         """The interval of each quantile in seconds; empty where the test is too short to tell.
@@ -52,8 +63,8 @@ class _Target:
         """
         if not self._seconds or not self.quantiles:
             return {}
-        seconds = np.array(self._seconds)
-        place = seconds - seconds.min()
+        place = np.array(self._seconds).astype(np.int64)
+        place -= place.min()
         totals = np.zeros(int(place.max()) + 1)
         hits = np.zeros((len(self._bins), totals.size))
         np.add.at(totals, place, np.array(self._totals))
@@ -78,7 +89,7 @@ def add_intervals(
     collectors: Mapping[str | None, MetricsCollector],
     sections: Mapping[str | None, dict[str, Any]],
 ) -> None:
-    """Add the key `intervals` to the latencies of the load in metrics dictionaries.
+    """Add `intervals` to the latencies of the load in metrics dictionaries, and `latency_trend` beside them.
 
     `collectors` and `sections` hold the collector and the metrics dictionary of each scenario by its name, and of
     the whole test under None. An upper end is None where the data does not reach it. Takes some 60 us for each line
@@ -101,6 +112,7 @@ def add_intervals(
             if target is not None:
                 target.add(interval)
     for (scenario, name), target in targets.items():
-        found = target.intervals()
-        if found:
-            sections[scenario]["api"][Purpose.LOAD.value][name]["latency_seconds"]["intervals"] = found
+        figures = sections[scenario]["api"][Purpose.LOAD.value][name]
+        if found := target.intervals():
+            figures["latency_seconds"]["intervals"] = found
+        figures["latency_trend"] = target.trend()

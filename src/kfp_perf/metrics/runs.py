@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.metric import QUANTILES, Metric, Unit, distribution
-from kfp_perf.metrics.summary import summary
+from kfp_perf.metrics.summary import summary, trend_summary
 from kfp_perf.result.model import Outcome
 from kfp_perf.statistics.survival import kaplan_meier
-from kfp_perf.statistics.trend import trend
 
 if TYPE_CHECKING:
     from kfp_perf.result.model import RunRecord
@@ -203,20 +202,7 @@ class RunMetrics(MetricFamily):
 
     def _trend(self) -> dict[str, Any] | None:
         """The drift of durations in the course of the test; none where scenarios with different runs are mixed."""
-        found = trend(self._dues, self._durations) if self._merged <= 1 else None
-        if found is None:
-            return None
-        whole = found.seconds / found.typical if found.typical > 0.0 else None
-        return {
-            "slope_per_hour": found.slope * 3600.0,
-            "interval_per_hour": [found.low * 3600.0, found.high * 3600.0],
-            "change_seconds": found.slope * found.seconds,
-            "change_share": None if whole is None else found.slope * whole,
-            "intervals": {} if whole is None else {"change_share": [found.low * whole, found.high * whole]},
-            "p_value": found.p_value,
-            "drifts": found.drifts,
-            "points": found.points,
-        }
+        return trend_summary(self._dues, self._durations) if self._merged <= 1 else None
 
 
 def _seen_for(record: RunRecord) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kfp_perf.metrics.histogram import top_of
 from kfp_perf.metrics.series import read_series
-from kfp_perf.reports.document import complete
+from kfp_perf.reports.document import complete, dig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +78,8 @@ def _flat(figures: dict[str, Any]) -> Row:
     for key, value in figures.items():
         if key == "errors_by_kind":
             row[key] = " ".join(f"{kind}:{count}" for kind, count in value.items())
+        elif key == "latency_trend":
+            row["latency_change_share"] = dig(value, "change_share")
         elif isinstance(value, dict):
             # latency_seconds: {p50: …} becomes latency_p50_seconds, as times are named everywhere else.
             stem = key.removesuffix("_seconds")
