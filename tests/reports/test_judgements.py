@@ -81,6 +81,15 @@ def test_an_interval_stands_below_the_value(judged: TestResult) -> None:
     assert f"{seconds_of(low)} to {seconds_of(high)}" in text(judged, "markdown")
 
 
+def test_an_error_that_could_have_made_another_judgement_is_said(
+    judged: TestResult, sample: Callable[[SampleTest], TestResult]
+) -> None:
+    said = "(off by up to 700 ms)"
+    assert said not in text(judged, "markdown")
+    close = [{**one, "margin": -0.2} for one in judged.document["thresholds"]]
+    assert text(sample(SampleTest(extra={"thresholds": close})), "markdown").count(said) == 1
+
+
 def test_programs_get_the_same(judged: TestResult) -> None:
     by_name: dict[str, Any] = {one["metric"]: one for one in json.loads(text(judged, "json"))["thresholds"]}
     rows = csv.DictReader(io.StringIO(REPORTS["csv"].draw(judged)["thresholds.csv"].decode()))

@@ -242,3 +242,14 @@ def test_runs_that_were_given_up_are_no_longer_in_flight(sample: Sample) -> None
 def test_the_bar_of_phases_says_in_words_where_the_time_went(sample: Sample) -> None:
     chart = next(one for one in tell(sample(SampleTest(loads=ONE))).charts() if one.name == "phases")
     assert re.search(r"\d s, [\d.]+ % execute<", chart.standalone())
+
+
+def test_the_slowest_run_of_a_scenario_shows_its_tasks_and_what_it_waited_for(sample: Sample) -> None:
+    loads = tuple(Load(name, 3, 0.0, 60.0, seconds) for name, seconds in (("a", 10.0), ("b", 20.0)))
+    charts = [one for one in tell(sample(SampleTest(loads=loads))).charts() if "tasks" in one.name]
+    assert [chart.name for chart in charts] == ["slowest-tasks-1", "slowest-tasks-2"]
+    assert "the slowest of b: " in charts[0].title
+    assert charts[0].alt == "3 tasks, of which the run waited for 2."
+    inner, _ = charts[0].draw(960)
+    assert re.findall(r">(load|check|train)<", inner) == ["load", "check", "train"]
+    assert inner.count('class="pale"') == 2  # the one beside the path, and the legend's

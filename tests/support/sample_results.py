@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.metrics import built_in_collector
 from kfp_perf.metrics.series import Series, SeriesFile
 from kfp_perf.result.folder import TestResult
-from kfp_perf.result.model import Outcome, Purpose, RunRecord, Sample
+from kfp_perf.result.model import Outcome, Purpose, RunRecord, Sample, TaskSpan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +111,8 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
             record.seen_unfinished, record.seen_finished = finished, finished + random_.uniform(0.5, 3.0)
             record.phases = _phases(duration, random_)
             record.phase_errors = dict.fromkeys(record.phases, 1.0)
+            if place < 3:
+                record.tasks = _tasks(duration)
         records.append(record)
     return sorted(records, key=lambda record: record.seen_finished or record.seen_unfinished or record.ended)
 
@@ -121,6 +123,14 @@ def _phases(duration: float, random_: random.Random) -> dict[str, float]:
     whole = sum(rough.values())
     inner = {name: share / whole * duration for name, share in rough.items()}
     return {"submit": 0.04, **inner, "visible": random_.uniform(0.5, 3.0)}
+
+
+def _tasks(seconds: float) -> list[TaskSpan]:
+    shares = (("load", 0.1, 0.4, True), ("check", 0.4, 0.5, False), ("train", 0.4, 0.95, True))
+    return [
+        TaskSpan(name, share * seconds, until * seconds, waited_for, "SUCCEEDED")
+        for name, share, until, waited_for in shares
+    ]
 
 
 def _samples(record: RunRecord, random_: random.Random) -> list[Sample]:

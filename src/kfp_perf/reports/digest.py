@@ -40,6 +40,7 @@ class RunDigest:
     `created` and `over` are times at which runs came into being and were seen to be over, `given_up` those at which
     nobody looked at them any more though they had not ended; the dots are (time when
     it was over, duration in seconds); `drifts` are (slot on the server's clock, seconds until its run was created).
+    `with_tasks` has each scenario's slowest run of which the tasks are known, and its seconds.
     """
 
     scenarios: dict[str, ScenarioRuns] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class RunDigest:
     unfinished: list[tuple[float, float]] = field(default_factory=list)
     errors: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     drifts: list[tuple[float, float]] = field(default_factory=list)
+    with_tasks: dict[str, tuple[float, RunRecord]] = field(default_factory=dict)
     runs: int = 0
     latest: float = 0.0
     _heap: list[tuple[float, int, RunRecord]] = field(default_factory=list)
@@ -100,6 +102,8 @@ class RunDigest:
         self._rank(seconds, record)
 
     def _rank(self, seconds: float, record: RunRecord) -> None:
+        if record.tasks and seconds > self.with_tasks.get(record.scenario, (-1.0, record))[0]:
+            self.with_tasks[record.scenario] = (seconds, record)
         entry = (seconds, self.runs, record)
         if len(self._heap) < MOST_SLOWEST:
             heapq.heappush(self._heap, entry)

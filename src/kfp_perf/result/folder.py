@@ -154,8 +154,10 @@ class TestResult:
 
         Raises `ImportError` where pandas is not installed (`pip install 'kfp-perf[pandas]'`).
         """
-        pd = importlib.import_module("pandas")  # takes a second
-
+        try:
+            pd = importlib.import_module("pandas")  # takes a second
+        except ModuleNotFoundError:
+            raise ImportError("to_pandas() needs pandas: pip install 'kfp-perf[pandas]'") from None
         frame = pd.DataFrame([record.row() for record in self.runs()])
         for column in frame.columns.intersection(_TIMES):
             # A column of nothing but None has no numbers to convert yet.

@@ -70,6 +70,19 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # sent, no answer, and no sweep ever showed its name
 
 
+class TaskSpan(msgspec.Struct, frozen=True, array_like=True):
+    """A task of a run, with the start of its pod, in seconds since the run's creation.
+
+    Each time is off by up to a second. `waited_for`: it is on the critical path. `state` is KFP's, or `CACHED`.
+    """
+
+    name: str
+    begin: float
+    end: float
+    waited_for: bool = False
+    state: str = ""
+
+
 class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One run from its due time to its end; a line of `runs.jsonl`.
 
@@ -79,7 +92,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
     `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`. `phases` splits
     it (names: `observe.PHASES`), each off by at most its `phase_errors`. `cached`: nothing of it was executed,
-    the cache had it all.
+    the cache had it all. `tasks`: only of runs that were among the slowest of their scenario when they ended.
 
     Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
     server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.
@@ -110,6 +123,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     cached: bool = False
     phases: dict[str, float] = {}
     phase_errors: dict[str, float] = {}
+    tasks: list[TaskSpan] = []
     recurring_run_id: str = ""
     slot: float | None = None
     doubled: bool = False
@@ -125,7 +139,7 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     def row(self) -> dict[str, Any]:
         """The record as one flat row: each phase and its error in a column `phase_<name>[_error]_seconds`."""
         row = {name: getattr(self, name) for name in self.__struct_fields__}
-        phases, errors = row.pop("phases"), row.pop("phase_errors")
+        phases, errors, _ = row.pop("phases"), row.pop("phase_errors"), row.pop("tasks")
         row["outcome"] = self.outcome.value
         row |= {f"phase_{name}_seconds": seconds for name, seconds in phases.items()}
         return row | {f"phase_{name}_error_seconds": seconds for name, seconds in errors.items()}

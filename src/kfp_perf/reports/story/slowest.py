@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from kfp_perf.observe.phases import PHASES
-from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
+from kfp_perf.reports.charts import Bar, Row, Segment, Span, bar_chart, seconds_axis, span_chart
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import clock_of, seconds_of
+from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
 from kfp_perf.result.model import Outcome
 
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.story.material import Material
     from kfp_perf.result.model import RunRecord
+
+
+#: One for each of the scenarios with the slowest runs.
+_MOST_WATERFALLS = 3
+_ON_THE_PATH, _FAILED = 0, 1
+_READING = (
+    "Each task with the start of its pod, from KFP's whole seconds. The run waited for those on its critical path; "
+    "the others had ended before they were needed. Between them are drivers, and the controller's own time."
+)
 
 
 def slowest(material: Material) -> Section | None:
@@ -30,6 +39,11 @@ def slowest(material: Material) -> Section | None:
     with_phases = [(seconds, record) for seconds, record in found if record.phases]
     if with_phases:
         blocks.append(Figure(_phases(with_phases)))
+    with_tasks = sorted(material.runs.with_tasks.values(), key=lambda one: -one[0])[:_MOST_WATERFALLS]
+    blocks += [
+        Figure(_waterfall(place, seconds, record), _READING if place == 1 else "")
+        for place, (seconds, record) in enumerate(with_tasks, start=1)
+    ]
     return Section("slowest", "Which runs were the slowest?", lead, blocks)
 
 
@@ -74,6 +88,28 @@ def ui_address(material: Material) -> str:
         address = url if url.endswith("/pipeline") else ""
     address = str(address)
     return address.rstrip("/") if address.startswith(("http://", "https://")) else ""
+
+
+def _waterfall(place: int, seconds: float, record: RunRecord) -> Chart:
+    """The tasks of one run, a row each, in order of their starts."""
+    rows, styles = [], set()
+    for task in record.tasks:
+        style = _FAILED if task.state == "FAILED" else _ON_THE_PATH if task.waited_for else None
+        styles.add(style)
+        took = seconds_of(task.end - task.begin) if task.end > task.begin else "< 1 s"
+        text = took if task.state in {"", "SUCCEEDED"} else f"{took}, {task.state.lower()}"
+        rows.append(Row(task.name, [Span(task.begin, task.end, style, f"{task.name}: {text}")], text))
+    longest = max(seconds, *(task.end for task in record.tasks))
+    waited = sum(task.waited_for for task in record.tasks)
+    keys = [(_ON_THE_PATH, "on the critical path"), (None, "beside it"), (_FAILED, "failed")]
+    return span_chart(
+        f"slowest-tasks-{place}",
+        f"Tasks of {record.name}, the slowest of {record.scenario}: {seconds_of(seconds)}",
+        f"{count_of(len(rows), 'task')}, of which the run waited for {waited:,}.",
+        seconds_axis(longest * 1.02, "time since the run's creation"),
+        rows,
+        keys=[key for key in keys if key[0] in styles],
+    )
 
 
 def _phases(found: list[tuple[float, RunRecord]]) -> Chart:

@@ -37,7 +37,7 @@ def thresholds(material: Material) -> Section | None:
 
 
 def _row(one: dict[str, Any]) -> list[Cell]:
-    unit, count = one.get("unit"), one.get("count")
+    count = one.get("count")
     kept = (
         Flag("kept", Tone.GOOD) if one.get("passed") else Flag(str(one.get("reason") or "failed"), Tone.BAD)
     )
@@ -45,7 +45,7 @@ def _row(one: dict[str, Any]) -> list[Cell]:
         Noted(str(one.get("metric")), str(one.get("scenario") or "the whole test")),
         str(one.get("condition")),
         _value(one),
-        quantity_of(one.get("margin"), unit),
+        _margin(one),
         f"{count:,}" if isinstance(count, int) else "–",
         kept,
     ]
@@ -57,3 +57,12 @@ def _value(one: dict[str, Any]) -> Cell:
     if not isinstance(ends, list) or any(not isinstance(end, int | float) for end in ends):
         return value
     return Noted(value, " to ".join(quantity_of(end, one.get("unit")) for end in ends))
+
+
+def _margin(one: dict[str, Any]) -> Cell:
+    """The margin, and below it the error of the value where that could have made it another judgement."""
+    margin, error = one.get("margin"), one.get("error")
+    told = quantity_of(margin, one.get("unit"))
+    if not isinstance(margin, int | float) or not isinstance(error, int | float) or abs(margin) >= error:
+        return told
+    return Noted(told, f"off by up to {quantity_of(error, one.get('unit'))}")

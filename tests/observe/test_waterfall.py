@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import random
+
+from kfp_perf.observe.critical_path import CriticalPath
+from kfp_perf.observe.entries import Entry
+from kfp_perf.observe.executors import Execution
+from kfp_perf.observe.reading import Reading
+from kfp_perf.observe.stretches import Segment
+from kfp_perf.observe.waterfall import MOST_RUNS, MOST_TASKS, Slowest, spans_of
+from kfp_perf.result.model import TaskSpan
+
+
+def entry(name: str, begin: float, end: float | None, state: str = "SUCCEEDED") -> Entry:
+    return Entry(name, state, begin, end, end)
+
+
+def test_tasks_are_told_from_creation_on_with_the_critical_path() -> None:
+    load, left, right = entry("load", 103, 110), entry("side", 111, 121), entry("side", 111, 130)
+    entries = [
+        entry("root", 101, 140),
+        entry("load-driver", 101, 102),
+        load,
+        left,
+        right,
+        entry("skipped", 111, 111, "SKIPPED"),
+        entry("not yet", 131, None, "RUNNING"),
+    ]
+    executions = {
+        load: Execution(108.0, False, 0.0),
+        left: Execution(120.0, True, 0.0),
+        right: Execution(129.0, False, 0.0),
+    }
+    path = CriticalPath([Segment("load", False, 103, 108), Segment("side", False, 111, 129)])
+    reading = Reading(entries, {"load", "side", "skipped", "not yet"}, executions, path)
+    assert spans_of(reading, 100.0) == [
+        TaskSpan("load", 3.0, 8.0, True, "SUCCEEDED"),
+        TaskSpan("side", 11.0, 20.0, False, "CACHED"),
+        TaskSpan("side", 11.0, 29.0, True, "SUCCEEDED"),
+    ]
+    assert not any(span.waited_for for span in spans_of(reading._replace(path=None), 100.0))
+
+
+def test_of_too_many_tasks_the_critical_and_the_longest_stay() -> None:
+    entries = [entry(f"t{n}", float(n), n + 1.0 + n % 7) for n in range(3 * MOST_TASKS)]
+    path = CriticalPath([Segment("t0", False, 0.0, 1.0)])
+    spans = spans_of(Reading(entries, {one.name for one in entries}, {}, path), 0.0)
+    assert len(spans) == MOST_TASKS
+    assert spans[0] == TaskSpan("t0", 0.0, 1.0, True, "SUCCEEDED")
+    assert min(span.end - span.begin for span in spans[1:]) > 4
+    assert [span.begin for span in spans] == sorted(span.begin for span in spans)
+
+
+def test_few_of_many_runs_are_among_the_slowest_when_they_end() -> None:
+    random_ = random.Random(3)
+    slowest = Slowest()
+    durations = [random_.lognormvariate(3.0, 0.5) for _ in range(10_000)]
+    taken = [seconds for seconds in durations if slowest.takes(seconds)]
+    assert set(sorted(durations)[-MOST_RUNS:]) <= set(taken)
+    assert len(taken) < 100
