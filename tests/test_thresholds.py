@@ -231,3 +231,11 @@ def test_every_metric_can_have_a_threshold(metric: Any) -> None:
     assert find_metric(name) is not None
     condition = {Unit.SECONDS: "< 1s", Unit.PER_SECOND: "> 1/s", Unit.COUNT: "< 1"}.get(metric.unit, "< 1%")
     assert parsed(name, condition).metric.metric is metric
+
+
+def test_the_error_of_a_value_comes_with_it() -> None:
+    metrics = durations(p95=1.5)
+    metrics["runs"]["duration_error_seconds"] = 0.8
+    assert judged("run.duration.p95", "< 2s", metrics).document()["error"] == 0.8
+    exact = {"api": {"load": {"GetRun": {"latency_seconds": {"n": 1000, "p95": 1.0}}}}}
+    assert judged("api.GetRun.latency.p95", "< 2s", exact).document()["error"] is None

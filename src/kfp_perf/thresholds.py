@@ -82,13 +82,15 @@ class Judgement:
     """What became of a threshold.
 
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
-    there is one. `reason` says why the threshold failed, and is empty where it was kept.
+    there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
+    failed, and is empty where it was kept.
     """
 
     threshold: Threshold
     judged: Judged
     value: float | None
     interval: tuple[float | None, float | None] | None
+    error: float | None
     count: int | None
     reason: str
 
@@ -123,6 +125,7 @@ class Judgement:
             "value": self.value,
             "margin": self.margin,
             "interval": None if self.interval is None else list(self.interval),
+            "error": self.error,
             "count": self.count,
             "passed": self.passed,
             "judged": self.judged.value,
@@ -197,7 +200,8 @@ def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     else:
         judged = Judged.NOT_KEPT
         reason = f"is {_told(value, threshold)}, not {threshold.condition}"
-    return Judgement(threshold, judged, value, metric.interval_in(metrics), count, reason)
+    interval, error = metric.interval_in(metrics), metric.error_in(metrics)
+    return Judgement(threshold, judged, value, interval, error, count, reason)
 
 
 def _remedy_for(name: str) -> str:

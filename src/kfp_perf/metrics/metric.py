@@ -51,6 +51,9 @@ def fewest_values(share: float) -> int:
     return math.ceil(1.0 / (1.0 - share) - 1e-6)
 
 
+_ABSENT = "it cannot be told"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric, or one for each operation, phase or component that a test has.
@@ -58,7 +61,8 @@ class Metric:
     `name` is what thresholds call it; `{operation}` and the like in it stand for names. `path` is where its value
     stands in a metrics dictionary, with the same. A distribution has `statistics`, one of which follows the name
     (`run.duration.p95`). `count_path` leads to how many values it was made from; empty: it is a count itself.
-    `absent` says why a statistic may be missing although there were values.
+    `absent` says why a statistic may be missing although there were values. `error_path` leads to how far off the
+    values are at most; empty: they are exact.
     """
 
     name: str
@@ -68,7 +72,8 @@ class Metric:
     path: tuple[str, ...]
     statistics: tuple[str, ...] = ()
     count_path: tuple[str, ...] = ()
-    absent: str = "it cannot be told"
+    absent: str = _ABSENT
+    error_path: tuple[str, ...] = ()
 
 
 def distribution(
@@ -77,8 +82,8 @@ def distribution(
     source: str,
     path: tuple[str, ...],
     statistics: tuple[str, ...] = DISTRIBUTION,
-    absent: str = "",
+    absent: str = _ABSENT,
+    error_path: tuple[str, ...] = (),
 ) -> Metric:
     """A metric of times, of which the metrics dictionary holds statistics and their number `n`."""
-    given = {"absent": absent} if absent else {}
-    return Metric(name, Unit.SECONDS, meaning, source, path, statistics, (*path, "n"), **given)
+    return Metric(name, Unit.SECONDS, meaning, source, path, statistics, (*path, "n"), absent, error_path)

@@ -51,6 +51,7 @@ def _metrics() -> Iterator[Metric]:
             phase.source,
             ("phases", name),
             absent="whole seconds tell the mean of so short a phase, but none of its quantiles",
+            error_path=("phases", name, "error_seconds"),
         )
         yield Metric(
             f"phase.{name}.error",

@@ -60,6 +60,11 @@ class NamedMetric:
         found = _look_up(metrics, self.count_path)
         return found if isinstance(found, int) else 0
 
+    def error_in(self, metrics: Mapping[str, Any]) -> float | None:
+        """How far off it is at most; None where it is exact."""
+        found = _look_up(metrics, self.metric.error_path) if self.metric.error_path else None
+        return float(found) if isinstance(found, int | float) else None
+
     def interval_in(self, metrics: Mapping[str, Any]) -> tuple[float | None, float | None] | None:
         """Its confidence interval; None where there is none, or for an end that is not known."""
         found = _look_up(metrics, (*self.path[:-1], "intervals", self.path[-1]))

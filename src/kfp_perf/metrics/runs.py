@@ -46,6 +46,8 @@ _COUNTS = (
     ("warmup", "Runs due in the warm-up, which count nowhere else.", "the load's schedule"),
 )
 
+_ERROR = ("runs", "duration_error_seconds")
+
 
 class RunMetrics(MetricFamily):
     """Runs by outcome, and the times of those that ended: raw values, since runs are few beside requests."""
@@ -80,13 +82,14 @@ class RunMetrics(MetricFamily):
             "created_at and finished_at: the server's whole seconds, each duration with its error",
             ("runs", "duration_seconds"),
             absent="too few of the runs in flight at the end had ended to reach it",
+            error_path=_ERROR,
         ),
         Metric(
             "run.duration.error",
             Unit.SECONDS,
             "No duration of a run that ended is further off than this.",
             "the server's whole seconds, and how well its clock is known",
-            ("runs", "duration_error_seconds"),
+            _ERROR,
             (),
             ("runs", "ended"),
         ),
@@ -104,12 +107,14 @@ class RunMetrics(MetricFamily):
             "From creation to finish, of runs that failed.",
             "created_at and finished_at",
             ("runs", "failed_duration_seconds"),
+            error_path=_ERROR,
         ),
         distribution(
             "run.cached.duration",
             "From creation to finish, of runs that succeeded and took all they did from the cache.",
             "created_at and finished_at",
             ("runs", "cached_duration_seconds"),
+            error_path=_ERROR,
         ),
         distribution(
             "run.visible",

@@ -45,6 +45,7 @@ class ScheduleMetrics(MetricFamily):
             "From a slot to the creation of its run. The controller looks every 30 s, so up to that is by design.",
             "the slot, and created_at of the first run that came for it",
             ("schedule", "drift_seconds"),
+            error_path=("schedule", "drift_error_seconds"),
         ),
         Metric(
             "schedule.drift.error",
