@@ -134,7 +134,6 @@ class Observer:
             pause = self._pace.pause()
             self._report.paused(pause)
             await self._sleep(self._clock.now() + pause)
-            began = self._clock.now()
             try:
                 await self._look()
             except ApiError as error:
@@ -142,7 +141,7 @@ class Observer:
                 self._pace.failed()
                 _log.debug("Looking at runs failed: %s", error)
             else:
-                self._pace.look_took(self._clock.now() - began)
+                self._pace.looked()
 
     async def aclose(self) -> None:
         """Let `run` end, and cancel the futures of runs that are still followed."""
@@ -253,9 +252,10 @@ class Observer:
             self._report.odd(f"get_failed:{error.kind}", f"the run {record.run_id} cannot be read: {error}")
             return
         came = self._clock.now()
-        self._pace.get_took(came - asked)
+        ended = run.is_final or self._ended_strangely(run)
+        self._pace.get_took(came - asked, ended=ended)
         self.last_success = came
-        if run.is_final or self._ended_strangely(run):
+        if ended:
             self._saw_finished(watch, run, came)
         else:
             self._saw_unfinished(record, run, asked, came)

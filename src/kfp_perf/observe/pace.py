@@ -6,7 +6,9 @@ import math
 
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 
-# Without a given interval, looking takes the server about this share of its time.
+# Without a given interval, looking at runs that have not ended takes the server about this share of its time. What
+# ended is asked for once, however often one looks: were that counted, many ends would make looks rare, and rare looks
+# would find many ends.
 _SHARE = 0.05
 SHORTEST_POLL_SECONDS = 0.25
 LONGEST_POLL_SECONDS = 30.0
@@ -29,6 +31,7 @@ class Pace:
     def __init__(self, poll_seconds: float | None) -> None:
         self._given = poll_seconds
         self._busy: float | None = None
+        self._busy_now = 0.0
         self._failures = 0
         self._foreign_pages = 0
         self._gets_in_row = 0
@@ -39,19 +42,24 @@ class Pace:
     def page_took(self, seconds: float) -> None:
         """Take in the time of a page."""
         self.page_seconds = _smooth(self.page_seconds, seconds)
+        self._busy_now += seconds
 
-    def get_took(self, seconds: float) -> None:
-        """Take in the time of a single run."""
+    def get_took(self, seconds: float, *, ended: bool) -> None:
+        """Take in the time of a single run, and whether it was seen to have ended."""
         self.get_seconds = _smooth(self.get_seconds, seconds)
+        if not ended:
+            self._busy_now += seconds
 
-    def look_took(self, seconds: float) -> None:
-        """Take in the time of a whole look that succeeded."""
+    def looked(self) -> None:
+        """Take in that a look succeeded as a whole."""
         self._failures = 0
-        self._busy = _smooth(self._busy, seconds)
+        self._busy = _smooth(self._busy, self._busy_now)
+        self._busy_now = 0.0
 
     def failed(self) -> None:
         """Take in that a look failed as a whole."""
         self._failures += 1
+        self._busy_now = 0.0
 
     def pause(self) -> float:
         """How long to wait before the next look, in seconds."""
