@@ -10,7 +10,7 @@ from played import Played, at
 
 from kfp_perf.client.messages import RecurringRun, RecurringRunSpec, RunSpec
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
-from kfp_perf.result.journal import Journal, left_behind
+from kfp_perf.result.journal import Journal, Kind, left_behind
 from kfp_perf.result.model import Outcome, RunRecord
 
 if TYPE_CHECKING:
@@ -329,3 +329,25 @@ def test_warm_up_is_kept_out() -> None:
     played = scheduled({"warmup": "90s"})
     assert metrics(played)["slots"] == 3
     assert [record.warmup for record in played.records].count(True) == 1
+
+
+class FullDisk(Journal):
+    """A journal that cannot be written any more from its entry number `fails_at` of a kind on."""
+
+    def __init__(self, path: Path, kind: Kind, fails_at: int) -> None:
+        super().__init__(path)
+        self.kind, self.left = kind, fails_at
+
+    def intend(self, kind: Kind, name: str, **more: Any) -> None:
+        if kind is self.kind:
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(28, "No space left on device")
+        super().intend(kind, name, **more)
+
+
+@pytest.mark.parametrize(("kind", "fails_at"), [(Kind.RUN, 5), (Kind.RECURRING_RUN, 2)])
+def test_a_full_disk_ends_the_scenario_at_once(tmp_path: Path, kind: Kind, fails_at: int) -> None:
+    journal = FullDisk(tmp_path / "j", kind, fails_at)
+    with pytest.raises(OSError, match="No space left"):
+        scheduled({"numTimes": 4, "runTime": "10h"}, journal=journal, fake={"run_seconds": 1e6})

@@ -51,10 +51,13 @@ class PrefillReport(msgspec.Struct):
 
     def told(self) -> str:
         """The same in words."""
-        return (
-            f"{self.experiments:,} experiments, {self.pipelines:,} pipelines, {self.versions:,} versions, "
-            f"{self.runs:,} runs, in {self.seconds:.1f} s"
-        )
+        kinds = {
+            "runs": self.runs,
+            "versions": self.versions,
+            "pipelines": self.pipelines,
+            "experiments": self.experiments,
+        }
+        return f"{', '.join(f'{kind} {made:,}' for kind, made in kinds.items() if made)}; in {self.seconds:.1f} s"
 
 
 async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:

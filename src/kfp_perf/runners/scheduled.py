@@ -85,7 +85,7 @@ class ScheduleReport(msgspec.Struct):
         slots = self.on_time + self.late + self.missed + self.undecided
         return (
             f"{self.schedules:,} schedules had {slots:,} slots: {self.on_time:,} with a run on time, "
-            f"{self.late:,} with a late one, {self.missed:,} missed, {self.undecided:,} cut off by the end"
+            f"{self.late:,} with a late one, {self.missed:,} missed, {self.undecided:,} too near the end to tell"
         )
 
 
