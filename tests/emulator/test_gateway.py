@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -111,6 +113,73 @@ def test_a_broken_request_gets_400_and_the_server_lives(api: Any) -> None:
         connection.sendall(b"what is this\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
     assert api.call("GET", "healthz").status == 200
+
+
+def _talk(api: Any, data: bytes, answers: int) -> list[bytes]:
+    """Send bytes on one connection, and return the statuses of so many answers."""
+    parts = urlsplit(api.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        connection.sendall(data)
+        received = b""
+        while len(re.findall(rb"HTTP/1\.1 \d{3} ", received)) < answers:
+            part = connection.recv(65536)
+            assert part, received
+            received += part
+    return re.findall(rb"HTTP/1\.1 (\d{3}) ", received)
+
+
+HEALTHZ = f"GET {V2}/healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("first", "status"),
+    [
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        (f"OPTIONS {V2}/runs HTTP/1.1\r\nHost: x\r\n\r\n".encode(), b"501"),
+        (f"GET http://x{V2}/healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode(), b"200"),
+        (f"GET {V2}/healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello".encode(), b"200"),
+        (
+            f"POST {V2}/experiments HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            '8\r\n{"displa\r\n15\r\ny_name": "in chunks"}\r\n0\r\n\r\n'.encode(),
+            b"200",
+        ),
+    ],
+)
+def test_a_connection_lives_on_after_odd_requests(api: Any, first: Any, status: Any) -> None:
+    assert _talk(api, first + HEALTHZ, 2) == [status, b"200"]
+
+
+def test_pipelined_requests_are_answered_in_order(api: Any) -> None:
+    missing = f"GET {V2}/runs/none HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    answers = _talk(api, (HEALTHZ + missing) * 100, 200)
+    assert answers == [b"200", b"404"] * 100
+
+
+def test_a_body_that_is_too_large_is_refused_and_read_away(api: Any) -> None:
+    length = (40 << 20) + 1000
+    head = f"POST {V2}/runs HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+    answers = _talk(api, head + b" " * length + HEALTHZ, 2)
+    assert answers == [b"413", b"200"]
+
+
+def test_idle_connections_and_unfinished_requests_hold_nobody_up(api: Any) -> None:
+    parts = urlsplit(api.url)
+    half = f"POST {V2}/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
+    with contextlib.ExitStack() as stack:
+        for number in range(200):
+            connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
+            stack.enter_context(connection)
+            if number % 2:
+                connection.sendall(half)
+        assert api.call("GET", "healthz").status == 200
+
+
+@pytest.mark.parametrize("path", ["outcomes", "restart", "faults"])
+@pytest.mark.parametrize("body", [b'["\xff"]', b'{"\xff": 1}', b"5", b"nonsense", b"[" * 100_000, b"[null]"])
+def test_the_control_api_refuses_what_it_cannot_read(api: Any, path: Any, body: Any) -> None:
+    reply = api.call("POST", f"/emulator/v1/{path}", body)
+    assert reply.status == 400, reply.body
+    assert reply.json["code"] == 3
 
 
 def test_a_client_that_goes_away_in_its_body_does_no_harm(api: Any) -> None:

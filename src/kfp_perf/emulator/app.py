@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 40 << 20
-"""More than the largest package that is accepted; beyond it the connection is answered 413 and closed."""
+"""More than the largest package that is accepted; beyond it the answer is 413, and the rest is read away."""
 CODE_NAMES = {
     Code.UNKNOWN: "Unknown",
     Code.INVALID_ARGUMENT: "InvalidArgument",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_perf.emulator.errors import JSON_HEADER, Answer, ApiFault, Code
-from kfp_perf.emulator.faults import FaultError, read_rules
+from kfp_perf.emulator.faults import UNREADABLE, FaultError, read_rules
 from kfp_perf.emulator.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -101,13 +101,14 @@ async def add_outcomes(backend: Backend, call: Call) -> Answer:
     """POST /emulator/v1/outcomes: a list of what tasks give, and how they end; see Outcome."""
     try:
         document = msgspec.json.decode(call.body)
-        unknown = {key for rule in document if isinstance(rule, dict) for key in rule} - _OUTCOME_FIELDS
+        rules = document if isinstance(document, list) else []
+        unknown = {key for rule in rules if isinstance(rule, dict) for key in rule} - _OUTCOME_FIELDS
         if unknown:
             raise _refuse(
                 f"unknown fields: {', '.join(sorted(unknown))}; known: {', '.join(sorted(_OUTCOME_FIELDS))}"
             )
         outcomes = msgspec.convert(document, list[Outcome])
-    except (msgspec.DecodeError, TypeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _refuse(str(error)) from None
     for outcome in outcomes:
         backend.cluster.set_outcome(outcome)
@@ -129,7 +130,7 @@ async def restart(backend: Backend, call: Call) -> Answer:
     """POST /emulator/v1/restart: answer, and then be gone for a while."""
     try:
         wanted = msgspec.json.decode(call.body or b"{}", type=_RestartRequest)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _refuse(str(error)) from None
     if not 0 <= wanted.outage_seconds <= 3600:
         raise _refuse("outage_seconds must lie between 0 and 3600")

@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a document that is not the JSON that was asked for."""
+
 
 class FaultError(ValueError):
     """A plan of faults is not valid; the text says where and why."""
@@ -155,7 +158,7 @@ def read_rules(data: bytes | str) -> list[Rule]:
         if isinstance(document, dict) and set(document) == {"faults"}:
             document = document["faults"]
         rules = msgspec.convert(document, list[Rule])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise FaultError(str(error)) from None
     for index, rule in enumerate(rules):
         problem = _problem(rule)

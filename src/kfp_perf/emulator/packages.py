@@ -82,11 +82,11 @@ def _from_tarball(content: bytes) -> bytes:
     context = "Error extracting pipeline from the tarball file"
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-            members = archive.getmembers()
-            if not members:
+            first = archive.next()
+            if first is None:
                 raise invalid_input_details(f"{context}. Not a valid tarball file", "EOF")
-            named = [member for member in members if member.name == "pipeline.yaml"]
-            member = named[0] if named else members[0]
+            # Reads no further than it must: what follows may unpack to any length.
+            member = next((each for each in archive if each.name == "pipeline.yaml"), first)
             if not member.name.endswith((".yaml", ".yml")):
                 raise invalid_input(
                     f"{context}. Expecting a pipeline.yaml file inside the tarball. Got: {member.name}"

@@ -68,6 +68,8 @@ class Router:
             NotFound: anywhere else.
 
         """
+        if not path.startswith("/"):  # OPTIONS *
+            raise NotFound
         segments = path.split("/")[1:]
         verb = ""
         last, colon, tail = segments[-1].rpartition(":")
