@@ -7,8 +7,8 @@ import math
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 
 # Without a given interval, looking at runs that have not ended takes the server about this share of its time. What
-# ended is asked for once, however often one looks: were that counted, many ends would make looks rare, and rare looks
-# would find many ends.
+# ended is asked for once, however often one looks: were that counted, many ends would make looks rare, and then
+# looks would find many ends.
 _SHARE = 0.05
 SHORTEST_POLL_SECONDS = 0.25
 LONGEST_POLL_SECONDS = 30.0
