@@ -3,11 +3,11 @@
 All phases and the duration have to be within their stated bounds in 99 % of runs, and no bound wider than it has to
 be: less than twice the 99th percentile of the errors that are seen. Two things make single bounds wider.
 
-- A phase may be a sum of stretches. Its worst case grows with their number, and usual errors only with its root. It is
-  stated all the same, because on a real controller pods begin a fixed time after one another: their fractions of a
-  second are alike, and the errors do add up.
-- Where retries are on, executors that nothing follows have no ids that tell whose attempt is whose. Of several at once
-  any may be it, so bounds grow up to the time between two passes of the controller.
+- A phase may be a sum of stretches. Its worst case grows with their number, and usual errors only with its root. It
+  is stated all the same, because on a real controller pods begin a fixed time after one another: their fractions of
+  a second are alike, and the errors do add up.
+- Where retries are on, executors that nothing follows have no ids that tell whose attempt is whose. Of several at
+  once any may be it, so bounds grow up to the time between two passes of the controller.
 """
 
 from __future__ import annotations
