@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from emulated import emulator
 from stalled import RATE, SECONDS, STALL_FROM, STALL_SECONDS, p99, read_in_turn, read_openly, stall_rules
 from virtual_time import VirtualClock, run_virtually
@@ -51,7 +50,7 @@ def test_latency_from_due_shows_a_stall() -> None:
     samples = _samples_of(read_openly)
     assert len(samples) == RATE * SECONDS
     # Of 4,000 reads 400 are due in the stall, evenly: the slowest 40 of all wait for nearly all of it.
-    assert p99(samples, "latency_seconds") == pytest.approx(STALL_SECONDS * 0.9, abs=0.1)
+    assert 0.85 * STALL_SECONDS < p99(samples, "latency_seconds") <= STALL_SECONDS
 
 
 def test_service_time_in_a_closed_loop_hides_it() -> None:
