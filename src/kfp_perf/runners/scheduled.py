@@ -134,8 +134,6 @@ class ScheduledRunner(ExperimentRunner):
             await asyncio.gather(*self._following, return_exceptions=True)
         self.warnings += remarks.of_schedules(self.report, len(self._unanswered))
         self.log.info("%s: %s", self.name, self.report.told())
-        if not self._schedules and not self.stop_signal.is_set():
-            raise RunnerError(f"Not one of {len(wanted)} schedules was made. {self._last_error}")
         self._refuse_total_failure()
         self.report.running_seconds = summary(self._running)
         return {
@@ -143,6 +141,17 @@ class ScheduledRunner(ExperimentRunner):
             "observer": self.observer.report(),
             "prefill": self.prefilled,
         }
+
+    def _refuse_total_failure(self) -> None:
+        super()._refuse_total_failure()
+        if self.stop_signal.is_set() or self.progress.outcomes:
+            return
+        if not self._schedules:
+            raise RunnerError(f"Not one of {self.scenario.num_times} schedules was made. {self._last_error}")
+        raise RunnerError(
+            f"{len(self._schedules)} schedules started no run within {self.scenario.run_seconds:g} s. "
+            "Let them fire more often, or make runTime longer."
+        )
 
     async def _close(self) -> None:
         """Let the looking for runs and the following of them end."""
