@@ -132,3 +132,25 @@ def test_a_filter_is_parsed_into_kfps_columns() -> None:
     assert parsed.sections["EQ"] == {"State": ["FAILED"]}
     assert parsed.clauses(RUNS) == [("state = ?", ["FAILED"])]
     assert parse_filter("", RUNS) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T03:04:05.999+01:00", "2026-01-02T02:04:05Z"),
+        ("0125-10-25T08:41:02-14:54", "0125-10-25T23:35:02Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00+00:01", None),
+        ("9999-12-31T23:59:59-00:01", None),
+        ("2026-02-30T00:00:00Z", None),
+    ],
+)
+def test_times_of_all_years_come_and_go(text: Any, shown: Any) -> None:
+    body = json.dumps({"scheduled_at": text}).encode()
+    if shown is None:
+        with pytest.raises(GatewayRefusal, match=r"invalid google\.protobuf\.Timestamp"):
+            decode(RUN, body)
+    else:
+        assert rfc3339(decode(RUN, body)["scheduled_at"]) == shown

@@ -24,7 +24,7 @@ ZERO_GO_TIME = "0001-01-01T00:00:00Z"
 @lru_cache(maxsize=4096)  # a run shows the same few seconds twenty times
 def rfc3339(seconds: int) -> str:
     """Write whole seconds since the epoch as KFP does: `2026-01-02T03:04:05Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,8 @@ def _read_enum(field: Field, value: object) -> str | None:
     return known or str(value)
 
 
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999 in UTC: all that a protobuf timestamp holds."""
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
@@ -218,9 +220,10 @@ def _read_timestamp(_field: Field, value: object) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(match[1] + ("+00:00" if match[2] == "Z" else match[2]))
-        return int(moment.timestamp() // 1)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    seconds = int(moment.timestamp() // 1)
+    return seconds if _FIRST_SECOND <= seconds <= _LAST_SECOND else None
 
 
 _READERS = {
