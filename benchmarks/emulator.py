@@ -161,10 +161,12 @@ async def _serve_static() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    listening = await server.listen(app, server.open_socket("127.0.0.1", 0))
-    port = listening.sockets[0].getsockname()[1]
+    bound = server.open_socket("127.0.0.1", 0)
+    listener = server.listen(app, bound)
+    port = bound.getsockname()[1]
     print(json.dumps({"url": f"http://127.0.0.1:{port}", "pid": os.getpid()}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
+    listener.close()
 
 
 def measure() -> dict[str, list[float]]:

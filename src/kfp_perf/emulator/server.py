@@ -13,13 +13,13 @@ from uvicorn.server import ServerState
 
 from kfp_perf.emulator.app import App
 from kfp_perf.emulator.injection import TRANSPORT, reset
+from kfp_perf.emulator.listener import Listener
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
 
 KEEP_ALIVE_SECONDS = 180
 """Longer than any poll: uvicorn's own 5 s make slow pollers race against the closing of their connection."""
-BACKLOG = 4096
 
 _log = logging.getLogger("kfp_perf.emulator")
 
@@ -52,7 +52,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def listen(app: Any, listener: socket.socket, state: ServerState | None = None) -> asyncio.Server:
+def listen(app: Any, bound: socket.socket, state: ServerState | None = None) -> Listener:
     """Serve an ASGI application on a bound socket, in the running loop; `state` knows the connections."""
     config = Config(
         app,
@@ -71,9 +71,7 @@ async def listen(app: Any, listener: socket.socket, state: ServerState | None = 
     # uvicorn calls it an error when a connection is broken under an answer: here, faults and restarts do that.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     shared = ServerState() if state is None else state
-    return await asyncio.get_running_loop().create_server(
-        lambda: _Protocol(config=config, server_state=shared, app_state={}), sock=listener, backlog=BACKLOG
-    )
+    return Listener(bound, lambda: _Protocol(config=config, server_state=shared, app_state={}))
 
 
 class Server:
@@ -91,7 +89,7 @@ class Server:
         self._address: tuple[Any, ...] = listener.getsockname()
         self._state = ServerState()
         self._app = App(backend)
-        self._server: asyncio.Server | None = None
+        self._server: Listener | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._stopped = False
         backend.restart = self.restart
@@ -104,7 +102,7 @@ class Server:
 
     async def start(self) -> None:
         """Accept connections."""
-        self._server = await listen(self._app, self._listener, self._state)
+        self._server = listen(self._app, self._listener, self._state)
 
     async def stop(self) -> None:
         """Close the listener and all connections, and let the store go."""
