@@ -22,7 +22,13 @@ def test_the_truth_of_a_run_in_microseconds(start: Any) -> None:
     events = _lines(reply)
     of_task = {event["what"]: event["at_us"] for event in events if event.get("task") == "say"}
     of_run = {event["what"]: event["at_us"] for event in events if "task" not in event}
-    assert of_run["created"] <= of_run["accepted"] <= of_task["driver_start"] < of_task["driver_end"] <= of_task["executor_start"]
+    assert (
+        of_run["created"]
+        <= of_run["accepted"]
+        <= of_task["driver_start"]
+        < of_task["driver_end"]
+        <= of_task["executor_start"]
+    )
     assert of_task["executor_start"] < of_task["executor_end"] <= of_task["task_finished"]
     assert of_task["task_finished"] <= of_run["run_finished"] < of_run["visible"]
     assert [event["n"] for event in events] == sorted(event["n"] for event in events)
@@ -119,6 +125,17 @@ def test_metrics_are_true_to_what_happened(start: Any) -> None:
     api.delete(f"runs/{run}")
     assert _metric(api, "run_server_run_count") == 0
     assert _metric(api, "resource_manager_workflow_runs_success", workflow="counted") == 0
+
+
+def test_only_an_upload_that_was_taken_counts_as_a_version(start: Any) -> None:
+    api = start()
+    assert api.upload(name="p").status == 200
+    assert api.upload(name="p").status == 409
+    assert api.upload(b"no pipeline", name="q").status == 400
+    assert _metric(api, "pipeline_upload_requests") == 3
+    assert _metric(api, "pipeline_server_pipeline_version_count") == 1
+    handled = api.get("/emulator/v1/server")["requests"]["UploadPipeline"]["handled"]
+    assert handled == {"OK": 1, "AlreadyExists": 1, "InvalidArgument": 1}
 
 
 def test_every_line_of_metrics_is_in_the_text_format(api: Any) -> None:

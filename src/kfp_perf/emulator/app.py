@@ -54,6 +54,8 @@ CODE_NAMES = {
     Code.UNAUTHENTICATED: "Unauthenticated",
 }
 
+_CODE_NAMES_OF_UPLOADS = {400: "InvalidArgument", 409: "AlreadyExists", 500: "Internal"}
+
 _log = logging.getLogger("kfp_perf.emulator")
 _API_OPERATIONS = frozenset(route.operation for route in API_ROUTES)
 
@@ -109,7 +111,10 @@ class App:
         start = perf_counter()
         code = "OK"
         try:
-            return await route.handler(self._backend, call)
+            answer = await route.handler(self._backend, call)
+            if isinstance(answer, Answer) and answer.status >= 400:  # uploads write their faults themselves
+                code = _CODE_NAMES_OF_UPLOADS.get(answer.status, "Unknown")
+            return answer
         except ApiFault as fault:
             code = CODE_NAMES[fault.code]
             return fault_answer(fault, with_error_field=self._backend.identity.error_field)
