@@ -426,3 +426,18 @@ def test_without_one_it_follows_the_servers_answers(observe: Observe) -> None:
     assert observe(scene, answer_seconds=0.001, run_seconds=60.0) == 0.25
     assert observe(scene, answer_seconds=0.1, run_seconds=60.0) == pytest.approx(2.0)
     assert observe(scene, answer_seconds=9.0, run_seconds=600.0) == 30.0
+
+
+def test_the_report_says_how_late_ends_may_have_been_seen(observe: Observe) -> None:
+    async def scene(world: World) -> Any:
+        records = [await (await world.start(f"run-{number}")) for number in range(3)]
+        return records, world.observer.report()
+
+    records, report = observe(scene, {"poll_seconds": 2.0}, answer_seconds=0.1)
+    late = [record.seen_finished - record.seen_unfinished for record in records]
+    assert report.ends_seen == 3
+    assert report.seen_late_seconds == pytest.approx(sum(late) / 3)
+    assert report.longest_seen_late_seconds == pytest.approx(max(late))
+    # Two seconds between looks, and a few answers: of a sweep, and of a run's own before and after.
+    assert 2.0 < max(late) < 2.31
+    assert all(record.phase_errors["visible"] <= max(late) / 2 + 1.0 for record in records)

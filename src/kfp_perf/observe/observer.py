@@ -308,6 +308,8 @@ class Observer:
         if not settled(reading.entries) and watch.incomplete < _INCOMPLETE_READINGS:
             watch.incomplete += 1
             return
+        if record.seen_unfinished is not None:
+            self._report.saw_end(record.seen_finished - record.seen_unfinished)
         record.state = run.state
         record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
         record.finished_at = run.finished_at

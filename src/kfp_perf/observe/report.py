@@ -20,8 +20,10 @@ class ObserverReport(msgspec.Struct):
     `sweeps` are walks over lists of runs, `pages` their requests, `gets` requests for single runs, `lookups`
     searches by name. `sweep_ticks` and `get_ticks` say how often each strategy was chosen, by
     `page_seconds` and `get_seconds`, the smoothed times of one request. `poll_seconds` is the pause between two
-    looks: the latest, and its extremes. `anomalies` counts by name what a KFP server should not do.
-    `components` has each component's totals.
+    looks: the latest, and its extremes.
+    `seen_late_seconds`: the mean, over `ends_seen` runs, of the time from the last look that showed a run in flight
+    to the one that showed its end. An end was seen so much later than it was visible at most.
+    `anomalies` counts by name what a KFP server should not do. `components` has each component's totals.
     `offset_low_seconds` and `offset_high_seconds`: the API server's clock minus ours lies between them.
     """
 
@@ -41,6 +43,9 @@ class ObserverReport(msgspec.Struct):
     poll_seconds: float | None = None
     shortest_poll_seconds: float | None = None
     longest_poll_seconds: float | None = None
+    ends_seen: int = 0
+    seen_late_seconds: float | None = None
+    longest_seen_late_seconds: float | None = None
     offset_low_seconds: float | None = None
     offset_high_seconds: float | None = None
     clock_conflicts: int = 0
@@ -59,6 +64,13 @@ class ObserverReport(msgspec.Struct):
         if kind not in self.anomalies:
             _log.warning("The server's answers are odd: %s", what)
         self.anomalies[kind] = self.anomalies.get(kind, 0) + 1
+
+    def saw_end(self, seconds: float) -> None:
+        """Note how long before the look that showed a run's end it had last been seen in flight."""
+        self.ends_seen += 1
+        mean = self.seen_late_seconds or 0.0
+        self.seen_late_seconds = mean + (seconds - mean) / self.ends_seen
+        self.longest_seen_late_seconds = max(seconds, self.longest_seen_late_seconds or 0.0)
 
     def paused(self, seconds: float) -> None:
         """Note the pause before the next look."""
