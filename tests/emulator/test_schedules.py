@@ -24,12 +24,12 @@ START = 1_790_000_000 - 1_790_000_000 % HOUR
 class Scheduled:
     """A controller on a clock, with the runs that it started."""
 
-    def __init__(self, profile: Profile | None = None) -> None:
+    def __init__(self, profile: Profile | None = None, ahead: int = 0) -> None:
         self.clock = ManualClock(START * SECOND)
         self.firings: list[Firing] = []
         self.refuse = False
         self.controller = ScheduleController(
-            profile or load_profile("kfp-2.17"), self.clock, self._start, seed=1
+            profile or load_profile("kfp-2.17"), self.clock, self._start, seed=1, ahead=ahead
         )
 
     def _start(self, firing: Firing) -> str | None:
@@ -145,6 +145,19 @@ def test_the_instant_profile_starts_runs_on_the_second() -> None:
     slots = scheduled.pass_seconds(MINUTE)
     assert slots == [START + 5 * number for number in range(1, 13)]
     assert [firing.at for firing in scheduled.firings] == [slot * SECOND for slot in slots]
+
+
+@pytest.mark.parametrize("ahead", [-100, 25])
+def test_slots_are_times_of_the_clusters_clock(ahead: int) -> None:
+    scheduled = Scheduled(load_profile("instant"), ahead * SECOND)
+    scheduled.controller.add(
+        RecurringRun("id", "shifted", (START + ahead) * SECOND, Trigger(cron="0 * * * * *"))
+    )
+    slots = scheduled.pass_seconds(5 * MINUTE)
+    assert len(slots) == 5
+    assert all(slot % MINUTE == 0 for slot in slots)
+    # The true time is what the firing tells: a cluster whose clock is ahead fires early.
+    assert [firing.at - (firing.slot - ahead) * SECOND for firing in scheduled.firings] == [0] * 5
 
 
 def test_schedules_end_and_begin() -> None:
