@@ -7,6 +7,8 @@ import pytest
 from virtual_time import VirtualLoop
 
 from kfp_perf.emulator.clock import SECOND, EventQueue, LoopClock, ManualClock
+from kfp_perf.emulator.options import Options, build
+from kfp_perf.emulator.timing import load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,3 +137,19 @@ def test_an_event_that_raises_does_not_stop_the_others(loop: VirtualLoop) -> Non
         return faults
 
     assert loop.run_until_complete(main()) == ["one", "two"]
+
+
+def test_nothing_happens_any_more_after_a_backend_was_closed() -> None:
+    async def scenario(*, closed: bool) -> list[str]:
+        backend = build(Options(load_profile("instant")))
+        happened: list[str] = []
+        backend.clock.call_at(backend.clock.now() - 1, lambda: happened.append("before"))
+        if closed:
+            backend.close()
+        backend.clock.call_at(backend.clock.now() - 1, lambda: happened.append("after"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return happened
+
+    assert asyncio.run(scenario(closed=False)) == ["before", "after"]
+    assert asyncio.run(scenario(closed=True)) == []

@@ -111,6 +111,9 @@ def test_profiles_are_listed() -> None:
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
         (["--store", "/no/such/folder/x.db"], "cannot be used"),
         (["--nonsense"], "nonsense"),
+        (["--clock-offset", "nan"], "more than ten years"),
+        (["--cluster-clock-offset", "-1e12"], "more than ten years"),
+        (["--access-reviews", "-1"], "--access-reviews"),
     ],
 )
 def test_bad_options_end_with_one_clear_line_and_exit_code_2(arguments: Any, text: Any) -> None:

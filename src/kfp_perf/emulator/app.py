@@ -112,9 +112,6 @@ class App:
         code = "OK"
         try:
             answer = await route.handler(self._backend, call)
-            if isinstance(answer, Answer) and answer.status >= 400:  # uploads write their faults themselves
-                code = _CODE_NAMES_OF_UPLOADS.get(answer.status, "Unknown")
-            return answer
         except ApiFault as fault:
             code = CODE_NAMES[fault.code]
             return fault_answer(fault, with_error_field=self._backend.identity.error_field)
@@ -134,6 +131,10 @@ class App:
             return fault_answer(
                 ApiFault(Code.UNKNOWN, "Internal Server Error", "the emulator failed: see its log")
             )
+        else:
+            if isinstance(answer, Answer) and answer.status >= 400:  # uploads write their faults themselves
+                code = _CODE_NAMES_OF_UPLOADS.get(answer.status, "Unknown")
+            return answer
         finally:
             self._metrics.handled(operation, code, perf_counter() - start)
 

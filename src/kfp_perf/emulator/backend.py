@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from kfp_perf.emulator.api import experiments
+from kfp_perf.emulator.clock import LoopClock
 from kfp_perf.emulator.cluster import RunRequest
 from kfp_perf.emulator.ir import InvalidPipeline, Pipeline, parse_pipeline
 
@@ -167,5 +168,7 @@ class Backend:
         self.reporting.came_up()
 
     def close(self) -> None:
-        """Let the store go."""
+        """Stop the cluster, and let the store go."""
+        if isinstance(self.clock, LoopClock):  # any other clock is the caller's
+            self.clock.stop()
         self.store.close()

@@ -153,6 +153,7 @@ class LoopClock:
         self._events = EventQueue()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0
+        self._stopped = False
         self._current: int | None = None
 
     def now(self) -> int:
@@ -168,7 +169,15 @@ class LoopClock:
             self._arm(when)
         return event
 
+    def stop(self) -> None:
+        """Drop all events, and those to come: the server goes."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _arm(self, when: int) -> None:
+        if self._stopped:
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._armed_for = when

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kfp_perf.emulator.options import Options
 
 
+_LARGEST_OFFSET_SECONDS = 10 * 365 * 86_400
+
+
 class _BadOptions(click.ClickException):
     """The options cannot be used: one line, and exit code 2."""
 
@@ -36,6 +39,12 @@ def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[st
             raise click.BadParameter(f"{value!r} has not the form NAME=VALUE", param=parameter)
         pairs[name] = rest
     return pairs
+
+
+def _offset(_context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not abs(value) <= _LARGEST_OFFSET_SECONDS:
+        raise click.BadParameter(f"{value} is more than ten years", param=parameter)
+    return value
 
 
 @click.command("emulator")
@@ -55,11 +64,14 @@ def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[st
 @click.option(
     "--faults", type=click.Path(path_type=Path, dir_okay=False), help="JSON file of faults to inject."
 )
-@click.option("--clock-offset", default=0.0, help="Seconds that the API server's clock is ahead.")
+@click.option(
+    "--clock-offset", default=0.0, callback=_offset, help="Seconds that the API server's clock is ahead."
+)
 @click.option(
     "--cluster-clock-offset",
     default=None,
     type=float,
+    callback=_offset,
     help="The same of the workflow controller's  [as the server's]",
 )
 @click.option("--multi-user", is_flag=True, help="Namespaces, users, and who may do what.")
@@ -76,7 +88,10 @@ def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[st
 )
 @click.option("--token", multiple=True, callback=_pairs, metavar="TOKEN=USER", help="A bearer token's user.")
 @click.option(
-    "--access-reviews", default=0.0, help="Throttle of access reviews a second; 5 on a real server; 0: none."
+    "--access-reviews",
+    default=0.0,
+    type=click.FloatRange(0, 1_000_000),
+    help="Throttle of access reviews a second; 5 on a real server; 0: none.",
 )
 @click.option(
     "--namespace", default="kubeflow", show_default=True, help="Namespace of the installation itself."
