@@ -89,8 +89,16 @@ def true_run(report: Report, created: int) -> TrueRun:
     return TrueRun(created / SECOND, report.finished_at / SECOND, report.at / SECOND, path)
 
 
-def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool = True) -> PlayedRun:
-    """Run a pipeline in a cluster of its own to its end. Entries are doubled in all ways, by the seed.
+def play(
+    documents: list[dict[str, Any]],
+    profile: str,
+    seed: int,
+    *,
+    ids: bool = True,
+    retry_nodes: bool | None = None,
+    cache_entries: bool | None = None,
+) -> PlayedRun:
+    """Run a pipeline in a cluster of its own to its end. Entries are doubled as given, else by the seed.
 
     Without `ids`, entries do not show those of their nodes' children.
     """
@@ -108,8 +116,8 @@ def play(documents: list[dict[str, Any]], profile: str, seed: int, *, ids: bool 
         clock,
         reports.append,
         seed=seed,
-        doubled_retry_nodes=bool(seed % 2),
-        anonymous_cache_entries=bool(seed % 3),
+        doubled_retry_nodes=bool(seed % 2) if retry_nodes is None else retry_nodes,
+        anonymous_cache_entries=bool(seed % 3) if cache_entries is None else cache_entries,
     )
     created = clock.now()
     parameters = bind_parameters(pipeline, needed)

@@ -31,7 +31,7 @@ _DRIVER = "-driver"
 _ITEM = "iteration-item"
 # What happens in one pass of the controller may be stamped in two seconds.
 _ONE_PASS_SECONDS = 1.0
-# Of many candidates that look the same, so many are looked into.
+# Of many candidates whose places are not known, so many are looked into.
 _MOST_CANDIDATES = 8
 
 
@@ -79,9 +79,11 @@ class _Walk:
         #: Identities of entries that are on the path already, or around the place where the walk is.
         self._taken: set[int] = set()
         self._by_name: defaultdict[str, list[Entry]] = defaultdict(list)
+        self._placed: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
         for entry in entries:
             if entry.ended_at is not None:
                 self._by_name[entry.name].append(entry)
+                self._placed[entry.name, entry.within].append(entry)
 
     def through(self, dag: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through one instance of a DAG, whose entries lie between two times."""
@@ -101,29 +103,37 @@ class _Walk:
 
         Those whose place is known to be this one, or else those whose place is not known.
         """
-        fitting = [
+        if within:
+            placed = self._between(self._placed[name, within], begin, limit)
+            placed = [entry for entry in placed if item in {None, entry.item}]
+            return placed or self._between(self._placed[name, ""], begin, limit)
+        return self._between(self._by_name[name], begin, limit)
+
+    def _between(self, entries: list[Entry], begin: float, limit: float) -> list[Entry]:
+        return [
             entry
-            for entry in self._by_name[name]
+            for entry in entries
             if begin <= entry.started_at
             and entry.ended_at is not None
             and entry.ended_at <= limit
             and id(entry) not in self._taken
         ]
-        if not within:
-            return fitting
-        placed = [entry for entry in fitting if entry.within == within and item in {None, entry.item}]
-        return placed or [entry for entry in fitting if not entry.within]
 
     def _last(
         self, shapes: Iterable[TaskShape], begin: float, limit: float, within: str
     ) -> _Candidate | None:
         """What was closed last of some tasks between two times; of those, whose pod ended last."""
         found = [
-            (shape, *pair) for shape in shapes for pair in self._closed_last(shape, begin, limit, within)
+            (shape, *pair)
+            for shape in shapes
+            for pair in self._closed_last(shape, begin, limit, within)
+            # What was omitted after a failure took no time: something that it waited for was closed with it.
+            if any(entry is not None and entry.ran for entry in pair)
         ]
         closed = [_closed(*each, limit) for each in found]
         together = [each for each, when in zip(found, closed, strict=True) if when == max(closed)]
-        together = together[:_MOST_CANDIDATES]
+        known = [each for each in together if all(entry is None or entry.within for entry in each[1:])]
+        together = [*known, *[each for each in together if each not in known][:_MOST_CANDIDATES]]
         candidates = [self._candidate(*each, begin, limit) for each in together]
         if not candidates:
             return None

@@ -40,7 +40,7 @@ class _WireEntry(msgspec.Struct):
     state: str = ""
     start_time: str = ""
     end_time: str = ""
-    child_tasks: list[_Child] = []
+    child_tasks: list[_Child] | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ def read_entries(run: Run, shape: Dag | None = None) -> list[Entry]:
         wire = _decoder.decode(details.task_details)
     except (msgspec.MsgspecError, RecursionError):
         return []
-    nodes = [(entry.display_name, [child.pod_name for child in entry.child_tasks]) for entry in wire]
+    nodes = [(entry.display_name, [child.pod_name for child in entry.child_tasks or ()]) for entry in wire]
     located = Places(nodes, shape or Dag())
     entries: dict[int, Entry] = {}
     for position, entry in enumerate(wire):
