@@ -48,6 +48,7 @@ class StandIn:
         self.punctuality.felt = True
         self.progress = Progress()
         self.client = Client()
+        self.resting = False
 
     def as_runner(self) -> BaseRunner:
         return cast("BaseRunner", self)

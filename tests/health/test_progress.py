@@ -50,6 +50,14 @@ def test_one_that_does_not_is_named_once_and_before_its_end(stand_in: Any, run_t
     assert watch.stalls[0].document()["until"] is None
 
 
+def test_one_for_which_nothing_is_due_is_not_named(stand_in: Any) -> None:
+    watch, runner = ProgressWatch(), stand_in()
+    runner.resting = True
+    assert look_for(watch, runner, 0, 1000) == []
+    runner.resting = False
+    assert look_for(watch, runner, 1000, 2000) == [1000 + patience_seconds(runner) - 1]
+
+
 def test_failures_and_observing_are_no_progress(stand_in: Any) -> None:
     watch, runner = ProgressWatch(), stand_in()
     for now in range(100):

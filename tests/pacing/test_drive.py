@@ -108,6 +108,31 @@ def test_an_open_load_does_not_wait_for_earlier_operations() -> None:
     assert (ran, finished) == (60, 150)
 
 
+@pytest.mark.parametrize(("load", "rests"), [({"arrivalRate": "2/min"}, True), ({"numTimes": 1}, False)])
+def test_an_open_load_rests_while_nothing_is_due(load: dict[str, Any], rests: bool) -> None:
+    async def main() -> list[bool]:
+        clock = VirtualClock()
+        recorder = Recorder(clock, 10)
+        one = Drive(
+            workload_of(scenario(**load)),
+            recorder,
+            clock=clock,
+            stop=StopSignal(),
+            start=EPOCH,
+            end=EPOCH + 60,
+        )
+        driving = asyncio.ensure_future(one.run())
+        seen = []
+        for when in (5, 20, 35, 50):
+            await clock.sleep_until(EPOCH + when)
+            seen.append(one.resting)
+        await driving
+        await one.finish()
+        return seen
+
+    assert run_virtually(main) == [False, rests, False, rests]
+
+
 def test_max_in_flight_holds_operations_back_and_their_due_time_stays() -> None:
     recorder, report, *_ = drive({"arrivalRate": "6/min", "maxInFlight": 1}, seconds=15)
     assert recorder.due == [0, 10, 20, 30]

@@ -79,6 +79,24 @@ def test_a_standard_cron_fires_when_it_says(journal: Journal) -> None:
     assert played.left == NOTHING
 
 
+def test_between_its_slots_a_scheduled_scenario_rests(journal: Journal) -> None:
+    resting: list[bool] = []
+
+    async def look(played: Emulated, _client: KfpClient) -> None:
+        while played.clock.now() < played.runner.end_at:
+            resting.append(played.runner.resting)
+            await played.clock.sleep_until(played.clock.now() + 10)
+
+    played = Emulated(
+        {**SCHEDULED, "interval": "5min", "runTime": "15min"}, "kfp-2.17", journal=journal, meanwhile=look
+    )
+    assert played.error is None
+    # A run is waited for, or in flight, for about a minute after each slot.
+    changes = sum(before is not after for before, after in zip(resting, resting[1:], strict=False))
+    assert 4 <= changes <= 7
+    assert resting.count(True) > resting.count(False)
+
+
 def test_a_schedule_that_is_too_tight_falls_behind_and_it_shows(journal: Journal) -> None:
     played = Emulated({**SCHEDULED, "interval": "5s", "runTime": "10min"}, "kfp-2.17", journal=journal)
     told = schedule_metrics(played)

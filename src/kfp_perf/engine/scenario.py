@@ -83,6 +83,7 @@ def run_scenario(
                 _call(loop, runner.prepare)
                 if context.gate is not None:
                     arrived = True
+                    runner.phase = Phase.WAITING
                     context.gate.arrive()
                     runner.t0 = context.gate.wait()
                     runner.calculate_timing()

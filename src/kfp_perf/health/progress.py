@@ -63,7 +63,7 @@ class ProgressWatch:
         """Look at a scenario; return a stall that has just been found, or None."""
         phase, done = runner.phase, _done(runner)
         mark = self._marks.get(runner.name)
-        if mark is None or mark.phase is not phase or mark.done != done:
+        if mark is None or mark.phase is not phase or mark.done != done or runner.resting:
             if mark is not None and mark.stall is not None:
                 mark.stall.until = now
             self._marks[runner.name] = _Mark(phase, done, now)

@@ -94,6 +94,11 @@ class Drive:
         self._raise_failure()
         return self.report
 
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way because nothing is due; never so in a closed model."""
+        return isinstance(self._load, OpenLoad) and not self._tasks
+
     async def finish(self) -> None:
         """Wait for the operations that are still under way."""
         while self._tasks:

@@ -101,6 +101,7 @@ class BaseRunner(ABC):
         self._on_run = on_run
         self._given_client = client
         self._started = False
+        self._drive: Drive | None = None
         self.client: KfpClient = self.setup_kfp_client()
         self.calculate_timing()
 
@@ -150,7 +151,7 @@ class BaseRunner(ABC):
 
     def drive(self, operation: Operation) -> Drive:
         """Make a drive of the scenario's load from `start_at` to `end_at`; see `Drive` for what to call."""
-        return Drive(
+        self._drive = Drive(
             workload_of(self.scenario),
             operation,
             clock=self.clock,
@@ -162,6 +163,12 @@ class BaseRunner(ABC):
             seed=self.scenario.seed,
             punctuality=self.punctuality,
         )
+        return self._drive
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is under way because nothing is due: no progress is then no trouble."""
+        return self._drive is not None and self._drive.resting
 
     def record_sample(self, sample: Sample) -> None:
         """Take in one attempt of one request; the client calls this for each."""

@@ -112,11 +112,17 @@ class ScheduledRunner(ExperimentRunner):
         self._following: set[asyncio.Task[None]] = set()
         self._running = array("d")
         self._closing = StopSignal()
+        self._resting = False
         self._last_error = ""
 
     def owns(self, made: Made) -> bool:
         """Whether this runner made that object; runs of schedules have names of the server's choice."""
         return super().owns(made) or (bool(made.parent) and made.parent == self.experiment_id)
+
+    @property
+    def resting(self) -> bool:
+        """Whether no run is in flight, and no slot waits for one."""
+        return self._resting
 
     async def run(self) -> dict[str, Any]:
         """Let schedules run until `end_at`, then disable them and follow what is in flight to its end."""
@@ -206,6 +212,7 @@ class ScheduledRunner(ExperimentRunner):
         identity = recurring_run.recurring_run_id
         self._schedules[identity] = Schedule(name, identity, timetable)
         self.report.schedules += 1
+        self._resting = not self._following
 
     async def _adopt(self) -> None:
         """Look for schedules whose creation got no answer. Raises `ApiError`."""
@@ -263,6 +270,7 @@ class ScheduledRunner(ExperimentRunner):
         if long:
             forgotten = since - _LONG_LOOK_BACK_SECONDS
             self._known = {run_id: at for run_id, at in self._known.items() if at >= forgotten}
+        self._resting = bool(self._schedules) and not self._following and not self._waited_for()
 
     async def _pages(
         self, fetch: Callable[[ListQuery], Awaitable[Page[Item]]], query: ListQuery
