@@ -4,19 +4,24 @@ import csv
 import importlib.util
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sample_results import Load, SampleTest
 
 from kfp_perf.errors import InputError
+from kfp_perf.observe import PHASES
 from kfp_perf.reports import REPORTS, write_report, write_whole
+from kfp_perf.reports.console import print_summary
 from kfp_perf.reports.markdown import draw_markdown
+from kfp_perf.reports.story import tell
 from kfp_perf.reports.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from kfp_perf.result.folder import TestResult
 
@@ -144,3 +149,40 @@ def test_files_are_written_whole_or_not_at_all(
         write_whole(path, b"something else")
     assert path.read_bytes().endswith(b"</html>\n")
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_documentation_has_every_report(name: str) -> None:
+    assert f"\n| `{name}` | " in PAGE
+
+
+def test_the_documentation_has_every_section_and_every_phase(nightly: TestResult) -> None:
+    for section in tell(nightly).sections:
+        assert f"\n| {section.title} | " in PAGE
+    for phase in PHASES:
+        assert f"`{phase}`" in PAGE
+
+
+@pytest.mark.parametrize("picture", re.findall(r"\((images/[^)]+)\)", PAGE))
+def test_pictures_are_small_and_ask_for_nothing(picture: str) -> None:
+    content = (Path(__file__).parents[2] / "docs" / picture).read_bytes()
+    assert len(content) < 150_000
+    if picture.endswith(".svg"):
+        assert set(re.findall(rb"https?://[^\s\"')]+", content)) == {b"http://www.w3.org/2000/svg"}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_summary_of_long_runs_fits_the_terminal(
+    width: int, sample: Callable[[SampleTest], TestResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = (Load("every-minute", 40, 0.0, 600.0, 700.0), Load("short", 40, 0.0, 600.0, 20.0))
+    text = io.StringIO()
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_summary(sample(SampleTest(loads=loads)), text)
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    (row,) = [line for line in lines if line.startswith("every-minute ")]
+    assert re.search(r"40 +40 +0 +0( +\d+:\d\d min){4}", row)

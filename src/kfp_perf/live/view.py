@@ -127,7 +127,9 @@ def _timeline(snapshot: Snapshot) -> Chart:
         "; ".join(f"{one.name}: {_left(one, now)}" for one in snapshot.scenarios),
         clock_axis(_seconds(snapshot)),
         rows,
-        keys=[(None, "still to come")],
+        keys=[(None, "still to come")]
+        if any(span.style is None for row in rows for span in row.spans)
+        else [],
     )
 
 
@@ -226,7 +228,7 @@ def _charts(snapshot: Snapshot, points: list[Point]) -> Iterator[Chart]:
         "Runs that ended, and requests that failed, so far",
         f"{int(ended[-1][1]):,} runs ended, {int(errors[-1][1]):,} requests failed.",
         x,
-        count_axis(max(count for _, count in [*ended, *errors]), "so far"),
+        count_axis(max(count for _, count in [*ended, *errors]), "runs and requests so far"),
         [Line("runs that ended", ended, 2), Line("requests that failed", errors, 1)],
         bands=bands,
         height=170,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kfp_perf.reports.document import complete
-from kfp_perf.reports.quantities import clock_of, count_of, quantity_of, seconds_of, share_of
+from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,22 +29,23 @@ _PURPOSES = {
     "cleanup": "cleaning up",
 }
 _MOST_LEFTOVERS = 10
+_WIDE = 100
 
 
 def print_summary(result: TestResult, file: TextIO) -> None:
     """Print the summary: verdict first, then runs, then the API, then what else there is to say."""
     console = Console(file=file, highlight=False)
-    console.print(Group(*_parts(result)))
+    console.print(Group(*_parts(result, console.width)))
 
 
 def draw_console(result: TestResult) -> dict[str, bytes]:
     """The summary as plain text, 100 columns wide."""
     text = io.StringIO()
-    Console(file=text, highlight=False, width=100).print(Group(*_parts(result)))
+    Console(file=text, highlight=False, width=_WIDE).print(Group(*_parts(result, _WIDE)))
     return {"summary.txt": text.getvalue().encode(errors="replace")}
 
 
-def _parts(result: TestResult) -> Iterator[RenderableType]:
+def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     document, missing = complete(result.document)
     yield Text()
     yield _verdict(document)
@@ -53,7 +54,7 @@ def _parts(result: TestResult) -> Iterator[RenderableType]:
         yield Text(f"! this result is not whole, it lacks {', '.join(missing)}", style="yellow")
     yield from _thresholds(document)
     yield Text()
-    yield _runs(document)
+    yield _runs(document, gap=2 if width >= _WIDE else 1)
     yield Text(
         "duration: creation to finish by the server's clocks, which tell whole seconds: each within 1 s",
         style="dim",
@@ -110,8 +111,8 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield table
 
 
-def _runs(document: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+def _runs(document: Mapping[str, Any], *, gap: int) -> Table:
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
     for title in ("created", "good", "failed", "lost", "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -132,7 +133,7 @@ def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:
         Text(f"{runs.get('succeeded', 0):,}", style="green" if runs.get("succeeded") else "dim"),
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
-        *(seconds_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
+        *(brief_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
     ]
 
 
@@ -154,7 +155,7 @@ def _api(document: Mapping[str, Any]) -> Table:
                 f"  {name}" if title else name,
                 f"{operation['count']:,}",
                 Text(share_of(rate), style="red" if rate else "dim"),
-                *(seconds_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
+                *(brief_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
                 style="dim" if title else "",
             )
     return table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import seconds_of, share_of
+from kfp_perf.reports.quantities import brief_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
@@ -99,7 +99,7 @@ def _bars(named: list[tuple[str, dict[str, dict[str, Any]]]]) -> Chart:
         whole = sum(max(segment.value, 0.0) for segment in segments)
         longest = max(segments, key=lambda segment: segment.value)
         share = f", {share_of(longest.value / whole)} {longest.name}" if whole else ""
-        bars.append(Bar(name, f"{seconds_of(whole)}{share}", segments))
+        bars.append(Bar(name, f"{brief_of(whole)}{share}", segments))
     most = max(sum(max(part.value, 0.0) for part in bar.segments) for bar in bars)
     alt = "; ".join(f"{bar.name}: " + ", ".join(part.text for part in bar.segments) for bar in bars)
     return bar_chart(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Row, Segment, Span, bar_chart, seconds_axis, span_chart
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
+from kfp_perf.reports.quantities import brief_of, clock_of, count_of, seconds_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
 from kfp_perf.result.model import Outcome
 
@@ -39,7 +39,9 @@ def slowest(material: Material) -> Section | None:
     with_phases = [(seconds, record) for seconds, record in found if record.phases]
     if with_phases:
         blocks.append(Figure(_phases(with_phases)))
-    with_tasks = sorted(material.runs.with_tasks.values(), key=lambda one: -one[0])[:_MOST_WATERFALLS]
+    # A single task has no order to be shown.
+    with_tasks = [one for one in material.runs.with_tasks.values() if len(one[1].tasks) > 1]
+    with_tasks = sorted(with_tasks, key=lambda one: -one[0])[:_MOST_WATERFALLS]
     blocks += [
         Figure(_waterfall(place, seconds, record), _READING if place == 1 else "")
         for place, (seconds, record) in enumerate(with_tasks, start=1)
@@ -120,7 +122,7 @@ def _phases(found: list[tuple[float, RunRecord]]) -> Chart:
             for style, phase in enumerate(PHASES)
             if phase in record.phases
         ]
-        bars.append(Bar(record.name, seconds_of(seconds), parts))
+        bars.append(Bar(record.name, brief_of(seconds), parts))
     longest = max(sum(max(part.value, 0.0) for part in bar.segments) for bar in bars)
     alt = "; ".join(f"{bar.name}: " + ", ".join(part.text for part in bar.segments) for bar in bars[:3])
     return bar_chart(
