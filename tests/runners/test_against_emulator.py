@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,7 +93,7 @@ def test_between_its_slots_a_scheduled_scenario_rests(journal: Journal) -> None:
     )
     assert played.error is None
     # A run is waited for, or in flight, for about a minute after each slot.
-    changes = sum(before is not after for before, after in zip(resting, resting[1:], strict=False))
+    changes = sum(before is not after for before, after in pairwise(resting))
     assert 4 <= changes <= 7
     assert resting.count(True) > resting.count(False)
 

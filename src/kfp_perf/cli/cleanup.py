@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from kfp_perf.result.journal import Journal, Made
 
 
+#: Nothing waits for this command, so it takes its time: the API server lets Kubernetes do five calls a second.
+_SECONDS_EACH = 1.0
+
+
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
@@ -59,13 +63,13 @@ async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> 
     clock = RealClock()
     client = RestClient(config, clock, correlation="kfp-perf-cleanup").for_purpose(Purpose.CLEANUP)
     try:
-        await check_target(client)
+        await check_target(client, {made.namespace for made in objects})
         with click.progressbar(length=len(objects), label="Deleting") as bar:
             return await clean_up(
                 objects,
                 client,
                 clock,
-                deadline=clock.now() + config.cleanup_timeout_seconds,
+                deadline=clock.now() + config.cleanup_timeout_seconds + len(objects) * _SECONDS_EACH,
                 on_gone=lambda made: journal.gone(made.kind, made.name),
                 on_progress=lambda _done, _total: bar.update(1),
             )
