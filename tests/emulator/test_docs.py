@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from kfp_perf.emulator import faults, messages
 from kfp_perf.emulator.command import emulator
 from kfp_perf.emulator.routes import ROUTES
+from kfp_perf.emulator.timing import PROFILE_FIELDS, list_profiles, parse_profile
 
 TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
 
@@ -70,6 +72,28 @@ def test_every_effect(effect: Any) -> None:
     kind = effect.__struct_config__.tag
     row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{kind}` |"))
     assert all(f"`{field.name}`" in row for field in msgspec.structs.fields(effect))
+
+
+@pytest.mark.parametrize("name", PROFILE_FIELDS)
+def test_every_field_of_a_profile(name: Any) -> None:
+    kind, meaning = PROFILE_FIELDS[name]
+    assert f"\n| `{name}` | {kind} | {meaning} |\n" in TEXT
+
+
+def test_every_profile_and_every_shape_of_a_duration() -> None:
+    section = TEXT.split("### Profiles")[1].split("###")[0]
+    assert all(f"| `{name}` |" in section for name in list_profiles())
+    assert all(
+        f"`{shape}`" in section for shape in ("uniform", "exponential", "normal", "lognormal", "choice")
+    )
+
+
+def test_the_example_of_a_profile_is_one() -> None:
+    example = TEXT.split("### Profiles")[1].split("```json")[1].split("```")[0]
+    profile = parse_profile("ours", json.loads(example))
+    assert profile.nodes == 4
+    assert profile.executor_distribution("train-big") is not profile.executor_seconds
+    assert profile.executor_distribution("other") is profile.executor_seconds
 
 
 def test_the_example_of_a_plan_is_one() -> None:
