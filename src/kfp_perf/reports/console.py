@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 
@@ -28,6 +29,8 @@ _PURPOSES = {
     "setup": "preparing",
     "cleanup": "cleaning up",
 }
+#: Modes of our own in which no run is made; one of a plug-in may make some.
+_WITHOUT_RUNS = frozenset({"RANDOM_GETS", "PIPELINE_UPLOAD"})
 _MOST_LEFTOVERS = 10
 _WIDE = 100
 
@@ -53,12 +56,8 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     if missing:
         yield Text(f"! this result is not whole, it lacks {', '.join(missing)}", style="yellow")
     yield from _thresholds(document)
-    yield Text()
-    yield _runs(document, gap=2 if width >= _WIDE else 1)
-    yield Text(
-        "duration: creation to finish by the server's clocks, which tell whole seconds: each within 1 s",
-        style="dim",
-    )
+    yield from _runs(document, gap=2 if width >= _WIDE else 1)
+    yield from _beside_runs(document)
     yield Text()
     yield _api(document)
     yield Text("latency: from when a request was due; only requests that succeeded", style="dim")
@@ -111,17 +110,39 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield table
 
 
-def _runs(document: Mapping[str, Any], *, gap: int) -> Table:
+def _runs(document: Mapping[str, Any], *, gap: int) -> Iterator[RenderableType]:
+    scenarios = [
+        (one["name"], one["metrics"].get("runs", {}))
+        for one in document["scenarios"]
+        if one["mode"] not in _WITHOUT_RUNS
+    ]
+    if not scenarios:
+        return
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
     for title in ("created", "good", "failed", "lost", "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
-    scenarios = [(one["name"], one["metrics"].get("runs", {})) for one in document["scenarios"]]
     rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
     for place, (name, runs) in enumerate(rows):
         last = place == len(rows) - 1 and len(rows) > 1
         table.add_row(*_run_row(name, runs), style="bold" if last else "")
-    return table
+    yield Text()
+    yield table
+    yield Text(
+        "duration: creation to finish by the server's clocks, which tell whole seconds: each within 1 s",
+        style="dim",
+    )
+
+
+def _beside_runs(document: Mapping[str, Any]) -> Iterator[RenderableType]:
+    told = [(one["name"], phrase) for one in document["scenarios"] for phrase in beside_runs(one["metrics"])]
+    if told:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(overflow="fold", max_width=24)
+        for name, phrase in told:
+            table.add_row(name, phrase)
+        yield Text()
+        yield table
 
 
 def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:

@@ -12,6 +12,8 @@ def seconds_of(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     size = abs(seconds)
+    if not seconds:
+        return "0 s"
     if size < 0.9995e-3:
         return f"{seconds * 1e6:.0f} us"
     if size < 0.9995:
