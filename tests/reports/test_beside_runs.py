@@ -7,6 +7,12 @@ import pytest
 from kfp_perf.reports.beside_runs import beside_runs
 
 
+_SEVEN_SLOTS = (
+    "7 slots of 2 schedules: 3 on time, 1 late, 2 missed; "
+    "runs came 12.5 s after their slot in the median, 51.5 s at most"
+)
+
+
 @pytest.mark.parametrize(
     ("metrics", "told"),
     [
@@ -32,10 +38,7 @@ from kfp_perf.reports.beside_runs import beside_runs
                 "schedules": {"schedules": 2, "on_time": 3, "late": 1, "missed": 2, "undecided": 1},
                 "schedule": {"drift_seconds": {"n": 4, "p50": 12.5, "max": 51.5}},
             },
-            [
-                "7 slots of 2 schedules: 3 on time, 1 late, 2 missed; "
-                "runs came 12.5 s after their slot in the median, 51.5 s at most"
-            ],
+            [_SEVEN_SLOTS],
         ),
         (
             {"schedules": {"schedules": 1, "missed": 2}, "schedule": {"drift_seconds": {}}},
