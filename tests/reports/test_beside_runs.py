@@ -6,7 +6,6 @@ import pytest
 
 from kfp_perf.reports.beside_runs import beside_runs
 
-
 _SEVEN_SLOTS = (
     "7 slots of 2 schedules: 3 on time, 1 late, 2 missed; "
     "runs came 12.5 s after their slot in the median, 51.5 s at most"
