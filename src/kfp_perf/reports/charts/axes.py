@@ -41,7 +41,7 @@ class Axis:
 
 def clock_axis(seconds: float, label: str = "time since the start of the test, min:s") -> Axis:
     """Time in a test, from 0."""
-    hours = seconds >= 7200
+    hours = seconds >= 3600
     return Axis(
         label.replace("min:s", "h:min:s") if hours else label, 0.0, max(seconds, 1.0), clock_ticks, clock_of
     )

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 _TOP = 10
 _BOTTOM = 44
-_SHAPES = {"dot": "h0", "tick": "m0-5v10", "cross": "m-3-3l6 6m0-6l-6 6", "up": "m-3.5 3l3.5-7l3.5 7z"}
+_SHAPES = {
+    "dot": "h0",
+    "ring": "m-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0",
+    "tick": "m0-5v10",
+    "cross": "m-3-3l6 6m0-6l-6 6",
+    "up": "m-3.5 3l3.5-7l3.5 7z",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Single points (x, y) of one shape: dot, tick, cross, up."""
+    """Single points (x, y) of one shape: dot, ring, tick, cross, up."""
 
     name: str
     points: Sequence[tuple[float, float]]

@@ -120,7 +120,7 @@ def _dots(material: Material) -> Iterable[tuple[Chart, str]]:
     runs = material.runs
     kinds = [
         ("succeeded", runs.succeeded, "dot", 0),
-        ("from the cache", runs.cached, "dot", 2),
+        ("from the cache", runs.cached, "ring", 2),
         ("failed", runs.failed, "cross", 1),
         ("still in flight", runs.unfinished, "up", 3),
     ]
