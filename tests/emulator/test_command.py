@@ -61,6 +61,22 @@ def test_a_signal_ends_it_cleanly_whatever_is_open(spawn: Any, number: Any) -> N
     assert process.stderr.read() == b""
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_it_amid_a_prefill(number: Any) -> None:
+    program = f"""
+import os, signal
+from kfp_perf.emulator import options
+from kfp_perf.emulator.command import emulator
+def prefill(backend, wanted):
+    os.kill(os.getpid(), signal.{number})
+    raise AssertionError("it went on")
+options.prefill = prefill
+emulator(["--port", "0"])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
 def test_the_same_seed_gives_the_same_ids(spawn: Any) -> None:
     ids = []
     for seed in ("1", "1", "2"):

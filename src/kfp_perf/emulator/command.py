@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from socket import socket
 
     from kfp_perf.emulator.options import Options
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LARGEST_OFFSET_SECONDS = 10 * 365 * 86_400
 
 
@@ -127,8 +129,26 @@ def emulator(**given: Any) -> None:
         listener = open_socket(given["host"], given["port"])
     except OSError as error:
         raise _end(f"cannot listen on {given['host']}:{given['port']}: {error.strerror or error}") from None
-    runner = _runner()
-    runner(_serve(options, listener, exit_with_stdin=given["exit_with_stdin"]))
+    with _ending_at_once():
+        _runner()(_serve(options, listener, exit_with_stdin=given["exit_with_stdin"]))
+
+
+@contextlib.contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let a signal end the command in the middle of a long prefill, until the server has its own way to end.
+
+    asyncio's handler would wait for the next await. Nothing is committed of a prefill that was cut short.
+    """
+
+    def leave(_number: int, _frame: object) -> None:
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, leave) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(message: str) -> click.ClickException:
@@ -225,7 +245,7 @@ async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -
     await server.start()
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, done.set)
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
