@@ -9,7 +9,7 @@ import pytest
 from small_pipelines import START, Draft, Simulation, find, names, phases, pods, task
 
 from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.ir import CompileError
+from kfp_perf.emulator.ir import CompileError, parse_pipeline
 from kfp_perf.emulator.outcomes import Outcome
 from kfp_perf.emulator.timing import Profile, constant
 
@@ -506,3 +506,39 @@ def test_a_wide_pipeline_is_compiled_and_run_without_delay(draft: Draft) -> None
     report = Simulation().run(draft.pipeline(tasks))
     assert report.phase == "Succeeded"
     assert len(report.nodes) == 3 + 3 * 3_002
+
+
+def test_null_from_above_is_left_out_where_optional_and_fails_where_not(draft: Draft) -> None:
+    draft.container("free", inputs={"text": "STRING"}, optional=True)
+    draft.container("strict", inputs={"text": "STRING"})
+    documents = draft.documents(
+        {
+            "free": task("free", gets={"text": ("parent", "given")}),
+            "strict": task("strict", gets={"text": ("parent", "given")}),
+        },
+        {"given": "STRING"},
+    )
+    documents[0]["root"]["inputDefinitions"]["parameters"]["given"]["isOptional"] = True
+    report = Simulation().run(parse_pipeline(documents))
+    assert phases(report)["free"] == "Succeeded"
+    assert phases(report)["strict-driver"] == "Failed"
+    assert "the resolved input parameter is null: given" in report.message
+    assert Simulation().run(parse_pipeline(documents), given="text").phase == "Succeeded"
+
+
+def test_made_up_items_and_fields_have_the_types_that_their_readers_want(draft: Draft) -> None:
+    draft.container("rows", outputs={"all": "LIST", "fields": "STRUCT"})
+    draft.container("count", inputs={"number": "NUMBER_INTEGER"})
+    inner = task("count", gets={"number": ("parent", "row")})
+    inner["inputs"]["parameters"]["number"]["parameterExpressionSelector"] = 'parseJson(string_value)["n"]'
+    draft.dag("body", {"count": inner}, inputs={"items": "LIST", "row": "STRUCT"})
+    single = task("count", gets={"number": ("rows", "fields")})
+    single["inputs"]["parameters"]["number"]["parameterExpressionSelector"] = 'parseJson(string_value)["m"]'
+    tasks = {
+        "rows": task("rows"),
+        "body": task("body", gets={"items": ("rows", "all")}, loop={"row": ("input", "items")}),
+        "single": single,
+    }
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded", report.message
+    assert names(report)["count"] >= 1

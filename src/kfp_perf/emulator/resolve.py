@@ -56,8 +56,12 @@ class Resolver:
                     if definition is None or not (definition.optional or definition.has_default):
                         raise ResolveError(f"failed to resolve inputs: {_describe(plan)}")
                     continue
-                if value is None and definition is not None and definition.optional:
-                    nulls.add(plan.name)
+                if value is None and plan.kind == "component":
+                    if definition is None or not definition.optional:
+                        raise ResolveError(
+                            f"failed to resolve inputs: the resolved input parameter is null: {plan.source}"
+                        )
+                    continue
                 if plan.selector:
                     value = self._selected(plan, value)
                 values[plan.name] = value

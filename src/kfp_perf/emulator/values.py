@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_perf.emulator.plans import ComponentPlan, DagPlan, Plan, TaskPlan
     from kfp_perf.emulator.timing import Draws
 
@@ -33,8 +35,9 @@ _LONGEST_LIST = 3
 
 @dataclass(slots=True)
 class _Hints:
-    """What is known of a value: the literals that it is compared with, its items, its fields."""
+    """What is known of a value: its type for its readers, literals that it is compared with, items, fields."""
 
+    type: str = ""
     literals: list[Any] = field(default_factory=list)
     numeric: bool = False
     items: _Hints | None = None
@@ -90,9 +93,11 @@ class _Walk:
         self._steps += 1
         if self._steps > _MAX_WALK:
             return
+        _typed(task, name, hints)
         _compared(task.condition, name, hints)
         if task.loop is not None and task.loop.items_input == name:
             hints.items = hints.items or _Hints()
+            _typed(task, task.loop.item_input, hints.items)
             self._inside(task, task.loop.item_input, hints.items)
         self._inside(task, name, hints)
 
@@ -114,6 +119,13 @@ def _selected(hints: _Hints, selector: str) -> _Hints:
     for single, double in _FIELD.findall(selector):
         hints = hints.fields.setdefault(single or double, _Hints())
     return hints
+
+
+def _typed(task: TaskPlan, name: str, hints: _Hints) -> None:
+    """Take the type that a reader wants; a text says nothing, since drivers make one of any value."""
+    definition = task.component.inputs.get(name)
+    if definition is not None and definition.type in _MAKERS:
+        hints.type = definition.type
 
 
 def _compared(condition: str, name: str, hints: _Hints) -> None:
@@ -141,14 +153,7 @@ _WORDS = ("alpha", "beta", "gamma", "delta")
 
 
 def _value(hints: _Hints, type_: str, draws: Draws, purpose: str) -> Any:
-    makers = {
-        "BOOLEAN": _boolean,
-        "NUMBER_INTEGER": _integer,
-        "NUMBER_DOUBLE": _double,
-        "LIST": _list,
-        "STRUCT": _struct,
-    }
-    return makers.get(type_, _string)(hints, draws, purpose)
+    return _MAKERS.get(type_, _string)(hints, draws, purpose)
 
 
 def _boolean(hints: _Hints, draws: Draws, purpose: str) -> bool:
@@ -182,6 +187,8 @@ def _struct(hints: _Hints, draws: Draws, purpose: str) -> dict[str, Any]:
 
 def _any(hints: _Hints, draws: Draws, purpose: str) -> Any:
     """Return a value whose type is known only from how it is read."""
+    if hints.type:
+        return _value(hints, hints.type, draws, purpose)
     if hints.fields:
         return _struct(hints, draws, purpose)
     if hints.items is not None:
@@ -203,5 +210,14 @@ def _string(hints: _Hints, draws: Draws, purpose: str) -> str:
         words = [words[0], f"not-{words[0]}"]
     return words[draws.below(purpose, len(words))]
 
+
+_MAKERS: dict[str, Callable[[_Hints, Draws, str], Any]] = {
+    "BOOLEAN": _boolean,
+    "NUMBER_INTEGER": _integer,
+    "NUMBER_DOUBLE": _double,
+    "LIST": _list,
+    "STRUCT": _struct,
+}
+"""How to make a value of a type; all others are texts."""
 
 __all__ = ["make_output"]
