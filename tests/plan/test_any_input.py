@@ -13,7 +13,6 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import kfp_perf.plan
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import InputError, Problem
@@ -68,7 +67,6 @@ def outcome(function: Callable[..., T], *arguments: Any, **options: Any) -> T | 
 
 @pytest.fixture
 def config(monkeypatch: pytest.MonkeyPatch) -> TestConfig:
-    monkeypatch.setattr(kfp_perf.plan, "NOT_YET", frozenset())
     monkeypatch.delenv("COLUMNS", raising=False)
     return TestConfig.from_environment()
 

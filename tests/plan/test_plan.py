@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import kfp_perf.plan
 from kfp_perf.catalog import PIPELINES, SCENARIOS
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ExitCode, InputError
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 
 RUN: dict[str, Any] = {"mode": "PIPELINE_RUN", "runTime": 1, "pipelineFileName": "hello.yaml"}
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC).timestamp()
-
-
-@pytest.fixture(autouse=True)
-def every_mode_has_a_runner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kfp_perf.plan, "NOT_YET", frozenset())
 
 
 @pytest.fixture
@@ -298,15 +292,6 @@ def test_scenarios_that_follow_each_other_do_not_overlap() -> None:
 def test_many_rows_beforehand_are_confirmed(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of([{**RUN, "prefill": {"runs": 20_000}}], assume_yes=True)
     assert plan.scenarios[0].prefill is not None
-
-
-def test_modes_without_a_runner_are_refused(
-    plan_of: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kfp_perf.plan, "NOT_YET", frozenset({TestMode.RANDOM_GETS}))
-    with pytest.raises(InputError) as caught:
-        plan_of([RUN, {"mode": "RANDOM_GETS", "runTime": 1}])
-    assert problems(caught.value) == {"f.json: $[1].mode": "RANDOM_GETS cannot be run yet"}
 
 
 def test_modes_of_plug_ins_are_planned(plan_of: Callable[..., Plan]) -> None:

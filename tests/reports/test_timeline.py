@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-import kfp_perf.plan
 from kfp_perf.config import TestConfig
 from kfp_perf.plan import Plan, make_plan
 from kfp_perf.reports.timeline import Timeline, print_timeline
@@ -61,8 +60,7 @@ SCENARIOS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr(kfp_perf.plan, "NOT_YET", frozenset())
+def plan(tmp_path: Path) -> Plan:
     (tmp_path / "f.json").write_text(json.dumps(SCENARIOS))
     return make_plan(tmp_path / "f.json", TestConfig.from_environment())
 
