@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,59 @@ def test_no_secret_in_reprs_errors_or_samples(play: Play, behave: Behave) -> Non
     assert len(said) == 2 + 3 * 5 + 3
     assert not [text for text in said for secret in secrets if secret in text]
     assert "s3cr3t" not in repr(Credentials(TestConfig(KFP_TOKEN=secrets[0])))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, rb'{"message": "bad token s3cr3t\u002ft0k3n"}'),
+        (400, {"message": "x" * 290 + " s3cr3t/t0k3n"}),
+        (500, {"message": "expected cookie c00kie-s3cr3t"}),
+        (403, {"details": [{"message": "sent Authorization: Bearer of-someone-else"}]}),
+        (502, b"<html><title>s3cr3t&#47;t0k3n</title></html>"),
+        (200, b"<html><title>s3cr3t&#47;t0k3n</title></html>"),
+        (200, b"echo c00kie-s3cr3t"),
+    ],
+)
+def test_no_secret_in_a_samples_message_however_a_server_repeats_it(
+    play: Play, behave: Behave, status: int, body: Any
+) -> None:
+    async def scene(it: Any) -> str:
+        with pytest.raises(ApiError) as caught:
+            await it.client.get_run("run-1")
+        (sample,) = it.samples
+        assert sample.message == caught.value.message
+        message: str = sample.message
+        return message
+
+    said = play(
+        scene,
+        behave.answer(body, status),
+        KFP_TOKEN="s3cr3t/t0k3n",
+        KFP_COOKIE="theme=dark; session=c00kie-s3cr3t",
+        retries=0,
+    )
+    assert said
+    for part in ("s3cr3t", "t0k3n", "c00kie-", "of-someone-else"):
+        assert part not in said
+
+
+def test_what_becomes_of_an_attempt_that_is_given_up_is_said(play: Play, behave: Behave) -> None:
+    arrived = asyncio.Event()
+
+    async def stall(request: Any, writer: Any) -> None:
+        arrived.set()
+        await behave.stall(request, writer)
+
+    async def scene(it: Any) -> None:
+        asking = asyncio.ensure_future(it.client.get_run("run-1"))
+        await arrived.wait()
+        asking.cancel()
+        await asyncio.wait({asking})
+        (sample,) = it.samples
+        assert (sample.error, sample.message) == ("cancelled", "kfp-perf stopped waiting for the answer")
+
+    play(scene, stall)
 
 
 @pytest.mark.parametrize(

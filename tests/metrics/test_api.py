@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +61,20 @@ def test_failures_are_counted_and_not_timed(sample: Make) -> None:
     assert figures["latency_seconds"]["p50"] == pytest.approx(1.0, rel=1e-3)
 
 
+def test_failures_are_grouped_by_what_was_said(sample: Make) -> None:
+    refused = [
+        sample(
+            status=409, error="409", message=f"Run kfp-perf-steady-0a1b2c3d-{place} of {uuid.uuid4()} exists"
+        )
+        for place in range(5)
+    ]
+    family = told([*refused, sample(status=503, error="503", message="overloaded"), sample()])
+    assert family["load"]["GetRun"]["errors_by_message"] == [
+        {"kind": "409", "message": "Run … of … exists", "count": 5},
+        {"kind": "503", "message": "overloaded", "count": 1},
+    ]
+
+
 def test_what_is_gone_is_neither_failure_nor_answer(sample: Make) -> None:
     figures = told([sample(), sample(status=404, gone=True)])["load"]["GetRun"]
     assert (figures["count"], figures["gone"], figures["errors"]) == (2, 1, 0)
@@ -85,7 +100,7 @@ def test_purposes_and_operations_stand_apart(sample: Make) -> None:
 
 def test_merging_is_as_if_one_had_seen_all(sample: Make) -> None:
     first = [sample(0.1 * place, 0.01 * place + 0.01) for place in range(20)]
-    second = [sample(5.0, 0.5, operation="ListRuns"), sample(6.0, 0.2, status=500, error="500")]
+    second = [sample(5.0, 0.5, operation="ListRuns"), sample(6.0, 0.2, status=500, error="500", message="no")]
     one, other = ApiMetrics(), ApiMetrics()
     for family, samples in ((one, first), (other, second)):
         for each in samples:

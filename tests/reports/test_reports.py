@@ -72,6 +72,26 @@ def test_tables_have_a_row_for_each(nightly: TestResult) -> None:
     )
 
 
+def test_failed_requests_have_a_table_and_a_note(nightly: TestResult) -> None:
+    text = REPORTS["csv"].draw(nightly)["errors.csv"].decode()
+    told = nightly.document["total"]["api"]["load"]["CreateRun"]
+    of_all = [row for row in csv.DictReader(io.StringIO(text)) if not row["scenario"]]
+    assert of_all == [
+        {
+            "scenario": "",
+            "purpose": "load",
+            "operation": "CreateRun",
+            "kind": "503",
+            "message": "the API server is overloaded",
+            "count": str(told["errors"]),
+        }
+    ]
+    summary = " ".join(REPORTS["console"].draw(nightly)["summary.txt"].decode().split())
+    assert f"CreateRun failed {told['errors']} times" in summary
+    assert "mostly: the API server is overloaded" in summary
+    assert "the API server is overloaded" in REPORTS["markdown"].draw(nightly)["report.md"].decode()
+
+
 def test_a_name_that_looks_like_a_formula_is_none(nightly: TestResult, tmp_path: Path) -> None:
     line = b'{"scenario": "=1+1", "name": "@SUM(A1)", "due": 1.0, "error": "+1"}\n'
     (tmp_path / "runs.jsonl").write_bytes(line)

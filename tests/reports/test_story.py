@@ -11,6 +11,7 @@ from kfp_perf.reports.story import SECTIONS, tell
 from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Noted, Table, Tone, without_zeros
 from kfp_perf.reports.story.course import _in_flight
 from kfp_perf.reports.story.material import read_material
+from kfp_perf.reports.webpage import draw_webpage
 from kfp_perf.result.folder import TestResult
 from kfp_perf.result.model import Outcome, RunRecord
 
@@ -147,6 +148,20 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
     (row,) = table(tell(result), "slowest").rows
     assert isinstance(row[0], Link)
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
+
+
+def test_requests_that_failed_are_grouped_by_what_the_server_said(sample: Sample) -> None:
+    result = sample(SampleTest(loads=(Load("steady", 200, 0.0, 60.0, 10.0, said="<b>overloaded</b>"),)))
+    count = result.document["total"]["api"]["load"]["CreateRun"]["errors"]
+    assert count > 1
+    (row,) = table(tell(result), "api", "Requests that failed").rows
+    assert list(row) == ["CreateRun", "HTTP 503", "<b>overloaded</b>", "The load", str(count)]
+    page = draw_webpage(result)["report.html"].decode()
+    assert "&lt;b&gt;overloaded&lt;/b&gt;" in page
+    assert "<b>overloaded" not in page
+    del result.document["total"]["api"]["load"]["CreateRun"]["errors_by_message"]  # as of an older version
+    (row,) = table(tell(result), "api", "Requests that failed").rows
+    assert list(row) == ["CreateRun", "HTTP 503", "no message", "The load", str(count)]
 
 
 def test_schedules_are_told_where_there_were_some(sample: Sample) -> None:

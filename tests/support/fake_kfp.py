@@ -153,6 +153,7 @@ class FakeKfp:
                 error.kind if error else "",
                 bool(error and error.outcome_unknown),
                 purpose=self.purpose,
+                message=error.message if error else "",
             )
         )
 

@@ -32,6 +32,7 @@ class Load:
     unfinished: float = 0.0
     cached: float = 0.0
     errors: tuple[str, ...] = ("pod OOMKilled",)
+    said: str = "the API server is overloaded"
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ def make_result(parent: Path, test: SampleTest) -> TestResult:
         for record in _records(load, random_):
             result.add_run(record)
             collector.on_run(record)
-            for sample in _samples(record, random_):
+            for sample in _samples(load, record, random_):
                 collector.on_sample(sample)
             latest = max(latest, record.seen_finished or record.seen_unfinished or record.ended)
         collector.close()
@@ -133,12 +134,12 @@ def _tasks(seconds: float) -> list[TaskSpan]:
     ]
 
 
-def _samples(record: RunRecord, random_: random.Random) -> list[Sample]:
+def _samples(load: Load, record: RunRecord, random_: random.Random) -> list[Sample]:
     over = record.seen_finished or record.seen_unfinished or record.ended
     create = Sample("CreateRun", record.due, record.sent, record.ended)
     samples = [create]
     if random_.random() < 0.02:
-        gone_wrong = {"status": 503, "error": "503", "unknown": True}
+        gone_wrong = {"status": 503, "error": "503", "unknown": True, "message": load.said}
         samples.insert(0, Sample("CreateRun", record.due, record.sent, record.sent + 0.2, **gone_wrong))  # type: ignore[arg-type]
     for name in ("ListRuns", "GetRun"):
         sent = over - random_.uniform(0.02, 0.2)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.log import Redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 
 # Kubernetes renews projected tokens long before they expire; looking at the file this often is plenty.
 TOKEN_FILE_CHECK_SECONDS = 10.0
+# Shorter values of cookies are settings (`theme=dark`), and words of messages.
+_SHORTEST_COOKIE = 12
 
 
 class Credentials:
-    """The headers that say who asks. A token file is read again when it has changed. Never shows a secret."""
+    """The headers that say who asks. A token file is read again when it has changed. Never shows a secret.
+
+    `redact` takes every secret that was ever sent, and what looks like one, out of a text.
+    """
 
     def __init__(self, config: TestConfig) -> None:
         self._file = config.KFP_TOKEN_FILE
@@ -26,6 +32,7 @@ class Credentials:
         self._next_check = 0.0
         self._headers: dict[str, str] = {}
         self._secrets: set[bytes] = set()
+        self.redact = Redactor()
         if config.KFP_USER is not None:
             name = config.KFP_USER_HEADER
             self._headers[name] = _checked("KFP_USER", config.KFP_USER)
@@ -33,6 +40,8 @@ class Credentials:
             cookie = _checked("KFP_COOKIE", config.KFP_COOKIE.get_secret_value())
             self._headers["Cookie"] = cookie
             self._secrets.add(cookie.encode())
+            values = (part.partition("=")[2].strip() for part in cookie.split(";"))
+            self.redact.add(cookie, *(value for value in values if len(value) >= _SHORTEST_COOKIE))
         if config.KFP_TOKEN is not None:
             self._set_token("KFP_TOKEN", config.KFP_TOKEN.get_secret_value())
         elif self._file is not None:
@@ -64,7 +73,7 @@ class Credentials:
         return self._headers.get("Authorization") != before
 
     def hide(self, body: bytes) -> bytes:
-        """A body without the secrets that a server or proxy may have repeated in it."""
+        """A body without the secrets that a server or proxy may have repeated in it, as far as they stand plain."""
         for secret in self._secrets:
             body = body.replace(secret, b"[hidden]")
         return body
@@ -90,6 +99,7 @@ class Credentials:
         checked = _checked(variable, token)
         self._headers = {**self._headers, "Authorization": f"Bearer {checked}"}
         self._secrets.add(checked.encode())
+        self.redact.add(checked)
 
 
 def _checked(variable: str, value: str) -> str:

@@ -15,7 +15,7 @@ from kfp_perf.client.transport import AnswerTooLarge
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LONGEST_MESSAGE = 300
 
@@ -119,22 +119,32 @@ def _interrupted(operation: str, error: Exception) -> ApiError:
 
 
 def from_status(
-    operation: str, status: int, headers: Mapping[str, str], body: bytes, *, credentials_given: bool
+    operation: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    credentials_given: bool,
+    redact: Callable[[str], str],
 ) -> ApiStatusError:
-    """Turn an answer with a status other than 2xx into an error with KFP's short message and a hint."""
+    """Turn an answer with a status other than 2xx into an error with KFP's short message and a hint.
+
+    `redact` takes secrets out of what is repeated of the answer.
+    """
     if 300 <= status < 400:
-        target = headers.get("Location", "").split("?")[0]
+        target = redact(headers.get("Location", "").split("?")[0])
         message = f"redirected to {shorten(target)}" if target else "redirected"
         hint = f"Redirects are not followed. {_LOGIN}"
         return ApiStatusError(operation, message, status=status, hint=hint)
-    message = _kfp_message(body) or describe_body(body) or "no explanation"
+    # Redacted before it is cut: half of a secret would not be recognized.
+    message = redact(_kfp_message(body) or describe_body(body)) or "no explanation"
     hint = _status_hint(status, message, body, credentials_given=credentials_given)
     return ApiStatusError(operation, shorten(message), status=status, hint=hint)
 
 
-def not_kfp(operation: str, status: int, body: bytes) -> ApiAnswerError:
+def not_kfp(operation: str, status: int, body: bytes, *, redact: Callable[[str], str]) -> ApiAnswerError:
     """Turn an answer of a good status that cannot be decoded into an error that says what came instead."""
-    what = describe_body(body)
+    what = redact(describe_body(body))
     hint = _LOGIN if _is_html(body) else "Does API_HOST, with its port and path, point to the KFP API server?"
     message = f"expected KFP's JSON, got {what}" if what else "expected KFP's JSON, got an empty answer"
     return ApiAnswerError(operation, message, status=status, kind="answer", hint=hint)

@@ -14,7 +14,7 @@ from kfp_perf.client import failures
 from kfp_perf.client.auth import Credentials
 from kfp_perf.client.retry import RetryPolicy, parse_retry_after
 from kfp_perf.client.transport import AnswerTooLarge, Attempt, Transport
-from kfp_perf.errors import ApiError
+from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
 from kfp_perf.log import REQUESTS
 from kfp_perf.result.model import Purpose, Sample
 
@@ -31,6 +31,7 @@ Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 JSON = "application/json"
+_GIVEN_UP = "kfp-perf stopped waiting for the answer"
 
 
 class Wire:
@@ -109,7 +110,8 @@ class Wire:
         try:
             reply, content = await self.transport.exchange(attempt, operation.method, url, headers, body)
         except asyncio.CancelledError:
-            self._note(operation, purpose, attempt, "cancelled", unknown=bool(attempt.sent))
+            failed = ApiInterrupted if attempt.sent else ApiUnreachable
+            self._note(operation, purpose, attempt, failed(operation.name, _GIVEN_UP, kind="cancelled"))
             raise
         except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLarge) as failure:
             error = failures.from_exception(operation.name, failure, sent=bool(attempt.sent))
@@ -119,10 +121,15 @@ class Wire:
                 try:
                     answer = operation.decoder.decode(content)
                 except failures.UNDECODABLE:
-                    error = failures.not_kfp(operation.name, attempt.status, self._credentials.hide(content))
+                    error = failures.not_kfp(
+                        operation.name,
+                        attempt.status,
+                        self._credentials.hide(content),
+                        redact=self._credentials.redact,
+                    )
                 else:
                     self.transport.burden.decode_seconds += self._clock.now() - attempt.ended
-                    self._note(operation, purpose, attempt, "")
+                    self._note(operation, purpose, attempt, None)
                     return answer
             else:
                 attempt.retry_after = reply.get("Retry-After")
@@ -132,8 +139,9 @@ class Wire:
                     reply,
                     self._credentials.hide(content),
                     credentials_given=self._credentials.given,
+                    redact=self._credentials.redact,
                 )
-        self._note(operation, purpose, attempt, error.kind, unknown=error.outcome_unknown)
+        self._note(operation, purpose, attempt, error)
         raise error
 
     def _note(
@@ -141,9 +149,7 @@ class Wire:
         operation: Operation[Answer],
         purpose: Purpose,
         attempt: Attempt,
-        error: str,
-        *,
-        unknown: bool = False,
+        error: ApiError | None,
     ) -> None:
         """Record an attempt that has ended."""
         if not attempt.ended:
@@ -154,11 +160,12 @@ class Wire:
             attempt.sent,
             attempt.ended,
             attempt.status,
-            error,
-            unknown and not operation.repeatable,
+            "" if error is None else error.kind,
+            error is not None and error.outcome_unknown and not operation.repeatable,
             attempt.number,
             purpose,
             attempt.received_bytes,
+            message="" if error is None else error.message,
         )
         self._record(sample)
         if _log.isEnabledFor(REQUESTS):
@@ -167,7 +174,7 @@ class Wire:
                 "%s %s%s in %.1f ms",
                 operation.name,
                 attempt.status or "no answer",
-                f" {error}" if error else "",
+                f" {sample.error}" if error else "",
                 1e3 * sample.latency_seconds,
             )
 

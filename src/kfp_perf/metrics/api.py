@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.histogram import Histogram
+from kfp_perf.metrics.messages import Messages
 from kfp_perf.metrics.metric import FINE_DISTRIBUTION, FINE_QUANTILES, Metric, Unit, distribution
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Operation:
         self.unknown = 0
         self.gone = 0
         self.errors: Counter[str] = Counter()
+        self.messages = Messages()
         self.latency = Histogram()
         self.service = Histogram()
         self._first_due = math.inf
@@ -47,6 +49,7 @@ class Operation:
             self.retries += 1
         if sample.error:
             self.errors[sample.error] += 1
+            self.messages.add(sample.error, sample.message)
             self.unknown += sample.unknown
             return
         if sample.gone:
@@ -67,6 +70,7 @@ class Operation:
         self.unknown += other.unknown
         self.gone += other.gone
         self.errors.update(other.errors)
+        self.messages.merge(other.messages)
         self.latency.merge(other.latency)
         self.service.merge(other.service)
         self._first_due = min(self._first_due, other._first_due)
@@ -80,6 +84,7 @@ class Operation:
             "errors": failed,
             "error_rate": failed / self.count if self.count else 0.0,
             "errors_by_kind": dict(self.errors),
+            "errors_by_message": self.messages.result(),
             "retries": self.retries,
             "unknown": self.unknown,
             "gone": self.gone,

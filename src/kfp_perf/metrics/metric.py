@@ -35,6 +35,8 @@ BESIDE: Mapping[str, str] = {
     "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
     "data does not reach.",
     "errors_by_kind": "`errors`, by HTTP status or by what went wrong.",
+    "errors_by_message": "Failures by `kind` and `message`, the most frequent first: what varies is written "
+    "`…`, and those beyond 20 different ones are `other messages`.",
     "warmup_requests": "Requests of the load that were due in the warm-up, which count nowhere else.",
     "worst_error_seconds": "The largest of the bounds of which `error_seconds` is the mean.",
     "slope_per_hour": "Of a trend: by how many seconds times grow in an hour.",

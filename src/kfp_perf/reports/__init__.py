@@ -46,7 +46,9 @@ REPORTS: dict[str, Report] = {
     "html": Report("the report as one web page", f"{_HERE}.webpage", "draw_webpage"),
     "markdown": Report("a comment for a pull request", f"{_HERE}.markdown", "draw_markdown", is_text=True),
     "json": Report("all figures, for programs", f"{_HERE}.json_document", "draw_json", is_text=True),
-    "csv": Report("tables of runs, operations, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"),
+    "csv": Report(
+        "tables of runs, operations, errors, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"
+    ),
     "parquet": Report(
         "the same tables for Arrow (needs kfp-perf[parquet])", f"{_HERE}.parquet", "draw_parquet"
     ),

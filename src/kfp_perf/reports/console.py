@@ -12,6 +12,7 @@ from rich.text import Text
 
 from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete
+from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 
 if TYPE_CHECKING:
@@ -216,7 +217,9 @@ def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
                 unknown = (
                     f"; the outcome of {operation['unknown']} is unknown" if operation["unknown"] else ""
                 )
+                said = next((failure.message for failure in failures_of(operation)), "")
+                mostly = f"; mostly: {said}" if said else ""
                 yield (
                     f"{name} failed {operation['errors']} times ({kinds}), "
-                    f"was retried {operation['retries']} times{unknown}"
+                    f"was retried {operation['retries']} times{unknown}{mostly}"
                 )

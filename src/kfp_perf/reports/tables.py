@@ -9,6 +9,7 @@ import numpy as np
 from kfp_perf.metrics.histogram import top_of
 from kfp_perf.metrics.series import read_series
 from kfp_perf.reports.document import complete, dig
+from kfp_perf.reports.failures import failures_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,18 @@ def runs(result: TestResult) -> Iterator[Row]:
 
 def operations(result: TestResult) -> Iterator[Row]:
     """A row for each scenario (empty: the whole test), purpose and operation."""
+    for row, figures in _calls(result):
+        yield {**row, **_flat(figures)}
+
+
+def errors(result: TestResult) -> Iterator[Row]:
+    """A row for each kind and message of failed requests, by scenario (empty: all), purpose and operation."""
+    for row, figures in _calls(result):
+        for failure in failures_of(figures):
+            yield {**row, "kind": failure.kind, "message": failure.message, "count": failure.times}
+
+
+def _calls(result: TestResult) -> Iterator[tuple[Row, dict[str, Any]]]:
     document, _ = complete(result.document)
     families = [("", document["total"])] + [(one["name"], one["metrics"]) for one in document["scenarios"]]
     for scenario, metrics in families:
@@ -34,7 +47,7 @@ def operations(result: TestResult) -> Iterator[Row]:
             if not isinstance(calls, dict):
                 continue
             for name, figures in calls.items():
-                yield {"scenario": scenario, "purpose": purpose, "operation": name, **_flat(figures)}
+                yield {"scenario": scenario, "purpose": purpose, "operation": name}, figures
 
 
 def series(result: TestResult) -> Iterator[Row]:
@@ -68,6 +81,7 @@ def thresholds(result: TestResult) -> Iterator[Row]:
 TABLES: dict[str, Callable[[TestResult], Iterator[Row]]] = {
     "runs": runs,
     "operations": operations,
+    "errors": errors,
     "series": series,
     "thresholds": thresholds,
 }
@@ -78,6 +92,8 @@ def _flat(figures: dict[str, Any]) -> Row:
     for key, value in figures.items():
         if key == "errors_by_kind":
             row[key] = " ".join(f"{kind}:{count}" for kind, count in value.items())
+        elif key == "errors_by_message":
+            continue  # a table of its own
         elif key == "latency_trend":
             row["latency_change_share"] = dig(value, "change_share")
         elif isinstance(value, dict):

@@ -27,9 +27,10 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     `due` is when it should have left (the latency counts from here, so a stalled server cannot hide its
     queue), `sent` when its headers were written (0.0: never), `ended` when its answer was whole or it failed.
     `status` is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`,
-    `timeout`, `refused`, `reset`, `answer`). `unknown` says that the server may have done the work all the
-    same. `attempt` counts from 1; attempts after the first are retries. `gone`: a reader asked for what somebody
-    had deleted since it was listed, and was rightly told so; no error, and no answer to time either.
+    `timeout`, `refused`, `reset`, `answer`); `message` is then what was said of it, without secrets. `unknown` says
+    that the server may have done the work all the same. `attempt` counts from 1; attempts after the first are
+    retries. `gone`: a reader asked for what somebody had deleted since it was listed, and was rightly told so; no
+    error, and no answer to time either.
     """
 
     operation: str
@@ -43,6 +44,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     purpose: Purpose = Purpose.LOAD
     received_bytes: int = 0
     gone: bool = False
+    message: str = ""
 
     @property
     def latency_seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.failures import Failure, failures_of
 from kfp_perf.reports.quantities import count_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -61,8 +62,7 @@ def operations(material: Material) -> Section | None:
     blocks: list[Block] = [
         without_zeros(Table(_CAPTION, columns, rows, groups), "Retries"),
     ]
-    errors = list(_errors(material))
-    blocks += _error_tables(errors, material)
+    blocks += _error_tables(list(_errors(material)), material)
     return Section("api", "How did the API answer?", _lead(material), blocks)
 
 
@@ -112,27 +112,28 @@ def _lead(material: Material) -> str:
     return f"{lead}. The slowest was {slow[0]}: 99 % within {seconds_of(p99)}." if p99 else f"{lead}."
 
 
-def _errors(material: Material) -> Iterator[tuple[str, str, str, int]]:
+def _errors(material: Material) -> Iterator[tuple[str, str, Failure]]:
     for purpose, title in _PURPOSES.items():
         for name, figures in _calls(material, purpose):
-            for kind, count in (figures.get("errors_by_kind") or {}).items():
-                yield name, str(kind), title, count
+            for failure in failures_of(figures):
+                yield name, title, failure
 
 
-def _error_tables(errors: list[tuple[str, str, str, int]], material: Material) -> Iterator[Block]:
+def _error_tables(errors: list[tuple[str, str, Failure]], material: Material) -> Iterator[Block]:
     if errors:
-        errors = sorted(errors, key=lambda error: -error[3])
+        errors = sorted(errors, key=lambda error: -error[2].times)
         yield Table(
-            "Requests that failed, by kind",
+            "Requests that failed, and what the server said (what varies is written …)",
             [
                 Column("Operation", is_number=False),
                 Column("Kind", is_number=False),
+                Column("Message", is_number=False),
                 Column("For", is_number=False),
                 Column("Times"),
             ],
             [
-                [name, f"HTTP {kind}" if kind.isdigit() else kind, title, f"{count:,}"]
-                for name, kind, title, count in errors[:_MOST_ERRORS]
+                [name, failure.kind_in_words, failure.message or "no message", title, f"{failure.times:,}"]
+                for name, title, failure in errors[:_MOST_ERRORS]
             ],
         )
     messages = material.runs.errors.most_common(_MOST_ERRORS)
