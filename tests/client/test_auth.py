@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from kfp_perf.client.auth import TOKEN_FILE_CHECK_SECONDS, Credentials, tls_cont
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiError, ApiStatusError, InputError
+from kfp_perf.metrics import built_in_collector
+from kfp_perf.observe import Observer
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.model import Purpose, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +214,36 @@ def test_no_secret_in_a_samples_message_however_a_server_repeats_it(
     assert said
     for part in ("s3cr3t", "t0k3n", "c00kie-", "of-someone-else"):
         assert part not in said
+
+
+def test_no_secret_in_figures_when_a_server_repeats_it_in_a_run_that_failed(
+    play: Play, behave: Behave
+) -> None:
+    token = "s3cr3t-t0k3n"
+    failed = {
+        **RUN,
+        "state": "FAILED",
+        "error": {"message": f"sent {token}"},
+        "created_at": "2026-08-01T10:00:00Z",
+    }
+
+    async def scene(it: Any) -> str:
+        collector = built_in_collector("s")
+        observer = Observer(it.client, it.clock)
+        observing = asyncio.ensure_future(observer.run())
+        seen = observer.watch(RunRecord(scenario="s", name="r", run_id="run-1", due=it.clock.now()))
+        collector.on_run(await seen)
+        await observer.aclose()
+        await observing
+        for sample in it.samples:
+            collector.on_sample(sample)
+        return json.dumps(collector.metrics())
+
+    refusal = behave.answer({"message": f"bad token {token}"}, 500)
+    told = play(scene, refusal, refusal, behave.answer(failed), KFP_TOKEN=token, retries=0)
+    assert "FAILED: sent [hidden]" in told
+    assert "bad token [hidden]" in told
+    assert token not in told
 
 
 def test_what_becomes_of_an_attempt_that_is_given_up_is_said(play: Play, behave: Behave) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 import msgspec
@@ -96,3 +97,23 @@ def test_values_travel_under_the_name_of_their_type() -> None:
 
 def test_a_query_that_asks_for_nothing_is_empty() -> None:
     assert ListQuery().encode() == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, ""),
+        ({"error": {"code": 13, "message": "gone"}}, "gone"),
+        ({"error": "gone"}, "gone"),
+        ({"error": None}, ""),
+        ({"error": {"message": ["of another shape"]}}, ""),
+        ({"state_history": [{"error": {"message": "first"}}, {"error": {"message": "last"}}, {}]}, "last"),
+        (
+            {"error": {}, "state_history": [{"state": "FAILED", "error": {"code": 2, "message": "why"}}]},
+            "why",
+        ),
+    ],
+)
+def test_what_kfp_says_is_wrong_with_a_run(fields: dict[str, Any], told: str) -> None:
+    run = msgspec.json.decode(msgspec.json.encode({"run_id": "a", **fields}), type=Run)
+    assert run.error_message == told

@@ -236,3 +236,18 @@ def test_schedules_are_compared_with_their_slots(run: Make) -> None:
     assert (found["drift_seconds"]["n"], found["drift_seconds"]["max"]) == (2, 25.0)
     assert found["drift_error_seconds"] == 0.5
     assert told(ScheduleMetrics(), [run()]) == {}
+
+
+def test_runs_without_a_good_end_are_grouped_by_what_was_said(run: Make) -> None:
+    family, other = RunMetrics(), RunMetrics()
+    for place in range(3):
+        family.on_run(run(outcome=Outcome.FAILED, error="FAILED: task train failed", name=f"r{place}"))
+    other.on_run(run(outcome=Outcome.FAILED, error="FAILED: task train failed"))
+    other.on_run(run(outcome=Outcome.NOT_CREATED, run_id="", error="CreateRun failed: no\n    hint"))
+    other.on_run(run(outcome=Outcome.FAILED, error="of the warm-up", warmup=True))
+    other.on_run(run())
+    family.merge(other)
+    assert family.result()["errors_by_message"] == [
+        {"kind": "failed", "message": "FAILED: task train failed", "count": 4},
+        {"kind": "not_created", "message": "CreateRun failed: no", "count": 1},
+    ]

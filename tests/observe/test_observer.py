@@ -10,6 +10,7 @@ from kfp_perf.client.messages import Page, RunSpec
 from kfp_perf.client.query import ListQuery, Operator
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.observe.observer import ADOPTION_SECONDS
+from kfp_perf.observe.shape import Dag, Kind, TaskShape
 from kfp_perf.observe.sweep import most_pages
 from kfp_perf.result.model import Outcome, RunRecord
 
@@ -45,6 +46,34 @@ def test_the_end_became_visible_between_the_two_sightings(observe: Observe) -> N
     record, reported = observe(scene)
     assert record.seen_unfinished < reported <= record.seen_finished
     assert record.seen_finished - record.seen_unfinished < 0.5
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            b'{"code": 13, "message": "no room\\nfor s3cret"}',
+            "FAILED: task train failed: no room for [hidden]",
+        ),
+        (b'"words"', "FAILED: task train failed: words"),
+        (b"[1]", "FAILED: task train failed"),
+        (b"", "FAILED: task train failed"),
+    ],
+)
+def test_a_run_that_failed_says_which_task_did_and_what_kfp_says(
+    observe: Observe, error: bytes, told: str
+) -> None:
+    second = {"start_time": "2026-08-01T10:00:00Z", "end_time": "2026-08-01T10:00:05Z"}
+    details = [
+        {"display_name": name, "state": state, **second}
+        for name, state in (("root", "FAILED"), ("train", "FAILED"), ("executor", "FAILED"))
+    ]
+
+    async def scene(world: World) -> Any:
+        return await (await world.start(final_state="FAILED", error=error, task_details=details))
+
+    dag = Dag({"train": TaskShape("train", Kind.CONTAINER, frozenset())})
+    assert observe(scene, {"shape": dag}).error == told
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED", "SKIPPED"])

@@ -65,26 +65,6 @@ def test_the_slowest_come_first_and_count_what_had_not_ended() -> None:
     assert [seconds for seconds, _ in taken.slowest[1:4]] == [49.0, 48.0, 47.0]
 
 
-def test_errors_that_differ_in_their_ids_only_are_one() -> None:
-    texts = [
-        f"pod 8f2c1a33-1111-4222-8333-1234567890{place:02} of node {place + 10} died\nmore"
-        for place in range(30)
-    ]
-    taken = digest([run(place, outcome=Outcome.FAILED, error=text) for place, text in enumerate(texts)])
-    assert taken.errors == {("a", "failed", "pod … of node … died"): 30}
-
-
-def test_a_server_that_invents_errors_fills_no_memory() -> None:
-    words = [
-        f"{chr(97 + place % 26)}{chr(97 + place // 26 % 26)}{chr(97 + place // 676)}" for place in range(2000)
-    ]
-    taken = digest(
-        [run(place, outcome=Outcome.FAILED, error=f"error {word}") for place, word in enumerate(words)]
-    )
-    assert len(taken.errors) <= 201
-    assert sum(taken.errors.values()) == 2000
-
-
 def test_drifts_are_of_the_first_run_of_each_slot() -> None:
     taken = digest(
         [

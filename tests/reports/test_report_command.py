@@ -19,6 +19,7 @@ from sample_results import Load, SampleTest
 from kfp_perf.cli import outcome
 from kfp_perf.cli.report import report
 from kfp_perf.reports import REPORTS
+from kfp_perf.reports.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,9 +65,7 @@ def test_pages_go_into_the_result_and_are_named(command: Any, result: TestResult
     assert command(result.path, "-f", "html") == (0, f"{result.path / 'report.html'}\n", "")
     code, out, _ = command(result.path, "-f", "csv")
     assert code == 0
-    assert out.split() == [
-        str(result.path / "csv" / f"{name}.csv") for name in ("runs", "operations", "series", "thresholds")
-    ]
+    assert out.split() == [str(result.path / "csv" / f"{name}.csv") for name in TABLES]
 
 
 def test_a_report_goes_where_it_is_told(command: Any, result: TestResult, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sample_results import STARTED, Load, SampleTest
 
+from kfp_perf.reports.console import draw_console
 from kfp_perf.reports.story import SECTIONS, tell
 from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Noted, Table, Tone, without_zeros
 from kfp_perf.reports.story.course import _in_flight
@@ -70,6 +71,7 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
     assert [one.id for one in story.sections] == [
         "thresholds",
         "scenarios",
+        "failures",
         "durations",
         "phases",
         "course",
@@ -148,6 +150,26 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
     (row,) = table(tell(result), "slowest").rows
     assert isinstance(row[0], Link)
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
+
+
+def test_why_runs_failed_is_told_by_how_often(sample: Sample) -> None:
+    loads = (
+        Load("a", 60, 0.0, 60.0, 10.0, failed=0.9, errors=("FAILED: task train failed",) * 9 + ("FAILED",)),
+        Load("b", 5, 0.0, 60.0, 10.0, failed=1.0, errors=("FAILED: task load failed: no such bucket",)),
+    )
+    result = sample(SampleTest(loads=loads))
+    rows = [list(row) for row in table(tell(result), "failures").rows]
+    assert rows[0][:3] == ["FAILED: task train failed", "failed", "a"]
+    assert sorted(row[:3] for row in rows[1:]) == [
+        ["FAILED", "failed", "a"],
+        ["FAILED: task load failed: no such bucket", "failed", "b"],
+    ]
+    failed = result.document["total"]["runs"]["failed"]
+    assert sum(int(str(row[3])) for row in rows) == failed
+    lead = section(tell(result), "failures").lead
+    assert lead == f"{failed} runs failed. Most often: FAILED: task train failed."
+    summary = draw_console(result)["summary.txt"].decode()
+    assert f"! {rows[0][3]} runs failed: FAILED: task train failed\n" in re.sub(r" +\n", "\n", summary)
 
 
 def test_requests_that_failed_are_grouped_by_what_the_server_said(sample: Sample) -> None:

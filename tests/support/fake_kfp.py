@@ -53,6 +53,7 @@ class FakeRun:
     finishes: float
     reported: float
     final_state: str = RunState.SUCCEEDED
+    error: bytes = b""
     active_state: str | None = None
     task_details: list[dict[str, Any]] = field(default_factory=list)
     archived: bool = False
@@ -174,6 +175,9 @@ class FakeKfp:
         view.purpose = purpose
         return view
 
+    def redact(self, text: str) -> str:
+        return text.replace("s3cret", "[hidden]")
+
     async def aclose(self) -> None:
         self.closed += 1
 
@@ -214,6 +218,7 @@ class FakeKfp:
             created_text=self._text(fake.created),
             scheduled_text=self._text(fake.created if fake.scheduled is None else fake.scheduled),
             recurring_run_id=fake.recurring_run_id,
+            error=msgspec.Raw(fake.error),
             finished_text=finished_text if fake.finished_text is None else fake.finished_text,
             storage_state="ARCHIVED" if fake.archived else "AVAILABLE",
             state_history=[StateChange(state=name, update_time_text=self._text(at)) for name, at in history],

@@ -62,6 +62,10 @@ class KfpClient(Protocol):
         """A light view that shares connections, and whose samples carry this purpose."""
         ...
 
+    def redact(self, text: str) -> str:
+        """A text of the server without our secrets, and without what looks like one."""
+        ...
+
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
         ...

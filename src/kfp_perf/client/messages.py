@@ -77,10 +77,11 @@ class Healthz(Message, frozen=True, kw_only=True):
 
 
 class StateChange(Message, frozen=True, kw_only=True, rename={"update_time_text": "update_time"}):
-    """An entry of a state history: the state that a report brought, and when it came."""
+    """An entry of a state history: the state that a report brought, when it came, and what was wrong."""
 
     state: str = ""
     update_time_text: str = ""
+    error: msgspec.Raw = msgspec.Raw(b"")
 
     @property
     def updated_at(self) -> float | None:
@@ -116,7 +117,10 @@ class Run(
     kw_only=True,
     rename={"created_text": "created_at", "scheduled_text": "scheduled_at", "finished_text": "finished_at"},
 ):
-    """A run. List, get and create give the same fields."""
+    """A run. List, get and create give the same fields.
+
+    Errors stay undecoded until someone asks: of whatever shape one is, it spoils nothing else.
+    """
 
     run_id: str
     display_name: str = ""
@@ -127,6 +131,7 @@ class Run(
     scheduled_text: str = ""
     finished_text: str = ""
     state_history: list[StateChange] = []
+    error: msgspec.Raw = msgspec.Raw(b"")
     run_details: RunDetails | None = None
     pipeline_version_reference: VersionReference | None = None
 
@@ -144,6 +149,31 @@ class Run(
     def is_final(self) -> bool:
         """Whether the state is one that a run does not leave by itself."""
         return self.state in FINAL_STATES
+
+    @property
+    def error_message(self) -> str:
+        """What KFP says is wrong with it, or said with its latest states; empty where it says nothing."""
+        told = [self.error, *(change.error for change in reversed(self.state_history))]
+        return next((text for text in map(_message_of, told) if text), "")
+
+
+class _Status(msgspec.Struct):
+    """A google.rpc.Status."""
+
+    message: str = ""
+
+
+_status_decoder = msgspec.json.Decoder(_Status | str)
+
+
+def _message_of(error: msgspec.Raw) -> str:
+    if not bytes(error):
+        return ""
+    try:
+        status = _status_decoder.decode(error)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return status if isinstance(status, str) else status.message
 
 
 class Experiment(_Dated, frozen=True, kw_only=True):

@@ -98,6 +98,10 @@ class RestClient:
         view._purpose = purpose
         return view
 
+    def redact(self, text: str) -> str:
+        """A text of the server without our secrets, and without what looks like one."""
+        return self._wire.redact(text)
+
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
         await self._wire.transport.aclose()

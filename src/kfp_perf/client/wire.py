@@ -54,6 +54,7 @@ class Wire:
         self._correlation = correlation
         self._numbers = itertools.count(1)
         self._credentials = Credentials(config)
+        self.redact = self._credentials.redact
         self._policy = RetryPolicy(config.retries, seed)
 
     async def call(
@@ -125,7 +126,7 @@ class Wire:
                         operation.name,
                         attempt.status,
                         self._credentials.hide(content),
-                        redact=self._credentials.redact,
+                        redact=self.redact,
                     )
                 else:
                     self.transport.burden.decode_seconds += self._clock.now() - attempt.ended
@@ -139,7 +140,7 @@ class Wire:
                     reply,
                     self._credentials.hide(content),
                     credentials_given=self._credentials.given,
-                    redact=self._credentials.redact,
+                    redact=self.redact,
                 )
         self._note(operation, purpose, attempt, error)
         raise error

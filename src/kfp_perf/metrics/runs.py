@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
+from kfp_perf.metrics.messages import Messages
 from kfp_perf.metrics.metric import QUANTILES, Metric, Unit, distribution
 from kfp_perf.metrics.summary import summary, trend_summary
 from kfp_perf.result.model import Outcome
@@ -128,6 +129,7 @@ class RunMetrics(MetricFamily):
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
+        self._messages = Messages()
         self._durations = array("d")
         self._dues = array("d")
         self._censored = array("d")
@@ -149,6 +151,8 @@ class RunMetrics(MetricFamily):
         self._counts["created"] += record.created
         self._counts["adopted"] += record.adopted
         self._outcomes[record.outcome.value] += 1
+        if record.error:
+            self._messages.add(record.outcome.value, record.error)
         self._first_due = min(self._first_due, record.due)
         if record.outcome is Outcome.UNFINISHED:
             self._censored.append(_seen_for(record))
@@ -176,6 +180,7 @@ class RunMetrics(MetricFamily):
         """Take in what another scenario saw."""
         self._counts.update(other._counts)
         self._outcomes.update(other._outcomes)
+        self._messages.merge(other._messages)
         for name in ("_durations", "_dues", "_censored", "_failed", "_cached", "_visible"):
             getattr(self, name).extend(getattr(other, name))
         self._worst_error = max(self._worst_error, other._worst_error)
@@ -195,6 +200,7 @@ class RunMetrics(MetricFamily):
         return {
             **{name: self._counts[name] for name in ("due", "sent", "ended", "created", "adopted", "warmup")},
             **{outcome.value: self._outcomes[outcome.value] for outcome in Outcome},
+            "errors_by_message": self._messages.result(),
             "success_rate": succeeded / ended if ended else None,
             "throughput_per_second": succeeded / lasted if succeeded > 1 and lasted > 0.0 else None,
             "duration_seconds": _survival_summary(self._durations, self._censored),

@@ -11,6 +11,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
+from kfp_perf.client.failures import shorten
 from kfp_perf.client.messages import RunState
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiStatusError
@@ -24,11 +25,13 @@ from kfp_perf.observe.reading import read_run
 from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.sweep import sweep
 from kfp_perf.observe.waterfall import Slowest, spans_of
+from kfp_perf.observe.why import why
 from kfp_perf.result.model import Outcome, RunRecord
 
 if TYPE_CHECKING:
     from kfp_perf.client import KfpClient
     from kfp_perf.client.messages import Run
+    from kfp_perf.observe.reading import Reading
     from kfp_perf.observe.shape import Dag
     from kfp_perf.pacing import Clock
 
@@ -314,7 +317,7 @@ class Observer:
         record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
         record.finished_at = run.finished_at
         record.running_at = record.running_at or _running_at(run)
-        record.outcome, record.error = self._outcome(run)
+        record.outcome, record.error = self._outcome(run, reading)
         record.cached = reading.cached
         self._check_times(record)
         measured = duration(record, self.offset)
@@ -328,7 +331,7 @@ class Observer:
         self._components.add(reading)
         self._resolve(watch)
 
-    def _outcome(self, run: Run) -> tuple[Outcome, str]:
+    def _outcome(self, run: Run, reading: Reading) -> tuple[Outcome, str]:
         """How a run that has ended came out, and what is wrong with it."""
         if run.state not in _KNOWN_STATES:
             state = run.state[:40]
@@ -336,7 +339,7 @@ class Observer:
             return Outcome.UNKNOWN, f"ended in a state that is not known: {state}"
         if run.state == RunState.SUCCEEDED:
             return Outcome.SUCCEEDED, ""
-        return Outcome.FAILED, run.state
+        return Outcome.FAILED, why(run.state, reading, shorten(self._client.redact(run.error_message)))
 
     def _check_times(self, record: RunRecord) -> None:
         """Count times that cannot be. They are kept as they are."""

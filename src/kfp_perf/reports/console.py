@@ -33,6 +33,7 @@ _PURPOSES = {
 #: Modes of our own in which no run is made; one of a plug-in may make some.
 _WITHOUT_RUNS = frozenset({"RANDOM_GETS", "PIPELINE_UPLOAD"})
 _MOST_LEFTOVERS = 10
+_MOST_REASONS = 3
 _WIDE = 100
 
 
@@ -192,6 +193,7 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         ),
         *(f"{one['name']}: {warning}" for one in document["scenarios"] for warning in one["warnings"]),
         *document["warnings"],
+        *_failed_runs(document),
         *_error_notes(document),
     ]
     if notes:
@@ -205,6 +207,15 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         if len(leftovers) > _MOST_LEFTOVERS:
             yield Text(f"  and {len(leftovers) - _MOST_LEFTOVERS} more, see result.json")
         yield Text("Delete them with `kfp-perf cleanup`, and the name of the result folder.")
+
+
+def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
+    found = failures_of(document["total"]["runs"])
+    for failure in found[:_MOST_REASONS]:
+        yield f"{count_of(failure.times, 'run')} {failure.kind_in_words}: {failure.message}"
+    if len(found) > _MOST_REASONS:
+        rest = sum(failure.times for failure in found[_MOST_REASONS:])
+        yield f"{count_of(rest, 'more run')} without a good end, for other reasons: see the report"
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import heapq
-import re
 from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from kfp_perf.result.model import RunRecord
 
 MOST_SLOWEST = 10
-_MOST_ERRORS = 200
-_VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{2,}|[0-9a-f]{12,}")
 
 
 def _times() -> array[float]:
@@ -51,7 +47,6 @@ class RunDigest:
     failed: list[tuple[float, float]] = field(default_factory=list)
     cached: list[tuple[float, float]] = field(default_factory=list)
     unfinished: list[tuple[float, float]] = field(default_factory=list)
-    errors: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     drifts: list[tuple[float, float]] = field(default_factory=list)
     with_tasks: dict[str, tuple[float, RunRecord]] = field(default_factory=dict)
     runs: int = 0
@@ -66,8 +61,6 @@ class RunDigest:
     def add(self, record: RunRecord) -> None:
         """Take in one run."""
         self.runs += 1
-        if record.error:
-            self._add_error(record)
         if record.slot is not None and record.drift_seconds is not None and not record.doubled:
             self.drifts.append((record.slot, record.drift_seconds))
         over = record.seen_finished or record.seen_unfinished or record.ended or record.due
@@ -109,14 +102,6 @@ class RunDigest:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
-
-    def _add_error(self, record: RunRecord) -> None:
-        text = _VARYING.sub("…", record.error.strip().splitlines()[0])[:300] if record.error.strip() else ""
-        key = (record.scenario, record.outcome.value, text)
-        # Errors that are all different would fill the page and the memory.
-        if key not in self.errors and len(self.errors) >= _MOST_ERRORS:
-            key = (record.scenario, record.outcome.value, "other errors")
-        self.errors[key] += 1
 
 
 def digest(runs: Iterable[RunRecord]) -> RunDigest:

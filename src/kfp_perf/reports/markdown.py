@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
 #: Sections that are told, and whether they are folded away.
-_SECTIONS = {"thresholds": False, "scenarios": True, "durations": False, "phases": True, "api": True}
+_SECTIONS = {
+    "thresholds": False,
+    "scenarios": True,
+    "failures": False,
+    "durations": False,
+    "phases": True,
+    "api": True,
+}
 # GitHub takes 65,536 characters.
 _MOST_CHARACTERS = 60_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")

@@ -33,16 +33,26 @@ def operations(result: TestResult) -> Iterator[Row]:
 
 
 def errors(result: TestResult) -> Iterator[Row]:
-    """A row for each kind and message of failed requests, by scenario (empty: all), purpose and operation."""
-    for row, figures in _calls(result):
+    """A row for each kind and message of failures, by scenario (empty: all), purpose and operation.
+
+    Of runs the purpose is `runs`, the operation empty, and the kind their outcome.
+    """
+    of_runs = [
+        ({"scenario": scenario, "purpose": "runs", "operation": ""}, metrics.get("runs") or {})
+        for scenario, metrics in _families(result)
+    ]
+    for row, figures in [*of_runs, *_calls(result)]:
         for failure in failures_of(figures):
             yield {**row, "kind": failure.kind, "message": failure.message, "count": failure.times}
 
 
-def _calls(result: TestResult) -> Iterator[tuple[Row, dict[str, Any]]]:
+def _families(result: TestResult) -> list[tuple[str, dict[str, Any]]]:
     document, _ = complete(result.document)
-    families = [("", document["total"])] + [(one["name"], one["metrics"]) for one in document["scenarios"]]
-    for scenario, metrics in families:
+    return [("", document["total"])] + [(one["name"], one["metrics"]) for one in document["scenarios"]]
+
+
+def _calls(result: TestResult) -> Iterator[tuple[Row, dict[str, Any]]]:
+    for scenario, metrics in _families(result):
         for purpose, calls in (metrics.get("api") or {}).items():
             if not isinstance(calls, dict):
                 continue

@@ -12,6 +12,7 @@ from kfp_perf.reports.story.blocks import Story
 from kfp_perf.reports.story.conditions import cleanup, conditions
 from kfp_perf.reports.story.course import course
 from kfp_perf.reports.story.durations import durations
+from kfp_perf.reports.story.failures import failures
 from kfp_perf.reports.story.generator import generator
 from kfp_perf.reports.story.material import read_material
 from kfp_perf.reports.story.overview import facts_of, scenarios, tiles_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     thresholds,
     scenarios,
+    failures,
     durations,
     phases,
     course,

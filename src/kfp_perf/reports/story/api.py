@@ -62,7 +62,7 @@ def operations(material: Material) -> Section | None:
     blocks: list[Block] = [
         without_zeros(Table(_CAPTION, columns, rows, groups), "Retries"),
     ]
-    blocks += _error_tables(list(_errors(material)), material)
+    blocks += _error_tables(list(_errors(material)))
     return Section("api", "How did the API answer?", _lead(material), blocks)
 
 
@@ -119,7 +119,7 @@ def _errors(material: Material) -> Iterator[tuple[str, str, Failure]]:
                 yield name, title, failure
 
 
-def _error_tables(errors: list[tuple[str, str, Failure]], material: Material) -> Iterator[Block]:
+def _error_tables(errors: list[tuple[str, str, Failure]]) -> Iterator[Block]:
     if errors:
         errors = sorted(errors, key=lambda error: -error[2].times)
         yield Table(
@@ -134,20 +134,5 @@ def _error_tables(errors: list[tuple[str, str, Failure]], material: Material) ->
             [
                 [name, failure.kind_in_words, failure.message or "no message", title, f"{failure.times:,}"]
                 for name, title, failure in errors[:_MOST_ERRORS]
-            ],
-        )
-    messages = material.runs.errors.most_common(_MOST_ERRORS)
-    if messages:
-        yield Table(
-            "What was said of runs that did not come to a good end (what varies is written …)",
-            [
-                Column("Scenario", is_number=False),
-                Column("Outcome", is_number=False),
-                Column("Message", is_number=False),
-                Column("Runs"),
-            ],
-            [
-                [scenario, outcome.replace("_", " "), text or "no message", f"{count:,}"]
-                for (scenario, outcome, text), count in messages
             ],
         )
