@@ -15,9 +15,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from kfp_perf.emulator.cluster.timing import load_profile
 from kfp_perf.emulator.options import Options, build
-from kfp_perf.emulator.server import Server, open_socket
-from kfp_perf.emulator.timing import load_profile
+from kfp_perf.emulator.serving.server import Server, open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

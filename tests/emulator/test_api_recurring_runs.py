@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from kfp_perf.emulator.app import App
 from kfp_perf.emulator.clock import SECOND, ManualClock
+from kfp_perf.emulator.cluster.outcomes import Outcome
+from kfp_perf.emulator.cluster.timing import load_profile
 from kfp_perf.emulator.options import Options, build
-from kfp_perf.emulator.outcomes import Outcome
-from kfp_perf.emulator.timing import load_profile
+from kfp_perf.emulator.serving.app import App
 
 START = int(datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC).timestamp())
 V2 = "/apis/v2beta1"

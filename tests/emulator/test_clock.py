@@ -7,8 +7,8 @@ import pytest
 from virtual_time import VirtualLoop
 
 from kfp_perf.emulator.clock import SECOND, EventQueue, LoopClock, ManualClock
+from kfp_perf.emulator.cluster.timing import load_profile
 from kfp_perf.emulator.options import Options, build
-from kfp_perf.emulator.timing import load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,11 +9,11 @@ import pytest
 from small_pipelines import START, Draft, Simulation, find, phases, pods, task
 
 from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.cluster import Outcome, Report, UnknownWorkflow
-from kfp_perf.emulator.timing import Profile, constant, load_profile
+from kfp_perf.emulator.cluster.cluster import Outcome, Report, UnknownWorkflow
+from kfp_perf.emulator.cluster.timing import Profile, constant, load_profile
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.ir import Pipeline
+    from kfp_perf.emulator.pipelines.ir import Pipeline
 
 
 def chain(count: int = 3, **given: Any) -> Pipeline:

@@ -8,17 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_pipelines import Draft, Simulation, task
 
-from kfp_perf.emulator.cel import Cel
 from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.ir import (
+from kfp_perf.emulator.cluster.cel import Cel
+from kfp_perf.emulator.cluster.outcomes import Outcome
+from kfp_perf.emulator.cluster.timing import Profile, constant
+from kfp_perf.emulator.pipelines.ir import (
     InvalidParameters,
     InvalidPipeline,
     bind_parameters,
     load_documents,
     parse_pipeline,
 )
-from kfp_perf.emulator.outcomes import Outcome
-from kfp_perf.emulator.timing import Profile, constant
 
 
 @pytest.fixture(autouse=True, scope="module")

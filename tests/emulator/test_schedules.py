@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kfp_perf.emulator.clock import SECOND, ManualClock
-from kfp_perf.emulator.schedules import (
+from kfp_perf.emulator.cluster.schedules import (
     Firing,
     RecurringRun,
     ScheduleController,
@@ -14,7 +14,7 @@ from kfp_perf.emulator.schedules import (
     run_name,
     swf_name,
 )
-from kfp_perf.emulator.timing import Profile, load_profile
+from kfp_perf.emulator.cluster.timing import Profile, load_profile
 
 HOUR = 3_600
 MINUTE = 60

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.timing import (
+from kfp_perf.emulator.cluster.timing import (
     PROFILE_FIELDS,
     Draws,
     constant,

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from kfp_perf.emulator.cluster_run import TruthEvent
+from kfp_perf.emulator.cluster.cluster_run import TruthEvent
 from kfp_perf.emulator.truth import TruthLog
 
 

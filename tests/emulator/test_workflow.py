@@ -9,9 +9,9 @@ import pytest
 from small_pipelines import START, Draft, Simulation, find, names, phases, pods, task
 
 from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.ir import CompileError, parse_pipeline
-from kfp_perf.emulator.outcomes import Outcome
-from kfp_perf.emulator.timing import Profile, constant
+from kfp_perf.emulator.cluster.outcomes import Outcome
+from kfp_perf.emulator.cluster.timing import Profile, constant
+from kfp_perf.emulator.pipelines.ir import CompileError, parse_pipeline
 
 
 @pytest.fixture

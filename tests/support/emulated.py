@@ -11,9 +11,9 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.emulator.clock import LoopClock
+from kfp_perf.emulator.cluster.timing import load_profile
 from kfp_perf.emulator.options import Options, build
-from kfp_perf.emulator.server import Server, open_socket
-from kfp_perf.emulator.timing import load_profile
+from kfp_perf.emulator.serving.server import Server, open_socket
 from kfp_perf.errors import RunnerError, TargetError
 from kfp_perf.runners import RUNNERS
 from kfp_perf.scenario.model import TestScenario

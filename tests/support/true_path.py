@@ -15,12 +15,12 @@ import msgspec
 
 from kfp_perf.client.messages import Run, RunDetails, StateChange, format_time
 from kfp_perf.emulator.clock import ManualClock
-from kfp_perf.emulator.cluster import Cluster, RunRequest
-from kfp_perf.emulator.ir import bind_parameters, parse_pipeline
-from kfp_perf.emulator.timing import load_profile
+from kfp_perf.emulator.cluster.cluster import Cluster, RunRequest
+from kfp_perf.emulator.cluster.timing import load_profile
+from kfp_perf.emulator.pipelines.ir import bind_parameters, parse_pipeline
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.nodes import Node, Report
+    from kfp_perf.emulator.cluster.nodes import Node, Report
 
 SECOND = 1_000_000
 START = 1_790_000_000 * SECOND

@@ -10,13 +10,13 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kfp_perf.emulator.errors import ApiFault, invalid_input, permission_denied, unauthenticated
-from kfp_perf.emulator.throttle import Throttle
+from kfp_perf.emulator.cluster.throttle import Throttle
+from kfp_perf.emulator.protocol.errors import ApiFault, invalid_input, permission_denied, unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kfp_perf.emulator.call import Call
+    from kfp_perf.emulator.protocol.call import Call
 
 _MISSING = "Request header error: there is no user identity header."
 USER_HEADER = "kubeflow-userid"

@@ -11,21 +11,21 @@ import msgspec
 
 from kfp_perf.emulator.api import experiments
 from kfp_perf.emulator.clock import LoopClock
-from kfp_perf.emulator.cluster import RunRequest
-from kfp_perf.emulator.ir import InvalidPipeline, Pipeline, parse_pipeline
+from kfp_perf.emulator.cluster.cluster import RunRequest
+from kfp_perf.emulator.pipelines.ir import InvalidPipeline, Pipeline, parse_pipeline
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.auth import Access
     from kfp_perf.emulator.clock import Clock
-    from kfp_perf.emulator.cluster import Cluster
+    from kfp_perf.emulator.cluster.cluster import Cluster
     from kfp_perf.emulator.faults import FaultPlan
     from kfp_perf.emulator.metrics import ServerMetrics
+    from kfp_perf.emulator.protocol.wire import OutwardTime
     from kfp_perf.emulator.recurring import RecurringRuns
     from kfp_perf.emulator.reporting import Reporting
-    from kfp_perf.emulator.run_store import RunStore
-    from kfp_perf.emulator.store import Store
+    from kfp_perf.emulator.storage.run_store import RunStore
+    from kfp_perf.emulator.storage.store import Store
     from kfp_perf.emulator.truth import TruthLog
-    from kfp_perf.emulator.wire import OutwardTime
 
 PARSED_PIPELINES = 512
 """How many parsed pipelines are kept, so that creating runs of the same pipeline parses nothing."""

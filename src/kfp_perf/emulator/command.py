@@ -123,7 +123,7 @@ def emulator(**given: Any) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     options = _options(given)
-    from kfp_perf.emulator.server import open_socket
+    from kfp_perf.emulator.serving.server import open_socket
 
     try:
         listener = open_socket(given["host"], given["port"])
@@ -164,7 +164,7 @@ def _level(name: str) -> int:
 
 
 def _print_profiles() -> None:
-    from kfp_perf.emulator.timing import list_profiles
+    from kfp_perf.emulator.cluster.timing import list_profiles
 
     for name, description in list_profiles().items():
         click.echo(f"{name:<10} {description}")
@@ -172,10 +172,10 @@ def _print_profiles() -> None:
 
 def _options(given: dict[str, Any]) -> Options:
     """Read the options that need more than click's types."""
+    from kfp_perf.emulator.cluster.timing import load_profile
     from kfp_perf.emulator.faults import FaultError, read_rules
     from kfp_perf.emulator.options import Options
     from kfp_perf.emulator.prefill import parse_prefill
-    from kfp_perf.emulator.timing import load_profile
     from kfp_perf.errors import InputError
 
     try:
@@ -232,8 +232,8 @@ def _runner() -> Callable[[Any], Any]:
 
 async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -> None:
     from kfp_perf.emulator.options import build
-    from kfp_perf.emulator.server import Server
-    from kfp_perf.emulator.store import StoreError
+    from kfp_perf.emulator.serving.server import Server
+    from kfp_perf.emulator.storage.store import StoreError
 
     try:
         backend = build(options)
@@ -257,7 +257,7 @@ async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -
 
 def _warm_up() -> None:
     """Do now what would stall the loop later: 0.2 s for the first condition, and collections of what stays."""
-    from kfp_perf.emulator.cel import Cel
+    from kfp_perf.emulator.cluster.cel import Cel
 
     Cel().condition("true", {})
     gc.freeze()  # what is there now stays: no collection need look at it again

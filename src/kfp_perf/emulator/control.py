@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kfp_perf.emulator.errors import JSON_HEADER, Answer, ApiFault, Code
+from kfp_perf.emulator.cluster.outcomes import Outcome
 from kfp_perf.emulator.faults import UNREADABLE, FaultError, read_rules
-from kfp_perf.emulator.outcomes import Outcome
+from kfp_perf.emulator.protocol.errors import JSON_HEADER, Answer, ApiFault, Code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
+    from kfp_perf.emulator.protocol.call import Call
 
 _METRICS_HEADER = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 from kfp_perf.emulator.auth import USER_HEADER, Access
 from kfp_perf.emulator.backend import Backend, Identity
 from kfp_perf.emulator.clock import LoopClock
-from kfp_perf.emulator.cluster import Cluster
+from kfp_perf.emulator.cluster.cluster import Cluster
+from kfp_perf.emulator.cluster.schedules import ScheduleController
+from kfp_perf.emulator.cluster.throttle import Throttle
 from kfp_perf.emulator.faults import FaultPlan
 from kfp_perf.emulator.fine_loop import fine_loop
 from kfp_perf.emulator.metrics import ServerMetrics
-from kfp_perf.emulator.openapi import openapi_document
 from kfp_perf.emulator.prefill import Prefill, prefill
+from kfp_perf.emulator.protocol.wire import OutwardTime
 from kfp_perf.emulator.recurring import RecurringRuns
 from kfp_perf.emulator.reporting import Reporting
 from kfp_perf.emulator.routes import API_ROUTES
-from kfp_perf.emulator.run_store import RunStore
-from kfp_perf.emulator.schedules import ScheduleController
-from kfp_perf.emulator.store import Store
-from kfp_perf.emulator.throttle import Throttle
+from kfp_perf.emulator.serving.openapi import openapi_document
+from kfp_perf.emulator.storage.run_store import RunStore
+from kfp_perf.emulator.storage.store import Store
 from kfp_perf.emulator.truth import DEFAULT_CAPACITY, TruthLog
-from kfp_perf.emulator.wire import OutwardTime
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.emulator.clock import Clock
+    from kfp_perf.emulator.cluster.timing import Profile
     from kfp_perf.emulator.faults import Rule
-    from kfp_perf.emulator.timing import Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.emulator.api import experiments, pipelines
-from kfp_perf.emulator.call import encode
-from kfp_perf.emulator.packages import check_package
-from kfp_perf.emulator.run_store import CONDITIONS, INSERT
-from kfp_perf.emulator.wire import rfc3339
+from kfp_perf.emulator.pipelines.packages import check_package
+from kfp_perf.emulator.protocol.call import encode
+from kfp_perf.emulator.protocol.wire import rfc3339
+from kfp_perf.emulator.storage.run_store import CONDITIONS, INSERT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

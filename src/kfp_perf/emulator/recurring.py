@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.emulator import run_creation
-from kfp_perf.emulator.call import encode, present
-from kfp_perf.emulator.cluster import RunRequest
-from kfp_perf.emulator.errors import ApiFault
-from kfp_perf.emulator.ir import InvalidParameters, InvalidPipeline, bind_parameters
-from kfp_perf.emulator.nodes import task_id
-from kfp_perf.emulator.run_store import STATES, NewRun
-from kfp_perf.emulator.schedules import RecurringRun, Trigger, swf_name
-from kfp_perf.emulator.wire import rfc3339
+from kfp_perf.emulator.cluster.cluster import RunRequest
+from kfp_perf.emulator.cluster.nodes import task_id
+from kfp_perf.emulator.cluster.schedules import RecurringRun, Trigger, swf_name
+from kfp_perf.emulator.pipelines.ir import InvalidParameters, InvalidPipeline, bind_parameters
+from kfp_perf.emulator.protocol.call import encode, present
+from kfp_perf.emulator.protocol.errors import ApiFault
+from kfp_perf.emulator.protocol.wire import rfc3339
+from kfp_perf.emulator.storage.run_store import STATES, NewRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.nodes import Report
-    from kfp_perf.emulator.schedules import Firing, ScheduleController
-    from kfp_perf.emulator.store import Row
+    from kfp_perf.emulator.cluster.nodes import Report
+    from kfp_perf.emulator.cluster.schedules import Firing, ScheduleController
+    from kfp_perf.emulator.storage.store import Row
 
 _log = logging.getLogger("kfp_perf.emulator")
 

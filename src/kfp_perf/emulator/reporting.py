@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.emulator.run_store import FINAL_PHASES
+from kfp_perf.emulator.storage.run_store import FINAL_PHASES
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.nodes import Report
+    from kfp_perf.emulator.cluster.nodes import Report
 
 COMMIT_DELAY_US = 200_000
 """How long a report may stay uncommitted while nobody asks: any answer commits it first."""

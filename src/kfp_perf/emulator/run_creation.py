@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.emulator.api import versions
-from kfp_perf.emulator.cluster import RunRequest
-from kfp_perf.emulator.errors import ApiFault, Code, internal, invalid_input
+from kfp_perf.emulator.cluster.cluster import RunRequest
+from kfp_perf.emulator.cluster.outcomes import Outcome
 from kfp_perf.emulator.faults import SlowReports, StuckRuns
-from kfp_perf.emulator.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
-from kfp_perf.emulator.outcomes import Outcome
-from kfp_perf.emulator.packages import check_package, documents_of
-from kfp_perf.emulator.run_store import NewRun
+from kfp_perf.emulator.pipelines.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
+from kfp_perf.emulator.pipelines.packages import check_package, documents_of
+from kfp_perf.emulator.protocol.errors import ApiFault, Code, internal, invalid_input
+from kfp_perf.emulator.storage.run_store import NewRun
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.ir import Pipeline
-    from kfp_perf.emulator.packages import Package
+    from kfp_perf.emulator.pipelines.ir import Pipeline
+    from kfp_perf.emulator.pipelines.packages import Package
 
 DEFAULT_SERVICE_ACCOUNT = "pipeline-runner"
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kfp_perf.emulator.errors import JSON_HEADER, TEXT_HEADER, Answer, ApiFault, upload_fault_answer
+from kfp_perf.emulator.protocol.errors import JSON_HEADER, TEXT_HEADER, Answer, ApiFault, upload_fault_answer
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
+    from kfp_perf.emulator.protocol.call import Call
 
 _NO_CACHE = (b"cache-control", b"no-cache, private")
 

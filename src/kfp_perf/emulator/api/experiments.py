@@ -5,17 +5,24 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.emulator.call import EMPTY, encode, present, reply, reply_list
-from kfp_perf.emulator.errors import ApiFault, already_exists, bad_request, internal, invalid_input, not_found
-from kfp_perf.emulator.messages import EXPERIMENT
-from kfp_perf.emulator.schema import EXPERIMENTS
-from kfp_perf.emulator.wire import rfc3339
+from kfp_perf.emulator.protocol.call import EMPTY, encode, present, reply, reply_list
+from kfp_perf.emulator.protocol.errors import (
+    ApiFault,
+    already_exists,
+    bad_request,
+    internal,
+    invalid_input,
+    not_found,
+)
+from kfp_perf.emulator.protocol.messages import EXPERIMENT
+from kfp_perf.emulator.protocol.wire import rfc3339
+from kfp_perf.emulator.storage.schema import EXPERIMENTS
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
-    from kfp_perf.emulator.errors import Answer
-    from kfp_perf.emulator.store import Row
+    from kfp_perf.emulator.protocol.call import Call
+    from kfp_perf.emulator.protocol.errors import Answer
+    from kfp_perf.emulator.storage.store import Row
 
 COLUMNS = "id, name, description, created_at, namespace, storage_state, last_run_created_at"
 NAME_LENGTH = 128

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kfp_perf.emulator.errors import JSON_HEADER, Answer
+from kfp_perf.emulator.protocol.errors import JSON_HEADER, Answer
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
+    from kfp_perf.emulator.protocol.call import Call
 
 
 async def get_healthz(backend: Backend, _call: Call) -> Answer:

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.emulator.call import EMPTY, encode, present, reply, reply_list
-from kfp_perf.emulator.errors import ApiFault, already_exists, internal, invalid_input, not_found
-from kfp_perf.emulator.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
-from kfp_perf.emulator.packages import check_pipeline_name, fetch_package, read_package, unpack
-from kfp_perf.emulator.schema import PIPELINES
-from kfp_perf.emulator.wire import rfc3339
+from kfp_perf.emulator.pipelines.packages import check_pipeline_name, fetch_package, read_package, unpack
+from kfp_perf.emulator.protocol.call import EMPTY, encode, present, reply, reply_list
+from kfp_perf.emulator.protocol.errors import ApiFault, already_exists, internal, invalid_input, not_found
+from kfp_perf.emulator.protocol.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
+from kfp_perf.emulator.protocol.wire import rfc3339
+from kfp_perf.emulator.storage.schema import PIPELINES
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
-    from kfp_perf.emulator.errors import Answer
-    from kfp_perf.emulator.packages import Package
-    from kfp_perf.emulator.store import Row
+    from kfp_perf.emulator.pipelines.packages import Package
+    from kfp_perf.emulator.protocol.call import Call
+    from kfp_perf.emulator.protocol.errors import Answer
+    from kfp_perf.emulator.storage.store import Row
 
 COLUMNS = "id, name, display_name, description, created_at, namespace, tags"
 NAME_LENGTH = 128

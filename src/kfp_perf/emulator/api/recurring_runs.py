@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.emulator import recurring, run_creation
 from kfp_perf.emulator.api import experiments, versions
-from kfp_perf.emulator.call import EMPTY, encode, reply, reply_list
-from kfp_perf.emulator.cron import CronError, parse_cron
-from kfp_perf.emulator.errors import ApiFault, internal, invalid_input, not_found
-from kfp_perf.emulator.ir import InvalidPipeline
-from kfp_perf.emulator.messages import RECURRING_RUN
-from kfp_perf.emulator.schema import RECURRING_RUNS
+from kfp_perf.emulator.cluster.cron import CronError, parse_cron
+from kfp_perf.emulator.pipelines.ir import InvalidPipeline
+from kfp_perf.emulator.protocol.call import EMPTY, encode, reply, reply_list
+from kfp_perf.emulator.protocol.errors import ApiFault, internal, invalid_input, not_found
+from kfp_perf.emulator.protocol.messages import RECURRING_RUN
+from kfp_perf.emulator.storage.schema import RECURRING_RUNS
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
-    from kfp_perf.emulator.errors import Answer
-    from kfp_perf.emulator.store import Row
+    from kfp_perf.emulator.protocol.call import Call
+    from kfp_perf.emulator.protocol.errors import Answer
+    from kfp_perf.emulator.storage.store import Row
 
 _KEPT = ("runtime_config", "trigger", "no_catchup", "plugins_input")
 

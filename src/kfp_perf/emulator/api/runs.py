@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.emulator.api import experiments
-from kfp_perf.emulator.call import EMPTY, reply_list
-from kfp_perf.emulator.errors import (
+from kfp_perf.emulator.protocol.call import EMPTY, reply_list
+from kfp_perf.emulator.protocol.errors import (
     GATEWAY_HEADERS,
     Answer,
     ApiFault,
@@ -16,14 +16,14 @@ from kfp_perf.emulator.errors import (
     invalid_input,
     not_found,
 )
-from kfp_perf.emulator.messages import RUN
+from kfp_perf.emulator.protocol.messages import RUN
 from kfp_perf.emulator.run_creation import existing_run, kubernetes_write, prepare, start
-from kfp_perf.emulator.run_store import FINAL_PHASES, RETRYABLE_PHASES
-from kfp_perf.emulator.schema import RUNS
+from kfp_perf.emulator.storage.run_store import FINAL_PHASES, RETRYABLE_PHASES
+from kfp_perf.emulator.storage.schema import RUNS
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
+    from kfp_perf.emulator.protocol.call import Call
 
 _LENGTHS = {"run_id": ("UUID", 191), "experiment_id": ("ExperimentId", 64)}
 

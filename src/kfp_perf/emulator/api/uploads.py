@@ -14,15 +14,22 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from kfp_perf.emulator.api import pipelines, versions
-from kfp_perf.emulator.call import encode
-from kfp_perf.emulator.errors import JSON_HEADER, Answer, ApiFault, Code, plain_answer, upload_fault_answer
-from kfp_perf.emulator.packages import read_package, unpack
+from kfp_perf.emulator.pipelines.packages import read_package, unpack
+from kfp_perf.emulator.protocol.call import encode
+from kfp_perf.emulator.protocol.errors import (
+    JSON_HEADER,
+    Answer,
+    ApiFault,
+    Code,
+    plain_answer,
+    upload_fault_answer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
+    from kfp_perf.emulator.protocol.call import Call
 
 FILE_FIELD = "uploadfile"
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.emulator.api import pipelines
-from kfp_perf.emulator.call import EMPTY, encode, present, reply, reply_list
-from kfp_perf.emulator.errors import ApiFault, already_exists, internal, invalid_input, not_found
-from kfp_perf.emulator.messages import PIPELINE_VERSION
-from kfp_perf.emulator.packages import check_pipeline_name, fetch_package, read_package, unpack
-from kfp_perf.emulator.schema import VERSIONS
-from kfp_perf.emulator.wire import rfc3339
+from kfp_perf.emulator.pipelines.packages import check_pipeline_name, fetch_package, read_package, unpack
+from kfp_perf.emulator.protocol.call import EMPTY, encode, present, reply, reply_list
+from kfp_perf.emulator.protocol.errors import ApiFault, already_exists, internal, invalid_input, not_found
+from kfp_perf.emulator.protocol.messages import PIPELINE_VERSION
+from kfp_perf.emulator.protocol.wire import rfc3339
+from kfp_perf.emulator.storage.schema import VERSIONS
 
 if TYPE_CHECKING:
     from kfp_perf.emulator.backend import Backend
-    from kfp_perf.emulator.call import Call
-    from kfp_perf.emulator.errors import Answer
-    from kfp_perf.emulator.packages import Package
-    from kfp_perf.emulator.store import Row
+    from kfp_perf.emulator.pipelines.packages import Package
+    from kfp_perf.emulator.protocol.call import Call
+    from kfp_perf.emulator.protocol.errors import Answer
+    from kfp_perf.emulator.storage.store import Row
 
 COLUMNS = (
     "id, pipeline_id, name, display_name, description, created_at, package_url, code_source_url, tags,"

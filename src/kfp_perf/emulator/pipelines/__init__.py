@@ -1,0 +1,1 @@
+"""Pipelines as the API server and its compiler read them."""

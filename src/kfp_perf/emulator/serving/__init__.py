@@ -1,0 +1,1 @@
+"""HTTP: connections, routing, faults done to requests, and the document that describes it all."""
