@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,15 +75,15 @@ def package(write: Write, spec: dict[str, Any]) -> PipelinePackage:
         ({"text": "a"}, {}),
         ({"text": "", "count": 1, "share": 0.5, "flag": False, "items": [], "options": {}, "newer": [1]}, {}),
         ({"text": "a", "count": 2.0, "share": 1}, {}),
-        ({"text": "a", "flag": None}, {"flag": "must be true or false (BOOLEAN), got None"}),
+        ({"text": "a", "count": 1.5}, {}),
+        ({"text": "a", "flag": None}, {"flag": "must be true or false (BOOLEAN), got null"}),
         ({}, {"text": "is missing: the pipeline small requires it"}),
-        ({"text": None}, {"text": "must be a text (STRING), got None"}),
+        ({"text": None}, {"text": "must be a text (STRING), got null"}),
         ({"text": 5}, {"text": "must be a text (STRING), got 5"}),
-        ({"text": "a", "count": "1"}, {"count": "must be a whole number (NUMBER_INTEGER), got '1'"}),
-        ({"text": "a", "count": 1.5}, {"count": "must be a whole number (NUMBER_INTEGER), got 1.5"}),
-        ({"text": "a", "count": True}, {"count": "must be a whole number (NUMBER_INTEGER), got True"}),
-        ({"text": "a", "share": "x"}, {"share": "must be a number (NUMBER_DOUBLE), got 'x'"}),
-        ({"text": "a", "share": False}, {"share": "must be a number (NUMBER_DOUBLE), got False"}),
+        ({"text": "a", "count": "1"}, {"count": 'must be a number (NUMBER_INTEGER), got "1"'}),
+        ({"text": "a", "count": True}, {"count": "must be a number (NUMBER_INTEGER), got true"}),
+        ({"text": "a", "share": "x"}, {"share": 'must be a number (NUMBER_DOUBLE), got "x"'}),
+        ({"text": "a", "share": False}, {"share": "must be a number (NUMBER_DOUBLE), got false"}),
         ({"text": "a", "flag": 1}, {"flag": "must be true or false (BOOLEAN), got 1"}),
         ({"text": "a", "items": {}}, {"items": "must be a list (LIST), got {}"}),
         ({"text": "a", "options": []}, {"options": "must be an object (STRUCT), got []"}),
@@ -106,6 +107,19 @@ def test_an_unknown_parameter_is_answered_with_the_nearest(package: PipelinePack
     }
     assert remedies["cuont"] == "did you mean count?"
     assert remedies["zzz"].startswith("parameters of small: count, flag")
+
+
+def test_a_literal_is_one_of_those_allowed(write: Write, spec: dict[str, Any]) -> None:
+    spec["root"]["inputDefinitions"]["parameters"]["text"]["literals"] = ["dev", "prod"]
+    package = read_pipeline(write(spec))
+    assert package.check_parameters({"text": "prod"}) == []
+    (problem,) = package.check_parameters({"text": "test"})
+    assert (problem.what, problem.remedy) == ('got "test", which is not allowed', 'use one of "dev", "prod"')
+
+
+def test_null_is_answered_by_what_to_do_instead(package: PipelinePackage) -> None:
+    remedies = [problem.remedy for problem in package.check_parameters({"text": None, "flag": None})]
+    assert remedies == ["write it as JSON of that type", "leave it out for its default"]
 
 
 HOLDS_GROUP = {"dag": {"tasks": {"a": {"componentRef": {"name": "comp-group"}}}}}
@@ -193,3 +207,17 @@ def test_archives_are_refused(tmp_path: Path) -> None:
 def test_json_is_yaml_too(write: Write, spec: dict[str, Any]) -> None:
     package = read_pipeline(write(spec, name="p.json"))
     assert package.upload_file_name == "p.yaml"
+
+
+def test_numbers_of_json_stay_numbers_and_texts_stay_texts(tmp_path: Path, spec: dict[str, Any]) -> None:
+    """What is uploaded is read by yaml.v3 of Go, which takes a plain 1e5, or 0o14, for a number."""
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    parameters["share"]["defaultValue"] = 1e-05
+    parameters["text"]["defaultValue"] = "1e5"
+    (tmp_path / "p.json").write_text(json.dumps(spec))
+    package = read_pipeline(tmp_path / "p.json")
+    assert package.parameters["share"].default == 1e-05
+    assert package.parameters["text"].default == "1e5"
+    content = package.content(cache_enabled=False).decode()
+    assert "defaultValue: 1.0e-05\n" in content
+    assert "defaultValue: '1e5'\n" in content

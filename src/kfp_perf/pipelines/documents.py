@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -11,8 +12,26 @@ from kfp_perf.errors import InputError, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Dumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Plain scalars as the API server reads them (yaml.v3 of Go): 1e-5 is a number, yes and on are texts."""
+
+
+class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Quotes what a reader of YAML 1.1 or of 1.2 could take for something else than a text."""
+
+
+_BOOL, _FLOAT, _INT = (f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "int"))
+_EXPONENT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z", re.ASCII)
+_OCTAL = re.compile(r"[-+]?0o[0-7]+\Z", re.ASCII)
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver(_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF"))
+for _each in (Loader, Dumper):
+    _each.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
+    _each.add_implicit_resolver(_INT, _OCTAL, list("-+0"))
 
 MAX_BYTES = 32 * 1024 * 1024
 """The largest pipeline that the API server takes (KFP 2.17)."""

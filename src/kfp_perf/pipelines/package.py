@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,12 @@ MAX_TASKS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """An input of a pipeline: `type` is the IR's (STRING, NUMBER_INTEGER, ...)."""
+    """An input of a pipeline: `type` is the IR's (STRING, NUMBER_INTEGER, ...); no `literals`: any value."""
 
     type: str
     required: bool
     default: Any = None
+    literals: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ class PipelinePackage:
     def check_parameters(self, values: Mapping[str, Any]) -> list[Problem]:
         """Return what is wrong with the values for the pipeline's parameters; `where` is the parameter's name.
 
-        The API server refuses the same with 400: unknown, missing though required, or of another type.
+        The API server refuses the same with 400: unknown, missing though required, of another type (null has none),
+        or none of the literals that are allowed.
         """
         problems = []
         for name, value in values.items():
@@ -108,10 +111,14 @@ class PipelinePackage:
                 remedy = f"did you mean {near[0]}?" if near else f"parameters of {self.name}: {known}"
                 problems.append(Problem(name, f"is not a parameter of the pipeline {self.name}", remedy))
             elif not _fits(value, parameter.type):
-                wanted = _TYPES[parameter.type][0]
-                remedy = "write it as JSON of that type"
+                what = f"must be {_TYPES[parameter.type][0]} ({parameter.type}), got {_json(value)}"
+                leave_out = value is None and not parameter.required
+                remedy = "leave it out for its default" if leave_out else "write it as JSON of that type"
+                problems.append(Problem(name, what, remedy))
+            elif parameter.literals and value not in parameter.literals:
+                allowed = ", ".join(_json(literal) for literal in parameter.literals)
                 problems.append(
-                    Problem(name, f"must be {wanted} ({parameter.type}), got {value!r:.60}", remedy)
+                    Problem(name, f"got {_json(value)}, which is not allowed", f"use one of {allowed}")
                 )
         for name, parameter in self.parameters.items():
             if parameter.required and name not in values:
@@ -122,7 +129,7 @@ class PipelinePackage:
 
 _TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "STRING": ("a text", (str,)),
-    "NUMBER_INTEGER": ("a whole number", (int, float)),
+    "NUMBER_INTEGER": ("a number", (int, float)),
     "NUMBER_DOUBLE": ("a number", (int, float)),
     "BOOLEAN": ("true or false", (bool,)),
     "LIST": ("a list", (list,)),
@@ -135,9 +142,11 @@ def _fits(value: object, parameter_type: str) -> bool:
         return True
     if isinstance(value, bool):
         return parameter_type == "BOOLEAN"
-    if parameter_type == "NUMBER_INTEGER" and isinstance(value, float) and not value.is_integer():
-        return False
     return isinstance(value, _TYPES[parameter_type][1])
+
+
+def _json(value: object) -> str:
+    return f"{json.dumps(value, ensure_ascii=False):.60}"
 
 
 def find_pipeline(file_name: str, folders: Iterable[Path]) -> Path:
@@ -217,7 +226,8 @@ def read_pipeline(path: Path) -> PipelinePackage:
 
 def _parameter(raw: Mapping[str, Any]) -> Parameter:
     required = "defaultValue" not in raw and not raw.get("isOptional", False)
-    return Parameter(str(raw.get("parameterType", "")), required, raw.get("defaultValue"))
+    literals = tuple(raw.get("literals") or ())
+    return Parameter(str(raw.get("parameterType", "")), required, raw.get("defaultValue"), literals)
 
 
 def _tasks(spec: Mapping[str, Any], label: str) -> Iterator[Task]:
