@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import random
-
 from kfp_perf.observe.critical_path import CriticalPath
 from kfp_perf.observe.entries import Entry
 from kfp_perf.observe.executors import Execution
 from kfp_perf.observe.reading import Reading
 from kfp_perf.observe.stretches import Segment
-from kfp_perf.observe.waterfall import MOST_RUNS, MOST_TASKS, Slowest, spans_of
+from kfp_perf.observe.waterfall import spans_of
 from kfp_perf.result.model import TaskSpan
 
 
@@ -39,22 +37,3 @@ def test_tasks_are_told_from_creation_on_with_the_critical_path() -> None:
         TaskSpan("side", 11.0, 29.0, True, "SUCCEEDED"),
     ]
     assert not any(span.waited_for for span in spans_of(reading._replace(path=None), 100.0))
-
-
-def test_of_too_many_tasks_the_critical_and_the_longest_stay() -> None:
-    entries = [entry(f"t{n}", float(n), n + 1.0 + n % 7) for n in range(3 * MOST_TASKS)]
-    path = CriticalPath([Segment("t0", False, 0.0, 1.0)])
-    spans = spans_of(Reading(entries, {one.name for one in entries}, {}, path), 0.0)
-    assert len(spans) == MOST_TASKS
-    assert spans[0] == TaskSpan("t0", 0.0, 1.0, True, "SUCCEEDED")
-    assert min(span.end - span.begin for span in spans[1:]) > 4
-    assert [span.begin for span in spans] == sorted(span.begin for span in spans)
-
-
-def test_few_of_many_runs_are_among_the_slowest_when_they_end() -> None:
-    random_ = random.Random(3)
-    slowest = Slowest()
-    durations = [random_.lognormvariate(3.0, 0.5) for _ in range(10_000)]
-    taken = [seconds for seconds in durations if slowest.takes(seconds)]
-    assert set(sorted(durations)[-MOST_RUNS:]) <= set(taken)
-    assert len(taken) < 100

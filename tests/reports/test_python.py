@@ -63,9 +63,22 @@ def test_runs_as_a_frame(sample: Callable[[SampleTest], TestResult]) -> None:
     assert set(frame["outcome"]) == {"succeeded", "failed", "unfinished"}
 
 
+def test_tasks_as_a_frame(sample: Callable[[SampleTest], TestResult]) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    result = sample(SampleTest(loads=(Load("a", 20, 0.0, 60.0, 10.0, unfinished=0.2),)))
+    frame = result.to_pandas("tasks")
+    ended = [record.name for record in result.runs() if record.finished_at is not None]
+    assert list(frame["run"].unique()) == ended
+    assert list(frame["task"].unique()) == ["load", "check", "train"]
+    assert str(frame["started_at"].dtype).startswith("datetime64")
+    assert (frame["ended_at"] > frame["started_at"]).all()
+    assert not frame.loc[frame["task"] == "check", "on_critical_path"].any()
+
+
 def test_a_test_without_runs_is_an_empty_frame(empty: TestResult) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
     assert empty.to_pandas().empty
+    assert empty.to_pandas("tasks").empty
 
 
 def test_without_pandas_it_says_what_to_install(empty: TestResult, monkeypatch: pytest.MonkeyPatch) -> None:

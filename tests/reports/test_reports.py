@@ -61,6 +61,9 @@ def test_tables_have_a_row_for_each(nightly: TestResult) -> None:
     run = rows["runs.csv"][0]
     assert float(run["phase_queue_seconds"]) > 0
     assert run["outcome"] in {"succeeded", "failed", "unfinished"}
+    ended = [row["name"] for row in rows["runs.csv"] if row["finished_at"]]
+    assert [row["run"] for row in rows["tasks.csv"]] == [name for name in ended for _ in range(3)]
+    assert float(rows["tasks.csv"][0]["ended_at"]) > float(rows["tasks.csv"][0]["started_at"])
     operations = {(row["scenario"], row["purpose"], row["operation"]): row for row in rows["operations.csv"]}
     whole = operations["", "load", "CreateRun"]
     told = nightly.document["total"]["api"]["load"]["CreateRun"]
@@ -110,6 +113,10 @@ def test_parquet_holds_the_same_tables(nightly: TestResult) -> None:
     table = parquet.read_table(io.BytesIO(files["runs.parquet"]))
     assert table.num_rows == 360
     assert "phase_execute_seconds" in table.column_names
+    tasks = parquet.read_table(io.BytesIO(files["tasks.parquet"])).to_pylist()
+    assert [row["task"] for row in tasks[:3]] == ["load", "check", "train"]
+    finished = [row for row in table.to_pylist() if row["finished_at"] is not None]
+    assert len(tasks) == 3 * len(finished) > 900
 
 
 def test_json_is_the_document(nightly: TestResult) -> None:

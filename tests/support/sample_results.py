@@ -112,8 +112,7 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
             record.seen_unfinished, record.seen_finished = finished, finished + random_.uniform(0.5, 3.0)
             record.phases = _phases(duration, random_)
             record.phase_errors = dict.fromkeys(record.phases, 1.0)
-            if place < 3:
-                record.tasks = _tasks(duration)
+            record.tasks = _tasks(duration)
         records.append(record)
     return sorted(records, key=lambda record: record.seen_finished or record.seen_unfinished or record.ended)
 

@@ -35,7 +35,7 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     html      the report as one web page
     markdown  a comment for a pull request
     json      all figures, for programs
-    csv       tables of runs, operations, errors, series and thresholds
+    csv       tables of runs, tasks, operations, errors, series and thresholds
     parquet   the same tables for Arrow (needs kfp-perf[parquet])
     svg       every chart as a file
     png       every chart as a picture (needs kfp-perf[images])

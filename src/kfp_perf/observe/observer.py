@@ -24,7 +24,7 @@ from kfp_perf.observe.phases import phases_of
 from kfp_perf.observe.reading import read_run
 from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.sweep import sweep
-from kfp_perf.observe.waterfall import Slowest, spans_of
+from kfp_perf.observe.waterfall import spans_of
 from kfp_perf.observe.why import why
 from kfp_perf.result.model import Outcome, RunRecord
 
@@ -67,7 +67,7 @@ class Observer:
     Runs are looked for in `experiment_id`, or else in the `namespace`. `poll_seconds` is the pause between two
     looks; None: it follows the time that the server takes to answer. `last_success` is when the server last
     gave an answer (0.0: never). `shape` is that of the pipeline, if all runs are of one: it is what tells the
-    phases of runs whose tasks run side by side.
+    phases of runs whose tasks run side by side. `tasks`: records of runs that ended get their tasks.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Observer:
         experiment_id: str | None = None,
         poll_seconds: float | None = None,
         shape: Dag | None = None,
+        tasks: bool = True,
     ) -> None:
         self.last_success = 0.0
         self.offset = ClockOffset()
@@ -93,7 +94,7 @@ class Observer:
         self._closed = False
         self._shape = shape
         self._components = Components()
-        self._slowest = Slowest()
+        self._tasks = tasks
         self._idle = False
 
     def watch(self, record: RunRecord) -> asyncio.Future[RunRecord]:
@@ -326,7 +327,7 @@ class Observer:
         phases = phases_of(record, run, reading.path, self.offset)
         record.phases = {name: phase.value for name, phase in phases.items()}
         record.phase_errors = {name: phase.error for name, phase in phases.items()}
-        if record.created_at is not None and self._slowest.takes(record.duration_seconds or 0.0):
+        if self._tasks and record.created_at is not None:
             record.tasks = spans_of(reading, record.created_at)
         self._components.add(reading)
         self._resolve(watch)

@@ -1,8 +1,7 @@
-"""The tasks of the slowest runs, so that a report can show what they waited for."""
+"""The tasks of a run that has ended, and which of them it waited for."""
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING
 
 from kfp_perf.result.model import TaskSpan
@@ -10,27 +9,9 @@ from kfp_perf.result.model import TaskSpan
 if TYPE_CHECKING:
     from kfp_perf.observe.reading import Reading
 
-#: So many of the slowest runs of a scenario keep their tasks, and each so many of them.
-MOST_RUNS = 3
-MOST_TASKS = 60
-
-
-class Slowest:
-    """Says of each run, as it ends, whether it is among the slowest so far: of many runs that is true of few."""
-
-    def __init__(self) -> None:
-        self._seconds: list[float] = []
-
-    def takes(self, seconds: float) -> bool:
-        """Whether a run that took so long is one of them."""
-        if len(self._seconds) < MOST_RUNS:
-            heapq.heappush(self._seconds, seconds)
-            return True
-        return heapq.heappushpop(self._seconds, seconds) < seconds
-
 
 def spans_of(reading: Reading, created_at: float) -> list[TaskSpan]:
-    """The tasks that were carried out, by start; of too many, those that the run waited for and the longest."""
+    """The tasks that were carried out, by start."""
     # Of tasks of one name that started in one second, as items of a loop do, their ends tell which it was.
     waited_for = {
         (segment.name, segment.start, segment.end)
@@ -51,5 +32,4 @@ def spans_of(reading: Reading, created_at: float) -> list[TaskSpan]:
                 entry.state if execution is None or not execution.cached else "CACHED",
             )
         )
-    kept = sorted(spans, key=lambda span: (not span.waited_for, span.begin - span.end))[:MOST_TASKS]
-    return sorted(kept, key=lambda span: (span.begin, span.end))
+    return sorted(spans, key=lambda span: (span.begin, span.end))

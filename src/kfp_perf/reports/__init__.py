@@ -47,7 +47,7 @@ REPORTS: dict[str, Report] = {
     "markdown": Report("a comment for a pull request", f"{_HERE}.markdown", "draw_markdown", is_text=True),
     "json": Report("all figures, for programs", f"{_HERE}.json_document", "draw_json", is_text=True),
     "csv": Report(
-        "tables of runs, operations, errors, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"
+        "tables of runs, tasks, operations, errors, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"
     ),
     "parquet": Report(
         "the same tables for Arrow (needs kfp-perf[parquet])", f"{_HERE}.parquet", "draw_parquet"

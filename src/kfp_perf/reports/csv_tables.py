@@ -22,12 +22,12 @@ def draw_csv(result: TestResult) -> dict[str, bytes]:
     """
     files = {}
     for name, rows in TABLES.items():
-        found = list(rows(result))
-        columns = list(dict.fromkeys(column for row in found for column in row))
+        # Read twice rather than kept: there may be millions of rows.
+        columns = list(dict.fromkeys(column for row in rows(result) for column in row))
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({column: _plain(value) for column, value in row.items()} for row in found)
+        writer.writerows({column: _plain(value) for column, value in row.items()} for row in rows(result))
         files[f"{name}.csv"] = text.getvalue().encode(errors="replace")
     return files
 

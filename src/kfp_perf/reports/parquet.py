@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports import needs
 from kfp_perf.reports.tables import TABLES
@@ -21,9 +21,13 @@ def draw_parquet(result: TestResult) -> dict[str, bytes]:
         raise needs("pyarrow", "parquet") from None
     files = {}
     for name, rows in TABLES.items():
-        found = list(rows(result))
-        columns = dict.fromkeys(column for row in found for column in row)
-        table = pa.table({column: [row.get(column) for row in found] for column in columns})
+        columns: dict[str, list[Any]] = {}
+        for place, row in enumerate(rows(result)):
+            for column, value in row.items():
+                columns.setdefault(column, [None] * place).append(value)
+            for values in columns.values():
+                values.extend([None] * (place + 1 - len(values)))
+        table = pa.table(columns)
         buffer = io.BytesIO()
         pq.write_table(table, buffer)
         files[f"{name}.parquet"] = buffer.getvalue()

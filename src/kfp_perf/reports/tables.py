@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from kfp_perf.metrics.histogram import top_of
@@ -24,6 +25,11 @@ def runs(result: TestResult) -> Iterator[Row]:
     """A row a run, with the fields of `RunRecord`; phases each in a column of their own."""
     for record in result.runs():
         yield record.row()
+
+
+def tasks(result: TestResult) -> Iterator[Row]:
+    """A row for each task of a run that ended, with the fields of `TaskRecord`."""
+    return map(msgspec.structs.asdict, result.tasks())
 
 
 def operations(result: TestResult) -> Iterator[Row]:
@@ -90,6 +96,7 @@ def thresholds(result: TestResult) -> Iterator[Row]:
 #: Each table by its name.
 TABLES: dict[str, Callable[[TestResult], Iterator[Row]]] = {
     "runs": runs,
+    "tasks": tasks,
     "operations": operations,
     "errors": errors,
     "series": series,

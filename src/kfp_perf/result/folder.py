@@ -9,8 +9,9 @@ import logging
 import os
 import re
 import tempfile
+from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 
@@ -18,10 +19,13 @@ from kfp_perf.errors import InputError, Problem
 from kfp_perf.result.journal import Journal
 from kfp_perf.result.lines import LineFile
 from kfp_perf.result.model import RunRecord
+from kfp_perf.result.tasks import Slowest, TaskRecord, most_telling, task_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+Record = TypeVar("Record")
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +34,13 @@ SCHEMA_VERSION = 1
 
 RESULT_FILE = "result.json"
 RUNS_FILE = "runs.jsonl"
+TASKS_FILE = "tasks.jsonl"
 JOURNAL_FILE = "journal.jsonl"
 
-# Fields of `RunRecord` that are moments.
+# Fields of `RunRecord` and `TaskRecord` that are moments.
 _TIMES = (
     *("due", "sent", "ended", "created_at", "scheduled_at", "finished_at", "running_at"),
-    *("seen_running", "seen_unfinished", "seen_finished", "slot"),
+    *("seen_running", "seen_unfinished", "seen_finished", "slot", "started_at", "ended_at"),
 )
 SERIES_FILE = "series.hlog"
 
@@ -43,9 +48,9 @@ SERIES_FILE = "series.hlog"
 class TestResult:
     """The handle on the result folder of one execution.
 
-    `result.json` holds the numbers, `runs.jsonl` a line a run as it ended, `series.hlog` each second's latencies,
-    `journal.jsonl` what was made on the server; the logs lie beside them. Everything that reports do, they do
-    from this.
+    `result.json` holds the numbers, `runs.jsonl` a line a run as it ended, `tasks.jsonl` a line a task of those,
+    `series.hlog` each second's latencies, `journal.jsonl` what was made on the server; the logs lie beside them.
+    Everything that reports do, they do from this.
     """
 
     __test__: ClassVar[bool] = False
@@ -54,7 +59,9 @@ class TestResult:
         self.path = path
         self.document = document or {}
         self._lines: LineFile | None = None
-        self._unwritten = False
+        self._task_lines: LineFile | None = None
+        self._slowest: defaultdict[str, Slowest] = defaultdict(Slowest)
+        self._unwritten: set[str] = set()
 
     @classmethod
     def create(cls, parent: Path, name: str, now: float) -> Self:
@@ -70,6 +77,7 @@ class TestResult:
                 path.mkdir(parents=True)
                 result = cls(path)
                 result._lines = LineFile(path / RUNS_FILE)
+                result._task_lines = LineFile(path / TASKS_FILE)
                 _point(parent / "latest", path)
             except FileExistsError:
                 if path.is_dir():
@@ -131,34 +139,56 @@ class TestResult:
         return self.path / SERIES_FILE
 
     def add_run(self, record: RunRecord) -> None:
-        """Write a run down as it ends; any thread may. One that finds no room is missing, and that is said."""
-        if self._lines is None:
+        """Write a run and its tasks down as it ends; any thread may, for a scenario of its own.
+
+        The record loses its tasks, unless it is among the slowest. What finds no room is missing, and that is said.
+        """
+        if record.tasks:
+            self._append(self._task_lines, TASKS_FILE, task_lines(record))
+            is_slow = self._slowest[record.scenario].takes(record.duration_seconds or 0.0)
+            record.tasks = most_telling(record.tasks) if is_slow else []
+        self._append(self._lines, RUNS_FILE, msgspec.json.encode(record))
+
+    def _append(self, file: LineFile | None, name: str, lines: bytes) -> None:
+        if file is None or not lines:
             return
         try:
-            self._lines.append(msgspec.json.encode(record))
+            file.append(lines)
         except OSError as error:
-            if not self._unwritten:
-                self._unwritten = True
-                log.error("Runs are missing from %s: %s", self.path / RUNS_FILE, error.strerror)
+            if name not in self._unwritten:
+                self._unwritten.add(name)
+                log.error("Lines are missing from %s: %s", self.path / name, error.strerror)
 
     def runs(self) -> Iterator[RunRecord]:
         """Read the runs, in the order in which they ended. A line that was cut short is passed over."""
-        decoder = msgspec.json.Decoder(RunRecord)
-        with (self.path / RUNS_FILE).open("rb") as file:
+        return self._read(RUNS_FILE, RunRecord)
+
+    def tasks(self) -> Iterator[TaskRecord]:
+        """Read the tasks of all runs that ended, run by run. A result of an older version has none."""
+        if (self.path / TASKS_FILE).exists():
+            yield from self._read(TASKS_FILE, TaskRecord)
+
+    def _read(self, name: str, kind: type[Record]) -> Iterator[Record]:
+        decoder = msgspec.json.Decoder(kind)
+        with (self.path / name).open("rb") as file:
             for line in file:
                 with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
                     yield decoder.decode(line)
 
-    def to_pandas(self) -> Any:
-        """The runs as a pandas DataFrame, a row each, with the fields of `RunRecord` and times in UTC.
+    def to_pandas(self, table: Literal["runs", "tasks"] = "runs") -> Any:
+        """The runs, or their tasks, as a pandas DataFrame: a row each, with times in UTC.
 
-        Raises `ImportError` where pandas is not installed (`pip install 'kfp-perf[pandas]'`).
+        The columns are the fields of `RunRecord` or `TaskRecord`. Raises `ImportError` where pandas is not
+        installed (`pip install 'kfp-perf[pandas]'`).
         """
         try:
             pd = importlib.import_module("pandas")  # takes a second
         except ModuleNotFoundError:
             raise ImportError("to_pandas() needs pandas: pip install 'kfp-perf[pandas]'") from None
-        frame = pd.DataFrame([record.row() for record in self.runs()])
+        rows = (
+            map(msgspec.structs.asdict, self.tasks()) if table == "tasks" else map(RunRecord.row, self.runs())
+        )
+        frame = pd.DataFrame(list(rows))
         for column in frame.columns.intersection(_TIMES):
             # A column of nothing but None has no numbers to convert yet.
             frame[column] = pd.to_datetime(pd.to_numeric(frame[column]), unit="s", utc=True)
@@ -200,9 +230,10 @@ class TestResult:
 
     def close(self) -> None:
         """Close what is open for writing. Harmless when called again."""
-        if self._lines is not None:
-            self._lines.close()
-            self._lines = None
+        for file in (self._lines, self._task_lines):
+            if file is not None:
+                file.close()
+        self._lines = self._task_lines = None
 
 
 def _rescued(content: bytes) -> str:

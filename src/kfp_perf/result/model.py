@@ -94,7 +94,9 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
     `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`. `phases` splits
     it (names: `observe.PHASES`), each off by at most its `phase_errors`. `cached`: nothing of it was executed,
-    the cache had it all. `tasks`: only of runs that were among the slowest of their scenario when they ended.
+    the cache had it all. `tasks`: those of a run that has ended; in `runs.jsonl` only of the few that were among
+    the slowest of their scenario when they ended, for `tasks.jsonl` has them all. `error`: why it did not come to
+    a good end, without secrets.
 
     Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
     server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.

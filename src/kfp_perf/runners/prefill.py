@@ -165,7 +165,7 @@ class _Prefill:
         if not self.runs:
             return
         clock, stop = self.runner.clock, self.runner.stop_signal
-        observer = Observer(self.client, clock, namespace=self.runner.namespace)
+        observer = Observer(self.client, clock, namespace=self.runner.namespace, tasks=False)
         observing = asyncio.ensure_future(observer.run())
         ended = asyncio.gather(*map(observer.watch, self.runs), return_exceptions=True)
         patience = PATIENCE_SECONDS + PATIENCE_SECONDS_PER_RUN * len(self.runs)
