@@ -474,3 +474,23 @@ def test_a_plausible_pipeline_ends_whatever_happens(
 def test_a_written_pipeline_reads_as_itself() -> None:
     document = minimal()
     assert load_documents(yaml.safe_dump(document)) == [document]
+
+
+def test_plain_scalars_are_read_as_go_reads_them() -> None:
+    """Also JSON of Python's own writer: it writes 1e-05, which YAML 1.1 takes for a string."""
+    read = load_documents(
+        "{a: 1e-05, b: -2E3, c: 0o14, d: on, e: No, f: TRUE, g: '1e5', h: 2024-01-01, i: 1e}"
+    )
+    assert read == [
+        {
+            "a": 1e-05,
+            "b": -2000.0,
+            "c": 12,
+            "d": "on",
+            "e": "No",
+            "f": True,
+            "g": "1e5",
+            "h": "2024-01-01",
+            "i": "1e",
+        }
+    ]
