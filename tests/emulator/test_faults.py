@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import http.client
 import json
 import random
@@ -9,7 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from manual_emulator import Manual
 
+from kfp_perf.emulator.clock import SECOND
 from kfp_perf.emulator.faults import Delay, FaultError, FaultPlan, read_rules
 
 V2 = "/apis/v2beta1"
@@ -181,6 +184,25 @@ def test_failed_pods_stuck_runs_and_slow_reports(start: Any) -> None:
         "stuck_runs",
         "slow_reports",
     }
+
+
+def test_slow_reports_show_when_they_arrived(small: Any) -> None:
+    manual = Manual()
+    rules = [{"run": "slow", "effect": {"kind": "slow_reports", "delay": {"seconds": 60}}}]
+    manual.backend.faults.add(read_rules(json.dumps(rules)), 0)
+    began = manual.clock.now()
+    run = manual.good("POST", "runs", {"display_name": "slow", "pipeline_spec": small})["run_id"]
+    manual.clock.advance(59 * SECOND)
+    assert manual.good("GET", f"runs/{run}")["state"] == "PENDING"
+    manual.clock.advance(2 * SECOND)
+    ended = manual.good("GET", f"runs/{run}")
+    assert ended["state"] == "SUCCEEDED"
+    updated = dt.datetime.fromisoformat(ended["state_history"][-1]["update_time"]).timestamp()
+    assert updated >= began // SECOND + 60
+    _, told = manual.backend.truth.read(0, 1000, run)
+    visible = [event["at_us"] for event in told if event["what"] == "visible"]
+    assert visible
+    assert all(at >= began + 60 * SECOND for at in visible)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ class Reporting:
             if not backend.recurring.adopt(report):
                 return
             before = backend.runs.get(report.run_id, "phase, namespace, display_name")
-        backend.runs.apply(report)
+        # It may have been slow, or have waited for the end of an outage.
+        now = backend.clock.now()
+        backend.runs.apply(report._replace(at=now))
+        backend.truth.visible(report.run_id, now)
         if report.phase in FINAL_PHASES:
             self._delays.pop(report.run_id, None)
             backend.recurring.run_ended(report.run_id)

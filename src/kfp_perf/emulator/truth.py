@@ -41,6 +41,10 @@ class TruthLog:
         """CreateRun (or a schedule) made a run."""
         self._append(run_id, "accepted", "", at_us)
 
+    def visible(self, run_id: str, at_us: int) -> None:
+        """A report of a run arrived: what it says can be seen."""
+        self._append(run_id, "visible", "", at_us)
+
     def _append(self, run_id: str, what: str, task: str, at_us: int) -> None:
         event = (run_id, what, task, at_us)
         if self._next < self._capacity:

@@ -298,7 +298,6 @@ class Cluster:
                 )
                 if len(self._finished) > KEPT_WORKFLOWS:
                     self._finished.popitem(last=False)
-        self._tell(run_id, "visible", "", report.at)
         self._on_report(report)
 
     # --- what pods tell (pods.Observer)

@@ -38,7 +38,7 @@ class TruthEvent(NamedTuple):
     """What really happened to a run or a task, and when.
 
     `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
-    run_finished, visible. `task` is the path of the task below the pipeline, empty for the run and its root. A
+    run_finished. `task` is the path of the task below the pipeline, empty for the run and its root. A
     pod_start is told when the program in the pod starts, with the time at which the pod did.
     """
 
