@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +71,11 @@ def test_the_main_job(program: Start, server: Server) -> None:
     assert document["scenario_file"]["text"] == (one.folder / "t.json").read_text()
     assert document["leftovers"] == []
     assert server.ours() == {}
+    tasks = [
+        json.loads(line) for line in (one.folder / "results/latest/tasks.jsonl").read_text().splitlines()
+    ]
+    assert {task["run_id"] for task in tasks} == {run["run_id"] for run in runs}
+    assert all(task["ended_at"] >= task["started_at"] > 0 for task in tasks)
     for run in runs:
         assert run["outcome"] == "succeeded"
         assert run["due"] <= run["sent"] <= run["ended"] <= run["seen_finished"]
@@ -153,6 +160,23 @@ def test_ctrl_c_twice_ends_at_once_and_what_is_left_can_be_cleaned_up(
     assert server.ours() != {}
     monkeypatch.chdir(one.folder)
     assert outcome(["cleanup", "results/latest", "--host", server.url]) == 0
+    assert server.ours() == {}
+
+
+def test_figures_that_cannot_be_saved_are_printed_all_the_same(program: Start, server: Server) -> None:
+    one = program(LONG, "--host", server.url)
+    one.wait_for("runs in flight")
+    (one.folder / "results/latest/.result.json.new").mkdir()  # where it is written before it gets its name
+    one.interrupt()
+    code, out, err = one.end()
+    assert code == 2, err
+    assert "Traceback" not in err
+    assert re.search(r"^in all +[1-9]", out, re.MULTILINE)
+    found = re.search(r"result\.json: cannot be written: Is a directory\s+It is in (\S+)\. Move", out)
+    assert found
+    rescued = Path(found[1])
+    assert json.loads(rescued.read_text())["total"]["runs"]["created"] > 0
+    rescued.unlink()
     assert server.ours() == {}
 
 

@@ -29,6 +29,8 @@ _PACKAGES = ("aiohttp", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy"
 _VERDICTS = {
     ExitCode.GOOD: "passed",
     ExitCode.FAILED: "failed",
+    # A scenario found its input to be wrong, or the result could not be saved.
+    ExitCode.BAD_INPUT: "failed",
     ExitCode.TARGET: "the target failed",
     ExitCode.INTERRUPTED: "stopped before its end",
     ExitCode.INVALID: "invalid: generator saturated",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import logging
 import signal
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
-from kfp_perf.errors import ExitCode, KfpPerfError, TestInterrupted, ThresholdsFailed
+from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TestInterrupted, ThresholdsFailed
 from kfp_perf.execution.document import Given, build_document
 from kfp_perf.execution.figures import figures_of
 from kfp_perf.execution.watch import Watch
@@ -73,8 +74,8 @@ def execute(
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
     Raises `TargetError` before anything is made if the target does not answer as KFP does, `InputError` if no
-    result can be written, and `TestFailed`, which has the result, if a scenario or a threshold failed or the test
-    was stopped.
+    result folder can be made, and `TestFailed`, which has the result, if a scenario or a threshold failed, the test
+    was stopped, or its figures could not be saved.
     """
     clock = RealClock()
     health = asyncio.run(_check(config, plan))
@@ -166,9 +167,15 @@ class Execution:
         if why := why_failed(figures.judgements):
             errors.append(ThresholdsFailed(why))
         began, ended = self._gate.t0 or started, self._clock.now()
-        self.result.save(
-            build_document(self.given, results, figures, errors, checks, started=began, finished=ended)
+        document = functools.partial(
+            build_document, self.given, results, figures, errors, checks, started=began, finished=ended
         )
+        try:
+            self.result.save(document())
+        except InputError as unsaved:
+            # What was measured is still at hand: whoever waits for it is told, and told what is wrong.
+            errors.append(unsaved)
+            self.result.document = document()
         return errors
 
     def _run_scenarios(

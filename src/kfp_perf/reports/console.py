@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
     from kfp_perf.result.folder import TestResult
 
-_VERDICT_STYLES = {0: "bold green", 1: "bold red", 3: "bold red", 4: "bold yellow", 5: "bold magenta"}
+_VERDICT_STYLES = {
+    0: "bold green",
+    **dict.fromkeys((1, 2, 3), "bold red"),
+    4: "bold yellow",
+    5: "bold magenta",
+}
 _PURPOSES = {
     "load": "",
     "observe": "following runs",

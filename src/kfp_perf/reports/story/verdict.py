@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _WORDS = {
     ExitCode.GOOD: ("Passed", Tone.GOOD),
     ExitCode.FAILED: ("Failed", Tone.BAD),
+    ExitCode.BAD_INPUT: ("Failed", Tone.BAD),
     ExitCode.TARGET: ("Failed", Tone.BAD),
     ExitCode.INTERRUPTED: ("Stopped", Tone.WARNING),
     ExitCode.INVALID: ("Invalid", Tone.WARNING),
