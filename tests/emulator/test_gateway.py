@@ -196,6 +196,11 @@ def test_older_servers_add_a_field_error(start: Any) -> None:
     assert api.get("healthz")["tag_name"] == "2.5.0"
 
 
+@pytest.mark.parametrize("version", ["2.14.3", "2.17.0", "2.50.0"])
+def test_newer_servers_do_not(start: Any, version: str) -> None:
+    assert set(start(version=version).call("GET", "runs/none").json) == {"code", "message", "details"}
+
+
 def test_the_openapi_document_names_every_route(api: Any) -> None:
     document = api.call("GET", "/emulator/v1/openapi.json").json
     operations = {

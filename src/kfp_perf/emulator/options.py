@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         now=clock.now,
         reviews=Throttle(options.access_reviews_per_second, 10),
     )
-    old = options.version.startswith(("2.0", "2.1", "2.2", "2.3", "2.4", "2.5"))
+    old = re.match(r"2\.[0-5](?![0-9])", options.version) is not None
     backend = Backend(
         identity=Identity(tag_name=options.version, error_field=old),
         store=store,
