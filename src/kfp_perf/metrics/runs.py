@@ -44,6 +44,11 @@ _COUNTS = (
         "Runs of which it is not known what became: their creation got no answer, or they vanished.",
         "CreateRun, ListRuns and GetRun",
     ),
+    (
+        "decided",
+        "Runs that ended, were not made, or got lost: all but those in flight at the end.",
+        "CreateRun, ListRuns and GetRun",
+    ),
     ("warmup", "Runs due in the warm-up, which count nowhere else.", "the load's schedule"),
 )
 
@@ -61,11 +66,11 @@ class RunMetrics(MetricFamily):
         Metric(
             "run.success_rate",
             Unit.SHARE,
-            "The share of runs that succeeded among those that ended.",
-            "ListRuns and GetRun",
+            "The share of runs that succeeded among those decided: a run that was refused is no success.",
+            "CreateRun, ListRuns and GetRun",
             ("runs", "success_rate"),
             (),
-            ("runs", "ended"),
+            ("runs", "decided"),
         ),
         Metric(
             "run.throughput",
@@ -195,13 +200,15 @@ class RunMetrics(MetricFamily):
         `cached_duration_seconds` of the others, `visible_seconds` from due until a client could see the end.
         `duration_error_seconds`: no duration is further off. Imports scipy, which takes a second the first time.
         """
-        succeeded, ended = self._outcomes[Outcome.SUCCEEDED.value], self._counts["ended"]
+        succeeded = self._outcomes[Outcome.SUCCEEDED.value]
+        decided = self._outcomes.total() - self._outcomes[Outcome.UNFINISHED.value]
         lasted = self._last_end - self._first_due
         return {
             **{name: self._counts[name] for name in ("due", "sent", "ended", "created", "adopted", "warmup")},
             **{outcome.value: self._outcomes[outcome.value] for outcome in Outcome},
+            "decided": decided,
             "errors_by_message": self._messages.result(),
-            "success_rate": succeeded / ended if ended else None,
+            "success_rate": succeeded / decided if decided else None,
             "throughput_per_second": succeeded / lasted if succeeded > 1 and lasted > 0.0 else None,
             "duration_seconds": _survival_summary(self._durations, self._censored),
             "duration_error_seconds": self._worst_error,

@@ -76,7 +76,7 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
     yield Tile(
         share_of(runs.get("success_rate")),
         "of runs succeeded",
-        f"{runs.get('succeeded', 0):,} of {runs.get('ended', 0):,} that ended",
+        f"{runs.get('succeeded', 0):,} of {runs.get('decided', 0):,}",
     )
     duration = dig(runs, "duration_seconds") or {}
     if duration.get("n"):
