@@ -42,6 +42,12 @@ def test_rates_are_for_the_time_that_was_asked_for() -> None:
     assert buckets.per([4] * buckets.count, 60.0)[0] == (1.0, 120.0)
 
 
+@pytest.mark.parametrize(("seconds", "shown"), [(240.0, 120), (239.0, 119), (241.0, 48), (0.5, 1)])
+def test_a_stretch_in_which_the_test_ended_looks_like_no_drop(seconds: float, shown: int) -> None:
+    buckets = Buckets(START, seconds)
+    assert len(buckets.per([1] * buckets.count, 1.0)) == shown
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> TestResult:
     result = TestResult.create(tmp_path, "t", START)

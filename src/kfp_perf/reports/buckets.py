@@ -30,6 +30,7 @@ class Buckets:
         rough = max(seconds, 1.0) / most
         self.width = next((width for width in _WIDTHS if width >= rough), math.ceil(rough))
         self.count = max(1, math.ceil(max(seconds, 1.0) / self.width))
+        self._whole = max(1, int(max(seconds, 1.0) / self.width))
 
     def index(self, time: float) -> int | None:
         """The stretch that holds a time; None for one before the first or after the last."""
@@ -49,7 +50,7 @@ class Buckets:
         The last stretch is left out where the test ended within it, unless it is the only one.
         """
         factor = seconds / self.width
-        return [(self.middle(place), float(count) * factor) for place, count in enumerate(counts)]
+        return [(self.middle(place), float(counts[place]) * factor) for place in range(self._whole)]
 
     def middle(self, place: int) -> float:
         """The middle of a stretch, in seconds from the start."""

@@ -53,25 +53,27 @@ def _what_happened(document: Mapping[str, Any]) -> str:
     runs = document["total"]["runs"]
     lasted = f"in {span_of(document['elapsed_seconds'])}" if document["elapsed_seconds"] else ""
     created, good = int(runs.get("created") or 0), int(runs.get("succeeded") or 0)
-    if not created:
+    wanted = max(created, int(runs.get("due") or 0))
+    if not wanted:
         load = document["total"]["api"].get("load")
         calls = load if isinstance(load, dict) else {}
         requests = sum(int(one.get("count") or 0) for one in calls.values() if isinstance(one, dict))
         return f"{count_of(requests, 'request')} of the load, and no runs, {lasted}".rstrip(" ,")
-    if good == created:
-        return f"All {count_of(created, 'run')} succeeded {lasted}".rstrip().replace(
+    if good == wanted:
+        return f"All {count_of(wanted, 'run')} succeeded {lasted}".rstrip().replace(
             "All 1 run ", "The only run "
         )
     rest = ", ".join(
         f"{int(runs[key]):,} {word}"
         for key, word in (
             ("failed", "failed"),
+            ("not_created", "could not be made"),
             ("unfinished", "did not end in time"),
             ("unknown", "got lost"),
         )
         if runs.get(key)
     )
-    return f"{good:,} of {count_of(created, 'run')} succeeded{f', {rest},' if rest else ''} {lasted}".rstrip()
+    return f"{good:,} of {count_of(wanted, 'run')} succeeded{f', {rest},' if rest else ''} {lasted}".rstrip()
 
 
 def _caveats(document: Mapping[str, Any], missing: list[str]) -> list[str]:
