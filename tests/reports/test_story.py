@@ -152,6 +152,25 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
 
 
+def test_operations_tell_how_sure_their_p99_is_and_whether_they_drift(sample: Sample) -> None:
+    result = sample(SampleTest(loads=ONE))
+    figures = result.document["total"]["api"]["load"]["CreateRun"]
+    figures["latency_seconds"] |= {"p50": 0.04, "p99": 0.08, "intervals": {"p99": [0.07, 0.095]}}
+    figures["latency_trend"] = {"drifts": True, "change_share": 0.124}
+
+    def cells() -> Any:
+        shown = table(tell(result), "api")
+        titles = [column.title for column in shown.columns]
+        return shown.rows[0][titles.index("p50")], shown.rows[0][titles.index("p99")]
+
+    assert cells() == (Noted("40.0 ms", "+12 %"), Noted("80.0 ms", "70.0 to 95.0 ms"))
+    figures["latency_trend"]["drifts"] = False
+    figures["latency_seconds"]["intervals"] = {"p99": [0.07, None]}
+    assert cells() == ("40.0 ms", Noted("80.0 ms", "70.0 ms or more"))
+    figures["latency_seconds"]["intervals"] = {}
+    assert cells() == ("40.0 ms", "80.0 ms")
+
+
 def test_why_runs_failed_is_told_by_how_often(sample: Sample) -> None:
     loads = (
         Load("a", 60, 0.0, 60.0, 10.0, failed=0.9, errors=("FAILED: task train failed",) * 9 + ("FAILED",)),

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.failures import Failure, failures_of
-from kfp_perf.reports.quantities import count_of, rate_of, seconds_of, share_of
+from kfp_perf.reports.quantities import count_of, range_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
     Column,
     Flag,
+    Noted,
+    Prose,
     Section,
     Spark,
     Table,
@@ -32,6 +34,10 @@ _PURPOSES = {
 }
 _MOST_ERRORS = 20
 _CAPTION = "Latency counts from when a request was due; of requests that succeeded"
+_SMALL_PRINT = (
+    "Below a p99 stands its 95 % confidence interval; below a p50 its change from the beginning of the test to the "
+    "end, where that is more than chance explains."
+)
 
 
 def operations(material: Material) -> Section | None:
@@ -62,6 +68,8 @@ def operations(material: Material) -> Section | None:
     blocks: list[Block] = [
         without_zeros(Table(_CAPTION, columns, rows, groups), "Retries"),
     ]
+    if any(isinstance(cell, Noted) for row in rows for cell in row):
+        blocks.append(Prose(_SMALL_PRINT))
     blocks += _error_tables(list(_errors(material)))
     return Section("api", "How did the API answer?", _lead(material), blocks)
 
@@ -93,10 +101,27 @@ def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -
         rate_of(rate) if going_on else "",
         Flag(f"{errors:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if errors else "0",
         f"{figures.get('retries', 0):,}",
-        *(seconds_of(latency.get(key)) for key in ("p50", "p95", "p99", "p99.9", "max")),
+        _drifting(latency.get("p50"), figures.get("latency_trend")),
+        seconds_of(latency.get("p95")),
+        _between(latency.get("p99"), dig(latency, "intervals", "p99")),
+        *(seconds_of(latency.get(key)) for key in ("p99.9", "max")),
         seconds_of(service.get("p50")),
         spark,
     ]
+
+
+def _drifting(value: float | None, trend: Any) -> Cell:
+    share = dig(trend, "change_share")
+    if not dig(trend, "drifts") or not isinstance(share, float):
+        return seconds_of(value)
+    return Noted(seconds_of(value), f"{share * 100:+.0f} %")
+
+
+def _between(value: float | None, interval: Any) -> Cell:
+    low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
+    if low is None:
+        return seconds_of(value)
+    return Noted(seconds_of(value), f"{seconds_of(low)} or more" if high is None else range_of(low, high))
 
 
 def _lead(material: Material) -> str:
