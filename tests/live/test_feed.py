@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import logging
 import signal
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ import pytest
 
 from kfp_perf.live import Snapshot, open_display
 from kfp_perf.live.child import Child
+from kfp_perf.live.feed import _Terminal
 from kfp_perf.live.snapshot import LogLine, Message
 from kfp_perf.log import Logger
 
@@ -116,3 +119,22 @@ def test_the_page_is_served_by_a_process_of_its_own_and_the_test_outlives_it(
         child.wait()
         display.update(snapshot())
         display.close()
+
+
+def test_the_log_outlives_the_screen(snapshot: Callable[..., Snapshot]) -> None:
+    console = io.StringIO()
+    log = logging.getLogger("kfp_perf")
+    with Logger("INFO", console=console) as logger:
+        terminal = _Terminal(logger)
+        terminal._child.process.kill()
+        terminal._child.process.wait()
+        log.info("first")
+        log.info("second")
+        logger.flush()
+        log.info("third")
+        terminal.update(snapshot())
+        log.info("fourth")
+        terminal.end()
+        log.info("fifth")
+    said = [line.split()[-1] for line in console.getvalue().splitlines()]
+    assert said == ["first", "second", "third", "fourth", "fifth"]

@@ -90,14 +90,18 @@ class _Terminal(_NoDisplay):
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
         self._child = Child("kfp_perf.live.terminal")
-        self._previous: logging.Handler | None = logger.divert_console(_FeedHandler(self))
+        self._previous: logging.Handler | None = None
+        self._previous = logger.divert_console(_FeedHandler(self))
 
     def update(self, snapshot: Snapshot) -> None:
-        self.send(Message(snapshot=snapshot))
-
-    def send(self, message: Message) -> None:
-        if not self._child.send(message):
+        if not self._child.send(Message(snapshot=snapshot)):
             self._give_console_back()
+
+    def show(self, record: logging.LogRecord, text: str) -> None:
+        """Show a line of the log: on the console itself where the screen is gone."""
+        # The log's own thread is here, which cannot give the console back: that waits for this very thread.
+        if not self._child.send(Message(log=LogLine(text, record.levelno))) and self._previous is not None:
+            self._previous.handle(record)
 
     def end(self) -> None:
         self._give_console_back()
@@ -119,7 +123,7 @@ class _FeedHandler(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s", datefmt="%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._terminal.send(Message(log=LogLine(self.format(record)[:2000], record.levelno)))
+        self._terminal.show(record, self.format(record)[:2000])
 
 
 class _Page(_NoDisplay):
