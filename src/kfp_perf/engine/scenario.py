@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.engine.plugins import Plugins
-from kfp_perf.errors import ExitCode, KfpPerfError
+from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError
 from kfp_perf.log import correlation_id
 from kfp_perf.metrics import GuardedCollector, built_in_collector
 from kfp_perf.metrics.series import Series
@@ -35,6 +35,9 @@ try:
     from uvloop import new_event_loop
 except ImportError:  # uvloop has no build for this platform
     new_event_loop = asyncio.new_event_loop
+
+LATEST_START_SECONDS = 5.0
+"""A scenario that can only start this much after its start time does not start: see `_refuse_late_start`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def run_scenario(
                     context.gate.arrive()
                     runner.t0 = context.gate.wait()
                     runner.calculate_timing()
+                    _refuse_late_start(runner)
                 runner.start()
                 result.started = runner.clock.now()
                 result.metrics.update(_call(loop, lambda: _feeling_lag(runner, runner.run())) or {})
@@ -143,6 +147,20 @@ def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:
             await asyncio.wait({feeling})
 
     return both()
+
+
+def _refuse_late_start(runner: BaseRunner) -> None:
+    """Raise where a scenario would start so late that all which is due by then would come at once.
+
+    The threads of a pool that is smaller than the number of scenarios are also held through grace periods and
+    clean-ups, and how long those last is not known before.
+    """
+    late_seconds = runner.clock.now() - runner.start_at
+    if late_seconds > LATEST_START_SECONDS and not runner.stop_signal.is_set():
+        raise GeneratorSaturated(
+            f"It could start only {late_seconds:.0f} s after its startTime: no thread was free for it before, so "
+            "it did not start.\n    Leave KFP_PERF_POOL_SIZE out, or set it to a larger number."
+        )
 
 
 def _stop(loop: asyncio.Runner, runner: BaseRunner, result: ScenarioResult) -> None:
