@@ -86,3 +86,21 @@ def test_an_outage_of_the_api_is_told_with_its_beginning_and_its_end(make_test: 
         "The API does not answer the health check (refused)",
         "It is over",
     ]
+
+
+def test_a_result_folder_that_is_gone_for_a_while_is_said_and_judged_by_nobody(
+    make_test: Any, said: Any
+) -> None:
+    test = make_test()
+    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    room = test.space
+    for space in (room._replace(disk_bytes=None), room):
+        test.space = space
+        test.seconds(10)
+        checks.look([])
+        assert ("disk unknown" in checks.line([])) == (space.disk_bytes is None)
+    assert said() == [
+        "The folder of the result cannot be reached",
+        "It is over: The folder of the result cannot be reached",
+    ]
+    assert checks.verdict() is None

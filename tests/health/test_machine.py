@@ -34,8 +34,12 @@ def test_linux_tells_what_the_machine_does(tmp_path: Path) -> None:
     assert reading.machine_seconds is not None
     assert 0 < reading.machine_busy_seconds <= reading.machine_seconds
     space = read_space(tmp_path)
-    assert space.disk_bytes > 0
+    assert (space.disk_bytes or 0) > 0
     assert (space.memory_bytes or 0) > 0
     assert (space.open_files or 0) >= 3
     assert 0 <= (space.open_files_share or 0.0) < 1
     assert space.largest_resident_bytes > 1e6
+
+
+def test_a_folder_that_is_gone_has_no_disk_to_speak_of(tmp_path: Path) -> None:
+    assert read_space(tmp_path / "gone").disk_bytes is None

@@ -116,6 +116,7 @@ class Execution:
         self.plugins = plugins
         self.runners: list[BaseRunner] = []
         self.interruptions = 0
+        self._blind: Exception | None = None
         self._clock = RealClock()
         scenarios = len(given.plan.scenarios)
         self._pool_size = given.config.pool_size or scenarios
@@ -138,6 +139,9 @@ class Execution:
     def interrupt(self) -> None:
         """Start no more work and come to an end; called again: write what there is, and end at once."""
         self.interruptions += 1
+        self._stop()
+
+    def _stop(self) -> None:
         for runner in self.runners:
             runner.request_stop()
         self._gate.release()
@@ -158,6 +162,8 @@ class Execution:
             journal.close()
         if self.interruptions:
             errors.insert(0, TestInterrupted(_ABANDONED if abandoned else _STOPPED))
+        if self._blind is not None:
+            errors.append(self._blind)
         if (saturated := checks.verdict()) is not None:
             errors.append(saturated)
         plan = self.given.plan
@@ -208,17 +214,27 @@ class Execution:
                     for future in done:
                         results.append(future.result())
                         del waiting[future]
-                    watch.look(self.runners, self._gate.t0, stopping=self.interruptions > 0)
-                    checks.look(self.runners)
-                    display.update(watch.snapshot)
+                    if self._blind is None:
+                        self._look(watch, checks, display)
         finally:
             display.end()
             executor.shutdown(wait=False)
         return results, set(waiting.values())
 
+    def _look(self, watch: Watch, checks: HealthChecks, display: Display) -> None:
+        """Look at the test. A failure to do so ends it in good order: nobody would see any more what it does."""
+        try:
+            watch.look(self.runners, self._gate.t0, stopping=self.interruptions > 0)
+            checks.look(self.runners)
+            display.update(watch.snapshot)
+        except Exception as error:
+            log.exception("The test cannot be watched any more, so it is stopped")
+            self._blind = error
+            self._stop()
+
     def _announce(self, runner: BaseRunner) -> None:
         self.runners.append(runner)
-        if self.interruptions:
+        if self.interruptions or self._blind is not None:
             runner.request_stop()
 
     def _cut_short(self, runner: BaseRunner) -> ScenarioResult:

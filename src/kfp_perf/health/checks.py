@@ -81,13 +81,14 @@ class HealthChecks:
             self._last_failure(),
         )
         space = self.generator.space
+        disk, memory = space.disk_bytes, space.memory_bytes
+        self._warn("no disk", disk is None, "The folder of the result cannot be reached")
         self._warn(
             "disk",
-            space.disk_bytes < _LOW_DISK_BYTES,
+            disk is not None and disk < _LOW_DISK_BYTES,
             "The disk of the result has %.0f MB left",
-            space.disk_bytes / 1e6,
+            (disk or 0) / 1e6,
         )
-        memory = space.memory_bytes
         self._warn(
             "memory",
             memory is not None and memory < _LOW_MEMORY_BYTES,
@@ -108,13 +109,14 @@ class HealthChecks:
         shares = self.generator.shares()
         stalled = self.progress.stalled()
         findings = self.generator.findings()
+        disk = self.generator.space.disk_bytes
         lags = [runner.punctuality.longest_lag_seconds for runner in runners]
         parts = [
             "the API answers" if self._api.answers else "the API does not answer",
             f"{len(runners) - len(stalled)} of {len(runners)} scenarios get on",
             f"CPU {shares.get('process_cpu', 0.0):.0%} of a core",
             f"event loop at most {1e3 * max(lags, default=0.0):.0f} ms late",
-            f"{self.generator.space.disk_bytes / 1e9:.1f} GB of disk left",
+            "disk unknown" if disk is None else f"{disk / 1e9:.1f} GB of disk left",
             "generator saturated" if findings else "generator within its bounds",
         ]
         return ", ".join(parts)

@@ -184,7 +184,8 @@ class GeneratorWatch:
         before = self._reading
         yield "process_cpu", (reading.process_cpu_seconds - before.process_cpu_seconds) / elapsed
         yield "garbage_collection", (reading.collecting_seconds - before.collecting_seconds) / elapsed
-        yield "disk", float(self.space.disk_bytes)
+        if self.space.disk_bytes is not None:
+            yield "disk", float(self.space.disk_bytes)
         if self.space.open_files_share is not None:
             yield "open_files", self.space.open_files_share
 

@@ -36,9 +36,12 @@ class Reading(NamedTuple):
 
 
 class Space(NamedTuple):
-    """What is left: bytes of disk and of memory, the share of files that may be open, and this process's size."""
+    """What is left: bytes of disk and of memory, the share of files that may be open, and this process's size.
 
-    disk_bytes: int
+    None: not known here, or not now.
+    """
+
+    disk_bytes: int | None
     memory_bytes: int | None
     open_files: int | None
     open_files_share: float | None
@@ -79,7 +82,10 @@ def read_machine(pauses: CollectorPauses) -> Reading:
 
 
 def read_space(folder: Path) -> Space:
-    """Look at what is left; `folder` is where the result is written."""
+    """Look at what is left; `folder` is where the result is written, which may be gone meanwhile."""
+    disk: int | None = None
+    with contextlib.suppress(OSError):
+        disk = shutil.disk_usage(folder).free
     count: int | None = None
     share: float | None = None
     with contextlib.suppress(OSError):
@@ -87,7 +93,7 @@ def read_space(folder: Path) -> Space:
         allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         share = count / allowed if allowed > 0 and allowed != resource.RLIM_INFINITY else 0.0
     return Space(
-        disk_bytes=shutil.disk_usage(folder).free,
+        disk_bytes=disk,
         memory_bytes=_memory_available(),
         open_files=count,
         open_files_share=share,
