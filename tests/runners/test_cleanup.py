@@ -218,3 +218,31 @@ def test_a_list_without_end_takes_no_longer_than_there_is_time() -> None:
     assert "the time for cleaning up was over" in left[0]
     assert "it still holds runs" in left[1]
     assert names(scene.kfp) == ["somebody else's"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_server_that_knows_no_filters_loses_nothing_of_somebody_else(known: bool) -> None:
+    """As a gateway does that drops parameters which it does not know."""
+
+    def simple(scene: Scene, objects: list[Made]) -> None:
+        unfiltered = {"filter": (), "experiment_id": "", "namespace": ""}
+        for name in ("list_runs", "list_recurring_runs"):
+            listed = getattr(scene.kfp, name)
+
+            async def all_of_it(query: Any, listed: Any = listed, **given: Any) -> Any:
+                return await listed(msgspec.structs.replace(query, **unfiltered), **given)
+
+            setattr(scene.kfp, name, all_of_it)
+        if not known:
+            objects[0].id = ""
+        # Somebody else's schedule is the first that is listed.
+        own = scene.kfp.recurring_runs.pop(scene.schedule)
+        scene.kfp.recurring_runs["theirs"] = msgspec.structs.replace(
+            own, recurring_run_id="theirs", display_name="theirs"
+        )
+        scene.kfp.recurring_runs[scene.schedule] = own
+
+    scene, left = play(simple)
+    assert left == []
+    assert names(scene.kfp) == ["somebody else's"]
+    assert list(scene.kfp.recurring_runs) == ["theirs"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from kfp_perf.client import KfpClient
+    from kfp_perf.client.messages import Run
     from kfp_perf.pacing import Clock
     from kfp_perf.result.journal import Made
 
@@ -139,23 +140,31 @@ class _Deletion:
     async def _recurring_run(self, recurring_run_id: str, made: Made) -> None:
         """Delete what a schedule started, under names that nobody chose, and the schedule, if it is still there."""
         started = Predicate("recurring_run_id", Operator.EQUALS, recurring_run_id)
-        await self._runs(ListQuery(namespace=made.namespace, filter=(started,)))
+        query = ListQuery(
+            namespace="" if made.parent else made.namespace, experiment_id=made.parent, filter=(started,)
+        )
+        await self._runs(query, lambda run: run.recurring_run_id == recurring_run_id)
         if made.name not in self._ended:
             await self._client.delete_recurring_run(recurring_run_id)
 
     async def _experiment(self, experiment_id: str, _made: Made) -> None:
         """Delete an experiment with its runs: KFP would leave them, and then refuse to delete them."""
-        await self._runs(ListQuery(experiment_id=experiment_id))
+        await self._runs(
+            ListQuery(experiment_id=experiment_id), lambda run: run.experiment_id == experiment_id
+        )
         await self._client.delete_experiment(experiment_id)
 
-    async def _runs(self, query: ListQuery) -> None:
-        """Delete the runs that a query finds, each once, however often the server goes on to list it."""
+    async def _runs(self, query: ListQuery, ours: Callable[[Run], bool]) -> None:
+        """Delete the runs that a query finds, each once, however often the server goes on to list it.
+
+        A server, or a gateway, that does not know a filter lists what is somebody else's: only `ours` are deleted.
+        """
         query = msgspec.structs.replace(query, page_size=MAXIMUM_PAGE_SIZE)
         seen = set(self._spared)
         while True:
             self._check_time()
             page = await self._client.list_runs(query)
-            found = [run.run_id for run in page.items if run.run_id not in seen]
+            found = [run.run_id for run in page.items if ours(run) and run.run_id not in seen]
             seen.update(found)
             for run_id in found:
                 self._check_time()
@@ -203,7 +212,8 @@ async def _find(made: Made, client: KfpClient) -> str:
     query = ListQuery(
         namespace=made.namespace,
         experiment_id=made.parent,
+        page_size=MAXIMUM_PAGE_SIZE,
         filter=(Predicate("display_name", Operator.EQUALS, made.name),),
     )
     page = await client.list_recurring_runs(query)
-    return page.items[0].recurring_run_id if page.items else ""
+    return next((one.recurring_run_id for one in page.items if one.display_name == made.name), "")
