@@ -11,12 +11,14 @@ from kfp_perf.errors import (
     ApiStatusError,
     ApiUnreachable,
     ExitCode,
+    GeneratorSaturated,
     InputError,
     KfpPerfError,
     Problem,
     RunnerError,
     TargetError,
     TestInterrupted,
+    gravest_first,
 )
 
 
@@ -68,6 +70,12 @@ def test_each_error_has_its_exit_code_and_survives_another_process(error: KfpPer
 )
 def test_it_is_known_when_the_server_may_have_done_the_work(error: ApiError, unknown: bool) -> None:
     assert error.outcome_unknown is unknown
+
+
+def test_the_gravest_error_comes_first() -> None:
+    errors = [RunnerError("a"), GeneratorSaturated("b"), ValueError("c"), TargetError("d"), RunnerError("e")]
+    assert [str(error) for error in gravest_first(errors)] == ["d", "b", "a", "c", "e"]
+    assert ExitCode.of(errors) is gravest_first(errors)[0].exit_code  # type: ignore[attr-defined]
 
 
 def test_the_text_of_an_error_says_what_where_and_what_to_do() -> None:

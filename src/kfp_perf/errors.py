@@ -39,15 +39,31 @@ class ExitCode(IntEnum):
     @classmethod
     def worst(cls, codes: Iterable[ExitCode]) -> ExitCode:
         """Return the code that says most about why the result cannot be trusted: 2, 4, 3, 5, 1, then 0."""
-        precedence = (cls.BAD_INPUT, cls.INTERRUPTED, cls.TARGET, cls.INVALID, cls.FAILED, cls.GOOD)
-        return min(codes, key=precedence.index, default=cls.GOOD)
+        return min(codes, key=_GRAVEST_FIRST.index, default=cls.GOOD)
 
     @classmethod
     def of(cls, errors: Iterable[Exception]) -> ExitCode:
         """Return the worst code of those that errors ask for; one that was not meant for the user is a failure."""
-        return cls.worst(
-            error.exit_code if isinstance(error, KfpPerfError) else cls.FAILED for error in errors
-        )
+        return cls.worst(map(_code_of, errors))
+
+
+_GRAVEST_FIRST = (
+    ExitCode.BAD_INPUT,
+    ExitCode.INTERRUPTED,
+    ExitCode.TARGET,
+    ExitCode.INVALID,
+    ExitCode.FAILED,
+    ExitCode.GOOD,
+)
+
+
+def gravest_first(errors: Iterable[Exception]) -> list[Exception]:
+    """Return the errors by how much they say about why the result cannot be trusted, else in their order."""
+    return sorted(errors, key=lambda error: _GRAVEST_FIRST.index(_code_of(error)))
+
+
+def _code_of(error: Exception) -> ExitCode:
+    return error.exit_code if isinstance(error, KfpPerfError) else ExitCode.FAILED
 
 
 class KfpPerfError(Exception):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf._version import __version__
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, gravest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,12 +92,12 @@ def build_document(
 
 
 def _reasons(results: Sequence[ScenarioResult], errors: Sequence[Exception]) -> Iterator[str]:
-    """Yield why a test did not end well, each once, after the names of the scenarios that it ended."""
+    """Yield why a test did not end well, what is gravest first, after the names of the scenarios that it ended."""
     ended: dict[str, list[str]] = {}
     for result in results:
         if result.failure is not None:
             ended.setdefault(str(result.failure), []).append(result.name)
-    for reason in dict.fromkeys(map(str, errors)):
+    for reason in dict.fromkeys(map(str, gravest_first(errors))):
         names = ended.get(reason, [])
         yield f"{', '.join(names)}: {reason}" if names else reason
 
