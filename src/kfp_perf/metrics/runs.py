@@ -160,7 +160,7 @@ class RunMetrics(MetricFamily):
             self._messages.add(record.outcome.value, record.error)
         self._first_due = min(self._first_due, record.due)
         if record.outcome is Outcome.UNFINISHED:
-            self._censored.append(_seen_for(record))
+            self._censored.append(record.seen_for_seconds)
         elif record.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
             self._counts["ended"] += 1
             self._add_ended(record)
@@ -221,15 +221,6 @@ class RunMetrics(MetricFamily):
     def _trend(self) -> dict[str, Any] | None:
         """The drift of durations in the course of the test; none where scenarios with different runs are mixed."""
         return trend_summary(self._dues, self._durations) if self._merged <= 1 else None
-
-
-def _seen_for(record: RunRecord) -> float:
-    """How long a run that did not end was certainly in flight: from its creation to the last look at it.
-
-    It was created before CreateRun's answer came, or, where a schedule made it, by the end of its drift.
-    """
-    drift = (record.drift_seconds or 0.0) + (record.drift_error_seconds or 0.0)
-    return max(0.0, (record.seen_unfinished or 0.0) - (record.ended or record.due + drift))
 
 
 def _survival_summary(ended: array[float], censored: array[float]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class RunDigest:
     def _add_duration(self, record: RunRecord, over: float) -> None:
         scenario = self.scenarios.setdefault(record.scenario, ScenarioRuns())
         if record.outcome is Outcome.UNFINISHED:
-            seconds = max(0.0, over - (record.ended or record.due))
+            seconds = record.seen_for_seconds
             scenario.censored.append(seconds)
             self.unfinished.append((over, seconds))
         elif record.duration_seconds is None:

@@ -140,6 +140,15 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Whether the server is known to have made this run."""
         return bool(self.run_id)
 
+    @property
+    def seen_for_seconds(self) -> float:
+        """How long a run that did not end was certainly in flight: from its creation to the last look at it.
+
+        It was created before CreateRun's answer came, or, where a schedule made it, by the end of its drift.
+        """
+        drift = (self.drift_seconds or 0.0) + (self.drift_error_seconds or 0.0)
+        return max(0.0, (self.seen_unfinished or 0.0) - (self.ended or self.due + drift))
+
     def row(self) -> dict[str, Any]:
         """The record as one flat row: each phase and its error in a column `phase_<name>[_error]_seconds`."""
         row = {name: getattr(self, name) for name in self.__struct_fields__}
