@@ -169,3 +169,13 @@ def test_a_full_disk_costs_lines_of_the_file_and_nothing_else(
     assert "still told" in console.getvalue()
     assert "still told" in (tmp_path / "t.jsonl").read_text()
     assert capsys.readouterr().err == ""
+
+
+def test_a_path_that_is_no_text_is_logged_all_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Logger("INFO", console=io.StringIO()) as logger:
+        logger.write_to(tmp_path, "t.log", 100_000, 1)
+        logging.getLogger("kfp_perf").info("in %s", "a\udcff.json")
+    assert "in a\\udcff.json" in (tmp_path / "t.log").read_text()
+    assert capfd.readouterr().err == ""

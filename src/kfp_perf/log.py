@@ -181,7 +181,12 @@ class Logger:
         path = folder / file_name
         for target, formatter in ((path, text), (path.with_suffix(".jsonl"), lines)):
             handler = _FileHandler(
-                target, maxBytes=maximum_bytes, backupCount=count, encoding="utf-8", delay=True
+                target,
+                maxBytes=maximum_bytes,
+                backupCount=count,
+                encoding="utf-8",
+                errors="backslashreplace",
+                delay=True,
             )
             handler.setFormatter(formatter)
             self._handlers.append(handler)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
 from kfp_perf.errors import ExitCode, GeneratorSaturated
@@ -58,6 +60,30 @@ def test_what_a_runner_returns_joins_the_metrics() -> None:
     result, runner = play(Mine, opened(0.0))
     assert (result.error, result.metrics) == ("", {"mine": 1})
     assert runner.called == ["run", "stop"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("returned", "error"), [({"a": "\udcff"}, "UnicodeEncodeError"), ([1], "ValidationError")]
+)
+def test_metrics_that_json_cannot_hold_are_that_runner_s_failure(returned: Any, error: str) -> None:
+    class Odd(Mine):
+        def run(self) -> Any:
+            return returned
+
+    result, runner = play(Odd, opened(0.0))
+    assert result.exit_code == ExitCode.FAILED
+    assert result.error.startswith(error)
+    assert result.metrics == {}
+    assert runner.called == ["stop"]  # type: ignore[attr-defined]
+
+
+def test_keys_and_values_of_other_kinds_become_text() -> None:
+    class Odd(Mine):
+        def run(self) -> Any:
+            return {("a", 1): {2: ExitCode}}
+
+    result, _ = play(Odd, opened(0.0))
+    assert (result.error, result.metrics) == ("", {"('a', 1)": {"2": str(ExitCode)}})
 
 
 def test_a_scenario_that_no_thread_was_free_for_in_time_does_not_start_and_makes_the_test_invalid() -> None:

@@ -131,3 +131,16 @@ def test_runs_without_room_are_said_once_and_end_no_test(
     result.close()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "No space left" in caplog.text
+
+
+def test_one_odd_value_does_not_lose_the_others(tmp_path: Path) -> None:
+    result = TestResult.create(tmp_path, "t", NOON)
+    result.save(
+        {"name": "t", "path": "a\udcff.json", "odd": {("a", 1): [tmp_path, None, 1.5, True]}, "total": {}}
+    )
+    result.close()
+    document = TestResult.open(tmp_path / "latest").document
+    assert document == result.document
+    assert document["path"] == "a?.json"
+    assert document["odd"] == {"('a', 1)": [str(tmp_path), None, 1.5, True]}
+    assert document["total"] == {}

@@ -9,6 +9,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from kfp_perf.engine.plugins import Plugins
 from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError
 from kfp_perf.log import correlation_id
@@ -93,7 +95,7 @@ def run_scenario(
                     _refuse_late_start(runner)
                 runner.start()
                 result.started = runner.clock.now()
-                result.metrics.update(_call(loop, lambda: _feeling_lag(runner, runner.run())) or {})
+                result.metrics.update(_plain(_call(loop, lambda: _feeling_lag(runner, runner.run())) or {}))
             except Exception as error:  # noqa: BLE001  one runner's failure must not stop another
                 _note(result, error)
             finally:
@@ -131,6 +133,11 @@ def _call(loop: asyncio.Runner, function: Callable[[], Any]) -> Any:
         return await returned
 
     return loop.run(finish())
+
+
+def _plain(returned: Any) -> dict[str, Any]:
+    """What `run()` returned, as JSON will hold it: what it cannot hold fails here, not with the whole result."""
+    return msgspec.json.decode(msgspec.json.encode(returned, enc_hook=str), type=dict[str, Any])
 
 
 def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:

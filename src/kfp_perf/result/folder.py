@@ -211,13 +211,18 @@ class TestResult:
         )
 
     def save(self, document: dict[str, Any]) -> None:
-        """Write `result.json`, whole or not at all.
+        """Write `result.json`, whole or not at all. What JSON cannot hold in it is written as text.
 
         Raises `InputError` where the folder cannot be written any more; what was measured is then written to where
         the system keeps temporary files, which the error names.
         """
         self.document = {"schema_version": SCHEMA_VERSION, **document}
-        content = msgspec.json.format(msgspec.json.encode(self.document), indent=2) + b"\n"
+        try:
+            encoded = msgspec.json.encode(self.document)
+        except (TypeError, ValueError):
+            self.document = _plain(self.document)
+            encoded = msgspec.json.encode(self.document)
+        content = msgspec.json.format(encoded, indent=2) + b"\n"
         temporary = self.path / f".{RESULT_FILE}.new"
         try:
             temporary.write_bytes(content)
@@ -234,6 +239,17 @@ class TestResult:
             if file is not None:
                 file.close()
         self._lines = self._task_lines = None
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it: other kinds as text, and text without what is no character in a path."""
+    if isinstance(value, dict):
+        return {_plain(str(key)): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode(errors="replace").decode()
 
 
 def _rescued(content: bytes) -> str:
