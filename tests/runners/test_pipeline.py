@@ -203,6 +203,28 @@ def test_a_target_that_stays_away_ends_the_scenario_and_what_was_measured_is_kep
     assert test.ended < 30 + 40 + 30
 
 
+def test_a_bug_in_one_operation_loses_no_run_in_flight_and_leaves_none_being_made() -> None:
+    def broken_after_a_while(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock, run_seconds=1000, answer_seconds=4)
+        create = kfp.create_run
+        calls = iter(range(100))
+
+        async def create_run(spec: Any, **given: Any) -> Any:
+            if next(calls) == 5:
+                raise ZeroDivisionError("on purpose")
+            return await create(spec, **given)
+
+        kfp.create_run = create_run  # type: ignore[method-assign]
+        return kfp
+
+    test = Test({"arrivalRate": "20/min"})
+    with pytest.raises(ZeroDivisionError):
+        test.run(broken_after_a_while)
+    assert test.outcomes == {"unfinished": 5}
+    assert test.kfp.count("CreateRun") == len(test.kfp.runs) == 5
+    assert test.kfp.count("TerminateRun") == 5
+
+
 def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -> None:
     call = kfp._call
 

@@ -73,20 +73,32 @@ class JournaledRunner(BaseRunner):
         """Let coroutines run beside the body; `close` lets them end when it has ended.
 
         The runner is asked to stop when one of them fails, or when the target stays away for too long; that
-        error is raised after the body.
+        error is raised after the body. However the body ends, no operation of the drive is under way afterwards.
         """
         tasks = [asyncio.ensure_future(one) for one in work]
         watching = asyncio.ensure_future(self._watch(tasks))
         try:
             yield
+        except BaseException:
+            self.request_stop()
+            raise
         finally:
             watching.cancel()
+            # Where the body failed, the other operations still run: their runs are to be written down, and the
+            # clean-up must not race with what they are making. The drive has raised its failure in the body.
+            self.give_up()
+            if self._drive is not None:
+                with contextlib.suppress(Exception):
+                    await self._drive.finish()
             if close is not None:
                 await close()
             ends = await asyncio.gather(watching, *tasks, return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+    def give_up(self) -> None:
+        """Let operations under way come to an end soon. They do so by themselves by default."""
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]]) -> None:
         """Ask the runner to stop when a task is over before its time, or when the target stays away."""

@@ -186,10 +186,14 @@ class PipelineRunner(JournaledRunner):
             pausing = asyncio.ensure_future(pause)
             await asyncio.wait({finishing, pausing}, return_when=asyncio.FIRST_COMPLETED)
             pausing.cancel()
+        self.give_up()
+        await finishing
+
+    def give_up(self) -> None:
+        """Follow no run any longer: those in flight are terminated, and count as unfinished."""
         self._given_up = True
         for seen in self._followed:
             seen.cancel()
-        await finishing
 
     def _grace_seconds(self) -> float:
         given = self.scenario.grace_seconds
