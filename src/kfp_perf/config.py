@@ -162,11 +162,6 @@ class TestConfig(BaseSettings):
         return f"{scheme}://{netloc}{parts.path}"
 
     @property
-    def namespace_to_send(self) -> str:
-        """The namespace that requests carry: a single-user server has none."""
-        return self.NAMESPACE if self.IS_KUBEFLOW_MODE else ""
-
-    @property
     def secrets(self) -> tuple[str, ...]:
         """Values that must not appear in any output."""
         return tuple(

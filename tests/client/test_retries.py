@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,6 @@ from kfp_perf.client.retry import (
     LONGEST_BACKOFF_SECONDS,
     LONGEST_RETRY_AFTER_SECONDS,
     RetryPolicy,
-    format_http_date,
     parse_retry_after,
 )
 from kfp_perf.config import TestConfig
@@ -294,5 +294,5 @@ def test_retry_after_is_read(text: str | None, seconds: float | None) -> None:
 
 def test_retry_after_may_be_a_date() -> None:
     now = 1_790_000_000.0
-    assert parse_retry_after(format_http_date(now + 12), now) == 12.0
-    assert parse_retry_after(format_http_date(now - 12), now) == 0.0
+    assert parse_retry_after(formatdate(now + 12, usegmt=True), now) == 12.0
+    assert parse_retry_after(formatdate(now - 12, usegmt=True), now) == 0.0

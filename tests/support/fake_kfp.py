@@ -273,12 +273,6 @@ class FakeKfp:
         if self.runs.pop(run_id, None) is None:
             raise self._missing("DeleteRun", "Run", run_id)
 
-    async def archive_run(self, run_id: str, *, due: float | None = None) -> None:
-        await self._call("ArchiveRun", run_id, due)
-        if run_id not in self.runs:
-            raise self._missing("ArchiveRun", "Run", run_id)
-        self.runs[run_id].archived = True
-
     # -- experiments ------------------------------------------------------------------------------------------
 
     def _new_experiment(self, name: str, namespace: str) -> Experiment:
@@ -438,16 +432,9 @@ class FakeKfp:
             raise self._missing(operation, "Job", recurring_run_id)
         return self.recurring_runs[recurring_run_id]
 
-    async def get_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> RecurringRun:
-        await self._call("GetRecurringRun", recurring_run_id, due)
-        return self._recurring("GetRecurringRun", recurring_run_id)
-
     async def list_recurring_runs(self, query: ListQuery, *, due: float | None = None) -> Page[RecurringRun]:
         await self._call("ListRecurringRuns", query, due)
         return self._page(list(self.recurring_runs.values()), query)
-
-    async def enable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
-        await self._switch("EnableRecurringRun", recurring_run_id, "ENABLE", due)
 
     async def disable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
         await self._switch("DisableRecurringRun", recurring_run_id, "DISABLE", due)

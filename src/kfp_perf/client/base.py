@@ -102,10 +102,6 @@ class KfpClient(Protocol):
         """Delete a run."""
         ...
 
-    async def archive_run(self, run_id: str, *, due: float | None = None) -> None:
-        """Archive a run."""
-        ...
-
     # experiments
 
     async def create_experiment(
@@ -194,16 +190,8 @@ class KfpClient(Protocol):
         """Create a schedule. Names are not unique."""
         ...
 
-    async def get_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> RecurringRun:
-        """Get one schedule."""
-        ...
-
     async def list_recurring_runs(self, query: ListQuery, *, due: float | None = None) -> Page[RecurringRun]:
         """List a page of schedules."""
-        ...
-
-    async def enable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
-        """Let a schedule fire."""
         ...
 
     async def disable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:

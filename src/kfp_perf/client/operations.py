@@ -66,7 +66,6 @@ GET_RUN = _get("GetRun", Run)
 LIST_RUNS = _get("ListRuns", RunPage)
 TERMINATE_RUN = _verb("TerminateRun", 400)  # a run that is CANCELING already is refused
 DELETE_RUN = _delete("DeleteRun")
-ARCHIVE_RUN = _verb("ArchiveRun")
 
 CREATE_EXPERIMENT = _create("CreateExperiment", Experiment)
 GET_EXPERIMENT = _get("GetExperiment", Experiment)
@@ -83,8 +82,6 @@ LIST_PIPELINE_VERSIONS = _get("ListPipelineVersions", PipelineVersionPage)
 DELETE_PIPELINE_VERSION = _delete("DeletePipelineVersion")
 
 CREATE_RECURRING_RUN = _create("CreateRecurringRun", RecurringRun)
-GET_RECURRING_RUN = _get("GetRecurringRun", RecurringRun)
 LIST_RECURRING_RUNS = _get("ListRecurringRuns", RecurringRunPage)
-ENABLE_RECURRING_RUN = _verb("EnableRecurringRun")
 DISABLE_RECURRING_RUN = _verb("DisableRecurringRun")
 DELETE_RECURRING_RUN = _delete("DeleteRecurringRun")

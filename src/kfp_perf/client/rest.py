@@ -145,10 +145,6 @@ class RestClient:
         """Delete a run."""
         await self._verb(operations.DELETE_RUN, f"{_RUNS}/{_part(run_id)}", due)
 
-    async def archive_run(self, run_id: str, *, due: float | None = None) -> None:
-        """Archive a run."""
-        await self._verb(operations.ARCHIVE_RUN, f"{_RUNS}/{_part(run_id)}:archive", due)
-
     # experiments
 
     async def create_experiment(
@@ -274,20 +270,10 @@ class RestClient:
             exchange=exchange,
         )
 
-    async def get_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> RecurringRun:
-        """Get one schedule."""
-        path = f"{_RECURRING_RUNS}/{_part(recurring_run_id)}"
-        return await self._wire.call(operations.GET_RECURRING_RUN, path, self._purpose, due=due)
-
     async def list_recurring_runs(self, query: ListQuery, *, due: float | None = None) -> Page[RecurringRun]:
         """List a page of schedules."""
         path = _RECURRING_RUNS + query.encode()
         return await self._wire.call(operations.LIST_RECURRING_RUNS, path, self._purpose, due=due)
-
-    async def enable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
-        """Let a schedule fire."""
-        path = f"{_RECURRING_RUNS}/{_part(recurring_run_id)}:enable"
-        await self._verb(operations.ENABLE_RECURRING_RUN, path, due)
 
     async def disable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
         """Stop a schedule from firing. Its active runs go on."""

@@ -7,7 +7,7 @@ What changes the server is repeated only where it certainly was not done: no byt
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from kfp_perf.errors import ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
@@ -74,8 +74,3 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     except ValueError:
         return None
     return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now)
-
-
-def format_http_date(seconds: float) -> str:
-    """Write seconds since the Unix epoch as an HTTP date."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

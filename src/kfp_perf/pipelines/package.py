@@ -63,11 +63,6 @@ class PipelinePackage:
     _data: bytes
 
     @property
-    def task_names(self) -> tuple[str, ...]:
-        """The tasks' paths, joined by slashes."""
-        return tuple("/".join(task.path) for task in self.tasks)
-
-    @property
     def task_count(self) -> int:
         """How many tasks do work, groups (DAGs) not counted; loop bodies and branches count once."""
         return sum(not task.is_group for task in self.tasks)
@@ -76,11 +71,6 @@ class PipelinePackage:
     def sequential_steps(self) -> int:
         """How many pods run one after the other on the longest way through the pipeline."""
         return sequential_steps(self.spec)
-
-    @property
-    def upload_file_name(self) -> str:
-        """The name under which to upload `content`: the server tells formats by the extension."""
-        return f"{self.path.stem}.yaml"
 
     def content(self, cache_enabled: bool | None) -> bytes:
         """Return what to upload, with caching on (True), off (False), or as it is in the file (None).
