@@ -225,6 +225,39 @@ def test_a_bug_in_one_operation_loses_no_run_in_flight_and_leaves_none_being_mad
     assert test.kfp.count("TerminateRun") == 5
 
 
+def _many_to_terminate(answer_seconds: float) -> Callable[[VirtualClock], FakeKfp]:
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock, run_seconds=10_000)
+
+        async def terminate_run(run_id: str, **given: Any) -> None:
+            await clock.sleep_until(clock.now() + answer_seconds)
+            await kfp._call("TerminateRun", run_id)
+
+        kfp.terminate_run = terminate_run  # type: ignore[method-assign]
+        kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]
+        return kfp
+
+    return server
+
+
+def test_giving_up_takes_no_longer_than_there_is_time_for_cleaning_up() -> None:
+    test = Test({"numTimes": 80, "gracePeriod": "10s"}, cleanup_timeout_seconds=100)
+    test.run(_many_to_terminate(240.0))
+    assert test.outcomes == {"unfinished": 80}
+    assert test.ended == pytest.approx(60 + 10 + 100, abs=1)
+
+
+def test_a_target_that_is_away_is_not_asked_to_terminate_each_run() -> None:
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = _many_to_terminate(20.0)(clock)
+        _away_between(kfp, clock, 65, 10_000)
+        return kfp
+
+    test = Test({"numTimes": 80, "gracePeriod": "10s"}).run(server)
+    assert test.outcomes == {"unfinished": 80}
+    assert test.kfp.count("TerminateRun") <= 8
+
+
 def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -> None:
     call = kfp._call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import Exchange, ListQuery
@@ -40,6 +41,7 @@ class PipelineRunner(JournaledRunner):
         super().__init__(test_scenario, **given)
         self._followed: set[asyncio.Future[RunRecord]] = set()
         self._given_up = False
+        self._terminate_until = math.inf
         self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
 
     async def prepare(self) -> None:
@@ -191,7 +193,9 @@ class PipelineRunner(JournaledRunner):
 
     def give_up(self) -> None:
         """Follow no run any longer: those in flight are terminated, and count as unfinished."""
-        self._given_up = True
+        if not self._given_up:
+            self._given_up = True
+            self._terminate_until = self.clock.now() + self.config.cleanup_timeout_seconds
         for seen in self._followed:
             seen.cancel()
 
@@ -202,11 +206,13 @@ class PipelineRunner(JournaledRunner):
         return max(_SHORTEST_DEFAULT_GRACE_SECONDS, 2 * self.progress.longest_run_seconds)
 
     async def _terminate(self, record: RunRecord) -> None:
-        async with self._terminations:
-            try:
-                await self.client.for_purpose(Purpose.CLEANUP).terminate_run(record.run_id)
-            except ApiError as error:
-                self.log.warning("Could not terminate the run %s: %s", record.name, error)
+        """Have a run stopped, unless the target is away. All of that takes no longer than a clean-up may."""
+        try:
+            async with asyncio.timeout(self._terminate_until - self.clock.now()), self._terminations:
+                if not self.outage.away:
+                    await self.client.for_purpose(Purpose.CLEANUP).terminate_run(record.run_id)
+        except (ApiError, TimeoutError) as error:
+            self.log.warning("Could not terminate the run %s: %s", record.name, str(error) or "no time left")
 
     def _refuse_total_failure(self) -> None:
         outcomes = self.progress.outcomes
