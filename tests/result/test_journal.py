@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kfp_perf.errors import RunnerError
-from kfp_perf.result.journal import Journal, Kind, Made, left_behind
+from kfp_perf.result.journal import Journal, Kind, Made, left_behind, target_of
 
 
 def test_what_was_intended_and_not_deleted_is_left_behind_in_the_order_of_deletion(tmp_path: Path) -> None:
@@ -79,3 +79,18 @@ def test_without_room_nothing_is_made_and_what_was_made_can_still_be_deleted() -
     journal.gone(Kind.RUN, "r")
     journal.keep(Kind.RUN, "r")
     journal.close()
+
+
+def test_a_journal_knows_its_server(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", "http://kfp:8888")
+    journal.intend(Kind.RUN, "r")
+    journal.close()
+    Journal(tmp_path / "j").close()
+    assert target_of(tmp_path / "j") == "http://kfp:8888"
+    assert [made.name for made in left_behind(tmp_path / "j")] == ["r"]
+
+
+@pytest.mark.parametrize("first", [b"", b'{"kind":"run","name":"r"}\n', b'{"targ'])
+def test_a_journal_of_an_older_version_or_a_cut_one_names_no_server(first: bytes, tmp_path: Path) -> None:
+    (tmp_path / "j").write_bytes(first)
+    assert target_of(tmp_path / "j") == ""

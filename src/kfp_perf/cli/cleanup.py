@@ -22,17 +22,23 @@ _SECONDS_EACH = 1.0
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Delete although the test's target had another address: the same server behind another port, say.",
+)
 @target_options
-def cleanup(*, config: TestConfig, results: Path, dry_run: bool) -> int:
+def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -> int:
     """Delete what the test of RESULTS left on the server, kept objects too.
 
     It goes by the journal in the folder, so it also works after a crash or `kill -9`; an object that never got
-    its id is found by its unique name.
+    its id is found by its unique name. On another server than the test's it deletes nothing: there all would seem
+    to be gone already.
     """
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
     from kfp_perf.result.folder import JOURNAL_FILE
-    from kfp_perf.result.journal import Journal, left_behind
+    from kfp_perf.result.journal import Journal, left_behind, target_of
 
     path = results / JOURNAL_FILE
     if not path.is_file():
@@ -44,6 +50,10 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool) -> int:
             click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
         click.echo(f"{len(objects)} objects to delete." if objects else "Nothing is left.")
         return int(ExitCode.GOOD)
+    target = target_of(path)
+    if target not in {"", config.KFP_url} and not anyway:
+        remedy = f"Name that one with --host {target}, or add --anyway if both are the same server."
+        raise InputError(Problem(str(results), f"is of a test on {target}, not on {config.KFP_url}", remedy))
     with Logger(config.LOG_LEVEL, secrets=config.secrets):
         journal = Journal(path)
         left = asyncio.run(_delete(objects, config, journal))

@@ -150,7 +150,7 @@ class Execution:
         """Run all scenarios, write the result, and return the errors in the order in which they came."""
         started = self._clock.now()
         log.info("Testing %s; results go to %s", self.given.config.KFP_url, self.result.path)
-        journal = self.result.journal()
+        journal = self.result.journal(self.given.config.KFP_url)
         series = SeriesFile(self.result.series_path, started)
         checks = HealthChecks.of_test(self.given.config, self.result.path)
         results, abandoned = self._run_scenarios(journal, series, checks, display)

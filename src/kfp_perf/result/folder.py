@@ -124,9 +124,9 @@ class TestResult:
             raise InputError(Problem(str(file), what, "Update kfp-perf: pip install --upgrade kfp-perf"))
         return cls(path, document)
 
-    def journal(self) -> Journal:
-        """Open the journal for writing."""
-        return Journal(self.path / JOURNAL_FILE)
+    def journal(self, target: str) -> Journal:
+        """Open the journal, of what is made on the server of this URL, for writing."""
+        return Journal(self.path / JOURNAL_FILE, target)
 
     @property
     def journal_path(self) -> Path:

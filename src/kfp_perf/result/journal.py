@@ -47,16 +47,25 @@ class _Line(Made, omit_defaults=True):
     event: str = "intend"
 
 
+class _Head(msgspec.Struct):
+    """The first line: which server the journal speaks of."""
+
+    target: str
+
+
 class Journal:
     """A JSON line an event, written before the request leaves; any thread may write.
 
+    A new one begins with the URL of its `target`, the server on which all of it is.
     Where an intention finds no room, nothing is made. What became of one is not needed to find its object: it
     is let go.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, target: str = "") -> None:
         self.path = path
         self._lines = LineFile(path)
+        if target:
+            self._write(_Head(target))
 
     def intend(self, kind: Kind, name: str, *, namespace: str = "", parent: str = "") -> None:
         """Say that an object of this unique name is to be made. Raises `RunnerError` where there is no room."""
@@ -84,9 +93,16 @@ class Journal:
         """Close the file. Harmless when called again."""
         self._lines.close()
 
-    def _write(self, line: _Line) -> None:
+    def _write(self, line: _Line | _Head) -> None:
         with contextlib.suppress(OSError):
             self._lines.append(msgspec.json.encode(line))
+
+
+def target_of(path: Path) -> str:
+    """Read the URL of the server that a journal speaks of; empty where an older version did not write it down."""
+    with path.open("rb") as file, contextlib.suppress(msgspec.DecodeError):
+        return msgspec.json.decode(file.readline(), type=_Head).target
+    return ""
 
 
 def left_behind(path: Path) -> list[Made]:
