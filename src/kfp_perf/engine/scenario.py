@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.engine.plugins import Plugins
-from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError
+from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError, RunnerError
 from kfp_perf.log import correlation_id
 from kfp_perf.metrics import GuardedCollector, built_in_collector
 from kfp_perf.metrics.series import Series
@@ -96,19 +96,19 @@ def run_scenario(
                 runner.start()
                 result.started = runner.clock.now()
                 result.metrics.update(_plain(_call(loop, lambda: _feeling_lag(runner, runner.run())) or {}))
-            except Exception as error:  # noqa: BLE001  one runner's failure must not stop another
+            except BaseException as error:  # noqa: BLE001  one runner's failure must not stop another
                 _note(result, error)
             finally:
                 result.finished = runner.clock.now()
+                result.collector = runner.collector
                 _stop(loop, runner, result)
         result.warnings += runner.warnings
         runner.collector.close()
-        result.collector = runner.collector
         result.metrics.update({collector.name: collector.metrics() for collector in custom})
         result.warnings += [
             f"The metrics collector {one.name} failed: {one.error}" for one in custom if one.error
         ]
-    except Exception as error:  # noqa: BLE001  a constructor's failure is that runner's failure
+    except BaseException as error:  # noqa: BLE001  a constructor's failure is that runner's failure
         _note(result, error)
     finally:
         if context.gate is not None and not arrived:
@@ -173,22 +173,29 @@ def _refuse_late_start(runner: BaseRunner) -> None:
 def _stop(loop: asyncio.Runner, runner: BaseRunner, result: ScenarioResult) -> None:
     try:
         _call(loop, runner.stop)
-    except Exception as error:
-        result.warnings.append(f"Cleaning up failed: {error}")
+    except BaseException as error:
+        told = str(error) if isinstance(error, KfpPerfError) else _told(error)
+        result.warnings.append(f"Cleaning up failed: {told}")
         log.exception("%s: cleaning up failed", result.name)
     result.leftovers = list(runner.leftovers)
     loop.run(runner.client.aclose())
     runner.phase = Phase.ENDED
 
 
-def _note(result: ScenarioResult, error: Exception) -> None:
+def _note(result: ScenarioResult, error: BaseException) -> None:
     """Keep an error. What is meant for the user goes into the log in a line, a bug with its traceback."""
-    result.failure = error
-    result.error = str(error)
     if isinstance(error, KfpPerfError):
+        result.failure = error
+        result.error = str(error)
         result.exit_code = int(error.exit_code)
         log.error("%s: %s", result.name, error)
     else:
         result.exit_code = int(ExitCode.FAILED)
-        result.error = f"{type(error).__name__}: {error}"
+        result.error = _told(error)
+        # A plug-in's SystemExit or CancelledError is no Exception: raised again, it would end more than a scenario.
+        result.failure = error if isinstance(error, Exception) else RunnerError(result.error)
         log.error("%s failed", result.name, exc_info=error)
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
