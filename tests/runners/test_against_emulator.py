@@ -239,3 +239,21 @@ def test_two_runners_leave_each_other_alone(tmp_path: Path) -> None:
     played = Emulated({**SCHEDULED, "interval": "10s"}, journal=mine, meanwhile=beside)
     assert played.left == {**NOTHING, "experiments": 2}
     assert left_behind(others.path) == left_behind(mine.path) == []
+
+
+def test_what_max_in_flight_holds_back_is_latency_but_not_the_generator_s_lateness(journal: Journal) -> None:
+    played = Emulated(
+        {
+            "mode": "PIPELINE_RUN",
+            "pipelineFileName": "hello.yaml",
+            "arrivalRate": "2/s",
+            "maxInFlight": 1,
+            "runTime": "20s",
+        },
+        journal=journal,
+    )
+    assert played.error is None
+    assert played.returned["load"].held_back > 5
+    metrics = played.runner.collector.metrics()
+    assert metrics["api"]["load"]["CreateRun"]["latency_seconds"]["max"] > 5.0
+    assert metrics["generator"]["lateness_seconds"]["max"] < 0.1

@@ -97,12 +97,13 @@ class Attempt:
 
     `due`, `sent` and `ended` are as in `Sample`; `status` and `received_bytes` are the answer's;
     `retry_after` is the text of its Retry-After header; `queued_at` says since when all connections were taken
-    (0.0: there was one).
+    (0.0: there was one). `held` is how long the load itself kept it back after it was due.
     """
 
     __slots__ = (
         "due",
         "ended",
+        "held",
         "now",
         "number",
         "queued_at",
@@ -122,6 +123,7 @@ class Attempt:
         self.retry_after: str | None = None
         self.now = now
         self.queued_at = 0.0
+        self.held = 0.0
 
     def mark_sent(self, connection: Connection) -> None:
         """Note the time, just before the headers are written; not where the connection is closing already."""

@@ -16,6 +16,7 @@ from kfp_perf.client.retry import RetryPolicy, parse_retry_after
 from kfp_perf.client.transport import AnswerTooLarge, Attempt, Transport
 from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
 from kfp_perf.log import REQUESTS
+from kfp_perf.pacing.drive import held_back
 from kfp_perf.result.model import Purpose, Sample
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Wire:
         url = URL(self.url + path, encoded=True)
         now = self._clock.now
         attempt = Attempt(1, now() if due is None else due, now)
+        attempt.held = 0.0 if due is None else held_back.get()
         may_be_done = False
         while True:
             try:
@@ -167,6 +169,7 @@ class Wire:
             purpose,
             attempt.received_bytes,
             message="" if error is None else error.message,
+            held=attempt.held,
         )
         self._record(sample)
         if _log.isEnabledFor(REQUESTS):

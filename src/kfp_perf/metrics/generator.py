@@ -20,7 +20,7 @@ class GeneratorMetrics(MetricFamily):
         distribution(
             "generator.lateness",
             "From when a request of the load was due to when its headers were written: what the generator, or its "
-            "wait for a connection, added. It is part of the latency.",
+            "wait for a connection, added. It is part of the latency. What `maxInFlight` held back is not in it.",
             "requests of the load that were sent",
             ("generator", "lateness_seconds"),
             FINE_DISTRIBUTION,
@@ -33,7 +33,7 @@ class GeneratorMetrics(MetricFamily):
     def on_sample(self, sample: Sample) -> None:
         """Take in one attempt of one request."""
         if sample.sent and sample.purpose is Purpose.LOAD:
-            self._lateness.record(sample.sent - sample.due)
+            self._lateness.record(sample.lateness_seconds)
 
     def merge(self, other: Self) -> None:
         """Take in what another scenario saw."""

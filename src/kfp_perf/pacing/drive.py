@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from kfp_perf.pacing.clock import Clock, StopSignal
     from kfp_perf.scenario.workload import ClosedLoad
+
+#: For how long `maxInFlight` held back the operation that this context is of, in seconds.
+held_back: ContextVar[float] = ContextVar("held_back", default=0.0)
 
 FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 30.0
@@ -179,6 +183,7 @@ class Drive:
     async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
         self._punctuality.started(self._clock.now() - due - held)
+        held_back.set(held)
         await self._operation(index, due)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

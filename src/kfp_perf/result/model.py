@@ -30,7 +30,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     `timeout`, `refused`, `reset`, `answer`); `message` is then what was said of it, without secrets. `unknown` says
     that the server may have done the work all the same. `attempt` counts from 1; attempts after the first are
     retries. `gone`: a reader asked for what somebody had deleted since it was listed, and was rightly told so; no
-    error, and no answer to time either.
+    error, and no answer to time either. `held` is for how long `maxInFlight` kept it back after it was due.
     """
 
     operation: str
@@ -45,6 +45,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     received_bytes: int = 0
     gone: bool = False
     message: str = ""
+    held: float = 0.0
 
     @property
     def latency_seconds(self) -> float:
@@ -59,7 +60,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     @property
     def lateness_seconds(self) -> float:
         """From due to sent: what the generator itself, or its wait for a connection, added."""
-        return self.sent - self.due if self.sent else 0.0
+        return self.sent - self.due - self.held if self.sent else 0.0
 
 
 class Outcome(StrEnum):
