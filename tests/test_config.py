@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from pydantic import Field, SecretStr, ValidationError
@@ -142,6 +143,28 @@ def test_it_is_immutable_and_shows_no_secret() -> None:
     assert "s3cret" not in repr(config)
     assert "s3cret" not in str(config.model_dump(mode="json"))
     assert config.secrets == ("s3cret-token",)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KFP_PERF_PASSWORD", "s3cret"),
+        ("KFP_PERF_PASSWORDS", '["s3cret"]'),
+        ("API_HOST", "http://me:s3cret@host"),
+    ],
+)
+def test_a_wrong_value_is_not_repeated_where_it_is_secret(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    class ExtendedTestConfig(TestConfig):
+        password: SecretStr = Field(SecretStr("long enough"), min_length=10)
+        passwords: list[Annotated[SecretStr, Field(min_length=10)]] | None = None
+
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError) as caught:
+        ExtendedTestConfig.from_environment()
+    assert variable in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_subclass_adds_settings_that_the_environment_gives(monkeypatch: pytest.MonkeyPatch) -> None:

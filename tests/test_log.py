@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kfp_perf.client.auth import Credentials
+from kfp_perf.config import TestConfig
 from kfp_perf.log import REQUESTS, Logger, Redactor, correlation_id, wants_colours
 
 TOKEN = "eyJhbGciOi.planted"
@@ -49,6 +51,18 @@ def test_a_renewed_token_is_hidden_too() -> None:
     redact = Redactor(["first-secret"])
     redact.add("second-secret", "")
     assert redact("first-secret second-secret x") == "[hidden] [hidden] x"
+
+
+def test_the_token_of_a_file_is_hidden_and_so_is_the_one_after_it(tmp_path: Path) -> None:
+    console = io.StringIO()
+    file = tmp_path / "token"
+    with Logger("INFO", console=console):
+        file.write_text("first-planted")
+        credentials = Credentials(TestConfig(KFP_TOKEN_FILE=file, KFP_COOKIE="session=cookie-planted"))  # type: ignore[arg-type]
+        file.write_text("the-second-planted")
+        assert credentials.renew()
+        logging.getLogger("kfp_perf").info("first-planted, the-second-planted and cookie-planted")
+    assert console.getvalue().endswith("[hidden], [hidden] and [hidden]\n")
 
 
 def test_what_is_no_secret_stays() -> None:

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kfp_perf.errors import InputError, Problem
@@ -177,7 +185,7 @@ class TestConfig(BaseSettings):
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             raise InputError(
-                Problem(_variable_of(cls, fault["loc"]), *_explain(fault)) for fault in error.errors()
+                Problem(*_explain(fault, cls, _field_of(cls, fault["loc"]))) for fault in error.errors()
             ) from None
 
 
@@ -189,19 +197,26 @@ def variable_name(model: type[TestConfig], field: str) -> str:
     return f"{model.model_config.get('env_prefix', '')}{field}".upper()
 
 
-def _variable_of(model: type[TestConfig], location: tuple[int | str, ...]) -> str:
+def _field_of(model: type[TestConfig], location: tuple[int | str, ...]) -> str:
     first = str(location[0]) if location else ""
     by_variable = {variable_name(model, field).lower(): field for field in model.model_fields}
-    field = by_variable.get(first.lower(), first)
-    return variable_name(model, field) if field in model.model_fields else first
+    return by_variable.get(first.lower(), first)
 
 
-def _explain(fault: Any) -> tuple[str, str]:
-    """Put a fault in words: what is wrong, and what is allowed. A secret's value is never repeated."""
+def _is_secret(kind: Any) -> bool:
+    return kind in {SecretStr, SecretBytes} or any(map(_is_secret, get_args(kind)))
+
+
+def _explain(fault: Any, model: type[TestConfig], field: str) -> tuple[str, str, str]:
+    """Put a fault in words: where, what is wrong, and what is allowed. A secret's value is never repeated."""
+    known = model.model_fields.get(field)
     message = fault["msg"].removeprefix("Value error, ")
     value = fault.get("input")
-    shown = f"{value!r}: " if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    # A host with an @ in it has credentials before that.
+    hidden = isinstance(value, bool) or "@" in str(value) or (known and _is_secret(known.annotation))
+    shown = f"{value!r}: " if isinstance(value, str | int | float) and not hidden else ""
     return (
+        variable_name(model, field) if known else field,
         f"{shown}{message[0].lower()}{message[1:]}",
         "Mend the environment variable, or leave it out for its default.",
     )

@@ -66,6 +66,12 @@ class Redactor:
         return _SECRET_SHAPES.sub(lambda match: f"{match['key']}{_HIDDEN}", text)
 
 
+def hide(*secrets: str) -> None:
+    """Keep these values out of the log that is open, if one is: a token that was read from a file, say."""
+    if Logger._active is not None:
+        Logger._active.redact.add(*secrets)
+
+
 class _QueueHandler(logging.handlers.QueueHandler):
     """Makes each record final, formatted and redacted, before another thread takes it."""
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import InputError, Problem
-from kfp_perf.log import Redactor
+from kfp_perf.log import Redactor, hide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Credentials:
             self._headers["Cookie"] = cookie
             self._secrets.add(cookie.encode())
             values = (part.partition("=")[2].strip() for part in cookie.split(";"))
-            self.redact.add(cookie, *(value for value in values if len(value) >= _SHORTEST_COOKIE))
+            self._hide(cookie, *(value for value in values if len(value) >= _SHORTEST_COOKIE))
         if config.KFP_TOKEN is not None:
             self._set_token("KFP_TOKEN", config.KFP_TOKEN.get_secret_value())
         elif self._file is not None:
@@ -99,7 +99,11 @@ class Credentials:
         checked = _checked(variable, token)
         self._headers = {**self._headers, "Authorization": f"Bearer {checked}"}
         self._secrets.add(checked.encode())
-        self.redact.add(checked)
+        self._hide(checked)
+
+    def _hide(self, *secrets: str) -> None:
+        self.redact.add(*secrets)
+        hide(*secrets)
 
 
 def _checked(variable: str, value: str) -> str:
