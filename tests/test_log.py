@@ -58,7 +58,7 @@ def test_the_token_of_a_file_is_hidden_and_so_is_the_one_after_it(tmp_path: Path
     file = tmp_path / "token"
     with Logger("INFO", console=console):
         file.write_text("first-planted")
-        credentials = Credentials(TestConfig(KFP_TOKEN_FILE=file, KFP_COOKIE="session=cookie-planted"))  # type: ignore[arg-type]
+        credentials = Credentials(TestConfig(KFP_TOKEN_FILE=file, KFP_COOKIE="session=cookie-planted"))
         file.write_text("the-second-planted")
         assert credentials.renew()
         logging.getLogger("kfp_perf").info("first-planted, the-second-planted and cookie-planted")
@@ -193,3 +193,14 @@ def test_a_path_that_is_no_text_is_logged_all_the_same(
         logging.getLogger("kfp_perf").info("in %s", "a\udcff.json")
     assert "in a\\udcff.json" in (tmp_path / "t.log").read_text()
     assert capfd.readouterr().err == ""
+
+
+def test_python_s_loggers_are_left_as_they_were() -> None:
+    loggers = [logging.getLogger(name) for name in ("kfp_perf", "asyncio", "aiohttp")]
+    before = [(one.propagate, one.level, list(one.handlers)) for one in loggers]
+    first = Logger("DEBUG", console=io.StringIO())
+    with Logger("ERROR", console=io.StringIO()):
+        first.close()
+        assert not logging.getLogger("asyncio").propagate
+    assert [(one.propagate, one.level, one.handlers) for one in loggers] == before
+    assert before[1][0]

@@ -164,8 +164,10 @@ class Logger:
         self._console = logging.StreamHandler(stream)
         self._console.setFormatter(_ConsoleFormatter(colours=wants_colours(stream)))
         self._handlers.append(self._console)
+        self._before: list[tuple[logging.Logger, bool, int]] = []
         for root in _ROOTS:
             logger = logging.getLogger(root)
+            self._before.append((logger, logger.propagate, logger.level))
             logger.addHandler(self.entrance)
             logger.propagate = False
             logger.setLevel(level if root == "kfp_perf" else logging.WARNING)
@@ -212,12 +214,15 @@ class Logger:
             handler.flush()
 
     def close(self) -> None:
-        """Write what is waiting, and end. Harmless when called again."""
+        """Write what is waiting, end, and leave Python's loggers as they were. Harmless when called again."""
         if self._listener is not None:
             self._listener.stop()
             self._listener = None
-        for root in _ROOTS:
-            logging.getLogger(root).removeHandler(self.entrance)
+        for logger, propagate, level in self._before:
+            logger.removeHandler(self.entrance)
+            logger.propagate = propagate
+            logger.setLevel(level)
+        self._before.clear()
         for handler in self._handlers:
             handler.flush()
             if handler is not self._console:

@@ -52,7 +52,7 @@ def _status_error(play: Play, behaviour: Any, **settings: Any) -> ApiStatusError
         ),
         (b"404 page not found\n", "text, '404 page not found'"),
         (b"", "no explanation"),
-        (b"\xff\xfe\x00", "text, '\ufffd\ufffd\\x00'"),
+        (b"\xff\xfe\x00", "text, '\ufffd\ufffd'"),
         ({"something": "else"}, 'JSON of another shape, \'{"something": "else"}\''),
         ([1, 2], "text, '[1, 2]'"),
         (LOGIN_PAGE, "an HTML page, “Sign in & go”"),
@@ -62,6 +62,11 @@ def _status_error(play: Play, behaviour: Any, **settings: Any) -> ApiStatusError
 def test_the_shortest_explanation_is_given(play: Play, behave: Behave, body: Any, message: str) -> None:
     error = _status_error(play, behave.answer(body, 404))
     assert (error.message, error.operation) == (message, "GetRun")
+
+
+def test_what_a_terminal_would_obey_is_taken_out(play: Play, behave: Behave) -> None:
+    body = {"message": "no \x1b[31mroom\x07 left\u202e\x9b2J\nthere"}
+    assert _status_error(play, behave.answer(body, 400)).message == "no [31mroom left2J there"
 
 
 def test_a_long_explanation_is_cut_to_one_line(play: Play, behave: Behave) -> None:

@@ -107,6 +107,16 @@ def test_a_name_that_looks_like_a_formula_is_none(nightly: TestResult, tmp_path:
     assert "'+1" in text
 
 
+def test_a_text_that_begins_with_a_minus_is_no_formula_and_a_negative_number_stays_one(
+    nightly: TestResult, tmp_path: Path
+) -> None:
+    line = b'{"scenario": "-1+cmd|x", "name": "r", "due": -1.5}\n'
+    (tmp_path / "runs.jsonl").write_bytes(line)
+    text = REPORTS["csv"].draw(type(nightly)(tmp_path, nightly.document))["runs.csv"].decode()
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert (row["scenario"], row["due"]) == ("'-1+cmd|x", "-1.5")
+
+
 def test_parquet_holds_the_same_tables(nightly: TestResult) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     files = REPORTS["parquet"].draw(nightly)

@@ -189,8 +189,8 @@ def describe_body(body: bytes) -> str:
 
 
 def shorten(text: str, limit: int = LONGEST_MESSAGE) -> str:
-    """One line of at most `limit` characters."""
-    line = " ".join(text.split())
+    """One line of at most `limit` characters, all of which a terminal shows and none of which it obeys."""
+    line = "".join(filter(str.isprintable, " ".join(text.split())))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

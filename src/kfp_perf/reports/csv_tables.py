@@ -11,7 +11,7 @@ from kfp_perf.reports.tables import TABLES
 if TYPE_CHECKING:
     from kfp_perf.result.folder import TestResult
 
-_FORMULA = ("=", "+", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def draw_csv(result: TestResult) -> dict[str, bytes]:
