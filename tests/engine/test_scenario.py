@@ -9,7 +9,7 @@ import pytest
 
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
-from kfp_perf.errors import ExitCode, GeneratorSaturated
+from kfp_perf.errors import ExitCode, GeneratorSaturated, TargetError
 from kfp_perf.pacing import RealClock
 from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
@@ -164,3 +164,21 @@ def test_a_constructor_that_exits_does_not_keep_the_others_waiting() -> None:
     result, _ = play(ExitsAtOnce, gate)
     assert result.error == "SystemExit: 3"
     assert gate.t0 == 100.0
+
+
+class Reports(Mine):
+    def run(self) -> dict[str, Any] | None:
+        raise TargetError("It stayed away.")
+
+    def reports(self) -> dict[str, Any]:
+        return {"made": 3}
+
+    def remarks(self) -> list[str]:
+        return ["three were made"]
+
+
+def test_what_a_failed_scenario_has_to_report_is_kept() -> None:
+    result, _ = play(Reports)
+    assert result.error == "It stayed away."
+    assert result.metrics == {"made": 3}
+    assert result.warnings == ["three were made"]

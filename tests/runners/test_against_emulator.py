@@ -104,11 +104,9 @@ def test_a_schedule_that_is_too_tight_falls_behind_and_it_shows(journal: Journal
     # About one run each 10 s is all that the controller starts, so every other slot of 120 waits in the end.
     assert 35 < told["started"] < 65
     assert told["missed"] > 40
-    assert told["started"] + told["missed"] + played.returned["schedules"].undecided == pytest.approx(
-        120, abs=2
-    )
+    assert told["started"] + told["missed"] + played.told["schedules"].undecided == pytest.approx(120, abs=2)
     assert told["drift_seconds"]["max"] > 200
-    assert played.returned["schedules"].late > played.returned["schedules"].on_time
+    assert played.told["schedules"].late > played.told["schedules"].on_time
     assert played.left == NOTHING
 
 
@@ -157,7 +155,7 @@ def test_readers_read_what_they_find_and_count_apart_what_is_gone(journal: Journ
         meanwhile=delete_some,
     )
     assert played.error is None
-    reads = played.returned["reads"]
+    reads = played.told["reads"]
     assert reads.failed == 0
     assert reads.gone > 10
     assert reads.later_pages > 50
@@ -178,7 +176,7 @@ def test_readers_of_a_multi_user_server_stay_in_their_namespace(journal: Journal
         config={"IS_KUBEFLOW_MODE": True, "NAMESPACE": "team-a", "KFP_USER": "ann@example.com"},
     )
     assert played.error is None
-    assert played.returned["reads"].failed == 0
+    assert played.told["reads"].failed == 0
     assert played.left == {**NOTHING, "experiments": 0}
 
 
@@ -194,8 +192,8 @@ def test_uploads_of_a_stated_size_are_taken(journal: Journal) -> None:
         journal=journal,
     )
     assert played.error is None
-    report = played.returned["uploads"]
-    assert report.pipelines + report.versions == played.returned["load"].started
+    report = played.told["uploads"]
+    assert report.pipelines + report.versions == played.told["load"].started
     assert report.versions > 5
     assert report.failed == 0
     assert played.left == NOTHING
@@ -214,7 +212,7 @@ def test_every_mode_finds_the_rows_that_it_asks_for_counted_apart(journal: Journ
 
     played = Emulated({**fields, "prefill": prefill}, journal=journal, meanwhile=count)
     assert played.error is None
-    report = played.returned["prefill"]
+    report = played.told["prefill"]
     assert [report.experiments, report.pipelines, report.versions, report.runs] == [3, 2, 5, 7]
     assert (report.failed, report.unfinished_runs) == (0, 0)
     assert rows == [7]
@@ -253,7 +251,7 @@ def test_what_max_in_flight_holds_back_is_latency_but_not_the_generator_s_latene
         journal=journal,
     )
     assert played.error is None
-    assert played.returned["load"].held_back > 5
+    assert played.told["load"].held_back > 5
     metrics = played.runner.collector.metrics()
     assert metrics["api"]["load"]["CreateRun"]["latency_seconds"]["max"] > 5.0
     assert metrics["generator"]["lateness_seconds"]["max"] < 0.1

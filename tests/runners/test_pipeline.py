@@ -42,7 +42,6 @@ class Test:
         self.journal = journal
         self.records: list[RunRecord] = []
         self.error: Exception | None = None
-        self.returned: Any = None
         self.ended = 0.0
 
     def run(
@@ -69,10 +68,11 @@ class Test:
             self.runner.calculate_timing()
             meanwhile(self, self.runner)
             try:
-                self.returned = await self.runner.run()  # type: ignore[misc]
+                await self.runner.run()  # type: ignore[misc]
             except (RunnerError, TargetError) as error:
                 self.error = error
             self.ended = clock.now() - self.runner.start_at
+            self.told = self.runner.reports()
             await self.runner.stop()  # type: ignore[misc]
 
         run_virtually(main)
@@ -100,7 +100,7 @@ def test_runs_follow_each_other_and_each_is_seen_to_its_end() -> None:
     metrics = test.runner.collector.metrics()["runs"]
     assert metrics["created"] == metrics["succeeded"] == len(test.records)
     assert metrics["success_rate"] == 1.0
-    assert test.returned["load"].started == len(test.records)
+    assert test.told["load"].started == len(test.records)
 
 
 def test_runs_in_flight_at_the_end_are_followed_through_the_grace_period() -> None:
@@ -184,6 +184,7 @@ def test_an_outage_within_the_limit_is_ridden_out() -> None:
 
     test = Test({"numTimes": 2, "runTime": "120s"}).run(away_for_a_while)
     assert test.error is None
+    assert test.told["observer"].failures > 0
     assert test.outcomes["succeeded"] >= 10
     assert set(test.outcomes) <= {"succeeded", "not_created"}
     assert test.runner.collector.metrics()["api"]["load"]["ListRuns"]["errors"] > 0
@@ -201,6 +202,8 @@ def test_a_target_that_stays_away_ends_the_scenario_and_what_was_measured_is_kep
     assert test.outcomes["succeeded"] >= 4
     assert test.outcomes["unfinished"] >= 1
     assert test.ended < 30 + 40 + 30
+    assert test.told["load"].started == len(test.records)
+    assert test.told["observer"].failures > 0
 
 
 def test_a_bug_in_one_operation_loses_no_run_in_flight_and_leaves_none_being_made() -> None:

@@ -49,7 +49,7 @@ def test_readers_have_one_request_outstanding_and_think_between() -> None:
     assert sum(calls(played).values()) == 4 * 60 / 1.5
     for sample in played.samples:
         assert sample.due == sample.sent
-    assert played.returned["load"].started == played.returned["reads"].reads == 160
+    assert played.told["load"].started == played.told["reads"].reads == 160
 
 
 def test_in_the_open_model_latency_counts_from_when_a_read_was_due() -> None:
@@ -57,7 +57,7 @@ def test_in_the_open_model_latency_counts_from_when_a_read_was_due() -> None:
     loads = [sample for sample in played.samples if sample.purpose is Purpose.LOAD]
     assert len(loads) == 30
     assert max(sample.latency_seconds for sample in loads) > 25
-    assert played.returned["load"].held_back > 20
+    assert played.told["load"].held_back > 20
 
 
 def test_calls_come_by_their_weights() -> None:
@@ -111,7 +111,7 @@ def test_lists_are_asked_for_as_a_user_interface_does() -> None:
 def test_later_pages_are_reached_by_the_token_of_the_page_before_and_some_lie_deep() -> None:
     played = play(lambda clock: filled(clock, 120), numTimes=15, mix={"ListRuns": 1})
     later = [int(query.page_token) for query in queries(played, "ListRuns") if query.page_token]
-    reads = played.returned["reads"]
+    reads = played.told["reads"]
     assert reads.later_pages == len(later)
     assert len(later) > reads.reads / 8
     assert reads.deepest_page >= 8
@@ -126,7 +126,7 @@ def test_what_was_deleted_meanwhile_is_counted_apart_and_not_asked_for_again() -
 
     played = play(emptied, numTimes=10, mix={"GetRun": 1}, thinkTime="500ms")
     gone = [sample for sample in played.samples if sample.gone]
-    reads = played.returned["reads"]
+    reads = played.told["reads"]
     assert played.error is None
     assert 1 <= len(gone) == reads.gone <= 60
     assert {(sample.operation, sample.status, sample.error) for sample in gone} == {("GetRun", 404, "")}
@@ -150,7 +150,7 @@ def test_lists_of_what_was_deleted_are_counted_apart_too() -> None:
 
     played = play(emptied, numTimes=5, mix={"ListPipelineVersions": 1})
     assert played.error is None
-    assert played.returned["reads"].gone == 3
+    assert played.told["reads"].gone == 3
     assert sum(sample.gone for sample in played.samples) == 3
 
 
@@ -160,7 +160,7 @@ def test_on_an_empty_server_lists_still_work_and_nothing_is_made() -> None:
     assert played.error is None
     assert counted["ListRuns"] > counted["ListPipelines"] > 0
     assert counted["GetRun"] == counted["GetPipeline"] == counted["GetPipelineVersion"] == 0
-    assert played.returned["reads"].nothing_to_get > 100
+    assert played.told["reads"].nothing_to_get > 100
     assert {name for name, _ in played.kfp.calls} <= READS
     assert not played.kfp.runs
 
@@ -184,7 +184,7 @@ def test_a_failing_server_is_backed_off_from_and_named() -> None:
 
     played = play(failing, mix={"GetRun": 1}, thinkTime="100ms", numTimes=1)
     assert played.error is None
-    assert 3 < played.returned["reads"].failed < 20
+    assert 3 < played.told["reads"].failed < 20
     assert any(sample.error == "500" for sample in played.samples)
 
 
@@ -197,6 +197,7 @@ def test_not_one_read_is_a_failure() -> None:
     played = play(failing, mix={"GetRun": 1})
     assert isinstance(played.error, RunnerError)
     assert "Not one of" in str(played.error)
+    assert played.told["reads"].failed == played.told["load"].started > 0
     assert "Internal Server Error" in str(played.error)
 
 

@@ -127,7 +127,7 @@ def test_what_schedules_start_is_found_followed_and_compared_with_the_slots() ->
     told = metrics(played)
     assert (told["slots"], told["started"], told["missed"], told["doubled"]) == (12, 12, 0, 0)
     assert told["drift_seconds"]["p50"] == pytest.approx(12.3, abs=0.5)
-    report = played.returned["schedules"]
+    report = played.told["schedules"]
     assert (report.schedules, report.on_time, report.late) == (3, 12, 0)
     # The slot at five minutes came just when the schedules were disabled.
     assert report.undecided in {0, 3}
@@ -167,14 +167,14 @@ def test_a_second_run_of_a_slot_is_doubled_and_measured_apart() -> None:
 
 def test_runs_that_start_late_are_told() -> None:
     played = scheduled(None, lambda number: (50.0,) if number == 2 else (39.0,))
-    report = played.returned["schedules"]
+    report = played.told["schedules"]
     assert (report.on_time, report.late) == (3, 1)
 
 
 def test_a_slot_shortly_before_the_end_is_not_called_missed() -> None:
     played = scheduled({"runTime": "250s"}, lambda number: () if number == 4 else (5.0,))
     assert metrics(played)["missed"] == 0
-    assert played.returned["schedules"].undecided == 1
+    assert played.told["schedules"].undecided == 1
 
 
 def test_runs_that_fit_no_slot_are_counted_apart() -> None:
@@ -223,8 +223,8 @@ def test_what_is_in_flight_after_the_grace_period_is_terminated() -> None:
 def test_looking_for_runs_takes_few_requests_however_many_schedules_there_are() -> None:
     few, many = scheduled({"numTimes": 1}), scheduled({"numTimes": 100})
     assert len(real(many)) == 100 * 4
-    pages = many.returned["schedules"].pages
-    assert pages <= 4 * few.returned["schedules"].pages
+    pages = many.told["schedules"].pages
+    assert pages <= 4 * few.told["schedules"].pages
 
 
 def test_clean_up_deletes_schedules_and_all_that_they_started(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_schedule_whose_creation_got_no_answer_is_adopted(tmp_path: Path) -> N
     journal = Journal(tmp_path / "j")
     played = scheduled({"numTimes": 2}, also=losing_an_answer, journal=journal)
     assert played.outcomes == {"succeeded": 8}
-    assert played.returned["schedules"].schedules == 2
+    assert played.told["schedules"].schedules == 2
     assert not played.kfp.recurring_runs
     assert left_behind(journal.path) == []
 
@@ -278,10 +278,12 @@ def test_a_schedule_whose_creation_got_no_answer_is_adopted(tmp_path: Path) -> N
 def test_refused_schedules_are_counted() -> None:
     refusal = ApiStatusError("CreateRecurringRun", "Schedule cron is not a supported format", status=400)
     some = scheduled({"numTimes": 2}, also=lambda kfp: kfp.failures["CreateRecurringRun"].append(refusal))
-    assert (some.returned["schedules"].schedules, some.returned["schedules"].refused) == (1, 1)
+    assert (some.told["schedules"].schedules, some.told["schedules"].refused) == (1, 1)
     none = scheduled({}, also=lambda kfp: kfp.failures["CreateRecurringRun"].append(refusal))
     assert isinstance(none.error, RunnerError)
     assert "not a supported format" in str(none.error)
+    assert none.told["schedules"].refused == 1
+    assert none.remarks == ["1 schedules were refused"]
 
 
 def test_an_outage_is_ridden_out_and_what_came_meanwhile_is_found() -> None:
@@ -292,7 +294,7 @@ def test_an_outage_is_ridden_out_and_what_came_meanwhile_is_found() -> None:
     played = scheduled(also=away)
     assert played.error is None
     assert played.outcomes == {"succeeded": 4}
-    assert played.returned["schedules"].failures > 0
+    assert played.told["schedules"].failures > 0
 
 
 def test_a_target_that_stays_away_ends_the_scenario() -> None:

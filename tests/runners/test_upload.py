@@ -58,7 +58,7 @@ def test_names_are_unique_and_begin_as_all_of_the_scenarios_do() -> None:
     names = [argument for operation, argument in played.kfp.calls if operation.startswith("Upload")]
     assert len(set(names)) == 10
     assert all(name.startswith(played.runner.prefix) for name in names)
-    report = played.returned["uploads"]
+    report = played.told["uploads"]
     assert (report.pipelines, report.versions, report.failed) == (5, 5, 0)
 
 
@@ -68,7 +68,7 @@ def test_names_are_unique_and_begin_as_all_of_the_scenarios_do() -> None:
 def test_without_a_file_pipelines_are_made_up_to_a_size(fields: dict[str, Any], size: int) -> None:
     played = play(**fields)
     assert played.kfp.contents == [generate_pipeline(size)]
-    assert size * 0.9 - 700 < played.returned["uploads"].size_bytes <= size
+    assert size * 0.9 - 700 < played.told["uploads"].size_bytes <= size
 
 
 def test_a_file_is_uploaded_as_it_is_but_for_caching() -> None:
@@ -81,7 +81,7 @@ def test_a_file_is_uploaded_as_it_is_but_for_caching() -> None:
 def test_clean_up_deletes_pipelines_with_their_versions(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     played = Played({"mode": "PIPELINE_UPLOAD", "numTimes": 20}, journal=journal)
-    assert played.returned["uploads"].pipelines == 10
+    assert played.told["uploads"].pipelines == 10
     assert not played.kfp.pipelines
     assert not played.kfp.versions
     assert left_behind(journal.path) == []
@@ -104,7 +104,7 @@ def test_an_upload_that_got_no_answer_is_found_by_its_name_when_cleaning_up(tmp_
 
     journal = Journal(tmp_path / "j")
     played = Played({"mode": "PIPELINE_UPLOAD", "numTimes": 3}, server=losing_an_answer, journal=journal)
-    report = played.returned["uploads"]
+    report = played.told["uploads"]
     assert (report.pipelines, report.versions, report.failed) == (2, 0, 1)
     assert not played.kfp.pipelines
     assert left_behind(journal.path) == []
@@ -121,6 +121,7 @@ def test_refused_uploads_are_counted_and_leave_nothing_in_the_journal(tmp_path: 
     played = play(refusing, journal, numTimes=6)
     assert isinstance(played.error, RunnerError)
     assert "Not one of 6 uploads succeeded" in str(played.error)
+    assert played.told["uploads"].failed == played.told["load"].started == 6
     assert "Failed to create a pipeline" in str(played.error)
     assert left_behind(journal.path) == []
 

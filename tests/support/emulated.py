@@ -69,7 +69,6 @@ class Emulated:
         self.records: list[RunRecord] = []
         self.samples: list[Sample] = []
         self.error: Exception | None = None
-        self.returned: Any = None
         self.left: dict[str, int] = {}
         run_virtually(lambda: self._play(profile, options))
 
@@ -91,9 +90,10 @@ class Emulated:
                 await self.runner.prepare()
                 self.runner.t0 = self.clock.now()
                 self.runner.calculate_timing()
-                self.returned = await self._run(other)
+                await self._run(other)
             except (RunnerError, TargetError) as error:
                 self.error = error
+            self.told: dict[str, Any] = self.runner.reports()
             if self.clean_up:
                 await self.runner.stop()
             await self.runner.client.aclose()
@@ -104,18 +104,16 @@ class Emulated:
                 row = self.backend.store.one(f"SELECT count(*) FROM {table}")
                 self.left[table] = row[0] if row else 0
 
-    async def _run(self, other: KfpClient) -> Any:
+    async def _run(self, other: KfpClient) -> None:
         """Run it, or only the beginning of it: then nothing of ours goes on, as after `kill -9`."""
         beside = None if self.meanwhile is None else asyncio.ensure_future(self.meanwhile(self, other))
         running = asyncio.ensure_future(self.runner.run())
         if self.killed_after is not None:
             asyncio.get_running_loop().call_later(self.killed_after, running.cancel)
-        returned = None
         with contextlib.suppress(asyncio.CancelledError):
-            returned = await running
+            await running
         if beside is not None:
             await beside
-        return returned
 
     def measure_from(self, moment: float) -> None:
         pass

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Played:
-    """What came of a scenario; `error` is what its runner raised on purpose.
+    """What came of a scenario; `error` is what its runner raised on purpose, `told` its reports.
 
     `server` makes the fake, `meanwhile` is called when the work begins; both may plan what happens later with `at`.
     """
@@ -44,7 +44,6 @@ class Played:
         self.records: list[RunRecord] = []
         self.samples: list[Sample] = []
         self.error: Exception | None = None
-        self.returned: Any = None
         run_virtually(lambda: self._play(server, meanwhile))
 
     async def _play(
@@ -61,10 +60,11 @@ class Played:
             self.runner.t0 = clock.now()
             self.runner.calculate_timing()
             meanwhile(self)
-            self.returned = await self.runner.run()
+            await self.runner.run()
         except (RunnerError, TargetError) as error:
             self.error = error
         self.ended = clock.now() - self.runner.start_at
+        self.told, self.remarks = self.runner.reports(), list(self.runner.remarks())
         if self.clean_up:
             await self.runner.stop()
 

@@ -102,8 +102,11 @@ def run_scenario(
                 result.finished = runner.clock.now()
                 result.collector = runner.collector
                 _stop(loop, runner, result)
-        result.warnings += runner.warnings
         runner.collector.close()
+        if result.started:
+            result.metrics = _plain(runner.reports()) | result.metrics
+            result.warnings += runner.remarks()
+        result.warnings += runner.warnings
         result.metrics.update({collector.name: collector.metrics() for collector in custom})
         result.warnings += [
             f"The metrics collector {one.name} failed: {one.error}" for one in custom if one.error

@@ -20,7 +20,7 @@ from kfp_perf.runners.progress import Progress
 from kfp_perf.scenario.workload import workload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kfp_perf.client import KfpClient
     from kfp_perf.metrics import GuardedCollector, MetricsCollector
@@ -140,6 +140,14 @@ class BaseRunner(ABC):
     @abstractmethod
     def run(self) -> MaybeAwaitable:
         """Do the work until `end_at`, the stop signal, or an error; return metrics of your own, or None."""
+
+    def reports(self) -> dict[str, Any]:
+        """What is to be told beside the built-in metrics, by key; asked for after `run`, however it ended."""
+        return {}
+
+    def remarks(self) -> Iterable[str]:
+        """What the summary is to say beside the figures, a line each: asked for as `reports` are."""
+        return ()
 
     @abstractmethod
     def stop(self) -> MaybeAwaitable:

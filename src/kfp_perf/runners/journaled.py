@@ -36,7 +36,16 @@ class JournaledRunner(BaseRunner):
         """Make the rows that the scenario wants to find (`prefill`)."""
         if self.scenario.prefill is not None:
             self.prefilled = await prefill(self, self.scenario.prefill)
-            self.warnings += remarks.of_prefill(self.prefilled)
+
+    def reports(self) -> dict[str, Any]:
+        """The rows made beforehand, and what driving the load came to where there is a drive."""
+        return {"prefill": self.prefilled} | ({"load": self._drive.report} if self._drive else {})
+
+    def remarks(self) -> Iterator[str]:
+        """The same in lines, where there is something amiss."""
+        yield from remarks.of_prefill(self.prefilled)
+        if self._drive is not None:
+            yield from remarks.of_load(self._drive.report, self.scenario.max_in_flight)
 
     async def stop(self) -> None:
         """Delete what this runner made, except what is to be kept."""

@@ -13,7 +13,6 @@ from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.model import Outcome, Purpose, RunRecord
-from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -67,7 +66,7 @@ class PipelineRunner(JournaledRunner):
             found = await client.create_experiment("Default", namespace=self.namespace)
         return found.experiment_id
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> None:
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
         drive = self.drive(self.run_once)
@@ -75,9 +74,11 @@ class PipelineRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await self._drain(drive.finish())
-        self.warnings += remarks.of_load(drive.report, self.scenario.max_in_flight)
         self._refuse_total_failure()
-        return {"load": drive.report, "observer": self.observer.report(), "prefill": self.prefilled}
+
+    def reports(self) -> dict[str, Any]:
+        """With what following the runs took."""
+        return super().reports() | {"observer": self.observer.report()}
 
     async def run_once(self, index: int, due: float) -> bool:
         """Create one run and follow it to its end. Return whether the server took it."""

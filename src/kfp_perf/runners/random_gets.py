@@ -12,7 +12,6 @@ from kfp_perf.client import ListQuery
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.result.model import Purpose, Sample
-from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.known import Known
@@ -95,7 +94,7 @@ class RandomGetsRunner(JournaledRunner):
             page = await client.list_pipeline_versions(pipeline_id, ListQuery(sort_by="created_at desc"))
             self._versions.add((pipeline_id, one.pipeline_version_id) for one in page.items)
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> None:
         """Read until `end_at`."""
         self.start()
         drive = self.drive(self.run_once)
@@ -103,13 +102,15 @@ class RandomGetsRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await drive.finish()
-        self.warnings += remarks.of_load(drive.report, self.scenario.max_in_flight)
         if self.report.failed and not self.report.reads:
             raise RunnerError(
                 f"Not one of {self.report.failed} reads succeeded. The last error: {self.progress.last_error}"
             )
         self.log.info("%s: %s", self.name, self.report.told())
-        return {"load": drive.report, "reads": self.report, "prefill": self.prefilled}
+
+    def reports(self) -> dict[str, Any]:
+        """With what the readers did."""
+        return super().reports() | {"reads": self.report}
 
     async def run_once(self, _index: int, due: float) -> bool:
         """Read once. Return False where the server failed."""

@@ -26,7 +26,7 @@ from kfp_perf.runners.timetable import Timetable
 from kfp_perf.scenario.cron import cron_for_kfp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from kfp_perf.client.messages import Page, RecurringRun, Run
     from kfp_perf.result.journal import Made
@@ -124,7 +124,7 @@ class ScheduledRunner(ExperimentRunner):
         """Whether no run is in flight, and no slot waits for one."""
         return self._resting
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> None:
         """Let schedules run until `end_at`, then disable them and follow what is in flight to its end."""
         self.start()
         wanted = [f"{self.prefix}-{number}" for number in range(self.scenario.num_times)]
@@ -138,15 +138,18 @@ class ScheduledRunner(ExperimentRunner):
                 self._tell_missed()
         finally:
             await asyncio.gather(*self._following, return_exceptions=True)
-        self.warnings += remarks.of_schedules(self.report, len(self._unanswered))
         self.log.info("%s: %s", self.name, self.report.told())
         self._refuse_total_failure()
+
+    def reports(self) -> dict[str, Any]:
+        """With what became of the schedules."""
         self.report.running_seconds = summary(self._running)
-        return {
-            "schedules": self.report,
-            "observer": self.observer.report(),
-            "prefill": self.prefilled,
-        }
+        return super().reports() | {"schedules": self.report}
+
+    def remarks(self) -> Iterator[str]:
+        """With what schedules did not do."""
+        yield from super().remarks()
+        yield from remarks.of_schedules(self.report, len(self._unanswered))
 
     def _refuse_total_failure(self) -> None:
         super()._refuse_total_failure()

@@ -10,7 +10,6 @@ from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.runners import remarks
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -58,7 +57,7 @@ class UploadRunner(JournaledRunner):
         self.report.size_bytes = len(self._content)
         await super().prepare()
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> None:
         """Upload until `end_at`."""
         self.start()
         drive = self.drive(self.run_once)
@@ -66,14 +65,16 @@ class UploadRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await drive.finish()
-        self.warnings += remarks.of_load(drive.report, self.scenario.max_in_flight)
         if self.report.failed and not self.report.pipelines:
             raise RunnerError(
                 f"Not one of {self.report.failed} uploads succeeded. "
                 f"The last error: {self.progress.last_error}"
             )
         self.log.info("%s: uploaded %s", self.name, self.report.told())
-        return {"load": drive.report, "uploads": self.report, "prefill": self.prefilled}
+
+    def reports(self) -> dict[str, Any]:
+        """With what was uploaded."""
+        return super().reports() | {"uploads": self.report}
 
     async def run_once(self, index: int, due: float) -> bool:
         """Upload once. Return whether the server took it."""
