@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 from typing import Any
 
 import pytest
 from fake_kfp import FakeKfp
 from virtual_time import VirtualClock, run_virtually
 
+from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiUnreachable, ExitCode
 from kfp_perf.health import HealthChecks
-from kfp_perf.health.connectivity import ApiHealth, ask
+from kfp_perf.health.connectivity import ApiHealth, Connectivity, ask
+from kfp_perf.pacing import RealClock
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Any:
 
 def test_once_a_minute_a_line_says_how_things_stand(make_test: Any, said: Any) -> None:
     test = make_test()
-    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    checks = HealthChecks(test.watch, ApiHealth(), now=lambda: test.time)
     for _ in range(130):
         for runner in test.runners:
             runner.progress.answered += 1
@@ -37,7 +41,7 @@ def test_once_a_minute_a_line_says_how_things_stand(make_test: Any, said: Any) -
 
 def test_a_stall_and_a_saturation_are_warned_of_once(make_test: Any, said: Any) -> None:
     test = make_test()
-    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    checks = HealthChecks(test.watch, ApiHealth(), now=lambda: test.time)
     for _ in range(100):
         test.second(cpu=1.0)
         checks.look([runner.as_runner() for runner in test.runners])
@@ -53,7 +57,7 @@ def test_a_stall_and_a_saturation_are_warned_of_once(make_test: Any, said: Any) 
 
 def test_saturation_on_purpose_is_said(make_test: Any, stand_in: Any, said: Any) -> None:
     test = make_test(stand_in("reader", mode="RANDOM_GETS", thinkTime=0))
-    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    checks = HealthChecks(test.watch, ApiHealth(), now=lambda: test.time)
     for _ in range(10):
         test.second(cpu=1.0)
         checks.look([runner.as_runner() for runner in test.runners])
@@ -63,7 +67,7 @@ def test_saturation_on_purpose_is_said(make_test: Any, stand_in: Any, said: Any)
 def test_an_outage_of_the_api_is_told_with_its_beginning_and_its_end(make_test: Any, said: Any) -> None:
     health = ApiHealth()
     test = make_test()
-    checks = HealthChecks(test.watch, health, wall=lambda: test.time)
+    checks = HealthChecks(test.watch, health, now=lambda: test.time)
 
     async def main() -> None:
         clock = VirtualClock()
@@ -92,7 +96,7 @@ def test_a_result_folder_that_is_gone_for_a_while_is_said_and_judged_by_nobody(
     make_test: Any, said: Any
 ) -> None:
     test = make_test()
-    checks = HealthChecks(test.watch, ApiHealth(), wall=lambda: test.time)
+    checks = HealthChecks(test.watch, ApiHealth(), now=lambda: test.time)
     room = test.space
     for space in (room._replace(disk_bytes=None), room):
         test.space = space
@@ -104,3 +108,30 @@ def test_a_result_folder_that_is_gone_for_a_while_is_said_and_judged_by_nobody(
         "It is over: The folder of the result cannot be reached",
     ]
     assert checks.verdict() is None
+
+
+def test_one_clock_tells_the_time_of_everything(
+    make_test: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = make_test()
+    monkeypatch.setattr(RealClock, "now", lambda _self: test.time)
+    checks = HealthChecks(test.watch, ApiHealth())
+    for _ in range(130):
+        test.second()
+        checks.look([])
+    assert len(said()) == 2
+
+    asked = threading.Event()
+
+    class Asked(ApiHealth):
+        def missed(self, when: float, error: str) -> None:
+            super().missed(when, error)
+            asked.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    connectivity = Connectivity(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=port))
+    connectivity.health = Asked()
+    with connectivity:
+        assert asked.wait(60)
+    assert connectivity.health.outages[0].first == test.time

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 from kfp_perf.errors import GeneratorSaturated
 from kfp_perf.health.connectivity import ApiHealth, Connectivity
 from kfp_perf.health.generator import GeneratorWatch
 from kfp_perf.health.progress import ProgressWatch
+from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,14 +41,13 @@ class HealthChecks:
         generator: GeneratorWatch,
         api: ApiHealth,
         *,
-        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.generator = generator
         self.progress = ProgressWatch()
         self._api = api
-        self._wall = wall
-        self._began = wall()
-        self._next_line = self._began + _LINE_EVERY_SECONDS
+        self._now = now or RealClock().now
+        self._next_line = self._now() + _LINE_EVERY_SECONDS
         self._said: set[str] = set()
         self._contexts = contextlib.ExitStack()
 
@@ -69,7 +68,7 @@ class HealthChecks:
 
     def look(self, runners: Sequence[BaseRunner]) -> None:
         """Look at everything once."""
-        now = self._wall()
+        now = self._now()
         self.generator.look(runners)
         for runner in tuple(runners):
             if (stall := self.progress.look(runner, now)) is not None:

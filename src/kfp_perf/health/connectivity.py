@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -122,10 +121,11 @@ class Connectivity:
 
     async def _keep_asking(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
-        client = RestClient(self._config, RealClock(), correlation="kfp-perf-health")
+        clock = RealClock()
+        client = RestClient(self._config, clock, correlation="kfp-perf-health")
         try:
             while not self._over.is_set():
-                await ask(client, self.health, time.time)
+                await ask(client, self.health, clock.now)
                 await asyncio.sleep(ASK_EVERY_SECONDS)
         finally:
             await client.aclose()
