@@ -13,12 +13,11 @@ import pytest
 
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
-from kfp_perf.pacing import RealClock
+from kfp_perf.pacing import RealClock, StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kfp_perf.pacing import StopSignal
     from kfp_perf.result.model import Sample
 
     Behaviour = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
@@ -38,6 +37,8 @@ class QuickClock(RealClock):
     async def sleep_until(
         self, when: float, stop: StopSignal | None = None, wake: asyncio.Future[bool] | None = None
     ) -> bool:
+        if stop is not None and stop.is_set():
+            return False
         wait = max(0.0, when - self.now())
         self.waits.append(wait)
         self.skipped += wait
@@ -137,6 +138,7 @@ class Scene:
     server: Server
     clock: QuickClock
     samples: list[Sample]
+    stop: StopSignal
 
 
 @pytest.fixture
@@ -163,9 +165,10 @@ def play() -> Callable[..., Any]:
             given = {"KFP_API_HOST": f"{scheme}://127.0.0.1:{server.port}{path}"} | settings
             clock = QuickClock()
             samples: list[Sample] = []
-            client = RestClient(TestConfig(**given), clock, samples.append, "test", seed=1)
+            stop = StopSignal()
+            client = RestClient(TestConfig(**given), clock, samples.append, "test", seed=1, stop=stop)
             try:
-                return await scene(Scene(client, server, clock, samples))
+                return await scene(Scene(client, server, clock, samples, stop))
             finally:
                 await client.aclose()
                 listener.close()

@@ -21,6 +21,7 @@ from kfp_perf.client.retry import (
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.pacing import RealClock
+from kfp_perf.result.model import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,6 +204,21 @@ def test_a_server_cannot_make_us_wait_for_ever(play: Play, behave: Behave) -> No
         assert it.clock.waits == [pytest.approx(LONGEST_RETRY_AFTER_SECONDS)]
 
     play(scene, behave.answer(status=429, Retry_After="86400"), behave.answer(RUN))
+
+
+@pytest.mark.parametrize(("purpose", "requests"), [(Purpose.LOAD, 1), (Purpose.CLEANUP, 4)])
+def test_a_request_to_stop_ends_back_off_but_not_that_of_the_clean_up(
+    play: Play, behave: Behave, purpose: Purpose, requests: int
+) -> None:
+    async def scene(it: Any) -> None:
+        it.stop.set()
+        with pytest.raises(ApiStatusError) as caught:
+            await it.client.for_purpose(purpose).delete_run("run-1")
+        assert caught.value.status == 429
+        assert len(it.server.requests) == requests
+        assert it.client.retries == len(it.clock.waits) == requests - 1
+
+    play(scene, behave.answer({"error": "slow down"}, status=429, Retry_After="30"))
 
 
 def test_back_off_is_in_no_latency(play: Play, behave: Behave) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from kfp_perf.client.transport import Burden
     from kfp_perf.config import TestConfig
-    from kfp_perf.pacing import Clock
+    from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.result.model import Sample
 
 _API = "/apis/v2beta1"
@@ -56,7 +56,8 @@ class RestClient:
     """`KfpClient` over HTTP, with a session for each event loop that is opened at the first use in it.
 
     `record` is given each attempt as a `Sample`; `correlation` begins the X-Request-Id of each request; `seed`
-    makes back-off times repeatable. Raises `InputError` where credentials or certificates cannot be used.
+    makes back-off times repeatable; `stop` ends back-off, except that of `Purpose.CLEANUP`, by raising the last
+    error. Raises `InputError` where credentials or certificates cannot be used.
     """
 
     def __init__(
@@ -67,8 +68,9 @@ class RestClient:
         correlation: str = "kfp-perf",
         *,
         seed: int | None = None,
+        stop: StopSignal | None = None,
     ) -> None:
-        self._wire = Wire(config, clock, record, correlation, seed)
+        self._wire = Wire(config, clock, record, correlation, seed, stop)
         self._purpose = Purpose.LOAD
 
     @property

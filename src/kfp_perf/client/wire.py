@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kfp_perf.client.base import Exchange
     from kfp_perf.client.operations import Operation
     from kfp_perf.config import TestConfig
-    from kfp_perf.pacing import Clock
+    from kfp_perf.pacing import Clock, StopSignal
 
 Answer = TypeVar("Answer")
 
@@ -45,6 +45,7 @@ class Wire:
         record: Callable[[Sample], None],
         correlation: str,
         seed: int | None,
+        stop: StopSignal | None,
     ) -> None:
         self.url = config.KFP_url
         self.retries = 0
@@ -57,6 +58,7 @@ class Wire:
         self._credentials = Credentials(config)
         self.redact = self._credentials.redact
         self._policy = RetryPolicy(config.retries, seed)
+        self._stop = stop
 
     async def call(
         self,
@@ -75,6 +77,8 @@ class Wire:
         attempt = Attempt(1, now() if due is None else due, now)
         attempt.held = 0.0 if due is None else held_back.get()
         may_be_done = False
+        # A runner cleans up when it was asked to stop, so that has to be as patient as ever.
+        stop = None if purpose is Purpose.CLEANUP else self._stop
         while True:
             try:
                 return await self._try(operation, url, purpose, attempt, body, content_type)
@@ -85,13 +89,17 @@ class Wire:
                 if delay is None:
                     raise
                 may_be_done = may_be_done or error.outcome_unknown
+                last = error
             finally:
                 if exchange is not None:
                     exchange.due, exchange.sent, exchange.ended = attempt.due, attempt.sent, attempt.ended
                     exchange.attempts = attempt.number
-            waited = await self._back_off(delay)
+            waited = await self._back_off(delay, stop)
             if exchange is not None:
                 exchange.backoff_seconds += waited
+            if stop is not None and stop.is_set():
+                raise last
+            self.retries += 1
             attempt = Attempt(attempt.number + 1, now(), now)
 
     async def _try(
@@ -193,13 +201,12 @@ class Wire:
             retry_after=parse_retry_after(attempt.retry_after, self._clock.now()),
         )
 
-    async def _back_off(self, delay: float) -> float:
-        """Wait, and count the wait and the repetition that follows it."""
-        self.retries += 1
+    async def _back_off(self, delay: float, stop: StopSignal | None) -> float:
+        """Wait, and count the wait."""
         if delay <= 0:
             return 0.0
         began = self._clock.now()
-        await self._clock.sleep_until(began + delay)
+        await self._clock.sleep_until(began + delay, stop)
         waited = self._clock.now() - began
         self.backoff_seconds += waited
         return waited

@@ -109,7 +109,13 @@ class BaseRunner(ABC):
         """Return the client that the runner works with. No connection is made before its first use."""
         if self._given_client is not None:
             return self._given_client
-        return RestClient(self.config, self.clock, record=self.record_sample, correlation=self.prefix)
+        return RestClient(
+            self.config,
+            self.clock,
+            record=self.record_sample,
+            correlation=self.prefix,
+            stop=self.stop_signal,
+        )
 
     def calculate_timing(self) -> None:
         """Set `start_at`, `end_at` and `measured_from` (seconds since the Unix epoch) from `t0`."""
