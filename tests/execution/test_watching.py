@@ -1,16 +1,20 @@
-"""What becomes of a test when the thread that watches it fails."""
+"""The orchestrator in a process that has lived before, and what becomes of a test that it cannot watch."""
 
 from __future__ import annotations
 
 import io
 import json
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kfp_perf.config import TestConfig
 from kfp_perf.execution.execute import TestFailed, execute
+from kfp_perf.live import open_display
 from kfp_perf.log import Logger
+from kfp_perf.pacing import RealClock
 from kfp_perf.plan import make_plan
 from kfp_perf.result.folder import TestResult
 
@@ -55,3 +59,18 @@ def test_a_test_that_cannot_be_watched_ends_in_good_order(server: Server, tmp_pa
     assert document["verdict"]["exit_code"] == 1
     assert document["total"]["runs"]["created"] > 0
     assert server.ours() == {}
+
+
+def test_a_test_begins_with_the_time_of_day_also_after_the_machine_slept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RealClock, "_anchor", RealClock._anchor - 7200.0)
+    (tmp_path / "t.json").write_text(json.dumps([{**SCENARIOS[0], "runTime": "1s"}]))
+    config = TestConfig(KFP_API_HOST=server.url, results_folder=tmp_path / "results")
+    before = time.time()
+    with Logger(console=io.StringIO()) as logger:
+        plan = make_plan(tmp_path / "t.json", config)
+        result = execute(plan, config, logger=logger, display=open_display(logger, quiet=True))
+    started = datetime.fromisoformat(result.document["started"]).timestamp()
+    assert before - 60.0 < started < time.time() + 60.0
+    assert all(run.duration_seconds is not None for run in result.runs())

@@ -99,3 +99,16 @@ def test_loops_without_a_timerfd_wait_too(monkeypatch: pytest.MonkeyPatch) -> No
     due = clock.now() + 0.002
     assert asyncio.run(clock.sleep_until(due))
     assert clock.now() >= due - 0.001  # a loop's own timers may be early by their resolution
+
+
+def test_wall_time_is_read_when_told_to_and_waits_go_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RealClock, "_anchor", RealClock._anchor - 7200.0)
+    clock = RealClock()
+    assert clock.now() < time.time() - 7000.0
+    RealClock.read_wall_time()
+    assert clock.now() == pytest.approx(time.time(), abs=60)
+
+    async def wait() -> bool:
+        return await clock.sleep_until(clock.now() + 0.001)
+
+    assert asyncio.run(wait())

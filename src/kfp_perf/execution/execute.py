@@ -77,6 +77,7 @@ def execute(
     result folder can be made, and `TestFailed`, which has the result, if a scenario or a threshold failed, the test
     was stopped, or its figures could not be saved.
     """
+    RealClock.read_wall_time()
     clock = RealClock()
     health = asyncio.run(_check(config, plan))
     result = TestResult.create(config.results_folder, plan.name, clock.now())

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from kfp_perf.pacing.timers import FineTimers, resolve
-
-# Wall time is read once. From then on the monotonic clock counts, so that no correction of the system's clock
-# can make a latency negative.
-_ANCHOR = time.time() - time.monotonic()
 
 
 class StopSignal:
@@ -78,15 +74,23 @@ class Clock(Protocol):
 class RealClock:
     """The machine's clock. Wakes within some ten microseconds where Linux has timerfd, else a millisecond.
 
-    One instance serves one event loop at a time.
+    Wall time is read once. From then on the monotonic clock counts, so that no correction of the system's clock can
+    make a latency negative. One instance serves one event loop at a time.
     """
+
+    _anchor: ClassVar[float] = time.time() - time.monotonic()
+
+    @classmethod
+    def read_wall_time(cls) -> None:
+        """Read wall time anew, for all clocks of this process: before a test, as hours of sleep do not count."""
+        cls._anchor = time.time() - time.monotonic()
 
     def __init__(self) -> None:
         self._timers: FineTimers | None = None
 
     def now(self) -> float:
         """The time, in seconds since the Unix epoch."""
-        return _ANCHOR + time.monotonic()
+        return self._anchor + time.monotonic()
 
     async def sleep_until(
         self, when: float, stop: StopSignal | None = None, wake: asyncio.Future[bool] | None = None
@@ -100,7 +104,7 @@ class RealClock:
             stop.add(sleeper)
         try:
             if not sleeper.done():
-                self._timers.wake_at(when - _ANCHOR, sleeper)
+                self._timers.wake_at(when - self._anchor, sleeper)
             return await sleeper
         finally:
             if stop is not None:
