@@ -26,6 +26,9 @@ def resolve(sleeper: asyncio.Future[bool], value: bool) -> None:
         sleeper.set_result(value)
 
 
+_FEW = 100
+
+
 class FineTimers:
     """Resolves futures of one event loop to True at monotonic times: one timerfd and a heap.
 
@@ -36,10 +39,15 @@ class FineTimers:
         self.loop = loop
         self._heap: list[tuple[float, int, asyncio.Future[bool]]] = []
         self._order = itertools.count()
+        self._purge_beyond = _FEW
         self._armed = math.inf
         self._descriptor = _open()
         if self._descriptor is not None:
             loop.add_reader(self._descriptor, self._expired)
+
+    def __len__(self) -> int:
+        """How many timers are held; some of them may not be needed any more."""
+        return len(self._heap)
 
     def wake_at(self, when: float, sleeper: asyncio.Future[bool]) -> None:
         """Resolve `sleeper` at `when` (seconds of `time.monotonic`); never, where that is infinite."""
@@ -50,6 +58,11 @@ class FineTimers:
             sleeper.add_done_callback(lambda _: handle.cancel())
             return
         heapq.heappush(self._heap, (when, next(self._order), sleeper))
+        if len(self._heap) > self._purge_beyond:
+            # Sleepers that were woken otherwise would stay until their time comes, or for ever below the top.
+            self._heap = [entry for entry in self._heap if not entry[2].done()]
+            heapq.heapify(self._heap)
+            self._purge_beyond = max(_FEW, 2 * len(self._heap))
         if when < self._armed:
             self._arm(when)
 
