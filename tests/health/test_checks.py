@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
+import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_kfp import FakeKfp
@@ -15,7 +17,11 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiUnreachable, ExitCode
 from kfp_perf.health import HealthChecks
 from kfp_perf.health.connectivity import ApiHealth, Connectivity, ask
+from kfp_perf.health.generator import SWITCH_INTERVAL_SECONDS
 from kfp_perf.pacing import RealClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -135,3 +141,21 @@ def test_one_clock_tells_the_time_of_everything(
     with connectivity:
         assert asked.wait(60)
     assert connectivity.health.outages[0].first == test.time
+
+
+def test_what_checks_change_in_the_process_they_change_in_their_context_only(tmp_path: Path) -> None:
+    def state() -> tuple[float, int, bool]:
+        asking = any(thread.name == "health" for thread in threading.enumerate())
+        return round(sys.getswitchinterval(), 6), len(gc.callbacks), asking
+
+    before = state()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        checks = HealthChecks.of_test(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=port), tmp_path)
+        assert state() == before
+        with checks:
+            assert state() == (SWITCH_INTERVAL_SECONDS, before[1] + 1, True)
+    for thread in threading.enumerate():
+        if thread.name == "health":
+            thread.join(60)
+    assert state() == before

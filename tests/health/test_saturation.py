@@ -83,7 +83,7 @@ def watch_a_test(folder: Path, collector: type[MetricsCollector]) -> HealthCheck
     )
     checks = HealthChecks(GeneratorWatch(folder, window_seconds=WINDOW_SECONDS), ApiHealth())
     thread = threading.Thread(target=run_scenario, args=(scenario, TestConfig(), time.time(), context))
-    with checks.generator:
+    with checks:
         thread.start()
         while thread.is_alive():
             thread.join(WINDOW_SECONDS / 4)

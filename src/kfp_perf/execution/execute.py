@@ -154,7 +154,8 @@ class Execution:
         journal = self.result.journal(self.given.config.KFP_url)
         series = SeriesFile(self.result.series_path, started)
         checks = HealthChecks.of_test(self.given.config, self.result.path)
-        results, abandoned = self._run_scenarios(journal, series, checks, display)
+        with checks:
+            results, abandoned = self._run_scenarios(journal, series, checks, display)
         errors = [result.failure for result in results if result.failure is not None]
         if abandoned:
             results += [self._cut_short(runner) for runner in self.runners if runner.name in abandoned]
@@ -209,14 +210,13 @@ class Execution:
             for scenario in plan.scenarios
         }
         try:
-            with checks:
-                while waiting and self.interruptions < 2:
-                    done, _ = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
-                    for future in done:
-                        results.append(future.result())
-                        del waiting[future]
-                    if self._blind is None:
-                        self._look(watch, checks, display)
+            while waiting and self.interruptions < 2:
+                done, _ = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
+                for future in done:
+                    results.append(future.result())
+                    del waiting[future]
+                if self._blind is None:
+                    self._look(watch, checks, display)
         finally:
             display.end()
             executor.shutdown(wait=False)

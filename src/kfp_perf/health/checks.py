@@ -31,8 +31,9 @@ _REMEDY = (
 
 
 class HealthChecks:
-    """Watches a test from the thread that waits for its scenarios: call `look` several times a second.
+    """Watches a test: call `look` several times a second from the thread that waits for it, inside the context.
 
+    `asking` is a context in which `api` is kept up to date.
     Warnings are logged once when something begins, and once a minute a line says how things stand.
     """
 
@@ -40,6 +41,7 @@ class HealthChecks:
         self,
         generator: GeneratorWatch,
         api: ApiHealth,
+        asking: contextlib.AbstractContextManager[object] | None = None,
         *,
         now: Callable[[], float] | None = None,
     ) -> None:
@@ -49,18 +51,20 @@ class HealthChecks:
         self._now = now or RealClock().now
         self._next_line = self._now() + _LINE_EVERY_SECONDS
         self._said: set[str] = set()
+        self._asking = asking or contextlib.nullcontext()
         self._contexts = contextlib.ExitStack()
 
     @classmethod
     def of_test(cls, config: TestConfig, folder: Path) -> Self:
         """The checks of a test against the target of `config` whose result is written into the folder."""
         connectivity = Connectivity(config)
-        checks = cls(GeneratorWatch(folder), connectivity.health)
-        checks._contexts.enter_context(checks.generator)
-        checks._contexts.enter_context(connectivity)
-        return checks
+        return cls(GeneratorWatch(folder), connectivity.health, connectivity)
 
     def __enter__(self) -> Self:
+        with contextlib.ExitStack() as contexts:
+            contexts.enter_context(self.generator)
+            contexts.enter_context(self._asking)
+            self._contexts = contexts.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
