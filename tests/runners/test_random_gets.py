@@ -140,18 +140,63 @@ def test_lists_of_what_was_deleted_are_counted_apart_too() -> None:
     def emptied(clock: VirtualClock) -> FakeKfp:
         kfp = filled(clock, 20, 5)
 
-        def list_versions(pipeline_id: str) -> None:
-            kfp.failures["ListPipelineVersions"] += [
-                ApiStatusError("ListPipelineVersions", "Pipeline X not found", status=404)
-            ] * 3
+        listed = kfp.list_pipeline_versions
+        calls = iter(range(1000))
 
-        at(30, lambda: list_versions(""))
+        async def list_versions(pipeline_id: str, query: ListQuery, **given: Any) -> Any:
+            if next(calls) in {50, 51, 52}:
+                gone = f"Pipeline {pipeline_id} not found"
+                kfp.failures["ListPipelineVersions"].append(ApiStatusError("", gone, status=404))
+            return await listed(pipeline_id, query, **given)
+
+        kfp.list_pipeline_versions = list_versions  # type: ignore[method-assign]
         return kfp
 
-    played = play(emptied, numTimes=5, mix={"ListPipelineVersions": 1})
+    played = play(emptied, numTimes=1, mix={"ListPipelineVersions": 1}, thinkTime="500ms")
     assert played.error is None
     assert played.told["reads"].gone == 3
     assert sum(sample.gone for sample in played.samples) == 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Not Found", "text, '404 page not found'", "Cannot GET /apis/v2beta1/runs", "no Route matched"],
+)
+def test_a_server_that_has_no_such_api_is_not_one_where_all_was_deleted(message: str) -> None:
+    """As an ingress answers that has lost its route."""
+
+    def lost(clock: VirtualClock) -> FakeKfp:
+        kfp = filled(clock)
+        refusal = ApiStatusError("", message, status=404)
+        at(1, lambda: kfp.failures.update({call: [refusal] * 1000 for call in READS}))
+        return kfp
+
+    played = play(lost, numTimes=10)
+    assert played.told["reads"].gone == 0
+    assert played.told["reads"].failed > 10
+    assert not any(sample.gone for sample in played.samples)
+
+
+def test_only_what_was_asked_for_can_be_gone() -> None:
+    def strange(clock: VirtualClock) -> FakeKfp:
+        kfp = filled(clock)
+        at(
+            1,
+            lambda: kfp.failures["ListExperiments"].append(ApiStatusError("", "Run 1 not found", status=404)),
+        )
+        at(1, lambda: kfp.failures["GetRun"].append(ApiStatusError("", "Run 1 not found", status=404)))
+        return kfp
+
+    played = play(strange, numTimes=10)
+    assert (played.told["reads"].gone, played.told["reads"].failed) == (0, 2)
+
+
+def test_reads_that_all_met_what_was_deleted_are_a_failure() -> None:
+    fields = {"mode": "RANDOM_GETS", "numTimes": 1, "runTime": "10s", "mix": {"GetRun": 1}, "thinkTime": "1s"}
+    played = Played(fields, server=filled, meanwhile=lambda played: played.kfp.runs.clear())
+    assert isinstance(played.error, RunnerError)
+    assert "Not one of 10 reads" in str(played.error)
+    assert played.told["reads"].gone == 10
 
 
 def test_on_an_empty_server_lists_still_work_and_nothing_is_made() -> None:

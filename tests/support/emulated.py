@@ -90,10 +90,12 @@ class Emulated:
                 await self.runner.prepare()
                 self.runner.t0 = self.clock.now()
                 self.runner.calculate_timing()
-                await self._run(other)
+                try:
+                    await self._run(other)
+                finally:
+                    self.told: dict[str, Any] = self.runner.reports()
             except (RunnerError, TargetError) as error:
                 self.error = error
-            self.told: dict[str, Any] = self.runner.reports()
             if self.clean_up:
                 await self.runner.stop()
             await self.runner.client.aclose()

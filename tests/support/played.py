@@ -60,11 +60,13 @@ class Played:
             self.runner.t0 = clock.now()
             self.runner.calculate_timing()
             meanwhile(self)
-            await self.runner.run()
+            try:
+                await self.runner.run()
+            finally:
+                self.told, self.remarks = self.runner.reports(), list(self.runner.remarks())
         except (RunnerError, TargetError) as error:
             self.error = error
         self.ended = clock.now() - self.runner.start_at
-        self.told, self.remarks = self.runner.reports(), list(self.runner.remarks())
         if self.clean_up:
             await self.runner.stop()
 

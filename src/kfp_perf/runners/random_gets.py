@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -19,21 +20,19 @@ from kfp_perf.runners.views import IN_EXPERIMENT, Views
 from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable
 
     from kfp_perf.client.messages import Page
     from kfp_perf.runners.views import OpenList
 
 Item = TypeVar("Item")
-Thing = TypeVar("Thing", bound="Hashable")
+Thing = TypeVar("Thing", bound="str | tuple[str, ...]")
 
 _VERSIONS_OF = 20
 """Of how many pipelines the versions are looked up before the start."""
 
-_OF_ONE_THING = frozenset(
-    {"GetRun", "GetExperiment", "GetPipeline", "GetPipelineVersion", "ListPipelineVersions", "ListRuns"}
-)
-"""Calls that name a thing (ListRuns: an experiment), and are answered 404 when somebody has deleted it."""
+_asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
+"""The ids that the call under way names (a list of runs: that of an experiment)."""
 
 
 class ReadReport(msgspec.Struct):
@@ -102,10 +101,10 @@ class RandomGetsRunner(JournaledRunner):
             await drive.run()
             self.phase = Phase.DRAINING
             await drive.finish()
-        if self.report.failed and not self.report.reads:
-            raise RunnerError(
-                f"Not one of {self.report.failed} reads succeeded. The last error: {self.progress.last_error}"
-            )
+        tried = self.report.reads + self.report.failed
+        if tried and self.report.reads == self.report.gone:
+            last = self.progress.last_error or "all that was asked for had been deleted"
+            raise RunnerError(f"Not one of {tried} reads succeeded. The last error: {last}")
         self.log.info("%s: %s", self.name, self.report.told())
 
     def reports(self) -> dict[str, Any]:
@@ -129,7 +128,7 @@ class RandomGetsRunner(JournaledRunner):
 
     def record_sample(self, sample: Sample) -> None:
         """Take in one attempt; what somebody has deleted meanwhile is no error."""
-        if sample.status == 404 and sample.purpose is Purpose.LOAD and sample.operation in _OF_ONE_THING:
+        if sample.purpose is Purpose.LOAD and _says_gone(sample):
             sample = msgspec.structs.replace(sample, error="", gone=True)
         super().record_sample(sample)
 
@@ -169,10 +168,11 @@ class RandomGetsRunner(JournaledRunner):
     async def _look(self, call: str, shown: OpenList, answer: Awaitable[Page[Item]]) -> list[Item]:
         """Return the items of a page; none where what the list is of has been deleted."""
         views = self._views[call]
+        _asked_for.set(tuple(filter(None, (shown.query.experiment_id, shown.scope))))
         try:
             page = await answer
         except ApiError as error:
-            if error.status != 404 or not (shown.query.experiment_id or shown.scope):
+            if not _says_gone(error):
                 raise
             self.report.gone += 1
             self._experiments.forget(shown.query.experiment_id)
@@ -219,13 +219,23 @@ class RandomGetsRunner(JournaledRunner):
             self.report.nothing_to_get += 1
             await look(due)
             return
+        _asked_for.set((thing,) if isinstance(thing, str) else thing)
         try:
             await get(thing)
         except ApiError as error:
-            if error.status != 404:
+            if not _says_gone(error):
                 raise
             self.report.gone += 1
             known.forget(thing)
+
+
+def _says_gone(answer: Sample | ApiError) -> bool:
+    """Whether the API server says that what was asked for is not there.
+
+    Its words are `Run <id> not found`, and the same for all kinds (NewResourceNotFoundError of the API server). A
+    404 in other words is of somebody before it, who has no route to it.
+    """
+    return answer.status == 404 and any(f"{one} not found" in answer.message for one in _asked_for.get())
 
 
 _READS: dict[str, Callable[[RandomGetsRunner, float], Awaitable[None]]] = {
