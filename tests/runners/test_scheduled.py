@@ -192,7 +192,9 @@ def test_a_run_that_shows_up_only_with_its_first_report_is_found() -> None:
 
 
 def test_the_servers_clock_may_be_off() -> None:
-    played = scheduled(fake={"offset_seconds": 1800.0})
+    played = scheduled(fake={"offset_seconds": 7200.0})
+    (spec,) = (argument for name, argument in played.kfp.calls if name == "CreateRecurringRun")
+    assert spec.end_at > played.runner.end_at + 7200.0, "it ends by the server's clock"
     assert played.outcomes == {"succeeded": 4}
     for record in real(played):
         assert record.drift_seconds == pytest.approx(12.3, abs=0.5)

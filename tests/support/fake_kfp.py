@@ -275,8 +275,13 @@ class FakeKfp:
 
     # -- experiments ------------------------------------------------------------------------------------------
 
-    def _new_experiment(self, name: str, namespace: str) -> Experiment:
-        made = Experiment(experiment_id=self._id("experiment"), display_name=name, namespace=namespace)
+    def _new_experiment(self, name: str, namespace: str, created: str = "") -> Experiment:
+        made = Experiment(
+            experiment_id=self._id("experiment"),
+            display_name=name,
+            namespace=namespace,
+            created_text=created,
+        )
         self.experiments[made.experiment_id] = made
         return made
 
@@ -286,7 +291,7 @@ class FakeKfp:
         await self._call("CreateExperiment", name, due)
         if any((row.display_name, row.namespace) == (name, namespace) for row in self.experiments.values()):
             raise ApiStatusError("CreateExperiment", f"The name {name} already exists", status=409)
-        return self._new_experiment(name, namespace)
+        return self._new_experiment(name, namespace, self._text(self.clock.now()))
 
     async def get_experiment(self, experiment_id: str, *, due: float | None = None) -> Experiment:
         await self._call(

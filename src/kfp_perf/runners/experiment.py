@@ -14,9 +14,20 @@ if TYPE_CHECKING:
 class ExperimentRunner(PipelineRunner):
     """Makes an experiment of a unique name, runs the pipeline in it, and deletes both."""
 
+    _creation: tuple[float, float, float] | None = None
+
+    async def prepare(self) -> None:
+        """Do the same, and learn from the experiment's creation how far the server's clock is from ours."""
+        await super().prepare()
+        if self._creation is not None:
+            self.observer.offset.bracket(*self._creation)
+
     async def provide_experiment(self, client: KfpClient) -> str:
         """Make the experiment, and return its id."""
         with self.making(Kind.EXPERIMENT, self.prefix) as made:
+            sent = self.clock.now()
             experiment = await client.create_experiment(self.prefix, namespace=self.namespace)
             made(experiment.experiment_id)
+        if experiment.created_at is not None:
+            self._creation = (experiment.created_at, sent, self.clock.now())
         return experiment.experiment_id

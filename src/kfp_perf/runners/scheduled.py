@@ -182,7 +182,7 @@ class ScheduledRunner(ExperimentRunner):
             parameters=self.scenario.params,
             cron=cron_for_kfp(self.scenario.cron) if self.scenario.cron is not None else "",
             interval_seconds=int(self.scenario.interval_seconds or 0),
-            end_at=self.end_at + _OUTLIVES_SECONDS,
+            end_at=self._server_time(self.end_at) + _OUTLIVES_SECONDS,
             max_concurrency=_MOST_CONCURRENT,
         )
         try:
