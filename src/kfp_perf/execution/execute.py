@@ -92,8 +92,8 @@ def execute(
         errors = execution.run(display)
     result.close()
     if errors:
-        abandoned = execution.interruptions > 1
-        raise TestFailed(result, errors, ExitCode.of(errors), abandoned=abandoned) from errors[0]
+        code = ExitCode.of(errors)
+        raise TestFailed(result, errors, code, abandoned=execution.abandoned) from errors[0]
     return result
 
 
@@ -117,6 +117,8 @@ class Execution:
         self.plugins = plugins
         self.runners: list[BaseRunner] = []
         self.interruptions = 0
+        #: Whether scenarios were left alone, and their threads still run.
+        self.abandoned = False
         self._blind: Exception | None = None
         self._clock = RealClock()
         scenarios = len(given.plan.scenarios)
@@ -155,10 +157,11 @@ class Execution:
         series = SeriesFile(self.result.series_path, started)
         checks = HealthChecks.of_test(self.given.config, self.result.path)
         with checks:
-            results, abandoned = self._run_scenarios(journal, series, checks, display)
+            results, left_alone = self._run_scenarios(journal, series, checks, display)
+        abandoned = self.abandoned = bool(left_alone)
         errors = [result.failure for result in results if result.failure is not None]
         if abandoned:
-            results += [self._cut_short(runner) for runner in self.runners if runner.name in abandoned]
+            results += [self._cut_short(runner) for runner in self.runners if runner.name in left_alone]
         else:
             series.close()
             journal.close()

@@ -1,0 +1,49 @@
+"""Ctrl-C when there is nothing left to be waited for."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kfp_perf.config import TestConfig
+from kfp_perf.errors import ExitCode
+from kfp_perf.execution import TestFailed, execute
+from kfp_perf.execution.figures import figures_of
+from kfp_perf.live import open_display
+from kfp_perf.log import Logger
+from kfp_perf.plan import make_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from program import Server
+
+SCENARIO: dict[str, Any] = {
+    "name": "a",
+    "mode": "RANDOM_GETS",
+    "runTime": "1s",
+    "thresholds": {"generator.lateness.max": "< 0s"},
+}
+
+
+def test_an_impatient_user_abandons_no_test_whose_scenarios_have_all_ended(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def while_figures_are_made(*given: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return figures_of(*given)
+
+    monkeypatch.setattr(sys.modules[execute.__module__], "figures_of", while_figures_are_made)
+    (tmp_path / "t.json").write_text(json.dumps([SCENARIO]))
+    config = TestConfig(KFP_API_HOST=server.url, results_folder=tmp_path / "results")
+    plan = make_plan(tmp_path / "t.json", config)
+    with Logger(console=io.StringIO()) as logger, pytest.raises(TestFailed) as failed:
+        execute(plan, config, logger=logger, display=open_display(logger, quiet=True))
+    assert failed.value.exit_code == ExitCode.FAILED
+    assert not failed.value.abandoned
