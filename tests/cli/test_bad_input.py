@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import kfp_perf as kfp_perf_package
+from kfp_perf.cli import COMMANDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Call = Callable[..., tuple[int, str, str]]
 
@@ -91,6 +95,13 @@ def test_a_wrong_file(kfp_perf: Call, folder: Path, case: str, command: str) -> 
         assert word in err
     assert "Traceback" not in err
     assert not (folder / "results").exists()
+
+
+def test_every_command_that_the_program_speaks_of_exists() -> None:
+    files = Path(kfp_perf_package.__file__).parent.rglob("*.py")
+    named = {name for file in files for name in re.findall(r"`kfp-perf ([a-z]+)", file.read_text("utf-8"))}
+    assert "run" in named
+    assert named <= set(COMMANDS)
 
 
 def test_all_errors_of_a_file_are_told_at_once(kfp_perf: Call, folder: Path) -> None:

@@ -69,7 +69,11 @@ def parse_json(text: str, label: str) -> tuple[Any, list[Problem]]:
     """
     if not text.strip():
         raise InputError(
-            Problem(label, "is empty", "write a list of scenarios, or make one with `kfp-perf init`")
+            Problem(
+                label,
+                "is empty",
+                "write a list of scenarios, or run a built-in file: `kfp-perf run smoke.json`",
+            )
         )
     try:
         value = json.loads(text, object_pairs_hook=_build_object)
