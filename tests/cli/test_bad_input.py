@@ -149,6 +149,12 @@ def test_a_wrong_variable(kfp_perf: Call, monkeypatch: pytest.MonkeyPatch, varia
         (["rnu"], "Did you mean 'run'?"),
         (["run", "smoke.json", "--plugin", "nothing.py"], "--plugin nothing.py"),
         (["run", "smoke.json", "--config-class", "nothing"], "names no class"),
+        (["run", "--emulator", "--host", "kfp"], "--emulator and --host contradict each other"),
+        (["run", "--emulator", "--port", "80"], "--emulator and --port contradict each other"),
+        (["run", "--emulator", "--standalone"], "--emulator and --kubeflow/--standalone contradict"),
+        (["run", "--keep", "--keep-failed"], "--keep and --keep-failed contradict each other"),
+        (["run", "--emulator-profile", "fast"], "--emulator-profile needs --emulator"),
+        (["run", "--emulator-seed", "1"], "--emulator-seed needs --emulator"),
         (["report", "nothing"], "does not exist"),
         (["cleanup", "."], "journal.jsonl"),
     ],
@@ -158,6 +164,7 @@ def test_a_wrong_command_line(kfp_perf: Call, arguments: list[str], words: str) 
     assert code == 2
     assert words in err
     assert "Traceback" not in err
+    assert not Path("results").exists()
 
 
 def test_a_results_folder_that_cannot_be_written(kfp_perf: Call, folder: Path, emulator_url: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.target import target_options
@@ -56,6 +57,7 @@ def run(
     """
     from kfp_perf.execution import TestFailed, run_test
 
+    _refuse_contradictions()
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
@@ -84,6 +86,29 @@ def run(
         sys.stdout.flush()
         os._exit(code)
     return int(code)
+
+
+#: Flags that say where a real target is; the emulator is on this machine, and knows no users.
+_OF_A_TARGET = ("host", "port", "kubeflow")
+_OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
+
+
+def _refuse_contradictions() -> None:
+    """Raise `UsageError` where a flag would be ignored for the sake of another one."""
+    context = click.get_current_context()
+    given = {
+        name: option
+        for option in context.command.params
+        if (name := option.name) and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    together = [("keep", "keep_failed"), *(("emulator", name) for name in _OF_A_TARGET)]
+    for one, other in together:
+        if one in given and other in given:
+            flags = f"{given[one].opts[0]} and {'/'.join(given[other].opts + given[other].secondary_opts)}"
+            raise click.UsageError(f"{flags} contradict each other: leave one of them out.", context)
+    for name in _OF_THE_EMULATOR:
+        if name in given and "emulator" not in given:
+            raise click.UsageError(f"{given[name].opts[0]} needs --emulator.", context)
 
 
 def _show(result: TestResult) -> None:
