@@ -89,7 +89,7 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
             bands=material.bands,
         ),
         "From a run's creation until a client could see that it was over"
-        + (", or it was given up at the end of the grace period." if runs.given_up else "."),
+        + (", or it was given up at the end." if runs.given_up else "."),
     )
     yield from _dots(material)
 

@@ -91,7 +91,7 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
             f"95 % within {high}" if high != "not reached" else "p95 not reached",
         )
     if runs.get("unfinished"):
-        yield Tile(f"{runs['unfinished']:,}", "runs did not end", "by the end of the grace period")
+        yield Tile(f"{runs['unfinished']:,}", "runs did not end", "by the end")
 
 
 def _api_tiles(api: dict[str, Any]) -> Iterator[Tile]:
@@ -162,7 +162,7 @@ def scenarios(material: Material) -> Section | None:
 def _legend_of_losses(runs: dict[str, Any]) -> list[Block]:
     told = []
     if runs.get("unfinished"):
-        told.append("Unfinished: still in flight when the grace period ended, and terminated then.")
+        told.append("Unfinished: still in flight at the end, and given up.")
     if runs.get("unknown") or runs.get("not_created"):
         told.append("Lost: the server refused them, or never showed them after a request without an answer.")
     return [Prose(" ".join(told))] if told else []
