@@ -13,6 +13,7 @@ from rich.text import Text
 from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.failures import failures_of
+from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield _api(document)
     yield Text("latency: from when a request was due; only requests that succeeded", style="dim")
     yield from _notes(document)
+    yield from _left_behind(result, document["leftovers"])
     yield Text()
     yield Text.assemble("Result  ", (str(result.path), "bold"))
 
@@ -192,7 +194,7 @@ def _api(document: Mapping[str, Any]) -> Table:
 def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     notes = [
         *(
-            f"unfinished runs were still in flight at the end of the grace period, and were terminated: {count}"
+            f"{count_of(count, 'unfinished run')}: still in flight at the end"
             for count in [document["total"]["runs"].get("unfinished")]
             if count
         ),
@@ -204,14 +206,21 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     if notes:
         yield Text()
         yield from (Text(f"! {note}", style="yellow") for note in notes)
-    leftovers = document["leftovers"]
+
+
+def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[RenderableType]:
     if leftovers:
         yield Text()
         yield Text(f"{count_of(len(leftovers), 'object')} could not be deleted:", style="yellow")
         yield Padding(Text("\n".join(leftovers[:_MOST_LEFTOVERS])), (0, 0, 0, 2))
         if len(leftovers) > _MOST_LEFTOVERS:
             yield Text(f"  and {len(leftovers) - _MOST_LEFTOVERS} more, see result.json")
-        yield Text("Delete them with `kfp-perf cleanup`, and the name of the result folder.")
+    if stay := stays(result):
+        yield Text()
+        yield Text(f"{stay}.", style="yellow")
+    if leftovers or stay:
+        # A line of its own, to be copied.
+        yield Text(f"Delete with  {cleanup_command(result.path)}")
 
 
 def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -27,17 +28,17 @@ _MOST_LEFTOVERS = 50
 def cleanup(material: Material) -> Section:
     """What is left on the server."""
     leftovers = [str(line) for line in material.document["leftovers"]]
-    kept = dig(material.document, "configuration", "keep")
+    again = f"`{cleanup_command(material.result.path)}`"
     if leftovers:
         shown = leftovers[:_MOST_LEFTOVERS]
         if len(leftovers) > len(shown):
             shown.append(f"and {len(leftovers) - len(shown):,} more, see result.json")
-        lead = f"{count_of(len(leftovers), 'object')} could not be deleted. `kfp-perf cleanup` tries again."
+        lead = f"{count_of(len(leftovers), 'object')} could not be deleted. {again} tries again."
         return Section("cleanup", "What was left behind?", lead, [Items(shown, Tone.WARNING)])
-    if kept == "all":
-        lead = "Everything that the test made was kept, as asked for. `kfp-perf cleanup` deletes it."
-    elif kept == "failed":
-        lead = "Failed runs and what they need were kept, as asked for; all else was deleted."
+    if stay := stays(material.result):
+        lead = f"{stay}. {again} deletes what is there."
+    elif dig(material.document, "verdict", "emulator"):
+        lead = "Nothing: the emulator is gone, with all that was made on it."
     else:
         lead = "Nothing: all that the test made was deleted."
     return Section("cleanup", "What was left behind?", lead, [])

@@ -1,0 +1,40 @@
+"""What a test left on the server, in words, and the command that deletes it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from kfp_perf.reports.document import dig
+from kfp_perf.reports.quantities import count_of
+from kfp_perf.result.journal import left_behind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfp_perf.result.folder import TestResult
+
+
+def cleanup_command(path: Path) -> str:
+    """The command that deletes what the test of this result folder left."""
+    return f"kfp-perf cleanup {shlex.quote(str(path))}"
+
+
+def stays(result: TestResult) -> str:
+    """Say what is still on the server by the journal, beside what could not be deleted; empty: nothing is.
+
+    What was made on the emulator of the test's own is gone with it.
+    """
+    if dig(result.document, "verdict", "emulator"):
+        return ""
+    try:
+        left = left_behind(result.journal_path)
+    except OSError:
+        return ""
+    told = dig(result.document, "leftovers")
+    count = len(left) - (len(told) if isinstance(told, list) else 0)
+    if count <= 0:
+        return ""
+    if dig(result.document, "configuration", "keep") in {"all", "failed"}:
+        return f"{count_of(count, 'object')} left on the server, as asked for"
+    return f"{count_of(count, 'object')} may still be on the server"
