@@ -48,3 +48,23 @@ def test_what_is_gone_from_its_server_is_forgotten(
     code, _, err = kfp_perf("cleanup", ".", "--host", emulator_url, *flags)
     assert code == 0, err
     assert left_behind(path) == []
+
+
+def test_without_a_host_the_target_is_the_test_s(kfp_perf: Call, emulator_url: str, folder: Path) -> None:
+    path = leave(folder, emulator_url)
+    code, out, err = kfp_perf("cleanup", ".")
+    assert code == 0, err
+    assert "1 objects deleted" in out
+    assert left_behind(path) == []
+
+
+@pytest.mark.parametrize("variable", ["API_HOST", "API_PORT"])
+def test_a_target_of_the_environment_counts_as_given(
+    kfp_perf: Call, emulator_url: str, folder: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = leave(folder, emulator_url)
+    monkeypatch.setenv(variable, {"API_HOST": "elsewhere", "API_PORT": "1"}[variable])
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 2
+    assert f"is of a test on {emulator_url}, not on http://" in err
+    assert len(left_behind(path)) == 1

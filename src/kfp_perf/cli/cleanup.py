@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kfp_perf.result.journal import Journal, Made
 
 
+#: Where neither of them was given the test's own target is meant.
+_OF_A_TARGET = ("KFP_API_HOST", "KFP_API_PORT")
 #: Nothing waits for this command, so it takes its time: the API server lets Kubernetes do five calls a second.
 _SECONDS_EACH = 1.0
 
@@ -32,8 +34,8 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     """Delete what the test of RESULTS left on the server, kept objects too.
 
     It goes by the journal in the folder, so it also works after a crash or `kill -9`; an object that never got
-    its id is found by its unique name. On another server than the test's it deletes nothing: there all would seem
-    to be gone already.
+    its id is found by its unique name. The target is the test's, unless one is given; on another server it deletes
+    nothing: there all would seem to be gone already.
     """
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
@@ -51,6 +53,8 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         click.echo(f"{len(objects)} objects to delete." if objects else "Nothing is left.")
         return int(ExitCode.GOOD)
     target = target_of(path)
+    if target and config.model_fields_set.isdisjoint(_OF_A_TARGET):
+        config = config.model_copy(update={"KFP_API_HOST": target})
     if target not in {"", config.KFP_url} and not anyway:
         remedy = f"Name that one with --host {target}, or add --anyway if both are the same server."
         raise InputError(Problem(str(results), f"is of a test on {target}, not on {config.KFP_url}", remedy))
