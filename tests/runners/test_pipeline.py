@@ -172,7 +172,7 @@ def test_one_that_never_shows_up_is_unknown_and_no_second_one_is_made_in_its_pla
 
     test = Test({"numTimes": 1, "runTime": "100s"}).run(losing_a_request)
     assert test.outcomes["unknown"] == 1
-    assert test.outcomes["succeeded"] >= 3
+    assert test.outcomes["succeeded"] >= 6, "its slot is free long before it is given up"
     assert len({record.name for record in test.records}) == len(test.records)
 
 

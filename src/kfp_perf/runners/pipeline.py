@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from kfp_perf.client import KfpClient
     from kfp_perf.observe import Dag
+    from kfp_perf.pacing import Drive
     from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
 _LOOK_AT_GRACE_SECONDS = 1.0
+#: How long a run whose creation got no answer keeps its slot: the server shows runs as soon as they are created.
+_LOST_HOLDS_SLOT_SECONDS = 5.0
 #: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
 
@@ -39,6 +42,7 @@ class PipelineRunner(JournaledRunner):
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
         self._followed: set[asyncio.Future[RunRecord]] = set()
+        self._lost: set[asyncio.Future[None]] = set()
         self._given_up = False
         self._terminate_until = math.inf
         self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
@@ -70,11 +74,20 @@ class PipelineRunner(JournaledRunner):
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
         drive = self.drive(self.run_once)
-        async with self.alongside(self.observer.run(), close=self.observer.aclose):
-            await drive.run()
-            self.phase = Phase.DRAINING
-            await self._drain(drive.finish())
+        try:
+            async with self.alongside(self.observer.run(), close=self.observer.aclose):
+                await drive.run()
+                self.phase = Phase.DRAINING
+                await self._drain(self._finish_all(drive))
+        finally:
+            await asyncio.gather(*self._lost, return_exceptions=True)
         self._refuse_total_failure()
+
+    async def _finish_all(self, drive: Drive) -> None:
+        """Wait for all operations, and for what became of lost ones."""
+        await drive.finish()
+        while self._lost:
+            await asyncio.wait(self._lost)
 
     def reports(self) -> dict[str, Any]:
         """With what following the runs took."""
@@ -89,12 +102,31 @@ class PipelineRunner(JournaledRunner):
         self.progress.in_flight += 1
         try:
             await self._create(record, exchange)
-            if record.outcome is not Outcome.NOT_CREATED:
-                await self.wait_for_run_to_finish(record)
+            following = asyncio.ensure_future(self._see_through(record))
+            if record.outcome is Outcome.UNKNOWN and not await self._shows_up(record, following):
+                self._lost.add(following)
+                following.add_done_callback(self._lost.discard)
+                return False
+            await following
         finally:
             self.progress.in_flight -= 1
-        self._settle(record)
         return record.created
+
+    async def _see_through(self, record: RunRecord) -> None:
+        """Follow a run that may have been created, and write down what became of it."""
+        if record.outcome is not Outcome.NOT_CREATED:
+            await self.wait_for_run_to_finish(record)
+        self._settle(record)
+
+    async def _shows_up(self, record: RunRecord, following: asyncio.Future[None]) -> bool:
+        """Wait a little for a run whose creation got no answer. It is looked for much longer, but holds no slot."""
+        pausing = asyncio.ensure_future(
+            self.clock.sleep_until(self.clock.now() + _LOST_HOLDS_SLOT_SECONDS, self.stop_signal)
+        )
+        either: set[asyncio.Future[Any]] = {following, pausing}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        pausing.cancel()
+        return following.done() or record.created
 
     async def wait_for_run_to_finish(self, record: RunRecord) -> None:
         """Follow a run until its end is seen, or until the runner gives up; fills in the record.
