@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,9 +114,12 @@ def _refuse_contradictions() -> None:
 
 def _show(result: TestResult) -> None:
     from kfp_perf.reports.console import print_summary
+    from kfp_perf.result.folder import RESULT_FILE
 
     with standard_output():
         print_summary(result, sys.stdout)
         report = result.path / "report.html"
         if report.exists():
             click.echo(f"Report  {report}")
+        elif (result.path / RESULT_FILE).exists():
+            click.echo(f"Draw the report with: kfp-perf report {shlex.quote(str(result.path))} -f html")
