@@ -18,7 +18,7 @@ from kfp_perf.reports import REPORTS, write_report, write_whole
 from kfp_perf.reports.console import print_summary
 from kfp_perf.reports.markdown import draw_markdown
 from kfp_perf.reports.story import tell
-from kfp_perf.reports.tables import TABLES
+from kfp_perf.reports.tables import COLUMNS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +73,30 @@ def test_tables_have_a_row_for_each(nightly: TestResult) -> None:
         sum(int(row["count"]) for row in rows["series.csv"] if row["operation"] == "CreateRun")
         == told["count"]
     )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_without_rows_has_its_columns_all_the_same(
+    name: str, nightly: TestResult, sample: Callable[[SampleTest], TestResult]
+) -> None:
+    result = sample(SampleTest())
+    (head,) = csv.reader(io.StringIO(REPORTS["csv"].draw(result)[f"{name}.csv"].decode()))
+    assert head == list(COLUMNS[name])
+    with_rows = REPORTS["csv"].draw(nightly)[f"{name}.csv"].decode()
+    assert with_rows.startswith(",".join(head)), "they come first, and in the same order"
+    not_in_the_sample = {"judged", "error", "value_low", "value_high"} if name == "thresholds" else set()
+    told = {column for row in TABLES[name](nightly) for column in row}
+    assert set(head) - told <= not_in_the_sample
+
+
+def test_parquet_without_rows_has_its_columns_all_the_same(
+    sample: Callable[[SampleTest], TestResult],
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for name, content in REPORTS["parquet"].draw(sample(SampleTest())).items():
+        table = parquet.read_table(io.BytesIO(content))
+        assert table.num_rows == 0
+        assert tuple(table.column_names) == COLUMNS[name.removesuffix(".parquet")]
 
 
 def test_failed_requests_have_a_table_and_a_note(nightly: TestResult) -> None:

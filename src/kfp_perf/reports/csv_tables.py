@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.reports.tables import TABLES
+from kfp_perf.reports.tables import COLUMNS, TABLES
 
 if TYPE_CHECKING:
     from kfp_perf.result.folder import TestResult
@@ -23,9 +23,11 @@ def draw_csv(result: TestResult) -> dict[str, bytes]:
     files = {}
     for name, rows in TABLES.items():
         # Read twice rather than kept: there may be millions of rows.
-        columns = list(dict.fromkeys(column for row in rows(result) for column in row))
+        columns = dict.fromkeys(COLUMNS[name])
+        for row in rows(result):
+            columns |= dict.fromkeys(row)
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows({column: _plain(value) for column, value in row.items()} for row in rows(result))
         files[f"{name}.csv"] = text.getvalue().encode(errors="replace")

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports import needs
-from kfp_perf.reports.tables import TABLES
+from kfp_perf.reports.tables import COLUMNS, TABLES
 
 if TYPE_CHECKING:
     from kfp_perf.result.folder import TestResult
@@ -21,7 +21,7 @@ def draw_parquet(result: TestResult) -> dict[str, bytes]:
         raise needs("pyarrow", "parquet") from None
     files = {}
     for name, rows in TABLES.items():
-        columns: dict[str, list[Any]] = {}
+        columns: dict[str, list[Any]] = {column: [] for column in COLUMNS[name]}
         for place, row in enumerate(rows(result)):
             for column, value in row.items():
                 columns.setdefault(column, [None] * place).append(value)

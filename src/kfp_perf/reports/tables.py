@@ -11,6 +11,9 @@ from kfp_perf.metrics.histogram import top_of
 from kfp_perf.metrics.series import read_series
 from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.failures import failures_of
+from kfp_perf.result.folder import RUNS_FILE
+from kfp_perf.result.model import RunRecord
+from kfp_perf.result.tasks import TaskRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,8 +26,9 @@ Row = dict[str, Any]
 
 def runs(result: TestResult) -> Iterator[Row]:
     """A row a run, with the fields of `RunRecord`; phases each in a column of their own."""
-    for record in result.runs():
-        yield record.row()
+    if (result.path / RUNS_FILE).exists():
+        for record in result.runs():
+            yield record.row()
 
 
 def tasks(result: TestResult) -> Iterator[Row]:
@@ -101,6 +105,25 @@ TABLES: dict[str, Callable[[TestResult], Iterator[Row]]] = {
     "errors": errors,
     "series": series,
     "thresholds": thresholds,
+}
+
+
+_CALL = ("scenario", "purpose", "operation")
+
+#: The columns that each table has even without a row; the rows may bring more.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "runs": tuple(RunRecord(scenario="", name="", due=0.0).row()),
+    "tasks": TaskRecord.__struct_fields__,
+    "operations": (*_CALL, "count", "errors"),
+    "errors": (*_CALL, "kind", "message", "count"),
+    "series": (
+        *("second", *_CALL, "failed", "warmup", "count"),
+        *("latency_p50_seconds", "latency_p99_seconds", "latency_max_seconds"),
+    ),
+    "thresholds": (
+        *("scenario", "metric", "condition", "unit", "bound", "value", "margin", "error", "count"),
+        *("passed", "judged", "reason", "value_low", "value_high"),
+    ),
 }
 
 
