@@ -45,7 +45,7 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     from kfp_perf.errors import InputError, Problem
     from kfp_perf.reports import all_reports
     from kfp_perf.reports.console import print_summary
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.folder import RUNS_FILE, SERIES_FILE, TestResult
 
     known = all_reports()
     if name not in known:
@@ -53,6 +53,9 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
             Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
         )
     result = TestResult.open(results)
+    for file in (RUNS_FILE, SERIES_FILE):
+        if not (results / file).exists():
+            click.echo(f"kfp-perf: {results / file} is missing; what is there is drawn", err=True)
     if name == "console" and output is None:
         # In colours, and as wide as the terminal.
         with _readable(results), standard_output():
