@@ -134,12 +134,23 @@ def test_the_example_plugin(program: Start, server: Server, request: pytest.Fixt
     assert set(runs["metrics"]["slow"]) == {"slow_requests", "slow_runs"}
 
 
+def test_a_server_of_many_users_wants_a_namespace(program: Start) -> None:
+    with EmulatorProcess("instant", 1, ("--multi-user",)) as emulator:
+        one = program(LONG, "--host", emulator.url)
+        code, _, err = one.end()
+    assert code == 3, err
+    assert "has many users" in err
+    assert "--kubeflow" in err
+    assert not (one.folder / "results").exists()
+
+
 def test_ctrl_c_once_ends_in_good_order(program: Start, server: Server) -> None:
     one = program(LONG, "--host", server.url)
     one.wait_for("runs in flight")
     one.interrupt()
     code, out, err = one.end()
     assert code == 4, err
+    assert "Stopping: no new work" in err
     assert "stopped before its end" in out
     document = one.result()
     assert document["verdict"]["exit_code"] == 4

@@ -337,10 +337,21 @@ def test_what_is_to_be_kept_stays(tmp_path: Path, keep: str, kept: int) -> None:
     assert all(made.kept for made in left) or keep == "all"
 
 
+def test_a_server_that_fails_to_delete_is_asked_again(tmp_path: Path) -> None:
+    def failing_twice(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["DeleteRun"] = [ApiStatusError("DeleteRun", "Internal Server Error", status=500)] * 2
+        return kfp
+
+    test = Test({"mode": "EXPERIMENT"}, Journal(tmp_path / "j")).run(failing_twice)
+    assert test.runner.leftovers == []
+    assert test.kfp.runs == {}
+
+
 def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path) -> None:
     def one_stays(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)
-        kfp.failures["DeleteRun"] = [ApiStatusError("DeleteRun", "Internal Server Error", status=500)]
+        kfp.failures["DeleteRun"] = [ApiStatusError("DeleteRun", "Not allowed", status=403)]
         return kfp
 
     journal = Journal(tmp_path / "j")
@@ -349,7 +360,7 @@ def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path
     assert len(test.runner.leftovers) == 2
     run, experiment = sorted(test.runner.leftovers, reverse=True)
     assert run.startswith("run kfp-perf-t-")
-    assert "Internal Server Error" in run
+    assert "Not allowed" in run
     assert "it still holds runs" in experiment
     assert [made.kind for made in left_behind(journal.path)] == [Kind.RUN, Kind.EXPERIMENT]
 

@@ -107,6 +107,7 @@ def run_scenario(
             result.metrics = _plain(runner.reports()) | result.metrics
             result.warnings += runner.remarks()
         result.warnings += runner.warnings
+        result.warnings += runner.outage.remarks(runner.start_at)
         result.metrics.update({collector.name: collector.metrics() for collector in custom})
         result.warnings += [
             f"The metrics collector {one.name} failed: {one.error}" for one in custom if one.error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
-from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TestInterrupted, ThresholdsFailed
+from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
 from kfp_perf.execution.document import Given, build_document
 from kfp_perf.execution.figures import figures_of
 from kfp_perf.execution.watch import Watch
@@ -103,9 +103,13 @@ async def _check(config: TestConfig, plan: Plan) -> Healthz:
         namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
     client = RestClient(config, RealClock(), correlation="kfp-perf-check")
     try:
-        return await check_target(client, namespaces)
+        health = await check_target(client, namespaces)
     finally:
         await client.aclose()
+    if health.multi_user is True and not config.IS_KUBEFLOW_MODE:
+        hint = "Add --kubeflow (isKubeflowMode=true), and name your namespace with --namespace."
+        raise TargetError(f"The KFP API server at {config.KFP_url} has many users.", hint)
+    return health
 
 
 class Execution:
@@ -213,8 +217,12 @@ class Execution:
             for scenario in plan.scenarios
         }
         try:
+            told = False
             while waiting and self.interruptions < 2:
                 done, _ = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
+                if self.interruptions and not told:
+                    told = True
+                    log.warning(_STOPPING)
                 for future in done:
                     results.append(future.result())
                     del waiting[future]
@@ -255,5 +263,9 @@ class Execution:
         )
 
 
+_STOPPING = (
+    "Stopping: no new work; what is in flight is terminated, and what was made is deleted. Once more, and the test "
+    "ends at once, and leaves all that on the server."
+)
 _STOPPED = "The test was stopped before its end; what it had made is deleted."
 _ABANDONED = "The test was stopped at once: what it made is still on the server (see `kfp-perf cleanup`)."

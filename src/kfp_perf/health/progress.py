@@ -83,7 +83,8 @@ class ProgressWatch:
 def patience_seconds(runner: BaseRunner) -> float:
     """How long a scenario may go without progress before it is named."""
     patience = max(PATIENCE_SECONDS, _PATIENCE_RUNS * runner.progress.longest_run_seconds)
-    if runner.phase is not Phase.RUNNING:
+    # Runs in flight take their time, and nothing is known of it yet.
+    if runner.phase is not Phase.RUNNING or runner.progress.in_flight:
         return patience
     return max(_SHORTEST_PATIENCE_SECONDS, min(patience, _SHARE_OF_TIME * runner.scenario.run_seconds))
 

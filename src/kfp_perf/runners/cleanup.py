@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: More at a time would gain nothing: the API server's own Kubernetes client is throttled to five calls a second.
 _PARALLEL = 8
+#: Between the attempts to delete an object of which the server says that it failed.
+_PAUSES_SECONDS = (0.5, 2.0)
 
 
 async def clean_up(
@@ -92,21 +94,27 @@ class _Deletion:
         }
 
     async def of(self, made: Made) -> str:
-        """Delete one object; return an empty text, or the reason why it is left."""
-        if self._clock.now() >= self._deadline:
-            return _TOO_LATE
-        try:
-            found = made.id or self._ended.get(made.name) or await _find(made, self._client)
-            if found:
-                await self._by_kind[made.kind](found, made)
-        except ApiError as error:
-            if error.status == 404:
+        """Delete one object; return an empty text, or why it is left. A server that fails is asked again."""
+        pauses = iter(_PAUSES_SECONDS)
+        while True:
+            if self._clock.now() >= self._deadline:
+                return _TOO_LATE
+            try:
+                found = made.id or self._ended.get(made.name) or await _find(made, self._client)
+                if found:
+                    await self._by_kind[made.kind](found, made)
+            except ApiError as error:
+                if error.status == 404:
+                    return ""
+                pause = next(pauses, None) if error.status >= 500 else None
+                if pause is None:
+                    log.warning("Could not delete the %s %s: %s", made.kind.value, made.name, error)
+                    return error.message
+                await self._clock.sleep_until(self._clock.now() + pause)
+            except _Left as reason:
+                return str(reason)
+            else:
                 return ""
-            log.warning("Could not delete the %s %s: %s", made.kind.value, made.name, error)
-            return error.message
-        except _Left as reason:
-            return str(reason)
-        return ""
 
     def _check_time(self) -> None:
         """Bound every loop that a server could keep going."""

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from kfp_perf.errors import TargetError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kfp_perf.result.model import Sample
 
 #: What a gateway answers in place of an API server that is gone.
 _ABSENT = frozenset({0, 502, 503, 504})
+_WORTH_TELLING_SECONDS = 1.0
+_MOST_TOLD = 20
 
 
 class OutageWatch:
@@ -24,11 +28,18 @@ class OutageWatch:
         self._limit_seconds = limit_seconds
         self._away_since: float | None = None
         self._last_error = ""
+        self._outages: list[tuple[float, float]] = []
 
     def on_sample(self, sample: Sample) -> None:
         """Take in one attempt of one request."""
         if sample.status not in _ABSENT:
-            self._away_since = None
+            if self._away_since is not None:
+                if (
+                    sample.ended - self._away_since >= _WORTH_TELLING_SECONDS
+                    and len(self._outages) < _MOST_TOLD
+                ):
+                    self._outages.append((self._away_since, sample.ended))
+                self._away_since = None
         else:
             self._last_error = sample.error
             if self._away_since is None:
@@ -38,6 +49,11 @@ class OutageWatch:
     def away(self) -> bool:
         """Whether the last request got no answer."""
         return self._away_since is not None
+
+    def remarks(self, start: float) -> Iterator[str]:
+        """What to say of outages that were ridden out, with times since `start`."""
+        for since, until in self._outages:
+            yield f"the target did not answer for {until - since:.1f} s, from second {since - start:.0f} on"
 
     def limit_reached(self, now: float) -> TargetError | None:
         """The error to end with, if the target has been away for longer than the limit; else None."""
