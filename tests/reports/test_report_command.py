@@ -243,10 +243,17 @@ def test_tables_are_drawn_from_what_is_there_and_what_is_not_is_said(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-@pytest.mark.parametrize("arguments", [(), ("-f", "markdown"), ("-f", "html")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("report", "RESULT", *more) for more in ((), ("-f", "markdown"), ("-f", "html"))),
+        *(("schema",), ("validate", "smoke.json"), ("cleanup", "RESULT")),
+    ],
+)
 def test_a_full_standard_output_is_said(result: TestResult, arguments: tuple[str, ...]) -> None:
+    result.journal("http://kfp").close()
     with Path("/dev/full").open("wb") as full:
-        code, err = program("report", str(result.path), *arguments, stdout=full)
+        code, err = program(*(str(result.path) if one == "RESULT" else one for one in arguments), stdout=full)
     assert code == 2
     assert "standard output: cannot be written: No space left on device" in err
     assert "Traceback" not in err

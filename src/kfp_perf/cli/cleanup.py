@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.target import target_options
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE}", remedy))
     objects = left_behind(path)
     if dry_run or not objects:
-        for made in objects:
-            click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
-        click.echo(f"{len(objects)} objects to delete." if objects else "Nothing is left.")
+        with standard_output():
+            for made in objects:
+                click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
+            click.echo(f"{len(objects)} objects to delete." if objects else "Nothing is left.")
         return int(ExitCode.GOOD)
     target = target_of(path)
     if target and config.model_fields_set.isdisjoint(_OF_A_TARGET):

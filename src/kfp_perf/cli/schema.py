@@ -6,10 +6,13 @@ import json
 
 import click
 
+from kfp_perf.cli.output import standard_output
+
 
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from kfp_perf.scenario.serde import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    with standard_output():
+        click.echo(json.dumps(json_schema(), indent=2))

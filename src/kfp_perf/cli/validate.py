@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.target import target_options
 
 if TYPE_CHECKING:
@@ -25,4 +26,5 @@ def validate(*, config: TestConfig, scenario_file: str | None, plugin: tuple[str
 
     plugins = load_plugins(plugin)
     plan = make_plan(scenario_file or config.SCENARIO_FILE_NAME, config, extra_modes=plugins.runners)
-    print_timeline(plan, sys.stdout)
+    with standard_output():
+        print_timeline(plan, sys.stdout)
