@@ -142,6 +142,19 @@ def test_a_wrong_variable(kfp_perf: Call, monkeypatch: pytest.MonkeyPatch, varia
     assert value in err
 
 
+def test_flags_and_variables_that_are_wrong_are_told_apart(
+    kfp_perf: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_PORT", "nor-this")
+    monkeypatch.setenv("isKubeflowMode", "perhaps")
+    code, _, err = kfp_perf("validate", "smoke.json", "--port", "abc")
+    assert code == 2
+    assert "--port: 'abc'" in err
+    assert "isKubeflowMode: 'perhaps'" in err
+    assert "API_PORT" not in err
+    assert err.count("Mend the environment variable") == err.count("Mend the flag") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -155,6 +168,9 @@ def test_a_wrong_variable(kfp_perf: Call, monkeypatch: pytest.MonkeyPatch, varia
         (["run", "--keep", "--keep-failed"], "--keep and --keep-failed contradict each other"),
         (["run", "--emulator-profile", "fast"], "--emulator-profile needs --emulator"),
         (["run", "--emulator-seed", "1"], "--emulator-seed needs --emulator"),
+        (["validate", "smoke.json", "--port", "abc"], "--port: 'abc'"),
+        (["validate", "smoke.json", "--log-level", "LOUD"], "--log-level: 'LOUD'"),
+        (["validate", "smoke.json", "--namespace", ""], "--namespace: "),
         (["report", "nothing"], "does not exist"),
         (["cleanup", "."], "journal.jsonl"),
     ],

@@ -47,12 +47,26 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
-    """Read the environment; flags that were given win. Raises `InputError`."""
-    from kfp_perf.config import TestConfig
+    """Read the environment; flags that were given win. Raises `InputError`, which names a flag where it was one."""
+    from kfp_perf.config import TestConfig, variable_name
+    from kfp_perf.errors import InputError, Problem
 
     kind = TestConfig
     if config_class:
         from kfp_perf.engine.plugins import load_class
 
         kind = load_class(config_class, TestConfig, "--config-class")
-    return kind.from_environment(**given)
+    flags = {
+        variable_name(kind, field): f"--{flag.replace('_', '-')}"
+        for flag, field in _FIELDS.items()
+        if given[field] is not None
+    }
+    try:
+        return kind.from_environment(**given)
+    except InputError as error:
+        raise InputError(
+            Problem(flags[problem.where], problem.what, "Mend the flag, or leave it out.")
+            if problem.where in flags
+            else problem
+            for problem in error.problems
+        ) from None
