@@ -31,7 +31,7 @@ _COUNTS = (
     ("failed", "Runs that ended in any other final state.", "ListRuns and GetRun"),
     (
         "unfinished",
-        "Runs still in flight when the grace period ended; they were terminated.",
+        "Runs still in flight at the end, and given up.",
         "ListRuns and GetRun",
     ),
     (

@@ -68,7 +68,7 @@ class Outcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    UNFINISHED = "unfinished"  # still in flight when the grace period ended: censored, not failed
+    UNFINISHED = "unfinished"  # still in flight at the end: censored, not failed
     NOT_CREATED = "not_created"  # the server refused it, or could not be reached
     UNKNOWN = "unknown"  # sent, no answer, and no sweep ever showed its name
 
