@@ -75,6 +75,8 @@ def parse_yaml(data: bytes, label: str) -> list[Any]:
             growth.see(event)
         return list(yaml.load_all(text, Loader=Loader))
     except yaml.YAMLError as error:
+        if "nesting depth" in str(error):  # newer parsers look ahead, and have a bound of their own
+            raise _too_deep(label) from None
         mark = getattr(error, "problem_mark", None)
         where = f"{label}: line {mark.line + 1}, column {mark.column + 1}" if mark else label
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -83,6 +85,10 @@ def parse_yaml(data: bytes, label: str) -> list[Any]:
         raise InputError(
             Problem(label, f"cannot be read as YAML: {error}", "compile the pipeline again")
         ) from None
+
+
+def _too_deep(label: str) -> InputError:
+    return InputError(Problem(label, f"is nested more than {MAX_DEPTH} levels deep", _NO_BOMB))
 
 
 class _Growth:
@@ -110,9 +116,7 @@ class _Growth:
         elif isinstance(event, yaml.CollectionStartEvent):
             self._open.append((event.anchor, 1))
             if len(self._open) > MAX_DEPTH:
-                raise InputError(
-                    Problem(self._label, f"is nested more than {MAX_DEPTH} levels deep", _NO_BOMB)
-                )
+                raise _too_deep(self._label)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._add(*self._open.pop())
         elif isinstance(event, yaml.DocumentStartEvent):

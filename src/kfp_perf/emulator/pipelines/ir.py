@@ -85,7 +85,9 @@ def load_documents(content: bytes | str) -> list[dict[str, Any]]:
     except InvalidPipeline:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        reason = " ".join(str(fault).split())
+        # Newer versions of libyaml look ahead, and have a bound of their own.
+        deep = "nesting depth" in str(fault)
+        reason = "exceeded max depth" if deep else " ".join(str(fault).split())
         raise InvalidPipeline(f"failed to parse pipeline spec YAML: yaml: {reason}") from None
     found = [document for document in documents if document is not None]
     for document in found:
