@@ -68,3 +68,15 @@ def test_a_target_of_the_environment_counts_as_given(
     assert code == 2
     assert f"is of a test on {emulator_url}, not on http://" in err
     assert len(left_behind(path)) == 1
+
+
+def test_a_folder_does_not_say_where_a_token_goes(
+    kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = leave(folder, "http://elsewhere:8888")
+    monkeypatch.setenv("KFP_TOKEN", "sesame")
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 2
+    assert "credentials in the environment" in err
+    assert "--host http://elsewhere:8888" in err
+    assert len(left_behind(path)) == 1

@@ -38,6 +38,7 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     its id is found by its unique name. The target is the test's, unless one is given; on another server it deletes
     nothing: there all would seem to be gone already.
     """
+    from kfp_perf.client import is_loopback
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
     from kfp_perf.result.folder import JOURNAL_FILE
@@ -56,6 +57,10 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         return int(ExitCode.GOOD)
     target = target_of(path)
     if target and config.model_fields_set.isdisjoint(_OF_A_TARGET):
+        if config.secrets and not is_loopback(target):
+            what = f"is of a test on {target}, and there are credentials in the environment"
+            remedy = f"Add --host {target} if that server may have them."
+            raise InputError(Problem(str(results), what, remedy))
         config = config.model_copy(update={"KFP_API_HOST": target})
     if target not in {"", config.KFP_url} and not anyway:
         remedy = f"Name that one with --host {target}, or add --anyway if both are the same server."

@@ -3,6 +3,15 @@
 from kfp_perf.client.base import Exchange, KfpClient
 from kfp_perf.client.query import ListQuery, Operator, Predicate
 from kfp_perf.client.rest import RestClient
-from kfp_perf.client.target import check_target
+from kfp_perf.client.target import check_target, is_loopback
 
-__all__ = ["Exchange", "KfpClient", "ListQuery", "Operator", "Predicate", "RestClient", "check_target"]
+__all__ = [
+    "Exchange",
+    "KfpClient",
+    "ListQuery",
+    "Operator",
+    "Predicate",
+    "RestClient",
+    "check_target",
+    "is_loopback",
+]

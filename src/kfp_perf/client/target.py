@@ -45,8 +45,13 @@ async def check_target(client: KfpClient, namespaces: Iterable[str] = ("",)) -> 
     return answer
 
 
+def is_loopback(url: str) -> bool:
+    """Whether an address is one of this machine to itself."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
 def _nothing_listens(url: str) -> str:
-    if urlsplit(url).hostname in _LOOPBACK:
+    if is_loopback(url):
         return (
             "Nothing listens there. Add --emulator to try without a cluster, or forward the port: "
             "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"

@@ -264,8 +264,8 @@ class Execution:
 
 
 _STOPPING = (
-    "Stopping: no new work; what is in flight is terminated, and what was made is deleted. Once more, and the test "
+    "Stopping: no new work; what is in flight is terminated, then the clean-up follows. Once more, and the test "
     "ends at once, and leaves all that on the server."
 )
-_STOPPED = "The test was stopped before its end; what it had made is deleted."
-_ABANDONED = "The test was stopped at once: what it made is still on the server (see `kfp-perf cleanup`)."
+_STOPPED = "The test was stopped before its end."
+_ABANDONED = "The test was stopped at once: what it made may still be on the server (see `kfp-perf cleanup`)."
