@@ -6,6 +6,9 @@ import re
 import tomllib
 from pathlib import Path
 
+from kfp_perf.config import TestConfig
+from kfp_perf.plan import make_plan
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -16,6 +19,18 @@ def test_the_layers_are_those_that_are_enforced() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     (told,) = re.findall(r"`(cli \|[^`]*)`", page)
     assert re.split(r"\s*>\s*", told) == contract["layers"]
+
+
+def test_the_scenarios_of_the_readme_are_a_good_plan(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.json").write_text(example)
+    plan = make_plan(tmp_path / "mine.json", TestConfig())
+    assert [scenario.mode_name for scenario in plan.scenarios] == [
+        "PIPELINE_RUN",
+        "EXPERIMENT",
+        "RANDOM_GETS",
+    ]
+    assert plan.warnings == ()
 
 
 def test_links_between_documents_lead_somewhere() -> None:
