@@ -17,7 +17,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiUnreachable, ExitCode
 from kfp_perf.health import HealthChecks
 from kfp_perf.health.connectivity import ApiHealth, Connectivity, ask
-from kfp_perf.health.generator import SWITCH_INTERVAL_SECONDS
+from kfp_perf.health.interpreter import COLLECTION_THRESHOLDS, SWITCH_INTERVAL_SECONDS
 from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
@@ -144,9 +144,10 @@ def test_one_clock_tells_the_time_of_everything(
 
 
 def test_what_checks_change_in_the_process_they_change_in_their_context_only(tmp_path: Path) -> None:
-    def state() -> tuple[float, int, bool]:
+    def state() -> tuple[float, tuple[int, ...], bool, int, bool]:
         asking = any(thread.name == "health" for thread in threading.enumerate())
-        return round(sys.getswitchinterval(), 6), len(gc.callbacks), asking
+        interval, frozen = round(sys.getswitchinterval(), 6), gc.get_freeze_count() > 0
+        return interval, gc.get_threshold(), frozen, len(gc.callbacks), asking
 
     before = state()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -154,7 +155,13 @@ def test_what_checks_change_in_the_process_they_change_in_their_context_only(tmp
         checks = HealthChecks.of_test(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=port), tmp_path)
         assert state() == before
         with checks:
-            assert state() == (SWITCH_INTERVAL_SECONDS, before[1] + 1, True)
+            assert state() == (
+                SWITCH_INTERVAL_SECONDS,
+                COLLECTION_THRESHOLDS,
+                True,
+                before[3] + 1,
+                True,
+            )
     for thread in threading.enumerate():
         if thread.name == "health":
             thread.join(60)

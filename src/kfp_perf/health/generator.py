@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from kfp_perf.health.bounds import BOUNDS, WINDOW_SECONDS
+from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
 from kfp_perf.health.tally import Finding, Tally
 from kfp_perf.runners import Phase
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
 
 _AT_WORK = frozenset({Phase.RUNNING, Phase.DRAINING})
-#: How long a Python thread keeps the others waiting. Beside one that computes, starts were 13 ms late (p99) at
-#: Python's own 5 ms, and 0.3 ms at this.
-SWITCH_INTERVAL_SECONDS = 1e-4
 #: Counting open files takes the longer the more there are.
 _LOOK_AT_SPACE_EVERY_SECONDS = 5.0
 # What a saturated process cannot keep, so it is not judged where saturation is what the user asked for.
@@ -50,7 +47,7 @@ class GeneratorWatch:
     """Looks at this process and at the scenarios in it while they are at work, and judges at the end.
 
     Call `look` several times a window from the thread that waits for the scenarios, inside the context, which
-    also makes this process's threads take turns quickly. `now` gives seconds; the rest is there for tests.
+    also makes the interpreter quiet (see `QuietInterpreter`). `now` gives seconds; the rest is there for tests.
     """
 
     def __init__(
@@ -67,6 +64,7 @@ class GeneratorWatch:
         self.windows = 0
         self.space = space(folder)
         self.pauses = CollectorPauses()
+        self._quiet = QuietInterpreter()
         self._folder = folder
         self._now = now
         self._bounds = bounds
@@ -81,14 +79,13 @@ class GeneratorWatch:
         self._extremes: dict[str, BaseRunner] = {}
 
     def __enter__(self) -> Self:
-        self._interval_before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        self._quiet.__enter__()
         self.pauses.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pauses.__exit__()
-        sys.setswitchinterval(self._interval_before)
+        self._quiet.__exit__()
 
     def look(self, runners: Sequence[BaseRunner]) -> None:
         """Close the window, if it is over, and judge it for what was at work from its beginning to its end."""
