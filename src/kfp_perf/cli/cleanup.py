@@ -23,7 +23,7 @@ _SECONDS_EACH = 1.0
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.argument("results", type=click.Path(path_type=Path, readable=False), default=Path("results/latest"))
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.option(
     "--anyway",

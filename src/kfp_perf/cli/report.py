@@ -19,7 +19,7 @@ _STANDARD_OUTPUT = Path("-")
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.argument("results", type=click.Path(path_type=Path, readable=False), default=Path("results/latest"))
 @click.option("--format", "-f", "name", default="console", show_default=True, help="Which of these reports.")
 @click.option(
     "--output",
