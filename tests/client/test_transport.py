@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -83,8 +84,12 @@ def test_sent_is_after_the_connection_and_before_the_server_has_the_request(
 def test_every_event_loop_has_connections_of_its_own() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peers.add(writer.get_extra_info("peername"))
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"run_id":"run-1"}')
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"run_id":"run-1"}')
+        writer.close()
+        await writer.wait_closed()
+        ended.release()
 
     async def serve() -> None:
         listener = await asyncio.start_server(handle, "127.0.0.1", 0)
@@ -92,8 +97,8 @@ def test_every_event_loop_has_connections_of_its_own() -> None:
         ready.set()
         await asyncio.to_thread(done.wait)
         listener.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        for _ in peers:
+            await ended.acquire()
 
     async def use() -> None:
         for _ in range(3):
@@ -102,6 +107,7 @@ def test_every_event_loop_has_connections_of_its_own() -> None:
         await client.aclose()
 
     peers: set[Any] = set()
+    ended = asyncio.Semaphore(0)
     address: list[int] = []
     ready, done = threading.Event(), threading.Event()
     server = threading.Thread(target=lambda: asyncio.run(serve()))
