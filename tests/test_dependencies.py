@@ -11,7 +11,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 #: Belong to a declared one: its documentation says to import from them, and their versions are its own to choose.
-COMPANIONS = {"pydantic-core": "pydantic", "yarl": "aiohttp", "kfp-pipeline-spec": "kfp"}
+COMPANIONS = {"pydantic-core": "pydantic", "kfp-pipeline-spec": "kfp"}
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -51,6 +51,4 @@ def test_what_the_code_imports_is_declared() -> None:
 
 
 def test_what_is_declared_is_used() -> None:
-    # The parsers that the HTTP servers and clients pick up by themselves.
-    indirect = {"httptools"}
-    assert names(PROJECT["dependencies"]) - set(imported()) <= indirect
+    assert names(PROJECT["dependencies"]) <= set(imported())

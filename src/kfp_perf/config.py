@@ -8,6 +8,7 @@ command line does so for its flags) wins over the environment.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -44,7 +45,16 @@ def _check_host(value: str) -> str:
     return host.rstrip("/")
 
 
+def _check_header_name(value: str) -> str:
+    # A token (RFC 9110, section 5.6.2), and none of the names by which a request is delimited and routed.
+    ours = {"host", "content-length", "content-type", "transfer-encoding", "connection", "x-request-id"}
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", value) or value.lower() in ours:
+        raise ValueError("must be the name of a request header, such as kubeflow-userid")
+    return value
+
+
 Host = Annotated[str, AfterValidator(_check_host)]
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
 Folders = Annotated[
     tuple[Path, ...],
@@ -105,7 +115,9 @@ class TestConfig(BaseSettings):
     KFP_USER: str | None = _given(
         None, "KFP_USER", description="Value of the user header, for a multi-user server"
     )
-    KFP_USER_HEADER: str = _given("kubeflow-userid", "KFP_USER_HEADER", description="Name of the user header")
+    KFP_USER_HEADER: HeaderName = _given(
+        "kubeflow-userid", "KFP_USER_HEADER", description="Name of the user header"
+    )
     KFP_CA_CERT: Path | None = _given(None, "KFP_CA_CERT", description="Certificate authority to trust, PEM")
     KFP_CLIENT_CERT: Path | None = _given(None, "KFP_CLIENT_CERT", description="Client certificate, PEM")
     KFP_CLIENT_KEY: Path | None = _given(None, "KFP_CLIENT_KEY", description="Its private key, PEM")

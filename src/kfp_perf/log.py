@@ -26,7 +26,7 @@ logging.addLevelName(REQUESTS, "REQUESTS")
 #: The id under which a log line, a request's header and a result can be brought together.
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="-")
 
-_ROOTS = ("kfp_perf", "asyncio", "aiohttp")
+_ROOTS = ("kfp_perf", "asyncio")
 _COLOURS = {
     logging.DEBUG: "\x1b[2;37m",
     REQUESTS: "\x1b[1;37m",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
@@ -108,6 +109,11 @@ class Server:
     connections: int = 0
     port: int = 0
     on_connect: Callable[[asyncio.StreamWriter], None] | None = None
+    #: Handles whole connections in another way.
+    instead: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
+
+    async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await (self.instead or self.handle)(reader, writer)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -146,23 +152,24 @@ def behave() -> type[Behave]:
     return Behave
 
 
-@pytest.fixture
-def play() -> Callable[..., Any]:
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def play(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Run a scene with a client of a server that answers by a script; settings are the configuration's."""
 
     def run(
         scene: Callable[[Scene], Awaitable[Any]],
         *script: Behaviour,
         tls: Any = None,
+        scheme: str = "",
         path: str = "",
         **settings: Any,
     ) -> Any:
         async def main() -> Any:
             server = Server(list(script))
-            listener = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
+            listener = await asyncio.start_server(server.greet, "127.0.0.1", 0, ssl=tls)
             server.port = listener.sockets[0].getsockname()[1]
-            scheme = "https" if tls else "http"
-            given = {"KFP_API_HOST": f"{scheme}://127.0.0.1:{server.port}{path}"} | settings
+            spoken = scheme or ("https" if tls else "http")
+            given = {"KFP_API_HOST": f"{spoken}://127.0.0.1:{server.port}{path}"} | settings
             clock = QuickClock()
             samples: list[Sample] = []
             stop = StopSignal()
@@ -175,7 +182,8 @@ def play() -> Callable[..., Any]:
                 for task in asyncio.all_tasks() - {asyncio.current_task()}:
                     task.cancel()
 
-        return asyncio.run(main())
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            return runner.run(main())
 
     return run
 

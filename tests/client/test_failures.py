@@ -8,10 +8,10 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from kfp_perf.client import failures
+from kfp_perf.client.pool import NotConnected
 from kfp_perf.errors import ApiAnswerError, ApiInterrupted, ApiStatusError, ApiUnreachable
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_a_server_that_stalls_is_given_up_on(play: Play, behave: Behave, head: b
 def test_an_endless_answer_is_given_up_on(
     play: Play, behave: Behave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kfp_perf.client.transport.LARGEST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr("kfp_perf.client.connection.LARGEST_ANSWER_BYTES", 2**20)
 
     async def pour(request: Any, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -239,6 +239,12 @@ def test_a_wait_for_a_free_connection_that_is_too_long(play: Play, behave: Behav
     play(scene, behave.stall, max_connections=1, request_timeout_seconds=0.1, retries=0)
 
 
+def _not_connected(cause: Exception) -> NotConnected:
+    error = NotConnected("kfp.test", 8888)
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("number", "kind", "words"),
     [
@@ -248,14 +254,14 @@ def test_a_wait_for_a_free_connection_that_is_too_long(play: Play, behave: Behav
     ],
 )
 def test_what_keeps_from_connecting_is_named(number: int, kind: str, words: str) -> None:
-    key = type("Key", (), {"host": "kfp.test", "port": 8888, "ssl": True, "is_ssl": False})()
-    raised = aiohttp.ClientConnectorError(key, OSError(number, os.strerror(number)))
-    error = failures.from_exception("GetRun", raised, sent=False)
+    error = failures.from_exception(
+        "GetRun", _not_connected(OSError(number, os.strerror(number))), sent=False
+    )
     assert (type(error), error.kind) == (ApiUnreachable, kind)
     assert words in str(error)
 
 
 def test_a_connection_that_is_not_made_in_time_names_the_limit() -> None:
-    error = failures.from_exception("CreateRun", aiohttp.ConnectionTimeoutError(), sent=False)
+    error = failures.from_exception("CreateRun", _not_connected(TimeoutError()), sent=False)
     assert (type(error), error.kind, error.outcome_unknown) == (ApiUnreachable, "connect_timeout", False)
     assert "connect_timeout_seconds" in error.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ def test_a_get_is_repeated_after_a_lost_connection(play: Play, behave: Behave, f
 
 
 def test_no_repetition_hides_in_a_latency(play: Play, behave: Behave) -> None:
-    """aiohttp itself repeats a GET when a kept connection turns out to be closed."""
+    """HTTP clients are used to repeat a GET when a kept connection turns out to be closed, and not to say so."""
 
     async def scene(it: Any) -> None:
         await it.client.get_run("run-1")
@@ -268,6 +269,27 @@ def test_a_cancelled_call_is_recorded(play: Play, behave: Behave) -> None:
         assert _outcome(it.samples) == [(1, 0, "cancelled", True)]
 
     play(scene, behave.stall)
+
+
+def test_a_call_that_is_cancelled_just_as_its_connection_is_lost(
+    play: Play, behave: Behave, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(it: Any) -> None:
+        call = asyncio.create_task(it.client.create_run(SPEC))
+        while not it.server.requests:  # noqa: ASYNC110  the server tells by its list
+            await asyncio.sleep(0.001)
+        (pool,) = it.client._wire.transport._pools.values()
+        (connection,) = pool._made
+        connection.connection_lost(None)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert _outcome(it.samples) == [(1, 0, "cancelled", True)]
+        connection.lost = asyncio.get_running_loop().create_future()  # to be told again by the event loop
+
+    play(scene, behave.stall)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_the_bound_of_the_back_off_doubles_up_to_a_limit() -> None:

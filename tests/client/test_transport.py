@@ -128,9 +128,9 @@ def test_small_writes_are_not_held_back(play: Play, behave: Behave) -> None:
 
     async def scene(it: Any) -> None:
         await it.client.get_run("run-1")
-        session = next(iter(it.client._wire.transport._sessions.values()))
-        (connections,) = session.connector._conns.values()
-        sock = connections[0][0].transport.get_extra_info("socket")
+        (pool,) = it.client._wire.transport._pools.values()
+        (connection,) = pool._made
+        sock = connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     play(scene, behave.answer(RUN))

@@ -5,20 +5,23 @@ from __future__ import annotations
 import errno
 import html
 import re
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 
-from kfp_perf.client.transport import AnswerTooLarge
+from kfp_perf.client.connection import AnswerCut, AnswerTooLarge, NotHttp
+from kfp_perf.client.pool import NotConnected
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 LONGEST_MESSAGE = 300
 
+#: What `Transport.exchange` raises; an OSError is that of a lost connection.
+OF_TRANSPORT = (NotConnected, TimeoutError, AnswerTooLarge, AnswerCut, NotHttp, OSError)
 #: What decoding a hostile body may raise; the last is for brackets nested without end.
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -45,7 +48,7 @@ _error_decoder = msgspec.json.Decoder(_ErrorBody)
 def from_exception(operation: str, error: Exception, *, sent: bool) -> ApiError:
     """Turn what the transport raised into an error that says whether any byte had been sent.
 
-    Handles aiohttp's errors, TimeoutError, and operating system and TLS errors.
+    Takes what `OF_TRANSPORT` lists.
     """
     if sent:
         return _interrupted(operation, error)
@@ -55,23 +58,8 @@ def from_exception(operation: str, error: Exception, *, sent: bool) -> ApiError:
 
 def _unreachable(error: Exception) -> tuple[str, str, str]:
     """Kind, message and hint of a request of which nothing was sent."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = _tls_reason(error.certificate_error)
-        return "tls", f"the server's certificate is not trusted: {reason}", (
-            "Give the authority that signed it in KFP_CA_CERT; LOCAL=true switches verification off."
-        )  # fmt: skip
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return "tls", f"no TLS connection: {_tls_reason(error)}", (
-            "Does this port speak https? A URL in API_HOST says which scheme is meant."
-        )  # fmt: skip
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "dns", f"the name {error.host} does not resolve", "Is API_HOST right?"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return _not_connected(error)
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "connect_timeout", "no connection within the time limit", (
-            "Is the address right, and does a firewall let us through? See connect_timeout_seconds."
-        )  # fmt: skip
+    if isinstance(error, NotConnected):
+        return _not_connected(error, error.__cause__)
     if isinstance(error, TimeoutError):
         return "no_connection", "no connection became free within the time limit", (
             "All connections were busy: max_connections bounds them, request_timeout_seconds the wait."
@@ -79,28 +67,37 @@ def _unreachable(error: Exception) -> tuple[str, str, str]:
     return "reset", "the connection was closed before anything was sent", ""
 
 
-def _not_connected(error: aiohttp.ClientConnectorError) -> tuple[str, str, str]:
+def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[str, str, str]:
     where = f"{error.host}:{error.port}"
-    match error.os_error.errno:
-        case errno.ECONNREFUSED:
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return "tls", f"the server's certificate is not trusted: {cause.verify_message}", (
+                "Give the authority that signed it in KFP_CA_CERT; LOCAL=true switches verification off."
+            )  # fmt: skip
+        case ssl.SSLError():
+            return "tls", f"no TLS connection: {_tls_reason(cause)}", (
+                "Does this port speak https? A URL in API_HOST says which scheme is meant."
+            )  # fmt: skip
+        case socket.gaierror() | UnicodeError():
+            return "dns", f"the name {error.host} does not resolve", "Is API_HOST right?"
+        case TimeoutError():
+            return "connect_timeout", f"no connection to {where} within the time limit", (
+                "Is the address right, and does a firewall let us through? See connect_timeout_seconds."
+            )  # fmt: skip
+        case OSError(errno=errno.ECONNREFUSED):
             return "refused", f"{where} refused the connection", ""
-        case errno.EMFILE | errno.ENFILE:
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
             return "descriptors", "no socket could be opened", _OUT_OF_DESCRIPTORS
-        case errno.EADDRNOTAVAIL:
+        case OSError(errno=errno.EADDRNOTAVAIL):
             hint = "This machine ran out of local ports towards the target: lower max_connections."
             return "ports", "no local port was free", hint
-    reason = error.os_error.strerror or type(error.os_error).__name__
+    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     return "connect", f"no connection to {where}: {reason}", ""
 
 
-def _tls_reason(error: BaseException) -> str:
-    """OpenSSL's words. aiohttp's own TLS errors are SSLErrors too, but without any."""
-    for cause in (getattr(error, "os_error", None), error.__cause__, error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause.verify_message
-        if reason := getattr(cause, "reason", None):
-            return str(reason).replace("_", " ").lower()
-    return type(error).__name__
+def _tls_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's words."""
+    return (error.reason or type(error).__name__).replace("_", " ").lower()
 
 
 def _interrupted(operation: str, error: Exception) -> ApiError:
@@ -110,18 +107,23 @@ def _interrupted(operation: str, error: Exception) -> ApiError:
         return ApiInterrupted(operation, "no whole answer within the time limit", kind="timeout", hint=hint)
     if isinstance(error, AnswerTooLarge):
         return ApiAnswerError(operation, "the answer is larger than any of KFP's", kind="answer")
-    if isinstance(error, aiohttp.ClientPayloadError):
+    if isinstance(error, AnswerCut):
         return ApiInterrupted(operation, "the answer was cut off", kind="cut")
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.http_exceptions.HttpProcessingError):
+    if isinstance(error, NotHttp):
         hint = "Is this the port of the KFP API server? Its REST port is 8888; 8887 is gRPC."
         return ApiAnswerError(operation, "the answer is not HTTP", kind="answer", hint=hint)
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        # TLS 1.3 lets a client speak before the server has looked at its certificate.
+        hint = "Does the server want a client certificate? See KFP_CLIENT_CERT."
+        message = f"the server ended the TLS connection: {_tls_reason(error)}"
+        return ApiInterrupted(operation, message, kind="tls", hint=hint)
     return ApiInterrupted(operation, "the connection was lost before the answer came", kind="reset")
 
 
 def from_status(
     operation: str,
     status: int,
-    headers: Mapping[str, str],
+    location: str,
     body: bytes,
     *,
     credentials_given: bool,
@@ -129,10 +131,10 @@ def from_status(
 ) -> ApiStatusError:
     """Turn an answer with a status other than 2xx into an error with KFP's short message and a hint.
 
-    `redact` takes secrets out of what is repeated of the answer.
+    `location` is its field of that name; `redact` takes secrets out of what is repeated of the answer.
     """
     if 300 <= status < 400:
-        target = redact(headers.get("Location", "").split("?")[0])
+        target = redact(location.split("?")[0])
         message = f"redirected to {shorten(target)}" if target else "redirected"
         hint = f"Redirects are not followed. {_LOGIN}"
         return ApiStatusError(operation, message, status=status, hint=hint)

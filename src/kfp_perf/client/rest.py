@@ -16,6 +16,7 @@ from kfp_perf.result.model import Purpose
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kfp_perf.client.attempt import Burden
     from kfp_perf.client.base import Exchange
     from kfp_perf.client.messages import (
         Experiment,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         Run,
         RunSpec,
     )
-    from kfp_perf.client.transport import Burden
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.result.model import Sample

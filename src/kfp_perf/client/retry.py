@@ -53,12 +53,12 @@ def may_repeat(error: ApiError, *, repeatable: bool) -> bool:
     match error:
         case ApiUnreachable():
             return error.kind not in _LASTING_KINDS
+        case ApiInterrupted():
+            return repeatable and error.kind not in _LASTING_KINDS
         case ApiStatusError(status=429):
             return True
         case ApiStatusError():
             return repeatable and error.status in _PASSING_STATUSES
-        case ApiInterrupted():
-            return repeatable
     return False
 
 

@@ -7,13 +7,11 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
-import aiohttp
-from yarl import URL
-
 from kfp_perf.client import failures
+from kfp_perf.client.attempt import Attempt
 from kfp_perf.client.auth import Credentials
 from kfp_perf.client.retry import RetryPolicy, parse_retry_after
-from kfp_perf.client.transport import AnswerTooLarge, Attempt, Transport
+from kfp_perf.client.transport import Transport
 from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
 from kfp_perf.log import REQUESTS
 from kfp_perf.pacing.drive import held_back
@@ -72,7 +70,6 @@ class Wire:
         exchange: Exchange | None = None,
     ) -> Answer:
         """Make one call: `path` begins with a slash, is encoded, and follows the base URL."""
-        url = URL(self.url + path, encoded=True)
         now = self._clock.now
         attempt = Attempt(1, now() if due is None else due, now)
         attempt.held = 0.0 if due is None else held_back.get()
@@ -81,7 +78,7 @@ class Wire:
         stop = None if purpose is Purpose.CLEANUP else self._stop
         while True:
             try:
-                return await self._try(operation, url, purpose, attempt, body, content_type)
+                return await self._try(operation, path, purpose, attempt, body, content_type)
             except ApiError as error:
                 if may_be_done and error.status in operation.done_statuses:
                     return operation.decoder.decode(b"{}")
@@ -105,7 +102,7 @@ class Wire:
     async def _try(
         self,
         operation: Operation[Answer],
-        url: URL,
+        path: str,
         purpose: Purpose,
         attempt: Attempt,
         body: bytes | None,
@@ -119,36 +116,36 @@ class Wire:
         if body is not None:
             headers["Content-Type"] = content_type
         try:
-            reply, content = await self.transport.exchange(attempt, operation.method, url, headers, body)
+            reply = await self.transport.exchange(attempt, operation.method, path, headers, body)
         except asyncio.CancelledError:
             failed = ApiInterrupted if attempt.sent else ApiUnreachable
             self._note(operation, purpose, attempt, failed(operation.name, _GIVEN_UP, kind="cancelled"))
             raise
-        except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLarge) as failure:
+        except failures.OF_TRANSPORT as failure:
             error = failures.from_exception(operation.name, failure, sent=bool(attempt.sent))
         else:
-            attempt.ended = self._clock.now()
             if 200 <= attempt.status < 300:
+                began = attempt.now()
                 try:
-                    answer = operation.decoder.decode(content)
+                    answer = operation.decoder.decode(reply.content)
                 except failures.UNDECODABLE:
                     error = failures.not_kfp(
                         operation.name,
                         attempt.status,
-                        self._credentials.hide(content),
+                        self._credentials.hide(reply.content),
                         redact=self.redact,
                     )
                 else:
-                    self.transport.burden.decode_seconds += self._clock.now() - attempt.ended
+                    self.transport.burden.decode_seconds += attempt.now() - began
                     self._note(operation, purpose, attempt, None)
                     return answer
             else:
-                attempt.retry_after = reply.get("Retry-After")
+                attempt.retry_after = reply.field("Retry-After")
                 error = failures.from_status(
                     operation.name,
                     attempt.status,
-                    reply,
-                    self._credentials.hide(content),
+                    reply.field("Location"),
+                    self._credentials.hide(reply.content),
                     credentials_given=self._credentials.given,
                     redact=self.redact,
                 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kfp_perf.plan import Plan
     from kfp_perf.result.model import ScenarioResult
 
-_PACKAGES = ("aiohttp", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
+_PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
 _VERDICTS = {
     ExitCode.GOOD: "passed",
     ExitCode.FAILED: "failed",
