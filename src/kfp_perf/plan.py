@@ -36,6 +36,12 @@ SECONDS_PER_STEP = 12.0
 """What a pod in a run's sequence is taken to last: the controller passes a workflow each 10 s by default, and a run
 of one task, which has three pods, took 20 to 30 s on a real server where they did nothing."""
 
+USUAL_GRACE_SECONDS = 60.0
+"""How long a scenario that does not say so is taken to follow its last runs after its run time."""
+
+CONTROLLER_WAIT_SECONDS = 10.0
+"""For so long KFP's controller waits after each run it starts, before it looks at the run's schedule again."""
+
 _RUN_METRICS = {
     "runs": PIPELINE_MODES,
     "phases": PIPELINE_MODES,
@@ -174,11 +180,7 @@ class _Check:
                 where = self.parsed.where(index, ("name",))
                 what = f'"{scenario.name}" is the name of {given[scenario.name]} scenarios'
                 self.parsed.complain([Problem(where, what, "give each a name of its own, or none")])
-        overlap = most_at_once(self.parsed.scenarios.values())
-        if self.config.pool_size is not None and self.config.pool_size < overlap:
-            what = f"is {self.config.pool_size}, but {overlap} scenarios of {self.parsed.label} overlap"
-            remedy = f"set it to {overlap} or more, or leave it out"
-            self.parsed.complain([Problem(variable_name(type(self.config), "pool_size"), what, remedy)])
+        self._pool(list(self.parsed.scenarios.values()))
 
     def thresholds(self, names: Mapping[int, str]) -> tuple[Threshold, ...]:
         """Return the thresholds of the whole test, then those of the scenarios, by the names that these get."""
@@ -202,6 +204,19 @@ class _Check:
         package = self.packages.get(index)
         steps = package.sequential_steps if package else 0
         return estimate(scenario, steps * seconds_per_step, self._firings(scenario))
+
+    def _pool(self, scenarios: Sequence[TestScenario]) -> None:
+        size, variable = self.config.pool_size, variable_name(type(self.config), "pool_size")
+        if size is None:
+            return
+        overlap = most_at_once(scenarios)
+        if size < overlap:
+            what = f"is {size}, but {overlap} scenarios of {self.parsed.label} overlap"
+            remedy = f"set it to {overlap} or more, or leave it out"
+            self.parsed.complain([Problem(variable, what, remedy)])
+        elif size < (with_ends := most_at_once(scenarios, USUAL_GRACE_SECONDS)):
+            what = f"is {size}: scenarios that follow their last runs, or delete them, make later ones wait"
+            self._warn(Problem(variable, what, f"set it to {with_ends} or more, or leave it out"))
 
     def _warn(self, warning: Problem) -> None:
         if warning not in self.warnings:
@@ -249,7 +264,14 @@ class _Check:
         return self._read[path]
 
     def _schedule(self, index: int, scenario: TestScenario) -> None:
-        if scenario.mode is not TestMode.PIPELINE_SCHEDULED_RUN or self._firings(scenario):
+        if scenario.mode is not TestMode.PIPELINE_SCHEDULED_RUN:
+            return
+        interval = scenario.interval_seconds
+        if interval is not None and interval < CONTROLLER_WAIT_SECONDS:
+            what = f"is shorter than the {CONTROLLER_WAIT_SECONDS:g} s that KFP's controller waits after each run"
+            remedy = "make it longer, or have more schedules (numTimes): the slots of this one fall behind"
+            self._warn(Problem(self.parsed.where(index, ("interval",)), what, remedy))
+        if self._firings(scenario):
             return
         key = "cron" if scenario.cron is not None else "interval"
         what = f"does not fire within runTime ({scenario.run_seconds:g} s): no run would be started"
@@ -304,13 +326,18 @@ def _with_too_few_runs(
             yield Problem(one.where, what, "make the test longer, or take a lower quantile: else it fails")
 
 
-def most_at_once(scenarios: Iterable[TestScenario]) -> int:
-    """Return how many scenarios overlap at most; one that starts when another ends does not overlap with it."""
-    changes = sorted(
-        change
-        for scenario in scenarios
-        for change in ((scenario.start_seconds, 1), (scenario.start_seconds + scenario.run_seconds, -1))
-    )
+def most_at_once(scenarios: Iterable[TestScenario], grace_seconds: float = 0.0) -> int:
+    """Return how many scenarios overlap at most; one that starts when another ends does not overlap with it.
+
+    `grace_seconds` is how long each goes on after its run time, in seconds; one that says so itself, for so long.
+    """
+    changes: list[tuple[float, int]] = []
+    for scenario in scenarios:
+        end = scenario.start_seconds + scenario.run_seconds
+        if grace_seconds:
+            end += grace_seconds if scenario.grace_seconds is None else scenario.grace_seconds
+        changes += [(scenario.start_seconds, 1), (end, -1)]
+    changes.sort()
     most = now = 0
     for _, step in changes:
         now += step

@@ -54,7 +54,7 @@ def test_without_a_host_the_target_is_the_test_s(kfp_perf: Call, emulator_url: s
     path = leave(folder, emulator_url)
     code, out, err = kfp_perf("cleanup", ".")
     assert code == 0, err
-    assert "1 objects deleted" in out
+    assert "1 object deleted" in out
     assert left_behind(path) == []
 
 

@@ -18,12 +18,18 @@ def test_each_state_is_a_point() -> None:
     assert (point.at, point.in_flight, point.ended, point.errors) == (5.0, 6, 12, 3)
 
 
+def test_preparation_is_not_drawn() -> None:
+    history = History()
+    history.add(snapshot(0.0))
+    assert history.points == []
+
+
 def test_a_test_of_days_keeps_few_points_from_its_beginning_to_its_end() -> None:
     history = History()
-    for second in range(500_000):
+    for second in range(1, 500_001):
         history.add(snapshot(float(second)))
     assert 250 < len(history.points) <= 600
-    assert history.points[0].at == 0.0
+    assert history.points[0].at == 1.0
     assert history.points[-1].at > 498_000
     gaps = {after.at - before.at for before, after in zip(history.points, history.points[1:], strict=False)}
     assert len(gaps) <= 2

@@ -21,7 +21,7 @@ def screen(snapshot: Snapshot, width: int) -> list[str]:
     return capture.get().rstrip("\n").split("\n")
 
 
-@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("width", [40, 55, 60, 78, 80, 120, 200])
 def test_the_screen_fits_its_terminal(snapshot: Callable[..., Snapshot], width: int) -> None:
     lines = screen(snapshot(), width)
     assert max(map(len, lines)) <= width
@@ -46,7 +46,7 @@ def test_the_screen_says_how_the_test_stands(snapshot: Callable[..., Snapshot]) 
 
 def test_the_bar_grows_and_can_be_read_without_colours(snapshot: Callable[..., Snapshot]) -> None:
     def bar(at: float) -> tuple[int, int]:
-        line = next(line for line in screen(snapshot(at), 100) if "steady" in line)
+        line = next(line for line in screen(snapshot(at), 104) if "steady" in line)
         return line.count("━"), line.count("─")
 
     assert bar(0.0) == (0, 16)
@@ -59,6 +59,23 @@ def test_all_scenarios_are_added_up(snapshot: Callable[..., Snapshot]) -> None:
     assert line == ["in", "all", "12", "70", "2", "1", "900"]
     one = snapshot(scenarios=[ScenarioState("a", "EXPERIMENT", "running", 0.0, 90.0)])
     assert not any(line.startswith("in all") for line in screen(one, 80))
+
+
+@pytest.mark.parametrize(
+    ("width", "titles", "counts"),
+    [
+        (40, "scenario active good failed lost", "12 70 2 1"),
+        (56, "scenario state active good failed lost", "12 70 2 1"),
+        (78, "scenario state active good failed lost requests", "12 70 2 1 900"),
+        (104, "scenario state in flight good failed lost requests", "12 70 2 1 900"),
+    ],
+)
+def test_a_narrow_terminal_shows_what_counts(
+    snapshot: Callable[..., Snapshot], width: int, titles: str, counts: str
+) -> None:
+    _, head, *lines = screen(snapshot(), width)
+    assert head.split() == titles.split()
+    assert f"in all {counts}" in {" ".join(line.split()) for line in lines}
 
 
 def test_many_scenarios_do_not_fill_the_screen(snapshot: Callable[..., Snapshot]) -> None:

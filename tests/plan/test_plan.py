@@ -277,7 +277,20 @@ def test_a_pool_too_small_for_the_overlap(plan_of: Callable[..., Plan]) -> None:
         plan_of(three, {"pool_size": 2})
     assert problems(caught.value) == {"KFP_PERF_POOL_SIZE": "is 2, but 3 scenarios of f.json overlap"}
     plan_of(three, {"pool_size": 3})
-    plan_of([RUN, {**RUN, "startTime": 1}], {"pool_size": 1})
+    plan_of([RUN, {**RUN, "startTime": 1, "gracePeriod": 0}], {"pool_size": 1})
+
+
+@pytest.mark.parametrize(
+    ("first", "warned"), [({}, True), ({"gracePeriod": "2s"}, False), ({"gracePeriod": "2min"}, True)]
+)
+def test_a_pool_that_has_no_room_for_what_comes_after_the_run_time_is_a_warning(
+    plan_of: Callable[..., Plan], first: dict[str, Any], warned: bool
+) -> None:
+    both = [{**RUN, **first}, {**RUN, "startTime": "65s"}]
+    warnings = plan_of(both, {"pool_size": 1}).warnings
+    assert [warning.where for warning in warnings] == ["KFP_PERF_POOL_SIZE"] * warned
+    assert all("set it to 2" in warning.remedy for warning in warnings)
+    assert plan_of(both, {"pool_size": 2}).warnings == ()
 
 
 def test_scenarios_that_follow_each_other_do_not_overlap() -> None:
@@ -343,6 +356,18 @@ def test_schedules_that_do_not_fire_within_the_run_time_are_a_warning(
     assert warning.where == f"f.json: $[0].{path}"
     assert warning.what.startswith("does not fire within runTime (600 s)")
     assert remedy in warning.remedy
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"),
+    [({"interval": "9s"}, True), ({"interval": "10s"}, False), ({"cron": "* * * * *"}, False)],
+)
+def test_schedules_that_cannot_keep_up_are_a_warning(
+    plan_of: Callable[..., Plan], fields: dict[str, Any], warned: bool
+) -> None:
+    warnings = plan_of([schedule(**fields)]).warnings
+    assert [warning.where for warning in warnings] == ["f.json: $[0].interval"] * warned
+    assert all("numTimes" in warning.remedy for warning in warnings)
 
 
 def test_given_fields_that_a_mode_does_not_use_are_a_warning(plan_of: Callable[..., Plan]) -> None:

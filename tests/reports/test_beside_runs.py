@@ -7,8 +7,13 @@ import pytest
 from kfp_perf.reports.beside_runs import beside_runs
 
 _SEVEN_SLOTS = (
-    "7 slots of 2 schedules: 3 on time, 1 late, 2 missed; "
+    "7 slots of 2 schedules: 3 on time, 1 late, 2 missed, 1 too near the end to tell; "
     "runs came 12.5 s after their slot in the median, 51.5 s at most"
+)
+
+_READS = (
+    "5,000 reads, 70 of them later pages of lists (down to page 9), "
+    "3 of what had been deleted meanwhile, 2 more failed"
 )
 
 
@@ -25,12 +30,16 @@ _SEVEN_SLOTS = (
         ({"prefill": {"experiments": 0, "runs": 0}}, []),
         ({"reads": {"reads": 5000, "gone": 0}}, ["5,000 reads"]),
         (
-            {"reads": {"reads": 5000, "gone": 3}},
-            ["5,000 reads, 3 of them of what had been deleted meanwhile"],
+            {"reads": {"reads": 5000, "later_pages": 70, "deepest_page": 9, "gone": 3, "failed": 2}},
+            [_READS],
         ),
         (
             {"uploads": {"pipelines": 1, "versions": 4, "size_bytes": 200_000}},
             ["uploaded 1 pipeline and 4 versions of 200.0 KB each"],
+        ),
+        (
+            {"uploads": {"pipelines": 1, "versions": 0, "size_bytes": 1000, "failed": 2}},
+            ["uploaded 1 pipeline and 0 versions of 1.0 KB each; 2 failed"],
         ),
         (
             {

@@ -41,6 +41,7 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     from kfp_perf.client import is_loopback
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
+    from kfp_perf.reports.quantities import count_of
     from kfp_perf.result.folder import JOURNAL_FILE
     from kfp_perf.result.journal import Journal, left_behind, target_of
 
@@ -53,7 +54,7 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         with standard_output():
             for made in objects:
                 click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
-            click.echo(f"{len(objects)} objects to delete." if objects else "Nothing is left.")
+            click.echo(f"{count_of(len(objects), 'object')} to delete." if objects else "Nothing is left.")
         return int(ExitCode.GOOD)
     target = target_of(path)
     if target and config.model_fields_set.isdisjoint(_OF_A_TARGET):
@@ -69,7 +70,7 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         journal = Journal(path)
         left = asyncio.run(_delete(objects, config, journal))
         journal.close()
-    click.echo(f"{len(objects) - len(left)} objects deleted.")
+    click.echo(f"{count_of(len(objects) - len(left), 'object')} deleted.")
     for line in left:
         click.echo(f"left: {line}", err=True)
     return int(ExitCode.FAILED if left else ExitCode.GOOD)

@@ -29,12 +29,17 @@ class Watch:
         self._clock = clock
         self._emulator = emulator
         self._began = clock.now()
+        self._measuring = False
         self._looks: deque[tuple[float, int, list[tuple[float, float]]]] = deque()
         self.snapshot = Snapshot(plan.name, target, 0.0, plan.duration_seconds, [], emulator=emulator)
 
     def look(self, runners: Sequence[BaseRunner], t0: float | None, *, stopping: bool) -> None:
         """Make a new snapshot. `t0` is None while scenarios are still preparing."""
         now = self._clock.now()
+        if t0 is not None and not self._measuring:
+            # What was done to prepare is no load.
+            self._measuring = True
+            self._looks.clear()
         states = {runner.name: _state_of(runner) for runner in runners}
         errors: Counter[str] = Counter()
         recent: list[tuple[float, float]] = []

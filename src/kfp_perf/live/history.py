@@ -33,7 +33,9 @@ class History:
         self._seen = 0
 
     def add(self, snapshot: Snapshot) -> None:
-        """Take in a state."""
+        """Take in a state; of a test that has not begun there is nothing to draw."""
+        if snapshot.elapsed_seconds <= 0:
+            return
         self._seen += 1
         if self._seen % self._every:
             return

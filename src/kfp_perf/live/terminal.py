@@ -26,6 +26,17 @@ _LEVEL_STYLES = {
     logging.ERROR: "red",
     logging.CRITICAL: "bold red",
 }
+#: What is counted, by its column's title: the field of a state, and how it is drawn.
+_COUNTED = {
+    "active": ("in_flight", ""),
+    "good": ("succeeded", "green"),
+    "failed": ("failed", "red"),
+    "lost": ("lost", "yellow"),
+    "requests": ("requests", ""),
+}
+#: The columns in their order, and how wide a terminal must be to show them; the one without a title is the bar.
+_LEAST_WIDTH = {"scenario": 0, "": 79, "state": 56, **dict.fromkeys(_COUNTED, 0), "requests": 64}
+_WIDE = 104
 _MOST_ROWS = 12
 _MOST_ERRORS = 3
 
@@ -46,29 +57,40 @@ def _head(snapshot: Snapshot) -> Text:
 
 
 def _scenarios(snapshot: Snapshot, width: int) -> Table:
-    wide = width >= 100
+    wide = width >= _WIDE
+    shown = [title for title, least in _LEAST_WIDTH.items() if width >= least]
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="dim")
-    table.add_column("scenario", no_wrap=True, overflow="ellipsis", max_width=28 if wide else 16)
-    table.add_column("", no_wrap=True)
-    table.add_column("state", no_wrap=True, min_width=11)
-    for title in ("in flight" if wide else "active", "good", "failed", "lost", "requests"):
-        table.add_column(title, justify="right", no_wrap=True)
-    bar = 24 if wide else 14
+    for title in shown:
+        table.add_column(
+            "in flight" if wide and title == "active" else title,
+            justify="right" if title in _COUNTED else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=11 if title == "state" else None,
+            max_width=(28 if wide else 16 if "state" in shown else 12) if title == "scenario" else None,
+        )
+
+    def row(cells: dict[str, Text | str], style: str = "") -> None:
+        table.add_row(*(cells.get(title, "") for title in shown), style=style)
+
     for state in snapshot.scenarios[:_MOST_ROWS]:
-        place, doing = _bar(state, snapshot, bar), _state(state, snapshot.elapsed_seconds)
-        table.add_row(state.name, place, doing, *_counts([state]))
+        bar = _bar(state, snapshot, 24 if wide else 14)
+        doing = _state(state, snapshot.elapsed_seconds)
+        row({"scenario": state.name, "": bar, "state": doing, **_counts([state])})
     if len(snapshot.scenarios) > _MOST_ROWS:
-        table.add_row(Text(f"and {len(snapshot.scenarios) - _MOST_ROWS} more", style="dim"))
+        row({"scenario": Text(f"and {len(snapshot.scenarios) - _MOST_ROWS} more", style="dim")})
     if len(snapshot.scenarios) > 1:
-        table.add_row("in all", "", "", *_counts(snapshot.scenarios), style="bold")
+        row({"scenario": "in all", **_counts(snapshot.scenarios)}, style="bold")
     return table
 
 
-def _counts(states: Sequence[ScenarioState]) -> list[Text]:
+def _counts(states: Sequence[ScenarioState]) -> dict[str, Text | str]:
     """Runs in flight, succeeded, failed and lost, and requests, of these scenarios together."""
-    styles = {"in_flight": "", "succeeded": "green", "failed": "red", "lost": "yellow", "requests": ""}
-    counts = {name: sum(getattr(state, name) for state in states) for name in styles}
-    return [Text(f"{count:,}", style=styles[name] if count else "dim") for name, count in counts.items()]
+    cells: dict[str, Text | str] = {}
+    for title, (name, style) in _COUNTED.items():
+        count = sum(getattr(state, name) for state in states)
+        cells[title] = Text(f"{count:,}", style=style if count else "dim")
+    return cells
 
 
 def _bar(state: ScenarioState, snapshot: Snapshot, cells: int) -> Text:

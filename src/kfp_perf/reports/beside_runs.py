@@ -24,6 +24,8 @@ def _schedules(report: Mapping[str, int], metrics: Mapping[str, Any]) -> str:
     slots = count_of(on_time + late + missed + undecided, "slot")
     told = f"{slots} of {count_of(report.get('schedules', 0), 'schedule')}: "
     told += f"{on_time:,} on time, {late:,} late, {missed:,} missed"
+    if undecided:
+        told += f", {undecided:,} too near the end to tell"
     family = metrics.get("schedule")
     drift = family.get("drift_seconds") if isinstance(family, dict) else None
     if isinstance(drift, dict) and drift.get("n"):
@@ -35,13 +37,22 @@ def _schedules(report: Mapping[str, int], metrics: Mapping[str, Any]) -> str:
 def _uploads(report: Mapping[str, int], _metrics: Mapping[str, Any]) -> str:
     size = report.get("size_bytes", 0) / 1000
     pipelines = count_of(report.get("pipelines", 0), "pipeline")
-    return f"uploaded {pipelines} and {count_of(report.get('versions', 0), 'version')} of {size:,.1f} KB each"
+    told = f"uploaded {pipelines} and {count_of(report.get('versions', 0), 'version')} of {size:,.1f} KB each"
+    failed = report.get("failed", 0)
+    return f"{told}; {failed:,} failed" if failed else told
 
 
 def _reads(report: Mapping[str, int], _metrics: Mapping[str, Any]) -> str:
-    gone = report.get("gone", 0)
-    told = count_of(report.get("reads", 0), "read")
-    return f"{told}, {gone:,} of them of what had been deleted meanwhile" if gone else told
+    told = [count_of(report.get("reads", 0), "read")]
+    if later := report.get("later_pages", 0):
+        told.append(
+            f"{later:,} of them later pages of lists (down to page {report.get('deepest_page', 0):,})"
+        )
+    if gone := report.get("gone", 0):
+        told.append(f"{gone:,} of what had been deleted meanwhile")
+    if failed := report.get("failed", 0):
+        told.append(f"{failed:,} more failed")
+    return ", ".join(told)
 
 
 def _prefill(report: Mapping[str, int], _metrics: Mapping[str, Any]) -> str:

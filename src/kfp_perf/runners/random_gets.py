@@ -40,7 +40,7 @@ class ReadReport(msgspec.Struct):
 
     `gone` counts what had been deleted since a list showed it, `nothing_to_get` the details that were asked for
     while nothing of their kind was known: a list was read in their place. `later_pages` are pages of lists
-    beyond the first, `deepest_page` counts from 0.
+    beyond the first, which is 1 for `deepest_page`.
     """
 
     reads: int = 0
@@ -49,13 +49,6 @@ class ReadReport(msgspec.Struct):
     nothing_to_get: int = 0
     later_pages: int = 0
     deepest_page: int = 0
-
-    def told(self) -> str:
-        """The same in words."""
-        return (
-            f"{self.reads:,} reads, {self.later_pages:,} of them later pages (the deepest was page "
-            f"{self.deepest_page + 1}); {self.gone:,} met what had been deleted, {self.failed:,} failed"
-        )
 
 
 class RandomGetsRunner(JournaledRunner):
@@ -105,7 +98,6 @@ class RandomGetsRunner(JournaledRunner):
         if tried and self.report.reads == self.report.gone:
             last = self.progress.last_error or "all that was asked for had been deleted"
             raise RunnerError(f"Not one of {tried} reads succeeded. The last error: {last}")
-        self.log.info("%s: %s", self.name, self.report.told())
 
     def reports(self) -> dict[str, Any]:
         """With what the readers did."""
@@ -181,7 +173,7 @@ class RandomGetsRunner(JournaledRunner):
             return []
         views.saw(shown, page)
         self.report.later_pages += shown.page > 0
-        self.report.deepest_page = max(self.report.deepest_page, shown.page)
+        self.report.deepest_page = max(self.report.deepest_page, shown.page + 1)
         return page.items
 
     # -- details ----------------------------------------------------------------------------------------------

@@ -80,14 +80,6 @@ class ScheduleReport(msgspec.Struct):
     pages: int = 0
     failures: int = 0
 
-    def told(self) -> str:
-        """The same in words."""
-        slots = self.on_time + self.late + self.missed + self.undecided
-        return (
-            f"{self.schedules:,} schedules had {slots:,} slots: {self.on_time:,} with a run on time, "
-            f"{self.late:,} with a late one, {self.missed:,} missed, {self.undecided:,} too near the end to tell"
-        )
-
 
 @dataclass(slots=True, eq=False)
 class Schedule:
@@ -138,7 +130,6 @@ class ScheduledRunner(ExperimentRunner):
                 self._tell_missed()
         finally:
             await asyncio.gather(*self._following, return_exceptions=True)
-        self.log.info("%s: %s", self.name, self.report.told())
         self._refuse_total_failure()
 
     def reports(self) -> dict[str, Any]:

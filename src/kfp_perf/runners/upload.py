@@ -27,13 +27,6 @@ class UploadReport(msgspec.Struct):
     failed: int = 0
     size_bytes: int = 0
 
-    def told(self) -> str:
-        """The same in words."""
-        return (
-            f"{self.pipelines:,} pipelines and {self.versions:,} versions of {self.size_bytes / 1000:,.1f} KB each"
-            f"{f', {self.failed:,} failed' * bool(self.failed)}"
-        )
-
 
 class UploadRunner(JournaledRunner):
     """Uploads by turns a new pipeline and another version of the newest one, and deletes them.
@@ -70,7 +63,6 @@ class UploadRunner(JournaledRunner):
                 f"Not one of {self.report.failed} uploads succeeded. "
                 f"The last error: {self.progress.last_error}"
             )
-        self.log.info("%s: uploaded %s", self.name, self.report.told())
 
     def reports(self) -> dict[str, Any]:
         """With what was uploaded."""
