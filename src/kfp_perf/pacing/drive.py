@@ -122,6 +122,8 @@ class Drive:
             if self._stop.is_set():
                 return
             self._spawn(self._once(index, due, held))
+            # Let it begin before the next timer is set.
+            await asyncio.sleep(0)
         await self._clock.sleep_until(self._end, self._stop)
 
     def _due_from(self, load: OpenLoad, first: int) -> Iterator[tuple[int, float]]:
