@@ -147,7 +147,7 @@ def test_a_server_of_many_users_wants_a_namespace(program: Start) -> None:
 
 def test_ctrl_c_once_ends_in_good_order(program: Start, server: Server) -> None:
     one = program(LONG, "--host", server.url)
-    one.wait_for("runs in flight")
+    one.wait_for(" in flight, ")
     one.interrupt()
     code, out, err = one.end()
     assert code == 4, err
@@ -163,7 +163,7 @@ def test_ctrl_c_twice_ends_at_once_and_what_is_left_can_be_cleaned_up(
     program: Start, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = program(LONG, "--host", server.url, "--keep")
-    one.wait_for("runs in flight")
+    one.wait_for(" in flight, ")
     one.interrupt()
     one.interrupt()
     code, _, err = one.end()
@@ -177,7 +177,7 @@ def test_ctrl_c_twice_ends_at_once_and_what_is_left_can_be_cleaned_up(
 
 def test_figures_that_cannot_be_saved_are_printed_all_the_same(program: Start, server: Server) -> None:
     one = program(LONG, "--host", server.url)
-    one.wait_for("runs in flight")
+    one.wait_for(" in flight, ")
     (one.folder / "results/latest/.result.json.new").mkdir()  # where it is written before it gets its name
     one.interrupt()
     code, out, err = one.end()
@@ -196,7 +196,7 @@ def test_after_kill_9_clean_up_leaves_nothing(
     program: Start, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = program(LONG, "--host", server.url)
-    one.wait_for("runs in flight")
+    one.wait_for(" in flight, ")
     one.process.send_signal(signal.SIGKILL)
     assert one.end()[0] == -signal.SIGKILL
     assert server.ours() != {}
@@ -213,7 +213,7 @@ def test_a_target_that_stays_away_is_exit_3_with_what_was_measured(program: Star
             KFP_PERF_OUTAGE_LIMIT_SECONDS="2",
             KFP_PERF_CLEANUP_TIMEOUT_SECONDS="1",
         )
-        one.wait_for("runs in flight")
+        one.wait_for(" in flight, ")
         emulator._process.kill()
         code, out, err = one.end()
     assert code == 3, err

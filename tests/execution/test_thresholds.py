@@ -111,7 +111,7 @@ def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
 def test_what_is_graver_wins_and_thresholds_are_judged_all_the_same(program: Start, server: Server) -> None:
     bounds = {"run.due": ">= 1000000", "run.not_created": "== 0"}
     one = program([{**LOAD, "runTime": "10min", "thresholds": bounds}], "--host", server.url)
-    one.wait_for("runs in flight")
+    one.wait_for(" in flight, ")
     one.interrupt()
     code, out, err = one.end()
     assert code == 4, err

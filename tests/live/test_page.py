@@ -90,7 +90,7 @@ def test_the_page_holds_the_state_and_may_load_nothing_from_elsewhere(
     server.state.take(Message(snapshot=snapshot()))
     answer = get(server, f"/{server.token}/")
     text = answer.body.decode()
-    assert "runs in flight" in text
+    assert "in flight" in text
     assert "&lt;b&gt;evil&lt;/b&gt;" in text
     assert "<b>evil" not in text
     assert (answer.headers["Content-Security-Policy"] or "").startswith("default-src 'none'")

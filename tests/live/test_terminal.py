@@ -108,5 +108,5 @@ def test_what_is_special_is_said(
 def test_the_plain_line_is_one_line(snapshot: Callable[..., Snapshot]) -> None:
     line = line_of(snapshot())
     assert "\n" not in line
-    assert line.startswith("0:30 of 1:30, 12 runs in flight, 70 succeeded, 2 failed, 1 lost")
+    assert line.startswith("0:30 of 1:30, 12 in flight, 70 succeeded, 2 failed, 1 lost")
     assert "4 errors" in line

@@ -15,7 +15,7 @@ def line_of(snapshot: Snapshot) -> str:
     scenarios = snapshot.scenarios
     parts = [
         f"{clock_of(snapshot.elapsed_seconds)} of {clock_of(snapshot.planned_seconds)}",
-        f"{sum(s.in_flight for s in scenarios)} runs in flight",
+        f"{sum(s.in_flight for s in scenarios)} in flight",
         f"{sum(s.succeeded for s in scenarios)} succeeded",
     ]
     if failed := sum(s.failed for s in scenarios):
