@@ -94,6 +94,18 @@ def test_hints(play: Play, behave: Behave, status: int, settings: dict[str, str]
     assert bool(hint) == bool(error.hint)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+    ],
+    ids=["Go", "nginx"],
+)
+def test_plain_http_to_a_port_of_https_is_told(play: Play, behave: Behave, body: bytes) -> None:
+    assert "begins with https://" in _status_error(play, behave.answer(body, 400)).hint
+
+
 def test_a_404_of_a_thing_has_no_hint_about_the_path(play: Play, behave: Behave) -> None:
     assert _status_error(play, behave.answer({"details": [{"message": "Run x not found"}]}, 404)).hint == ""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import csv
 import importlib.util
 import io
@@ -120,6 +121,14 @@ def test_failed_requests_have_a_table_and_a_note(nightly: TestResult) -> None:
     assert f"CreateRun failed {told['errors']} times" in summary
     assert "mostly: the API server is overloaded" in summary
     assert "the API server is overloaded" in REPORTS["markdown"].draw(nightly)["report.md"].decode()
+
+
+def test_failures_of_calls_beside_the_load_are_told_as_such(nightly: TestResult) -> None:
+    document = copy.deepcopy(nightly.document)
+    api = document["total"]["api"]
+    api["observe"] = {"ListRuns": {**api["load"]["CreateRun"], "errors": 1, "retries": 1}}
+    told = REPORTS["console"].draw(type(nightly)(nightly.path, document))["summary.txt"].decode()
+    assert "following runs: ListRuns failed 1 time (" in " ".join(told.split())
 
 
 def test_a_name_that_looks_like_a_formula_is_none(nightly: TestResult, tmp_path: Path) -> None:

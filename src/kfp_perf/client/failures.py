@@ -162,6 +162,8 @@ def _kfp_message(body: bytes) -> str | None:
 
 
 def _status_hint(status: int, message: str, body: bytes, *, credentials_given: bool) -> str:
+    if status == 400 and "HTTPS" in message:
+        return "This port speaks https: give API_HOST as a URL that begins with https://."
     if status == 401:
         if credentials_given:
             return "The credentials were not accepted: are they expired, or meant for another audience?"

@@ -89,7 +89,7 @@ def _measuring(snapshot: Snapshot) -> bool:
 
 def _tiles(snapshot: Snapshot) -> Iterator[Tile]:
     scenarios = snapshot.scenarios
-    yield Tile(f"{sum(one.in_flight for one in scenarios):,}", "in flight", "runs, or calls of readers and uploaders")
+    yield Tile(f"{sum(one.in_flight for one in scenarios):,}", "in flight", "runs, reads and uploads")
     yield Tile(f"{sum(one.succeeded for one in scenarios):,}", "runs succeeded")
     yield Tile(f"{sum(one.failed + one.lost for one in scenarios):,}", "runs failed or lost")
     yield Tile(rate_of(snapshot.requests_per_second), "requests a second", "over the last seconds")

@@ -233,9 +233,10 @@ def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
-    for operations in document["total"]["api"].values():
+    for purpose, operations in document["total"]["api"].items():
         if not isinstance(operations, dict):
             continue
+        apart = f"{title}: " if (title := _PURPOSES.get(purpose)) else ""
         for name, operation in operations.items():
             if operation["errors"]:
                 kinds = ", ".join(f"{count} × {kind}" for kind, count in operation["errors_by_kind"].items())
@@ -244,7 +245,6 @@ def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
                 )
                 said = next((failure.message for failure in failures_of(operation)), "")
                 mostly = f"; mostly: {said}" if said else ""
-                yield (
-                    f"{name} failed {operation['errors']} times ({kinds}), "
-                    f"was retried {operation['retries']} times{unknown}{mostly}"
-                )
+                retried = f", retried {count_of(retries, 'time')}" if (retries := operation["retries"]) else ""
+                failed = f"{name} failed {count_of(operation['errors'], 'time')}"
+                yield f"{apart}{failed} ({kinds}){retried}{unknown}{mostly}"
