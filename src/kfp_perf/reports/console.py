@@ -245,6 +245,8 @@ def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
                 )
                 said = next((failure.message for failure in failures_of(operation)), "")
                 mostly = f"; mostly: {said}" if said else ""
-                retried = f", retried {count_of(retries, 'time')}" if (retries := operation["retries"]) else ""
+                retried = (
+                    f", retried {count_of(retries, 'time')}" if (retries := operation["retries"]) else ""
+                )
                 failed = f"{name} failed {count_of(operation['errors'], 'time')}"
                 yield f"{apart}{failed} ({kinds}){retried}{unknown}{mostly}"
