@@ -110,6 +110,8 @@ def test_the_url_of_the_target(host: str, port: int | None, url: str) -> None:
         ("API_HOST", "two words", "must be a host name"),
         ("API_HOST", "http://me:secret@host", "must not hold credentials"),
         ("API_HOST", "http://host:port/x", "the port in it must be a number"),
+        ("API_HOST", "http://host:0", "the port in it must be a number"),
+        ("API_HOST", "http://h\x01x", "must be a host name"),
         ("KFP_USER_HEADER", "user: me\r\nx", "must be the name of a request header"),
         ("KFP_USER_HEADER", "Content-Length", "must be the name of a request header"),
         ("isKubeflowMode", "perhaps", "valid boolean"),

@@ -36,12 +36,14 @@ def _check_host(value: str) -> str:
         raise ValueError("must be a host name, or a URL that begins with http:// or https://")
     if parts.username or parts.password:
         raise ValueError("must not hold credentials: give them in KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE")
-    if not parts.hostname or any(letter.isspace() for letter in host) or parts.query or parts.fragment:
+    if not parts.hostname or not host.isprintable() or " " in host or parts.query or parts.fragment:
         raise ValueError("must be a host name, or a URL such as https://kubeflow.example.com/pipeline")
     try:
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError("the port in it must be a number from 1 to 65535") from error
+        is_port = parts.port is None or parts.port > 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise ValueError("the port in it must be a number from 1 to 65535")
     return host.rstrip("/")
 
 

@@ -280,12 +280,11 @@ def test_a_call_that_is_cancelled_just_as_its_connection_is_lost(
             await asyncio.sleep(0.001)
         (pool,) = it.client._wire.transport._pools.values()
         (connection,) = pool._made
-        connection.connection_lost(None)
+        connection._finish(None)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         assert _outcome(it.samples) == [(1, 0, "cancelled", True)]
-        connection.lost = asyncio.get_running_loop().create_future()  # to be told again by the event loop
 
     play(scene, behave.stall)
     gc.collect()
@@ -320,6 +319,10 @@ def test_the_same_seed_waits_the_same() -> None:
 def test_what_trying_again_cannot_mend_is_not_tried_again(kind: str) -> None:
     error = ApiUnreachable("GetRun", "no", kind=kind)
     assert RetryPolicy(3).delay(error, 1, **_ALWAYS) is None
+
+
+def test_a_date_that_cannot_be_is_no_date() -> None:
+    assert parse_retry_after("Fri, 31 Dec 2027 23:59:59 99999999999999999999", 0.0) is None
 
 
 @pytest.mark.parametrize(

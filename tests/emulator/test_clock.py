@@ -149,6 +149,7 @@ def test_nothing_happens_any_more_after_a_backend_was_closed() -> None:
         backend.clock.call_at(backend.clock.now() - 1, lambda: happened.append("after"))
         for _ in range(5):
             await asyncio.sleep(0)
+        backend.close()
         return happened
 
     assert asyncio.run(scenario(closed=False)) == ["before", "after"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ class Manual:
     def __init__(self, profile: str = "instant", **options: Any) -> None:
         self.clock = ManualClock(START * SECOND)
         self.backend = build(Options(load_profile(profile), **options), self.clock)
+        weakref.finalize(self, self.backend.close)
         self._app = App(self.backend)
 
     def call(self, method: Any, path: Any, body: Any = None) -> Any:

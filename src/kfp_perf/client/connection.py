@@ -49,16 +49,16 @@ class Reply(NamedTuple):
 class Connection(asyncio.Protocol):
     """A connection that is made; one exchange at a time.
 
-    `reusable`: another request may follow the one under way. `idle_since` is the pool's. `lost` is done when it is
-    closed.
+    `idle_since` is the pool's. `lost` is done when it is closed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.reusable = True
         self.idle_since = 0.0
         self.lost = loop.create_future()
         self._loop = loop
         self._transport: asyncio.Transport
+        self._spent = False
+        self._silence = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._attempt: Attempt
         self._reply: asyncio.Future[Reply] | None = None
@@ -74,9 +74,10 @@ class Connection(asyncio.Protocol):
         before the answer began; `attempt.sent` is 0.0 where nothing had been written. The connection is closed
         then.
         """
-        if not self.usable(certain=False):
-            self.reusable = False
+        if not self.reusable:
             raise ConnectionResetError
+        if timeout_seconds <= 0:
+            raise TimeoutError
         reply: asyncio.Future[Reply] = self._loop.create_future()
         self._reply = reply
         self._attempt = attempt
@@ -98,28 +99,22 @@ class Connection(asyncio.Protocol):
             timer.cancel()
             self._reply = None
 
-    def usable(self, *, certain: bool) -> bool:
-        """Whether a request may be written. `certain`: the kernel is asked, too, whether the server has closed.
+    @property
+    def reusable(self) -> bool:
+        """Whether a request may follow the one before."""
+        return not (self._spent or self._transport.is_closing())
 
-        The event loop may not have heard of that yet. What is written then is lost, and nobody can say whether it
-        was done.
+    def is_silent(self) -> bool:
+        """Whether the server has neither closed an idle connection nor said anything: the kernel knows best.
+
+        The event loop may not have heard of it yet. What is written after the close is lost, and nobody can say
+        whether it was done; what was said before is no answer to what is written now.
         """
-        if not self.reusable or self._transport.is_closing():
-            return False
-        if not certain:
-            return True
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), _PEER_CLOSED)
-        return not poll.poll(0)
-
-    def close(self) -> None:
-        """Close in good order; `lost` tells when that is done."""
-        self.reusable = False
-        self._transport.close()
+        return not self._silence.poll(0)
 
     def abort(self) -> None:
-        """Close at once, whatever is under way."""
-        self.reusable = False
+        """Close at once, whatever is under way; `lost` tells when that is done."""
+        self._spent = True
         self._transport.abort()
 
     async def _write_pieces(self, body: memoryview, reply: asyncio.Future[Reply]) -> None:
@@ -128,23 +123,37 @@ class Connection(asyncio.Protocol):
             while self._room is not None:
                 await self._room
             if reply.done():
-                self.reusable = False
+                self._spent = True
                 return
             self._transport.write(body[start : start + PIECE_BYTES])
             await asyncio.sleep(0)
 
-    def _settle(self, reply: Reply) -> None:
+    def _settle(self) -> None:
+        """Hand over what was read, if somebody waits for it."""
         if self._reply is not None and not self._reply.done():
+            content = self._blocks[0] if len(self._blocks) == 1 else b"".join(self._blocks)
             self._attempt.ended = self._attempt.now()
-            self._attempt.received_bytes = len(reply.content)
-            self._reply.set_result(reply)
+            self._attempt.received_bytes = len(content)
+            self._reply.set_result(Reply(self._fields, content))
             self._make_room()
 
     def _fail(self, error: Exception) -> None:
-        self.reusable = False
+        self._spent = True
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(error)
             self._make_room()
+
+    def _finish(self, error: Exception | None) -> None:
+        """Settle or fail what is under way: nothing more comes."""
+        self._spent = True
+        if self._reply is None or self._reply.done():
+            return
+        if not self._attempt.status:
+            self._fail(error if isinstance(error, OSError) else ConnectionResetError())
+        elif error is None and self._ends_with_connection():
+            self._settle()
+        else:
+            self._fail(AnswerCut())
 
     def _make_room(self) -> None:
         room, self._room = self._room, None
@@ -156,6 +165,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be told by the event loop that the connection is there."""
         self._transport = cast("asyncio.Transport", transport)
+        # Under TLS a server may say something at any time, such as what a session is resumed with.
+        events = _PEER_CLOSED if transport.get_extra_info("sslcontext") else _PEER_CLOSED | select.POLLIN
+        self._silence.register(transport.get_extra_info("socket").fileno(), events)
 
     def pause_writing(self) -> None:
         """Be told that what was written has not left yet."""
@@ -180,39 +192,39 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(NotHttp(str(error)))
 
+    def eof_received(self) -> None:
+        """End what is under way, though some of a request may not have left yet."""
+        self._finish(None)
+        self.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End an answer, or a request whose answer did not come."""
-        if self._ends_with_connection():
-            self._settle(Reply(self._fields, b"".join(self._blocks)))
-        elif self._reply is not None and self._attempt.status:
-            self._fail(AnswerCut())
-        else:
-            self._fail(exc if isinstance(exc, OSError) else ConnectionResetError())
-        self.reusable = False
+        self._finish(exc)
         self.lost.set_result(None)
 
     def _ends_with_connection(self) -> bool:
         """Whether nothing but the end of the connection tells where the body ends (RFC 9112, section 6.3)."""
-        told = b"content-length" in self._fields or b"transfer-encoding" in self._fields
-        return self._reply is not None and bool(self._attempt.status) and not told
+        is_chunked = self._fields.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
+        return not is_chunked and b"content-length" not in self._fields
 
     # called by the parser
 
     def on_message_begin(self) -> None:
-        """Forget the message before."""
-        if self._reply is None or self._reply.done():
-            self.reusable = False  # a second answer to one request
+        """Forget what was said before: an answer that waits for its reader keeps what is its own."""
         self._fields = {}
         self._blocks = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a field, before or after the body."""
-        self._fields[name.lower()] = value
+        """Take in a field; those after the body are not what the status is about."""
+        if not self._attempt.status:
+            self._fields[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """Take in the status."""
         status = self._parser.get_status_code()
-        if status >= 200:  # others are said before the answer
+        if self._reply is None or self._reply.done():
+            self._spent = True  # a second answer to one request
+        elif status >= 200:  # others are said before the answer
             self._attempt.status = status
 
     def on_body(self, block: bytes) -> None:
@@ -221,7 +233,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the answer over, if it is one."""
-        if self._attempt.status:
-            blocks = self._blocks
-            self.reusable = self.reusable and self._parser.should_keep_alive()
-            self._settle(Reply(self._fields, blocks[0] if len(blocks) == 1 else b"".join(blocks)))
+        if not self._attempt.status:
+            return
+        # Of a request that was answered early, some may be unsent.
+        if not self._parser.should_keep_alive() or self._transport.get_write_buffer_size():
+            self._spent = True
+        self._settle()

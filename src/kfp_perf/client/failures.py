@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import html
+import os
 import re
 import socket
 import ssl
@@ -91,7 +92,8 @@ def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[st
         case OSError(errno=errno.EADDRNOTAVAIL):
             hint = "This machine ran out of local ports towards the target: lower max_connections."
             return "ports", "no local port was free", hint
-    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    number = getattr(cause, "errno", None)
+    reason = os.strerror(number) if number else str(cause) or type(cause).__name__
     return "connect", f"no connection to {where}: {reason}", ""
 
 

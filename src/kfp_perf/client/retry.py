@@ -71,6 +71,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now)
+    return max(0.0, seconds)

@@ -41,10 +41,12 @@ class Transport:
         self._connect_timeout_seconds = config.connect_timeout_seconds
         parts = urlsplit(config.KFP_url)
         self._host = _ascii(parts.hostname or "")
-        self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        self._port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         self._tls = tls_context(config) if parts.scheme == "https" else None
         self._base_path = quote(parts.path, safe=_PATH_SAFE)
-        name = f"[{self._host}]" if ":" in self._host else self._host
+        # From where here an IPv6 address is reached is not the server's business.
+        name = self._host.partition("%")[0]
+        name = f"[{name}]" if ":" in name else name
         if self._port != _DEFAULT_PORTS[parts.scheme]:
             name = f"{name}:{self._port}"
         self._fixed = f" HTTP/1.1\r\nHost: {name}\r\n{_lines(FIXED_FIELDS)}"
@@ -65,13 +67,13 @@ class Transport:
         burden = self.burden
         burden.began(attempt)
         try:
-            must_arrive = method == "POST"
             timeout_seconds = self._timeout_seconds
-            connection = pool.take(certain=must_arrive)
+            connection = pool.take()
             if connection is None:
-                began = attempt.now()
-                connection = await pool.wait(timeout_seconds, certain=must_arrive)
-                timeout_seconds = max(0.0, timeout_seconds - (attempt.now() - began))
+                loop = asyncio.get_running_loop()
+                began = loop.time()
+                connection = await pool.wait(timeout_seconds)
+                timeout_seconds -= loop.time() - began
             try:
                 return await connection.exchange(
                     attempt, f"{head}\r\n".encode("latin-1"), body or b"", timeout_seconds
@@ -84,7 +86,8 @@ class Transport:
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and forget those of loops that are closed."""
         pool = self._pools.pop(asyncio.get_running_loop(), None)
-        self._pools = {loop: kept for loop, kept in self._pools.items() if not loop.is_closed()}
+        for loop in [loop for loop in list(self._pools) if loop.is_closed()]:
+            self._pools.pop(loop, None)
         if pool is not None:
             await pool.aclose()
 

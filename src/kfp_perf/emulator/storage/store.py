@@ -55,12 +55,18 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        if path is not None and not path.absolute().parent.is_dir():
+            raise StoreError(f"the store {path} cannot be used: its folder does not exist")
         try:
             self._connection = sqlite3.connect(
                 ":memory:" if path is None else path, timeout=0.5, isolation_level=None, cached_statements=512
             )
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {path} cannot be used: {error}") from None
+        try:
             self._prepare()
         except sqlite3.Error as error:
+            self._connection.close()
             raise StoreError(f"the store {path} cannot be used: {error}") from None
         self.execute = self._connection.execute
         self._writing = False
