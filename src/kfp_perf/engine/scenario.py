@@ -139,9 +139,12 @@ def _call(loop: asyncio.Runner, function: Callable[[], Any]) -> Any:
     return loop.run(finish())
 
 
+_plain_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
 def _plain(returned: Any) -> dict[str, Any]:
     """What `run()` returned, as JSON will hold it: what it cannot hold fails here, not with the whole result."""
-    return msgspec.json.decode(msgspec.json.encode(returned, enc_hook=str), type=dict[str, Any])
+    return _plain_decoder.decode(msgspec.json.encode(returned, enc_hook=str))
 
 
 def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:

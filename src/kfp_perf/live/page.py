@@ -194,12 +194,14 @@ def whole_page(state: State) -> str:
     return page(f"{name} – kfp-perf live", body, element("script", "", src="page.js"), policy=_POLICY)
 
 
+_decoder = msgspec.json.Decoder(Message)
+
+
 def read_feed(lines: Iterable[bytes], state: State) -> None:
     """Take in what comes until it ends."""
-    decoder = msgspec.json.Decoder(Message)
     for line in lines:
         try:
-            state.take(decoder.decode(line))
+            state.take(_decoder.decode(line))
         except (msgspec.DecodeError, msgspec.ValidationError):
             continue  # an empty line, or one that was cut because this process was busy
     state.end()

@@ -143,14 +143,16 @@ def _errors(snapshot: Snapshot) -> list[Text]:
     return [Text(f"errors: {told}{more}", style="red", no_wrap=True, overflow="ellipsis")]
 
 
+_decoder = msgspec.json.Decoder(Message)
+
+
 def main() -> None:
     """Draw what comes until it ends."""
     console = Console(stderr=True)
-    decoder = msgspec.json.Decoder(Message)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for line in sys.stdin.buffer:
             try:
-                message = decoder.decode(line)
+                message = _decoder.decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError):
                 continue  # an empty line, or one that was cut because this process was busy
             if message.log is not None:

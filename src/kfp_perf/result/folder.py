@@ -29,6 +29,10 @@ Record = TypeVar("Record")
 
 log = logging.getLogger(__name__)
 
+_run_decoder = msgspec.json.Decoder(RunRecord)
+_task_decoder = msgspec.json.Decoder(TaskRecord)
+_document_decoder = msgspec.json.Decoder(dict[str, Any])
+
 #: Raised with each change of the files that an older reader would misread.
 SCHEMA_VERSION = 1
 
@@ -108,7 +112,7 @@ class TestResult:
             raise InputError(Problem(str(path), "holds no result", remedy))
         file = path / RESULT_FILE
         try:
-            document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+            document = _document_decoder.decode(file.read_bytes())
         except FileNotFoundError:
             remedy = f"Its runs, if any, are in {RUNS_FILE}; `kfp-perf cleanup` works with it all the same."
             raise InputError(
@@ -161,15 +165,14 @@ class TestResult:
 
     def runs(self) -> Iterator[RunRecord]:
         """Read the runs, in the order in which they ended. A line that was cut short is passed over."""
-        return self._read(RUNS_FILE, RunRecord)
+        return self._read(RUNS_FILE, _run_decoder)
 
     def tasks(self) -> Iterator[TaskRecord]:
         """Read the tasks of all runs that ended, run by run. A result of an older version has none."""
         if (self.path / TASKS_FILE).exists():
-            yield from self._read(TASKS_FILE, TaskRecord)
+            yield from self._read(TASKS_FILE, _task_decoder)
 
-    def _read(self, name: str, kind: type[Record]) -> Iterator[Record]:
-        decoder = msgspec.json.Decoder(kind)
+    def _read(self, name: str, decoder: msgspec.json.Decoder[Record]) -> Iterator[Record]:
         with (self.path / name).open("rb") as file:
             for line in file:
                 with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):

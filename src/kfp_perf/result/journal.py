@@ -53,6 +53,10 @@ class _Head(msgspec.Struct):
     target: str
 
 
+_line_decoder = msgspec.json.Decoder(_Line)
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
 class Journal:
     """A JSON line an event, written before the request leaves; any thread may write.
 
@@ -101,7 +105,7 @@ class Journal:
 def target_of(path: Path) -> str:
     """Read the URL of the server that a journal speaks of; empty where an older version did not write it down."""
     with path.open("rb") as file, contextlib.suppress(msgspec.DecodeError):
-        return msgspec.json.decode(file.readline(), type=_Head).target
+        return _head_decoder.decode(file.readline()).target
     return ""
 
 
@@ -128,10 +132,9 @@ def left_behind(path: Path) -> list[Made]:
 def _lines(path: Path) -> Iterator[_Line]:
     if not path.exists():
         return
-    decoder = msgspec.json.Decoder(_Line)
     with path.open("rb") as file:
         for raw in file:
             try:
-                yield decoder.decode(raw)
+                yield _line_decoder.decode(raw)
             except msgspec.DecodeError:
                 continue
