@@ -87,6 +87,7 @@ def test_counts_follow_inserts_and_deletes() -> None:
     assert store.count("experiments.tenant", "t") == 2
     assert store.total("experiments") == 2
     assert store.count("experiments.tenant", "other") == 0
+    store.close()
 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Any) -> None:
