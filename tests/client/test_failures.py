@@ -241,14 +241,17 @@ def test_a_name_that_does_not_resolve(play: Play, behave: Behave, monkeypatch: p
 
 def test_a_wait_for_a_free_connection_that_is_too_long(play: Play, behave: Behave) -> None:
     async def scene(it: Any) -> None:
-        calls = [it.client.get_run("run-1") for _ in range(2)]
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["ApiInterrupted", "ApiUnreachable"]
-        waited = next(sample for sample in it.samples if sample.error == "no_connection")
-        assert (waited.sent, waited.unknown) == (0.0, False)
+        await it.client.get_run("run-1")
+        (pool,) = it.client._wire.transport._pools.values()
+        held = pool.take()
+        with pytest.raises(ApiUnreachable, match="max_connections"):
+            await it.client.get_run("run-1")
+        pool.release(held)
+        waited = it.samples[1]
+        assert (waited.error, waited.sent, waited.unknown) == ("no_connection", 0.0, False)
         assert len(it.server.requests) == 1
 
-    play(scene, behave.stall, max_connections=1, request_timeout_seconds=0.1, retries=0)
+    play(scene, behave.answer({"run_id": "run-1"}), max_connections=1, request_timeout_seconds=0.1)
 
 
 def _not_connected(cause: Exception) -> NotConnected:
