@@ -57,7 +57,7 @@ def test_a_logarithmic_axis_holds_its_values(low: float, high: float, edges: tup
 def test_places_run_from_end_to_end_and_never_beyond() -> None:
     axis = seconds_axis(10.0, "s")
     assert [axis.place(value, 100.0, 200.0) for value in (-5, 0, 5, 10, 50)] == [100, 100, 150, 200, 200]
-    downwards = log_seconds_axis(0.01, 1.0, "s")
+    downwards = log_seconds_axis(0.01, 0.6, "s")
     assert downwards.place(0.1, 300.0, 100.0) == pytest.approx(200.0)
 
 
