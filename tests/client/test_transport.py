@@ -49,7 +49,7 @@ def test_there_are_never_more_connections_than_allowed_and_the_wait_is_lateness(
         assert late[3] > late[2] + 0.005
         assert late[6] > late[5] + 0.005
         served = [sample.service_seconds for sample in it.samples]
-        assert min(served) >= 0.01
+        assert min(served) >= 0.008  # uvloop's timers may be a millisecond early
         assert all(sample.due == due for sample in it.samples)
 
     play(scene, slow, max_connections=3)
