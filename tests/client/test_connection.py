@@ -165,23 +165,6 @@ def test_another_protocol_is_not_spoken(play: Play) -> None:
     play(scene, _say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"))
 
 
-def test_endless_fields_are_given_up_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kfp_perf.client.connection.LARGEST_ANSWER_BYTES", 2**20)
-
-    async def pour(request: Any, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\n")
-        while not writer.transport.is_closing():
-            writer.write(b"Field: %b\r\n" % (b"x" * 65_536))
-            await writer.drain()
-            await asyncio.sleep(0)
-
-    async def scene(it: Any) -> None:
-        with pytest.raises(ApiAnswerError, match="larger"):
-            await it.client.get_run("run-1")
-
-    play(scene, pour)
-
-
 def test_what_nobody_asked_for_ends_a_connection(play: Play) -> None:
     told = asyncio.Event()
 

@@ -196,16 +196,23 @@ def test_a_server_that_stalls_is_given_up_on(play: Play, behave: Behave, head: b
     play(scene, stall, request_timeout_seconds=0.05, retries=1)
 
 
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n%b\r\n"),
+        (b"", b"Field: %b\r\n"),
+    ],
+    ids=["body", "fields"],
+)
 def test_an_endless_answer_is_given_up_on(
-    play: Play, behave: Behave, monkeypatch: pytest.MonkeyPatch
+    play: Play, monkeypatch: pytest.MonkeyPatch, head: bytes, piece: bytes
 ) -> None:
     monkeypatch.setattr("kfp_perf.client.connection.LARGEST_ANSWER_BYTES", 2**20)
 
     async def pour(request: Any, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        chunk = b"x" * 65_536
+        writer.write(b"HTTP/1.1 200 OK\r\n" + head)
         while not writer.transport.is_closing():
-            writer.write(b"10000\r\n" + chunk + b"\r\n")
+            writer.write(piece % (b"x" * 65_536))
             await writer.drain()
             await asyncio.sleep(0)
 
