@@ -152,7 +152,7 @@ class Measured:
 
 async def _serve_static() -> None:
     """Answer every request with the same 3 KB, on the emulator's own HTTP server: the base of the comparison."""
-    from kfp_perf.emulator.serving import server
+    from kfp_emulator.serving import server
 
     body = b"x" * 3000
     headers = [(b"content-type", b"application/json"), (b"content-length", b"3000")]
@@ -175,7 +175,7 @@ def measure() -> dict[str, list[float]]:
     The rounds take turns, so that a ratio compares what was measured within the same seconds: a busy
     neighbour slows a core down, and CPU time with it.
     """
-    emulator = ("-m", "kfp_perf.emulator", "--port", "0", "--exit-with-stdin", "--profile")
+    emulator = ("-m", "kfp_emulator", "--port", "0", "--exit-with-stdin", "--profile")
     history = ("kfp-2.17", "--prefill", "runs=5000,pipelines=10,experiments=5")
     with (
         serving("-m", "benchmarks.emulator", "--serve-static") as static,

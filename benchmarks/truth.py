@@ -57,10 +57,10 @@ async def serve(profile: str, seed: int, clock_off: float, faults: str) -> None:
     """Be an emulator until standard input has a line; then print the truth of all runs that have ended."""
     from compared import Witness, truth_of
 
-    from kfp_perf.emulator.cluster.timing import PROFILES, parse_profile
-    from kfp_perf.emulator.faults import read_rules
-    from kfp_perf.emulator.options import Options, build
-    from kfp_perf.emulator.serving.server import Server, open_socket
+    from kfp_emulator.cluster.timing import PROFILES, parse_profile
+    from kfp_emulator.faults import read_rules
+    from kfp_emulator.options import Options, build
+    from kfp_emulator.serving.server import Server, open_socket
 
     timing = json.loads((PROFILES / f"{profile}.json").read_text())
     options = Options(

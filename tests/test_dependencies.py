@@ -37,7 +37,7 @@ def imported() -> dict[str, set[str]]:
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 modules = [node.module or ""]
             for module in {one.partition(".")[0] for one in modules}:
-                if module not in sys.stdlib_module_names and module != "kfp_perf":
+                if module not in sys.stdlib_module_names and module not in {"kfp_perf", "kfp_emulator"}:
                     for distribution in distributions.get(module, [module]):
                         found[canonical(distribution)].add(path.relative_to(ROOT / "src").as_posix())
     return found

@@ -61,7 +61,7 @@ def emulator() -> Iterator[Callable[..., str]]:
             command = [
                 sys.executable,
                 "-m",
-                "kfp_perf.emulator",
+                "kfp_emulator",
                 "--port",
                 "0",
                 "--exit-with-stdin",

@@ -67,7 +67,7 @@ def url() -> Iterator[str]:
         yield given.rstrip("/")
         return
     process = subprocess.Popen(
-        [sys.executable, "-m", "kfp_perf.emulator", "--port", "0", "--exit-with-stdin", "--seed", "1"],
+        [sys.executable, "-m", "kfp_emulator", "--port", "0", "--exit-with-stdin", "--seed", "1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

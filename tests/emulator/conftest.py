@@ -15,9 +15,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from kfp_perf.emulator.cluster.timing import load_profile
-from kfp_perf.emulator.options import Options, build
-from kfp_perf.emulator.serving.server import Server, open_socket
+from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.options import Options, build
+from kfp_emulator.serving.server import Server, open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,12 +205,12 @@ def small() -> dict[str, Any]:
 
 @pytest.fixture
 def spawn() -> Iterator[Callable[..., tuple[Api, subprocess.Popen[bytes]]]]:
-    """Run `python -m kfp_perf.emulator` on a free port, ending with its standard input."""
+    """Run `python -m kfp_emulator` on a free port, ending with its standard input."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str) -> tuple[Api, subprocess.Popen[bytes]]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kfp_perf.emulator", "--port", "0", "--exit-with-stdin", *arguments],
+            [sys.executable, "-m", "kfp_emulator", "--port", "0", "--exit-with-stdin", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

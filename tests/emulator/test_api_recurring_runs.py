@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from manual_emulator import Manual
 
-from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.cluster.outcomes import Outcome
+from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.outcomes import Outcome
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kfp_perf.emulator.cluster.cel import Cel, CelError, as_text
+from kfp_emulator.cluster.cel import Cel, CelError, as_text
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,8 @@ def test_every_value_has_a_text(value: Any, text: str) -> None:
 
 def test_cel_is_loaded_only_when_it_is_needed() -> None:
     program = (
-        "import sys; import kfp_perf.emulator.cluster.cluster;"
-        "from kfp_perf.emulator.cluster.cel import Cel; Cel();"
+        "import sys; import kfp_emulator.cluster.cluster;"
+        "from kfp_emulator.cluster.cel import Cel; Cel();"
         "sys.exit('celpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from virtual_time import VirtualLoop
 
-from kfp_perf.emulator.clock import SECOND, EventQueue, LoopClock, ManualClock
-from kfp_perf.emulator.cluster.timing import load_profile
-from kfp_perf.emulator.options import Options, build
+from kfp_emulator.clock import SECOND, EventQueue, LoopClock, ManualClock
+from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.options import Options, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from small_pipelines import START, Draft, Simulation, find, phases, pods, task
 
-from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.cluster.cluster import Outcome, Report, UnknownWorkflow
-from kfp_perf.emulator.cluster.timing import Profile, constant, load_profile
+from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.cluster import Outcome, Report, UnknownWorkflow
+from kfp_emulator.cluster.timing import Profile, constant, load_profile
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.pipelines.ir import Pipeline
+    from kfp_emulator.pipelines.ir import Pipeline
 
 
 def chain(count: int = 3, **given: Any) -> Pipeline:

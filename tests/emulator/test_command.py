@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kfp_perf.emulator.command import emulator
+from kfp_emulator.command import emulator
 
 
 def test_ready_line_and_end_with_standard_input(spawn: Any) -> None:
@@ -27,8 +27,8 @@ def test_ready_line_and_end_with_standard_input(spawn: Any) -> None:
 def test_what_a_condition_needs_is_loaded_before_the_first_connection_can_be_made() -> None:
     program = """
 import sys
-from kfp_perf.emulator.serving import server
-from kfp_perf.emulator.command import emulator
+from kfp_emulator.serving import server
+from kfp_emulator.command import emulator
 assert "celpy" not in sys.modules
 async def start(self):
     raise SystemExit("loaded" if "celpy" in sys.modules else "not loaded")
@@ -65,8 +65,8 @@ def test_a_signal_ends_it_cleanly_whatever_is_open(spawn: Any, number: Any) -> N
 def test_a_signal_ends_it_amid_a_prefill(number: Any) -> None:
     program = f"""
 import os, signal
-from kfp_perf.emulator import options
-from kfp_perf.emulator.command import emulator
+from kfp_emulator import options
+from kfp_emulator.command import emulator
 def prefill(backend, wanted):
     os.kill(os.getpid(), signal.{number})
     raise AssertionError("it went on")

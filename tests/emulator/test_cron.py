@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_perf.emulator.cluster.cron import CronError, parse_cron
+from kfp_emulator.cluster.cron import CronError, parse_cron
 
 
 def seconds(text: str) -> int:

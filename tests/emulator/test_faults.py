@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from manual_emulator import Manual
 
-from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.faults import Delay, FaultError, FaultPlan, read_rules
+from kfp_emulator.clock import SECOND
+from kfp_emulator.faults import Delay, FaultError, FaultPlan, read_rules
 
 V2 = "/apis/v2beta1"
 

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_pipelines import Draft, Simulation, task
 
-from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.cluster.cel import Cel
-from kfp_perf.emulator.cluster.outcomes import Outcome
-from kfp_perf.emulator.cluster.timing import Profile, constant
-from kfp_perf.emulator.pipelines.ir import (
+from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.cel import Cel
+from kfp_emulator.cluster.outcomes import Outcome
+from kfp_emulator.cluster.timing import Profile, constant
+from kfp_emulator.pipelines.ir import (
     InvalidParameters,
     InvalidPipeline,
     bind_parameters,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from small_pipelines import Simulation, names, pods
 
-from kfp_perf.emulator.pipelines.ir import Pipeline, load_documents, parse_pipeline
+from kfp_emulator.pipelines.ir import Pipeline, load_documents, parse_pipeline
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.cluster.cluster import Report
+    from kfp_emulator.cluster.cluster import Report
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "pipelines"
 FILES = sorted(FOLDER.glob("*.yaml"))

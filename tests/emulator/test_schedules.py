@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from kfp_perf.emulator.clock import SECOND, ManualClock
-from kfp_perf.emulator.cluster.schedules import (
+from kfp_emulator.clock import SECOND, ManualClock
+from kfp_emulator.cluster.schedules import (
     Firing,
     RecurringRun,
     ScheduleController,
@@ -14,7 +14,7 @@ from kfp_perf.emulator.cluster.schedules import (
     run_name,
     swf_name,
 )
-from kfp_perf.emulator.cluster.timing import Profile, load_profile
+from kfp_emulator.cluster.timing import Profile, load_profile
 
 HOUR = 3_600
 MINUTE = 60

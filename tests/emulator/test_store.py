@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kfp_perf.emulator.protocol.paging import conditions_of, page_sql, read_options
-from kfp_perf.emulator.storage.schema import EXPERIMENTS, PIPELINES, RECURRING_RUNS, RUNS, VERSIONS
-from kfp_perf.emulator.storage.store import Store, StoreError
+from kfp_emulator.protocol.paging import conditions_of, page_sql, read_options
+from kfp_emulator.storage.schema import EXPERIMENTS, PIPELINES, RECURRING_RUNS, RUNS, VERSIONS
+from kfp_emulator.storage.store import Store, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,8 +114,8 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Any) -> None:
 
 FORKER = """
 import os, sys
-import celpy, kfp_perf.emulator.options, kfp_perf.emulator.serving.server
-from kfp_perf.emulator.command import emulator
+import celpy, kfp_emulator.options, kfp_emulator.serving.server
+from kfp_emulator.command import emulator
 for line in sys.stdin:
     child = os.fork()
     if not child:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.cluster.timing import (
+from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.timing import (
     PROFILE_FIELDS,
     Draws,
     constant,
@@ -15,7 +15,7 @@ from kfp_perf.emulator.cluster.timing import (
     load_profile,
     parse_profile,
 )
-from kfp_perf.errors import InputError
+from kfp_emulator.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kfp_perf.emulator.protocol.errors import (
+from kfp_emulator.protocol.errors import (
     ApiFault,
     Code,
     GatewayRefusal,
@@ -15,11 +15,11 @@ from kfp_perf.emulator.protocol.errors import (
     internal,
     not_found,
 )
-from kfp_perf.emulator.protocol.filters import parse_filter
-from kfp_perf.emulator.protocol.messages import EXPERIMENT, FILTER, RECURRING_RUN, RUN, json_name
-from kfp_perf.emulator.protocol.paging import read_options
-from kfp_perf.emulator.protocol.wire import OutwardTime, ProtoError, decode, decode_message, rfc3339
-from kfp_perf.emulator.storage.schema import RUNS
+from kfp_emulator.protocol.filters import parse_filter
+from kfp_emulator.protocol.messages import EXPERIMENT, FILTER, RECURRING_RUN, RUN, json_name
+from kfp_emulator.protocol.paging import read_options
+from kfp_emulator.protocol.wire import OutwardTime, ProtoError, decode, decode_message, rfc3339
+from kfp_emulator.storage.schema import RUNS
 
 NAMES = sorted(
     {name for message in (RUN, RECURRING_RUN, FILTER) for name in message.fields} | {"predicates", "values"}

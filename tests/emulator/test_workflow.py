@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from small_pipelines import START, Draft, Simulation, find, names, phases, pods, task
 
-from kfp_perf.emulator.clock import SECOND
-from kfp_perf.emulator.cluster.outcomes import Outcome
-from kfp_perf.emulator.cluster.timing import Profile, constant
-from kfp_perf.emulator.pipelines.ir import CompileError, parse_pipeline
+from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.outcomes import Outcome
+from kfp_emulator.cluster.timing import Profile, constant
+from kfp_emulator.pipelines.ir import CompileError, parse_pipeline
 
 
 @pytest.fixture

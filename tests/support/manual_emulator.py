@@ -8,10 +8,10 @@ import weakref
 from datetime import UTC, datetime
 from typing import Any
 
-from kfp_perf.emulator.clock import SECOND, ManualClock
-from kfp_perf.emulator.cluster.timing import load_profile
-from kfp_perf.emulator.options import Options, build
-from kfp_perf.emulator.serving.app import App
+from kfp_emulator.clock import SECOND, ManualClock
+from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.options import Options, build
+from kfp_emulator.serving.app import App
 
 START = int(datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC).timestamp())
 V2 = "/apis/v2beta1"

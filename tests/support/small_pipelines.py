@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from kfp_perf.emulator.clock import SECOND, ManualClock
-from kfp_perf.emulator.cluster.cluster import Cluster, Node, Report, RunRequest, TruthEvent
-from kfp_perf.emulator.cluster.timing import Profile
-from kfp_perf.emulator.pipelines.ir import Pipeline, bind_parameters, parse_pipeline
+from kfp_emulator.clock import SECOND, ManualClock
+from kfp_emulator.cluster.cluster import Cluster, Node, Report, RunRequest, TruthEvent
+from kfp_emulator.cluster.timing import Profile
+from kfp_emulator.pipelines.ir import Pipeline, bind_parameters, parse_pipeline
 
 START = 1_790_000_000 * SECOND
 

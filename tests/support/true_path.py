@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kfp_emulator.clock import ManualClock
+from kfp_emulator.cluster.cluster import Cluster, RunRequest
+from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.pipelines.ir import bind_parameters, parse_pipeline
 from kfp_perf.client.messages import Run, RunDetails, StateChange, format_time
-from kfp_perf.emulator.clock import ManualClock
-from kfp_perf.emulator.cluster.cluster import Cluster, RunRequest
-from kfp_perf.emulator.cluster.timing import load_profile
-from kfp_perf.emulator.pipelines.ir import bind_parameters, parse_pipeline
 
 if TYPE_CHECKING:
-    from kfp_perf.emulator.cluster.nodes import Node, Report
+    from kfp_emulator.cluster.nodes import Node, Report
 
 SECOND = 1_000_000
 START = 1_790_000_000 * SECOND

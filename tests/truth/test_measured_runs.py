@@ -22,8 +22,8 @@ from compared import Comparison, Witness, true_measures, truth_of
 from emulated import Emulated
 from random_pipelines import random_pipeline
 
-from kfp_perf.emulator.cluster.timing import PROFILES
-from kfp_perf.emulator.faults import read_rules
+from kfp_emulator.cluster.timing import PROFILES
+from kfp_emulator.faults import read_rules
 from kfp_perf.result.model import Outcome
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "validate": ("kfp_perf.cli.validate", "validate", "Check a scenario file, and show its timeline."),
     "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
     "cleanup": ("kfp_perf.cli.cleanup", "cleanup", "Delete what a test left on the server."),
-    "emulator": ("kfp_perf.emulator.command", "emulator", "Run an emulator of the KFP API."),
+    "emulator": ("kfp_emulator.command", "emulator", "Run an emulator of the KFP API."),
     "schema": ("kfp_perf.cli.schema", "schema", "Print the JSON Schema of scenario files."),
 }
 

@@ -18,7 +18,7 @@ _ENDS_WITHIN_SECONDS = 5.0
 
 
 class EmulatorProcess:
-    """Runs `python -m kfp_perf.emulator` on a free port of this machine, for as long as the context is open.
+    """Runs `python -m kfp_emulator` on a free port of this machine, for as long as the context is open.
 
     It has a process session of its own, so that Ctrl-C in the terminal does not end it before the clean-up, and
     ends when its standard input closes, so that nothing is left behind when this process is killed.
@@ -27,7 +27,7 @@ class EmulatorProcess:
     def __init__(self, profile: str = "fast", seed: int = 0, options: Sequence[str] = ()) -> None:
         self.profile = profile
         self._command = [
-            *(sys.executable, "-m", "kfp_perf.emulator"),
+            *(sys.executable, "-m", "kfp_emulator"),
             *("--port", "0", "--exit-with-stdin", "--profile", profile, "--seed", str(seed)),
             *options,
         ]

@@ -1,0 +1,237 @@
+"""Experiments: server/experiment_server.go and storage/experiment_store.go of kubeflow/pipelines."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
+from kfp_emulator.protocol.errors import (
+    ApiFault,
+    already_exists,
+    bad_request,
+    internal,
+    invalid_input,
+    not_found,
+)
+from kfp_emulator.protocol.messages import EXPERIMENT
+from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.storage.schema import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from kfp_emulator.backend import Backend
+    from kfp_emulator.protocol.call import Call
+    from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.storage.store import Row
+
+COLUMNS = "id, name, description, created_at, namespace, storage_state, last_run_created_at"
+NAME_LENGTH = 128
+NAMESPACE_LENGTH = 63
+
+
+def show(row: Row) -> dict[str, Any]:
+    """Shape an experiment's row as its message."""
+    experiment_id, name, description, created_at, namespace, storage_state, last_run_created_at = row
+    return present(
+        experiment_id=experiment_id,
+        display_name=name,
+        description=description,
+        created_at=rfc3339(created_at),
+        namespace=namespace,
+        storage_state=storage_state,
+        last_run_created_at=rfc3339(last_run_created_at),
+    )
+
+
+def find(backend: Backend, experiment_id: str) -> Row:
+    """Return an experiment's row.
+
+    Raises:
+        ApiFault: 404.
+
+    """
+    row = backend.store.one(f"SELECT {COLUMNS} FROM experiments WHERE id = ?", experiment_id)  # noqa: S608  constant
+    if row is None:
+        raise not_found("Experiment", experiment_id).wrapped(f"Failed to get experiment {experiment_id}")
+    return row
+
+
+def namespace_of(backend: Backend, experiment_id: str) -> str:
+    """Return the namespace that an experiment lies in.
+
+    Raises:
+        ApiFault: 404.
+
+    """
+    try:
+        namespace: str = find(backend, experiment_id)[4]
+    except ApiFault as fault:
+        raise fault.wrapped(f"Failed to fetch namespace from experiment {experiment_id}") from None
+    return namespace
+
+
+def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[str, str]:
+    """Complete an experiment and its namespace: in single-user mode the default experiment stands in.
+
+    Raises:
+        ApiFault: there is no such experiment, or it lies in another namespace.
+
+    """
+    if not experiment_id:
+        if backend.access.multi_user:
+            raise invalid_input("Experiment id can not be empty in multi-user mode")
+        return default_experiment(backend), ""
+    try:
+        actual = namespace_of(backend, experiment_id)
+    except ApiFault as fault:
+        raise fault.wrapped(f"Failed to fetch namespace for experiment {experiment_id}") from None
+    if namespace and namespace != actual:
+        raise invalid_input(
+            f"Experiment {experiment_id} belongs to namespace '{actual}' instead of '{namespace}'"
+        )
+    return experiment_id, actual
+
+
+def default_experiment(backend: Backend) -> str:
+    """Return the id of the experiment `Default`, which is made again where it is missing."""
+    known = backend.store.meta("default_experiment")
+    if known:
+        return known
+    experiment_id = insert(
+        backend, "Default", "All runs created without specifying an experiment will be grouped here."
+    )
+    backend.store.set_meta("default_experiment", experiment_id)
+    return experiment_id
+
+
+def insert(backend: Backend, name: str, description: str, namespace: str = "") -> str:
+    """Insert an experiment and return its id.
+
+    Raises:
+        sqlite3.IntegrityError: the name is taken.
+
+    """
+    experiment_id = backend.new_id()
+    tenant = backend.access.namespace(namespace)
+    backend.store.write(
+        "INSERT INTO experiments (id, tenant, namespace, name, description, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (experiment_id, tenant, namespace, name, description, backend.seconds()),
+    )
+    return experiment_id
+
+
+async def create_experiment(backend: Backend, call: Call) -> Answer:
+    """POST /experiments."""
+    message = call.message(EXPERIMENT)
+    try:
+        name, namespace = _checked(message)
+    except ApiFault as fault:
+        context = "[ExperimentServer]: Failed to create a experiment due to conversion error"
+        raise fault.wrapped(context) from None
+    namespace = backend.access.namespace(namespace)
+    try:
+        await backend.access.authorize(call, "create", "experiments", namespace, name)
+        experiment_id = insert(backend, name, message.get("description", ""), namespace)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to authorize the request", "Failed to create a experiment") from None
+    except sqlite3.IntegrityError:
+        text = f"Failed to create a new experiment. The name {name} already exists. Please specify a new name"
+        raise already_exists(text).wrapped("Failed to create a experiment") from None
+    return reply(show(find(backend, experiment_id)))
+
+
+def _checked(message: dict[str, Any]) -> tuple[str, str]:
+    context = "Failed to convert API experiment to model experiment"
+    name = message.get("display_name", "")
+    if not name:
+        raise internal(context, invalid_input("Experiment must have a non-empty name"))
+    namespace = message.get("namespace", "")
+    for field, value, limit in (("Name", name, NAME_LENGTH), ("Namespace", namespace, NAMESPACE_LENGTH)):
+        if len(value.encode()) > limit:
+            raise internal(context, invalid_input(f"Experiment.{field} length cannot exceed {limit}"))
+    return name, namespace
+
+
+async def _access(backend: Backend, call: Call, verb: str) -> str:
+    """Check that the caller may do `verb` with the experiment of the path, and return its id."""
+    experiment_id = call.path["experiment_id"]
+    if backend.access.multi_user:
+        try:
+            row = find(backend, experiment_id)
+        except ApiFault as fault:
+            raise fault.wrapped(
+                "Failed to authorize with the experiment ID", "Failed to authorize the request"
+            ) from None
+        try:
+            await backend.access.authorize(call, verb, "experiments", row[4], row[1])
+        except ApiFault as fault:
+            raise fault.wrapped("Failed to authorize with API", "Failed to authorize the request") from None
+    return experiment_id
+
+
+async def get_experiment(backend: Backend, call: Call) -> Answer:
+    """GET /experiments/{experiment_id}."""
+    try:
+        experiment_id = await _access(backend, call, "get")
+        return reply(show(find(backend, experiment_id)))
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to fetch experiment") from None
+
+
+async def list_experiments(backend: Backend, call: Call) -> Answer:
+    """GET /experiments."""
+    try:
+        options = call.list_options(EXPERIMENTS)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to create list options") from None
+    tenant = backend.access.namespace(call.text("namespace"))
+    try:
+        await backend.access.authorize(call, "list", "experiments", tenant)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to authorize with API", "List experiments failed") from None
+    page = backend.store.page(EXPERIMENTS, options, "tenant", tenant, COLUMNS, "Failed to list experiments")
+    bodies = [encode(show(row)) for row in page.rows]
+    return reply_list("experiments", bodies, page.total_size, page.next_page_token)
+
+
+async def delete_experiment(backend: Backend, call: Call) -> Answer:
+    """DELETE /experiments/{experiment_id}: its runs stay, orphaned; the default one cannot go."""
+    try:
+        experiment_id = await _access(backend, call, "delete")
+        if experiment_id == backend.store.meta("default_experiment"):
+            raise bad_request(
+                f"Failed to delete experiment {experiment_id}. The default experiment cannot be deleted",
+                f"Invalid input error: Experiment id cannot be equal to the default id {experiment_id}",
+            )
+        try:
+            find(backend, experiment_id)
+        except ApiFault as fault:
+            raise fault.wrapped(
+                f"Failed to delete experiment {experiment_id} due to error fetching it"
+            ) from None
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to delete experiment") from None
+    backend.store.write("DELETE FROM experiments WHERE id = ?", (experiment_id,))
+    return EMPTY
+
+
+async def archive_experiment(backend: Backend, call: Call) -> Answer:
+    """POST /experiments/{experiment_id}:archive: its runs are archived too, its recurring runs disabled."""
+    try:
+        experiment_id = await _access(backend, call, "archive")
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to archive experiment") from None
+    backend.store.write("UPDATE experiments SET storage_state = 'ARCHIVED' WHERE id = ?", (experiment_id,))
+    backend.runs.archive_all(experiment_id)
+    backend.recurring.disable_all(experiment_id)
+    return EMPTY
+
+
+async def unarchive_experiment(backend: Backend, call: Call) -> Answer:
+    """POST /experiments/{experiment_id}:unarchive: the experiment alone comes back."""
+    try:
+        experiment_id = await _access(backend, call, "unarchive")
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to unarchive experiment") from None
+    backend.store.write("UPDATE experiments SET storage_state = 'AVAILABLE' WHERE id = ?", (experiment_id,))
+    return EMPTY

@@ -1,0 +1,25 @@
+"""GET /apis/v2beta1/healthz, which the real server writes by hand: zero values are present."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kfp_emulator.protocol.errors import JSON_HEADER, Answer
+
+if TYPE_CHECKING:
+    from kfp_emulator.backend import Backend
+    from kfp_emulator.protocol.call import Call
+
+
+async def get_healthz(backend: Backend, _call: Call) -> Answer:
+    """Say which version this is, and whether it is for many users."""
+    identity = backend.identity
+    document = {
+        "commit_sha": identity.commit_sha,
+        "tag_name": identity.tag_name,
+        "multi_user": backend.access.multi_user,
+        "pipeline_store": identity.pipeline_store,
+    }
+    return Answer(200, msgspec.json.encode(document), (JSON_HEADER,))

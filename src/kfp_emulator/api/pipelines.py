@@ -1,0 +1,354 @@
+"""Pipelines: server/pipeline_server.go and storage/pipeline_store.go of kubeflow/pipelines."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kfp_emulator.pipelines.packages import check_pipeline_name, fetch_package, read_package, unpack
+from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
+from kfp_emulator.protocol.errors import ApiFault, already_exists, internal, invalid_input, not_found
+from kfp_emulator.protocol.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
+from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.storage.schema import PIPELINES
+
+if TYPE_CHECKING:
+    from kfp_emulator.backend import Backend
+    from kfp_emulator.pipelines.packages import Package
+    from kfp_emulator.protocol.call import Call
+    from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.storage.store import Row
+
+COLUMNS = "id, name, display_name, description, created_at, namespace, tags"
+NAME_LENGTH = 128
+NAMESPACE_LENGTH = 63
+MAX_TAGS = 20
+TAG_LENGTH = 63
+
+
+def show(row: Row) -> dict[str, Any]:
+    """Shape a pipeline's row as its message."""
+    pipeline_id, name, display_name, description, created_at, namespace, tags = row
+    return present(
+        pipeline_id=pipeline_id,
+        display_name=display_name,
+        name=name,
+        description=description,
+        created_at=rfc3339(created_at),
+        namespace=namespace,
+        tags=msgspec.json.decode(tags),
+    )
+
+
+def find(backend: Backend, pipeline_id: str) -> Row:
+    """Return a pipeline's row.
+
+    Raises:
+        ApiFault: 404.
+
+    """
+    row = backend.store.one(f"SELECT {COLUMNS} FROM pipelines WHERE id = ?", pipeline_id)  # noqa: S608  constant
+    if row is None:
+        raise not_found("Pipeline", pipeline_id).wrapped(f"Failed to get a pipeline with id {pipeline_id}")
+    return row
+
+
+def check_tags(tags: dict[str, str]) -> None:
+    """Refuse tags that break KFP's limits.
+
+    Raises:
+        ApiFault: 400.
+
+    """
+    if len(tags) > MAX_TAGS:
+        raise invalid_input(f"number of tags ({len(tags)}) exceeds maximum of {MAX_TAGS} per entity")
+    for key, value in tags.items():
+        quoted = encode(key).decode()
+        if not key:
+            raise invalid_input("tag key cannot be empty")
+        if "." in key:
+            raise invalid_input(f"tag key {quoted} must not contain '.' character")
+        if len(key) > TAG_LENGTH:
+            raise invalid_input(f"tag key {quoted} exceeds maximum length of {TAG_LENGTH} characters")
+        if len(value) > TAG_LENGTH:
+            shown = encode(value).decode()
+            raise invalid_input(
+                f"tag value {shown} for key {quoted} exceeds maximum length of {TAG_LENGTH} characters"
+            )
+
+
+def _checked(message: dict[str, Any]) -> dict[str, str]:
+    """Complete the names of a Pipeline message, and check lengths as the JSON routes do: with a 500."""
+    name = message.get("name", "") or message.get("display_name", "")
+    fields = {
+        "name": name,
+        "display_name": message.get("display_name", "") or name,
+        "description": message.get("description", ""),
+        "namespace": message.get("namespace", ""),
+    }
+    for field, key, limit in (("Name", "name", NAME_LENGTH), ("Namespace", "namespace", NAMESPACE_LENGTH)):
+        if len(fields[key].encode()) > limit:
+            raise internal(
+                "Failed to convert API pipeline to model pipeline",
+                invalid_input(f"Pipeline.{field} length cannot exceed {limit}"),
+            )
+    return fields
+
+
+def insert(backend: Backend, fields: dict[str, str], tags: dict[str, str]) -> str:
+    """Insert a pipeline and return its id.
+
+    Raises:
+        sqlite3.IntegrityError: the name is taken in its namespace.
+
+    """
+    pipeline_id = backend.new_id()
+    namespace = backend.access.namespace(fields["namespace"])
+    backend.store.write(
+        "INSERT INTO pipelines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            pipeline_id,
+            namespace,
+            namespace,
+            fields["name"],
+            fields["display_name"],
+            fields["description"],
+            backend.seconds(),
+            encode(tags).decode(),
+        ),
+    )
+    return pipeline_id
+
+
+def insert_version(
+    backend: Backend,
+    pipeline_id: str,
+    fields: dict[str, str],
+    tags: dict[str, str],
+    package: Package,
+) -> str:
+    """Insert a pipeline version and return its id.
+
+    Raises:
+        sqlite3.IntegrityError: the pipeline has a version of this name.
+
+    """
+    version_id = backend.new_id()
+    spec_id = backend.store.keep_spec(package.documents, package.shown)
+    backend.store.write(
+        "INSERT INTO versions (id, pipeline_id, name, display_name, description, created_at, package_url,"
+        " code_source_url, tags, spec_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            version_id,
+            pipeline_id,
+            fields["name"],
+            fields["display_name"],
+            fields["description"],
+            backend.seconds(),
+            fields.get("package_url", ""),
+            fields.get("code_source_url", ""),
+            encode(tags).decode(),
+            spec_id,
+        ),
+    )
+    return version_id
+
+
+def insert_both(
+    backend: Backend,
+    fields: dict[str, str],
+    tags: dict[str, str],
+    version_tags: dict[str, str],
+    package: Package,
+) -> str:
+    """Insert a pipeline with a first version of the same name, and return the pipeline's id.
+
+    Raises:
+        ApiFault: 400 for its tags or its spec's name; 409 where the name is taken.
+
+    """
+    check_tags(tags)
+    check_tags(version_tags)
+    check_pipeline_name(package.pipeline.name)
+    try:
+        pipeline_id = insert(backend, fields, tags)
+    except sqlite3.IntegrityError:
+        name = fields["name"]
+        text = f"Failed to create a new pipeline. The name {name} already exists. Please specify a new name"
+        raise already_exists(text).wrapped("Failed to create a pipeline and a pipeline version") from None
+    insert_version(backend, pipeline_id, fields, version_tags, package)
+    return pipeline_id
+
+
+async def create_pipeline(backend: Backend, call: Call) -> Answer:
+    """POST /pipelines: a pipeline without versions."""
+    message = call.message(PIPELINE)
+    try:
+        fields = _checked(message)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to create a pipeline as pipeline conversion failed") from None
+    tags = message.get("tags", {})
+    try:
+        if not fields["name"]:
+            raise invalid_input("name is required")
+        await backend.access.authorize_pipeline(call, "create", fields["namespace"], fields["name"])
+        check_tags(tags)
+        pipeline_id = insert(backend, fields, tags)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to create a pipeline due to server error") from None
+    except sqlite3.IntegrityError:
+        name = fields["name"]
+        text = f"Failed to create a new pipeline. The name {name} already exist. Please specify a new name"
+        raise already_exists(text).wrapped(
+            "Failed to create a pipeline in PipelineStore", "Failed to create a pipeline due to server error"
+        ) from None
+    return reply(show(find(backend, pipeline_id)))
+
+
+async def create_pipeline_and_version(backend: Backend, call: Call) -> Answer:
+    """POST /pipelines/create: a pipeline and its first version, from a URL."""
+    message = call.message(CREATE_PIPELINE_AND_VERSION)
+    pipeline = message.get("pipeline", {})
+    version = message.get("pipeline_version", {})
+    url = version.get("package_url", {}).get("pipeline_url", "")
+    try:
+        fields = _checked(pipeline)
+        await backend.access.authorize_pipeline(call, "create", fields["namespace"], fields["name"])
+        file_name, content = await fetch_package(url, any_host=backend.any_package_url)
+        name = fields["name"] or file_name
+        fields |= {"name": name, "display_name": fields["display_name"] or name, "package_url": url}
+        package = read_package(unpack(file_name, content))
+        pipeline_id = insert_both(backend, fields, pipeline.get("tags", {}), version.get("tags", {}), package)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to create a pipeline") from None
+    return reply(show(find(backend, pipeline_id)))
+
+
+async def authorize(backend: Backend, call: Call, verb: str, pipeline_id: str) -> None:
+    """Check that the caller may do `verb` with a pipeline.
+
+    Raises:
+        ApiFault: 401, 403, or 404.
+
+    """
+    if not backend.access.multi_user:
+        return
+    try:
+        row = find(backend, pipeline_id)
+    except ApiFault as fault:
+        context = f"Failed to access pipeline {pipeline_id}. Check if it exists and have a namespace assigned"
+        raise fault.wrapped(context) from None
+    try:
+        await backend.access.authorize_pipeline(call, verb, row[5], row[1])
+    except ApiFault as fault:
+        context = f"Failed to access pipeline {pipeline_id}. Check if you have access to namespace {row[5]}"
+        raise fault.wrapped(context) from None
+
+
+async def get_pipeline(backend: Backend, call: Call) -> Answer:
+    """GET /pipelines/{pipeline_id}."""
+    pipeline_id = call.path["pipeline_id"]
+    try:
+        await authorize(backend, call, "get", pipeline_id)
+        return reply(show(find(backend, pipeline_id)))
+    except ApiFault as fault:
+        raise fault.wrapped(f"Failed to get a pipeline {pipeline_id}. Check error stack") from None
+
+
+async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
+    """GET /pipelines/names/{name}."""
+    name = call.path["name"]
+    namespace = backend.access.namespace(call.text("namespace"))
+    try:
+        await backend.access.authorize_pipeline(call, "get", namespace, name)
+        row = backend.store.one(
+            f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
+            namespace,
+            name,
+        )
+        if row is None:
+            fault = not_found("Namespace/Pipeline", f"{namespace}/{name}")
+            raise fault.wrapped(f"Failed to get a pipeline named {name} in namespace {namespace}")
+    except ApiFault as fault:
+        context = f"Failed to get a pipeline with name {name} and namespace {namespace}. Check error stack."
+        raise fault.wrapped(context) from None
+    return reply(show(row))
+
+
+async def list_pipelines(backend: Backend, call: Call) -> Answer:
+    """GET /pipelines: in multi-user mode those of one namespace, or, without one, the shared ones."""
+    try:
+        options = call.list_options(PIPELINES, taggable=True)
+    except ApiFault as fault:
+        raise fault.wrapped("Failed to list pipelines due invalid list options") from None
+    namespace = backend.access.namespace(call.text("namespace"))
+    context = f"Failed to list pipelines in namespace {namespace}. Check error stack"
+    try:
+        await backend.access.authorize_pipeline(call, "list", namespace)
+    except ApiFault as fault:
+        raise fault.wrapped(context) from None
+    page = backend.store.page(PIPELINES, options, "tenant", namespace, COLUMNS, context)
+    bodies = [encode(show(row)) for row in page.rows]
+    return reply_list("pipelines", bodies, page.total_size, page.next_page_token)
+
+
+async def update_pipeline(backend: Backend, call: Call) -> Answer:
+    """PATCH /pipelines/{pipeline_id}: display_name, if given, and tags, if given (`{}` clears them)."""
+    message = call.message(PIPELINE)
+    pipeline_id = call.path["pipeline_id"]
+    try:
+        await authorize(backend, call, "update", pipeline_id)
+    except ApiFault as fault:
+        raise fault.wrapped(f"Failed to update pipeline {pipeline_id} due to authorization error") from None
+    try:
+        row = update_fields(backend, "pipelines", pipeline_id, message, lambda: find(backend, pipeline_id))
+    except ApiFault as fault:
+        raise fault.wrapped(f"Failed to update pipeline {pipeline_id}. Check error stack") from None
+    return reply(show(row))
+
+
+def update_fields(backend: Backend, table: str, key: str, message: dict[str, Any], read: Any) -> Row:
+    """Change what a PATCH may change, and return the row as `read` gives it (which refuses an unknown id)."""
+    check_tags(message.get("tags", {}))
+    read()
+    changes = {}
+    if message.get("display_name"):
+        changes["display_name"] = message["display_name"]
+    if "tags" in message:
+        changes["tags"] = encode(message["tags"]).decode()
+    for column, value in changes.items():
+        sql = f"UPDATE {table} SET {column} = ? WHERE id = ?"  # noqa: S608  both are constants
+        backend.store.write(sql, (value, key))
+    row: Row = read()
+    return row
+
+
+async def delete_pipeline(backend: Backend, call: Call) -> Answer:
+    """DELETE /pipelines/{pipeline_id}: refused while it has versions, unless `cascade`."""
+    pipeline_id = call.path["pipeline_id"]
+    cascade = call.boolean("cascade")
+    try:
+        await authorize(backend, call, "delete", pipeline_id)
+        try:
+            find(backend, pipeline_id)
+        except ApiFault as fault:
+            raise fault.wrapped(
+                f"Failed to delete pipeline with id {pipeline_id} as it was not found"
+            ) from None
+        if not cascade:
+            version = backend.store.one(
+                "SELECT id FROM versions WHERE pipeline_id = ? ORDER BY created_at DESC, id DESC LIMIT 1",
+                pipeline_id,
+            )
+            if version is not None:
+                raise invalid_input(
+                    f"Failed to delete pipeline with id {pipeline_id} as it has existing pipeline versions "
+                    f"(e.g. {version[0]}). Set cascade=true to delete all versions"
+                )
+    except ApiFault as fault:
+        raise fault.wrapped(f"Failed to delete pipeline {pipeline_id}. Check error stack") from None
+    backend.store.write("DELETE FROM versions WHERE pipeline_id = ?", (pipeline_id,))
+    backend.store.write("DELETE FROM pipelines WHERE id = ?", (pipeline_id,))
+    return EMPTY

@@ -1,0 +1,206 @@
+"""Pods on the modelled cluster: the places on its nodes, and a pod's life from its creation to its end."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.nodes import ERROR, FAILED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kfp_emulator.clock import Clock
+    from kfp_emulator.cluster.frames import Pod
+    from kfp_emulator.cluster.outcomes import Outcome
+    from kfp_emulator.cluster.timing import Profile
+
+
+class KubernetesNode:
+    """A node: how many pods it holds, and the images that it has pulled."""
+
+    __slots__ = ("images", "pods")
+
+    def __init__(self) -> None:
+        self.pods = 0
+        self.images: set[str] = set()
+
+
+class Places:
+    """The places for pods on all nodes; pods wait in the order in which they came.
+
+    `pods_per_node` 0 is without limit.
+    """
+
+    def __init__(self, nodes: int, pods_per_node: int) -> None:
+        self._nodes = [KubernetesNode() for _ in range(nodes)]
+        self._limit = pods_per_node
+        self._next = 0
+        self._free = nodes * pods_per_node
+        self._waiting: deque[Pod] = deque()
+
+    def __len__(self) -> int:
+        return sum(not pod.killed for pod in self._waiting)
+
+    def take(self, pod: Pod) -> KubernetesNode | None:
+        """Give a pod a place on a node, in turn; with none free it waits, and None is returned."""
+        if self._limit and not self._free:
+            self._waiting.append(pod)
+            return None
+        return self._give()
+
+    def release(self, node: KubernetesNode) -> None:
+        """Take back the place of a pod that has gone."""
+        node.pods -= 1
+        self._free += 1
+
+    def next_waiting(self) -> tuple[Pod, KubernetesNode] | None:
+        """Return the pod that has waited longest with its place, None where none waits or no place is free."""
+        while self._waiting and (not self._limit or self._free):
+            pod = self._waiting.popleft()
+            if not pod.killed:
+                return pod, self._give()
+        return None
+
+    def _give(self) -> KubernetesNode:
+        nodes = self._nodes
+        while True:
+            node = nodes[self._next]
+            self._next = (self._next + 1) % len(nodes)
+            if not self._limit or node.pods < self._limit:
+                node.pods += 1
+                self._free -= 1
+                return node
+
+
+class Observer(Protocol):
+    """Who wants to know of pods: the controller, and the truth."""
+
+    def pod_changed(self, pod: Pod) -> None:
+        """A pod has started, or ended."""
+        ...
+
+    def decided(self, pod: Pod) -> Outcome | None:
+        """Return what was decided about the task that runs in a pod."""
+        ...
+
+    def pod_truth(self, pod: Pod, what: str, at: int) -> None:
+        """Something happened to a pod at `at`."""
+        ...
+
+
+class Pods:
+    """All pods of the cluster."""
+
+    def __init__(self, profile: Profile, clock: Clock, observer: Observer) -> None:
+        self._profile = profile
+        self._clock = clock
+        self._observer = observer
+        self._places = Places(profile.nodes, profile.pods_per_node)
+
+    def waiting(self) -> int:
+        """Return how many pods have no place."""
+        return len(self._places)
+
+    def create(self, pod: Pod) -> None:
+        """Put a new pod on a node, or let it wait for one."""
+        pod.place = self._places.take(pod)
+        if pod.place is not None:
+            self._schedule(pod)
+
+    def kill(self, pod: Pod) -> None:
+        """Terminate a pod; one that has no place goes at once, one that is going already goes on."""
+        if pod.killed or pod.ended is not None:
+            return
+        self._forget(pod)
+        pod.phase = FAILED
+        if pod.place is None:
+            self._end(pod)
+            return
+        label = f"{pod.run.path}:{pod.kind}:{pod.attempt}:termination"
+        took = self._profile.termination_seconds.draw(pod.workflow.draws, label)
+        pod.event = self._clock.call_at(self._clock.now() + took, lambda: self._end(pod))
+
+    def remove(self, pods: Collection[Pod]) -> None:
+        """Take the pods of a workflow away that has gone; nobody is told."""
+        for pod in pods:
+            self._forget(pod)
+        for pod in pods:
+            self._leave(pod)
+
+    def _forget(self, pod: Pod) -> None:
+        pod.killed = True
+        if pod.event is not None:
+            pod.event.cancel()
+            pod.event = None
+
+    def _schedule(self, pod: Pod) -> None:
+        """Plan a pod's start: it is scheduled, its image pulled where its node has not got it, and it comes up."""
+        profile, draws, place = self._profile, pod.workflow.draws, pod.place
+        label = f"{pod.run.path}:{pod.kind}:{pod.attempt}"
+        now = self._clock.now()
+        at = now + profile.scheduling_seconds.draw(draws, f"{label}:scheduling")
+        image = pod.image
+        if place is not None and image not in place.images:
+            place.images.add(image)
+            at += profile.image_pull_seconds.draw(draws, f"{label}:pull")
+        began = at
+        at += profile.startup_seconds.draw(draws, f"{label}:startup")
+        if at <= now:
+            self._start(pod, label, began)
+        else:
+            pod.event = self._clock.call_at(at, lambda: self._start(pod, label, began))
+
+    def _start(self, pod: Pod, label: str, began: int) -> None:
+        now = pod.started = self._clock.now()
+        pod.event = None
+        self._observer.pod_truth(pod, "pod_start", began)
+        self._observer.pod_truth(pod, "driver_start" if pod.kind == "driver" else "executor_start", now)
+        took = self._decide(pod, label)
+        if took == 0:
+            self._end(pod)
+            return
+        if took is not None:
+            pod.event = self._clock.call_at(now + took, lambda: self._end(pod))
+        self._observer.pod_changed(pod)
+
+    def _decide(self, pod: Pod, label: str) -> int | None:
+        """Decide how a pod ends, and return after how many microseconds; None if it never does by itself."""
+        profile, draws = self._profile, pod.workflow.draws
+        pod.phase = SUCCEEDED
+        if pod.kind == "driver":
+            return profile.driver_seconds.draw(draws, label)
+        name = pod.run.plan.name
+        usual = profile.importer_seconds if pod.kind == "importer" else profile.executor_distribution(name)
+        took = usual.draw(draws, label)
+        outcome = self._observer.decided(pod)
+        if outcome is not None:
+            if outcome.failures < 0 or pod.attempt < outcome.failures:
+                pod.phase = ERROR if outcome.error else FAILED
+            if outcome.seconds is not None:
+                took = round(outcome.seconds * SECOND)
+            return None if outcome.stuck else took
+        share = profile.executor_failure_share if pod.kind == "executor" else 0.0
+        if share and draws.uniform(f"{label}:fails") < share:
+            pod.phase = FAILED
+        return took
+
+    def _end(self, pod: Pod) -> None:
+        now = pod.ended = self._clock.now()
+        pod.event = None
+        self._observer.pod_truth(pod, "driver_end" if pod.kind == "driver" else "executor_end", now)
+        self._observer.pod_changed(pod)
+        self._leave(pod)
+
+    def _leave(self, pod: Pod) -> None:
+        """Give back a pod's place, and let one that waits have it."""
+        if pod.place is not None:
+            self._places.release(pod.place)
+            pod.place = None
+        while (found := self._places.next_waiting()) is not None:
+            waiting, waiting.place = found[0], found[1]
+            self._schedule(waiting)
+
+
+__all__ = ["KubernetesNode", "Observer", "Places", "Pods"]

@@ -1,0 +1,130 @@
+"""What an emulator is started with, and how it is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kfp_emulator.auth import USER_HEADER, Access
+from kfp_emulator.backend import Backend, Identity
+from kfp_emulator.clock import LoopClock
+from kfp_emulator.cluster.cluster import Cluster
+from kfp_emulator.cluster.schedules import ScheduleController
+from kfp_emulator.cluster.throttle import Throttle
+from kfp_emulator.faults import FaultPlan
+from kfp_emulator.fine_loop import fine_loop
+from kfp_emulator.metrics import ServerMetrics
+from kfp_emulator.prefill import Prefill, prefill
+from kfp_emulator.protocol.wire import OutwardTime
+from kfp_emulator.recurring import RecurringRuns
+from kfp_emulator.reporting import Reporting
+from kfp_emulator.routes import API_ROUTES
+from kfp_emulator.serving.openapi import openapi_document
+from kfp_emulator.storage.run_store import RunStore
+from kfp_emulator.storage.store import Store
+from kfp_emulator.truth import DEFAULT_CAPACITY, TruthLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfp_emulator.clock import Clock
+    from kfp_emulator.cluster.timing import Profile
+    from kfp_emulator.faults import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings of one emulator; times are seconds."""
+
+    profile: Profile
+    seed: int = 0
+    store: Path | None = None
+    prefill: Prefill = field(default_factory=Prefill)
+    clock_offset_seconds: float = 0.0
+    cluster_clock_offset_seconds: float | None = None
+    """What the workflow controller's clock is ahead; None: as much as the API server's."""
+    multi_user: bool = False
+    user_header: str = USER_HEADER
+    user_prefix: str = ""
+    grants: dict[str, frozenset[str]] | None = None
+    tokens: dict[str, str] = field(default_factory=dict)
+    namespace: str = "kubeflow"
+    faults: tuple[Rule, ...] = ()
+    version: str = "2.17.0"
+    any_package_url: bool = False
+    truth_events: int = DEFAULT_CAPACITY
+    access_reviews_per_second: float = 0.0
+    """The throttle of SubjectAccessReviews in multi-user mode: 5 on the real server; 0 means none."""
+    cache_entries: bool = False
+    """Show the anonymous entries that cached tasks leave in task_details."""
+    retry_nodes: bool = False
+    """Double each executed node, as manifests since June 2026 do with their default retry strategy."""
+
+
+def build(options: Options, clock: Clock | None = None) -> Backend:
+    """Put a backend together, and take up what a kept store has unfinished; needs a running loop without a clock.
+
+    Raises:
+        StoreError: the store's file cannot be used.
+        OSError: the same, seen by the system.
+
+    """
+    if clock is None:
+        clock = LoopClock(fine_loop(asyncio.get_running_loop()))
+    store = Store(options.store)
+    api_offset = round(options.clock_offset_seconds * 1_000_000)
+    cluster_offset = options.cluster_clock_offset_seconds
+    time = OutwardTime(api_offset)
+    cluster_time = time if cluster_offset is None else OutwardTime(round(cluster_offset * 1_000_000))
+    truth = TruthLog(options.truth_events)
+    runs = RunStore(store, multi_user=options.multi_user, server_time=time, cluster_time=cluster_time)
+    access = Access(
+        multi_user=options.multi_user,
+        user_header=options.user_header,
+        user_prefix=options.user_prefix,
+        grants=options.grants,
+        tokens=options.tokens,
+        system_namespace=options.namespace,
+        now=clock.now,
+        reviews=Throttle(options.access_reviews_per_second, 10),
+    )
+    old = re.match(r"2\.[0-5](?![0-9])", options.version) is not None
+    backend = Backend(
+        identity=Identity(tag_name=options.version, error_field=old),
+        store=store,
+        clock=clock,
+        time=time,
+        cluster_time=cluster_time,
+        access=access,
+        runs=runs,
+        metrics=ServerMetrics(),
+        truth=truth,
+        faults=FaultPlan(options.seed),
+        seed=options.seed,
+        any_package_url=options.any_package_url,
+        openapi=openapi_document(API_ROUTES, options.version),
+    )
+    backend.reporting = Reporting(backend)
+    backend.cluster = Cluster(
+        options.profile,
+        clock,
+        backend.reporting.receive,
+        seed=options.seed,
+        truth=truth.record,
+        anonymous_cache_entries=options.cache_entries,
+        doubled_retry_nodes=options.retry_nodes,
+    )
+    backend.recurring = RecurringRuns(
+        backend,
+        lambda start: ScheduleController(
+            options.profile, clock, start, seed=options.seed, ahead=cluster_time.offset_microseconds
+        ),
+    )
+    backend.faults.add(list(options.faults), clock.now())
+    backend.came_up()
+    prefill(backend, options.prefill)
+    backend.resume()
+    store.commit()
+    return backend

@@ -1,0 +1,326 @@
+"""From a pipeline's IR to a plan that can be run: what backend/src/v2/compiler of kubeflow/pipelines decides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from typing import Any
+
+from kfp_emulator.pipelines.ir import CompileError, Parameter, Pipeline
+from kfp_emulator.pipelines.plans import (
+    ComponentPlan,
+    DagPlan,
+    InputPlan,
+    LoopPlan,
+    Plan,
+    RetryPlan,
+    TaskPlan,
+)
+
+MAX_DEPTH = 100
+"""How deep templates may nest: Argo's own limit (maxStackDepth of the workflow controller)."""
+
+_DUMMY_IMAGES = frozenset({"argostub/createpvc", "argostub/deletepvc"})
+"""Images of tasks that the driver does itself, so that they have no executor."""
+
+
+def compile_pipeline(pipeline: Pipeline) -> Plan:
+    """Return the plan of a pipeline, made at the first call and kept with it.
+
+    Raises:
+        CompileError: a component, an executor or a producer is missing, a component holds itself, tasks wait for
+            each other, or something is not supported; the text follows "Failed to compile job: ".
+
+    """
+    if pipeline.compiled is None:
+        pipeline.compiled = _Compiler(pipeline).compile()
+    plan: Plan = pipeline.compiled
+    return plan
+
+
+class _Compiler:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._done: dict[str, ComponentPlan] = {}
+        self._depth: dict[str, int] = {}
+        self._refused = ""
+
+    def compile(self) -> Plan:
+        root = self._component("root")
+        task = TaskPlan(name="root", component=root, inputs=(), artifacts=())
+        return Plan(self._pipeline.name, task, self._done, self._refused)
+
+    def _specification(self, name: str) -> dict[str, Any]:
+        return self._pipeline.root if name == "root" else self._pipeline.components[name]
+
+    def _component(self, first: str) -> ComponentPlan:
+        """Compile a component after all that it holds, each once, without recursion."""
+        open_: dict[str, list[str]] = {first: self._references(first)}
+        inherited: dict[str, dict[str, Any] | None] = {first: None}
+        while open_:
+            name, waiting = next(reversed(open_.items()))
+            if waiting:
+                task_name = waiting.pop()
+                task = self._specification(name)["dag"]["tasks"][task_name]
+                reference = task["componentRef"]["name"]
+                if reference in open_:
+                    raise _fault(name, f'the component holds itself through the task "{task_name}"')
+                if reference not in self._done:
+                    inherited[reference] = task.get("retryPolicy") or inherited[name]
+                    open_[reference] = self._references(reference)
+            else:
+                del open_[name]
+                self._done[name] = self._build(name, inherited[name])
+        return self._done[first]
+
+    def _references(self, name: str) -> list[str]:
+        """Return the names of a component's tasks, last first, checked to refer to something."""
+        specification = self._specification(name)
+        if "dag" not in specification:
+            return []
+        tasks = specification["dag"].get("tasks", {})
+        for task_name in sorted(tasks):
+            task = tasks[task_name]
+            reference = task.get("componentRef", {}).get("name", "")
+            if not reference:
+                raise _fault(
+                    name,
+                    f'component ref name is empty for task name="{task.get("taskInfo", {}).get("name", "")}"',
+                )
+            if reference not in self._pipeline.components:
+                raise _fault(name, f'cannot find component ref name="{reference}"')
+        return sorted(tasks, reverse=True)
+
+    def _build(self, name: str, inherited: dict[str, Any] | None) -> ComponentPlan:
+        specification = self._specification(name)
+        inputs = {
+            key: Parameter(
+                key,
+                each.get("parameterType", "PARAMETER_TYPE_ENUM_UNSPECIFIED"),
+                each.get("isOptional", False),
+                "defaultValue" in each,
+                each.get("defaultValue"),
+            )
+            for key, each in specification.get("inputDefinitions", {}).get("parameters", {}).items()
+        }
+        outputs = {
+            key: each.get("parameterType", "")
+            for key, each in specification.get("outputDefinitions", {}).get("parameters", {}).items()
+        }
+        plan = ComponentPlan(name, "dag", inputs, outputs)
+        if "dag" in specification:
+            plan.dag = self._dag(name, specification["dag"], inherited)
+            return plan
+        self._depth[name] = 2
+        label = specification.get("executorLabel", "")
+        if not label:
+            raise _fault(name, "unknown component implementation")
+        executor = self._pipeline.executors.get(label)
+        if executor is None:
+            raise _fault(name, f'executor(label="{label}") not found in deployment config')
+        container = executor.get("container")
+        if isinstance(container, dict):
+            plan.image = _text(name, container.get("image", ""))
+            program = [
+                _text(name, each) for part in ("command", "args") for each in container.get(part) or []
+            ]
+            plan.kind = "volume" if plan.image in _DUMMY_IMAGES else "container"
+            plan.fingerprint = _digest([plan.image, program, sorted(outputs.items())])
+        elif isinstance(executor.get("importer"), dict):
+            plan.kind = "importer"
+        else:
+            raise _fault(
+                name, f'executor(label="{label}"): non-container and non-importer executor not implemented'
+            )
+        return plan
+
+    def _dag(self, name: str, dag: dict[str, Any], inherited: dict[str, Any] | None) -> DagPlan:
+        tasks = dag.get("tasks", {})
+        waits_for = {key: _dependencies(name, key, tasks) for key in sorted(tasks)}
+        exits = [key for key in waits_for if _is_exit(tasks[key])]
+        if len(exits) == len(tasks):
+            raise CompileError(f"DAG {name} must contain one or more non-exit tasks")
+        order = self._in_order(
+            name, {key: each for key, each in waits_for.items() if key not in exits}, exits
+        )
+        plans = {key: self._task(key, tasks[key], inherited) for key in waits_for}
+        index = {key: position for position, key in enumerate(order)}
+        dependents: list[list[int]] = [[] for _ in order]
+        for key, position in index.items():
+            plan = plans[key]
+            plan.index = position
+            plan.dependencies = tuple(sorted(index[each] for each in waits_for[key] if each in index))
+            for before in plan.dependencies:
+                dependents[before].append(position)
+        for key, position in index.items():
+            plans[key].dependents = tuple(dependents[position])
+        for key in exits:
+            for dependency in waits_for[key]:
+                hooked = plans[dependency]
+                if hooked.loop is None and hooked.component.kind in {"dag", "container"}:
+                    hooked.hook = plans[key]
+        self._depth[name] = 1 + max(
+            self._depth[each.component.name] + (3 if each.loop else 0) for each in plans.values()
+        )
+        if self._depth[name] > MAX_DEPTH:
+            raise CompileError(f'compiling DAG "{name}": Maximum recursion depth exceeded ({MAX_DEPTH})')
+        ordered = tuple(plans[key] for key in order)
+        leaves = tuple(each.index for each in ordered if not each.dependents)
+        return DagPlan(ordered, leaves, _outputs(dag), index, tuple(plans[key] for key in exits))
+
+    def _in_order(self, name: str, waits_for: dict[str, tuple[str, ...]], exits: list[str]) -> list[str]:
+        """Return the tasks in an order that respects what each waits for (Kahn's algorithm)."""
+        left = {key: set(each) for key, each in waits_for.items()}
+        for key, each in left.items():
+            behind_exit = sorted(each.intersection(exits))
+            if behind_exit and not self._refused:
+                self._refused = (
+                    f"invalid spec: templates.{name}.tasks.{key} dependency '{behind_exit[0]}' not defined"
+                )
+            each.difference_update(exits)
+        dependents: dict[str, list[str]] = {key: [] for key in left}
+        for key, each in left.items():
+            for dependency in each:
+                dependents[dependency].append(key)
+        order: list[str] = []
+        ready = deque(key for key, each in left.items() if not each)
+        while ready:
+            key = ready.popleft()
+            order.append(key)
+            for dependent in dependents[key]:
+                left[dependent].discard(key)
+                if not left[dependent]:
+                    ready.append(dependent)
+        if len(order) < len(left):
+            stuck = ", ".join(sorted(key for key, each in left.items() if each))
+            raise CompileError(f'compiling DAG "{name}": the tasks wait for each other: {stuck}')
+        return order
+
+    def _task(self, name: str, task: dict[str, Any], inherited: dict[str, Any] | None) -> TaskPlan:
+        if "artifactIterator" in task:
+            raise CompileError(f'compiling task "{name}": artifact iterator not implemented yet')
+        component = self._done[task["componentRef"]["name"]]
+        condition = task.get("triggerPolicy", {}).get("condition", "")
+        if component.kind == "importer" and condition:
+            raise CompileError(
+                f'compiling task "{name}": triggerPolicy.condition on importer task is not supported'
+            )
+        inputs = task.get("inputs", {})
+        caching = task.get("cachingOptions", {})
+        policy = task.get("retryPolicy") or inherited
+        return TaskPlan(
+            name=name,
+            component=component,
+            inputs=tuple(_input(key, each) for key, each in inputs.get("parameters", {}).items()),
+            artifacts=tuple(
+                sorted(_artifact(key, each) for key, each in inputs.get("artifacts", {}).items())
+            ),
+            condition=condition,
+            loop=_loop(task),
+            retry=_retry(policy) if policy and component.kind == "container" else None,
+            cache=caching.get("enableCache", False),
+            cache_key=caching.get("cacheKey", ""),
+        )
+
+
+def _fault(component: str, text: str) -> CompileError:
+    return CompileError(f'error processing component name="{component}": {text}')
+
+
+def _text(component: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _fault(component, "the container's image, command and args must be strings")
+    return value
+
+
+def _digest(value: object) -> bytes:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).digest()
+
+
+def _is_exit(task: dict[str, Any]) -> bool:
+    return bool(task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED")
+
+
+def _dependencies(dag: str, name: str, tasks: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a task waits for: what it names, and the producers of its inputs."""
+    task = tasks[name]
+    named = set(task.get("dependentTasks", ()))
+    inputs = task.get("inputs", {})
+    produced = {
+        each[kind].get("producerTask", "")
+        for kind, group in (("taskOutputParameter", "parameters"), ("taskOutputArtifact", "artifacts"))
+        for each in inputs.get(group, {}).values()
+        if kind in each
+    }
+    for producer in sorted(produced):
+        if producer not in tasks:
+            raise CompileError(
+                f'compiling DAG "{dag}": failed to add implicit deps: unknown producer task "{producer}" in DAG'
+            )
+    for dependency in sorted(named):
+        if dependency not in tasks:
+            raise CompileError(f'compiling DAG "{dag}": task "{name}": dependency "{dependency}" not defined')
+    return tuple(sorted(named | produced))
+
+
+def _input(name: str, given: dict[str, Any]) -> InputPlan:
+    selector = given.get("parameterExpressionSelector", "")
+    if "taskOutputParameter" in given:
+        producer = given["taskOutputParameter"]
+        return InputPlan(
+            name, "task", producer.get("producerTask", ""), producer.get("outputParameterKey", ""), selector
+        )
+    if "componentInputParameter" in given:
+        return InputPlan(name, "component", given["componentInputParameter"], "", selector)
+    if "taskFinalStatus" in given:
+        return InputPlan(name, "status", given["taskFinalStatus"].get("producerTask", ""), "", selector)
+    value = given.get("runtimeValue", {})
+    if "constant" in value:
+        return InputPlan(name, "constant", value["constant"], "", selector)
+    if "constantValue" in value:
+        return InputPlan(name, "constant", next(iter(value["constantValue"].values()), None), "", selector)
+    return InputPlan(name, "unknown", None)
+
+
+def _artifact(name: str, given: dict[str, Any]) -> str:
+    """Name an input artifact as the cache's fingerprint does: by the output that it is, not by who made it."""
+    return f"{name}={given.get('taskOutputArtifact', {}).get('outputArtifactKey', '')}"
+
+
+def _loop(task: dict[str, Any]) -> LoopPlan | None:
+    iterator = task.get("parameterIterator")
+    if iterator is None:
+        return None
+    items = iterator.get("items", {})
+    return LoopPlan(
+        item_input=iterator.get("itemInput", ""),
+        raw=items.get("raw"),
+        items_input=items.get("inputParameter", ""),
+        parallelism=max(0, task.get("iteratorPolicy", {}).get("parallelismLimit", 0)),
+    )
+
+
+def _retry(policy: dict[str, Any]) -> RetryPlan:
+    return RetryPlan(
+        max_count=max(0, policy.get("maxRetryCount", 0)),
+        backoff_seconds=max(0.0, policy.get("backoffDuration", 0.0)),
+        backoff_factor=max(1.0, policy.get("backoffFactor", 2.0)),
+        backoff_max_seconds=max(0.0, policy.get("backoffMaxDuration", 3600.0)),
+    )
+
+
+def _outputs(dag: dict[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for name, output in dag.get("outputs", {}).get("parameters", {}).items():
+        if "valueFromParameter" in output:
+            selectors = [output["valueFromParameter"]]
+        else:
+            selectors = output.get("valueFromOneof", {}).get("parameterSelectors", [])
+        found[name] = tuple(
+            (each.get("producerSubtask", ""), each.get("outputParameterKey", "")) for each in selectors
+        )
+    return found
+
+
+__all__ = ["MAX_DEPTH", "compile_pipeline"]

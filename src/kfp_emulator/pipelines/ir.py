@@ -1,0 +1,298 @@
+"""A pipeline as the API server reads it: from YAML documents to a checked specification and its parameters.
+
+The messages are those of backend/src/apiserver/template/v2_template.go of kubeflow/pipelines. That server says
+only "unknown template format" of most misfits; `InvalidPipeline.detail` says where the misfit is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from kfp_emulator.pipelines.ir_shape import Misfit, read_pipeline_spec
+
+_SCHEMA_VERSION = "2.1.0"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
+_MAX_VALUES = 1_000_000
+"""How many values a document may hold once its aliases are followed: more is a YAML bomb."""
+_MAX_DEPTH = 200
+
+
+class InvalidPipeline(ValueError):
+    """A pipeline that the server refuses; the text is the server's, `detail` says more where there is more."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class CompileError(InvalidPipeline):
+    """A pipeline that the server takes, but cannot turn into a workflow when a run is created."""
+
+
+class InvalidParameters(ValueError):
+    """Parameters that do not fit the pipeline; the text is the server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An input parameter of the pipeline; `default` is meaningful where `has_default`."""
+
+    name: str
+    type: str
+    optional: bool = False
+    has_default: bool = False
+    default: Any = None
+    literals: tuple[Any, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Pipeline:
+    """A checked specification: plain dictionaries in the IR's camelCase, and what is often asked of them.
+
+    `compiled` holds what the compiler made of it, once it was asked.
+    """
+
+    name: str
+    display_name: str
+    description: str
+    schema_version: str
+    sdk_version: str
+    parameters: dict[str, Parameter]
+    root: dict[str, Any]
+    components: dict[str, dict[str, Any]]
+    executors: dict[str, dict[str, Any]]
+    platform: dict[str, Any] | None = None
+    compiled: Any = field(default=None, repr=False)
+
+
+def load_documents(content: bytes | str) -> list[dict[str, Any]]:
+    """Return the mappings of a YAML or JSON stream; empty documents are left out.
+
+    Raises:
+        InvalidPipeline: it is no YAML, a document is no mapping, or it is a bomb (aliases that multiply, more
+            than a million values, nesting deeper than 200).
+
+    """
+    try:
+        _refuse_depth(content)
+        documents = list(yaml.load_all(content, Loader=_Loader))
+    except InvalidPipeline:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:
+        # Newer versions of libyaml look ahead, and have a bound of their own.
+        deep = "nesting depth" in str(fault)
+        reason = "exceeded max depth" if deep else " ".join(str(fault).split())
+        raise InvalidPipeline(f"failed to parse pipeline spec YAML: yaml: {reason}") from None
+    found = [document for document in documents if document is not None]
+    for document in found:
+        if not isinstance(document, dict):
+            raise InvalidPipeline("unknown template format", "a document is not a mapping")
+        _refuse_bomb(document)
+    return found
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Plain scalars as yaml.v3 of Go reads them: 1e-5 is a number; dates, yes and on stay strings."""
+
+
+_TAG = "tag:yaml.org,2002:"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {f"{_TAG}timestamp", f"{_TAG}bool"}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _name, _pattern, _first in (
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)\Z", "tTfF"),
+    ("float", r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z", "-+.0123456789"),
+    ("int", r"[-+]?0o[0-7]+\Z", "-+0"),
+):
+    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(_pattern, re.ASCII), list(_first))
+
+
+def _refuse_depth(content: bytes | str) -> None:
+    """Walk the events first: on deep nesting the loader of libyaml overflows the stack, and ends the process."""
+    depth = 0
+    for event in yaml.parse(content, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise InvalidPipeline("failed to parse pipeline spec YAML: yaml: exceeded max depth")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _refuse_bomb(document: Any) -> None:
+    """Count values level by level as if every alias were written out, and stop early."""
+    level, count = [document], 0
+    for _ in range(_MAX_DEPTH):
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner.extend(each.values())
+            elif isinstance(each, (list, tuple, set)):
+                inner.extend(each)
+            count += 1
+            if count + len(inner) > _MAX_VALUES:
+                raise InvalidPipeline(
+                    "failed to parse pipeline spec YAML: yaml: document contains excessive aliasing"
+                )
+        if not inner:
+            return
+        level = inner
+    raise InvalidPipeline("failed to parse pipeline spec YAML: yaml: exceeded max depth")
+
+
+def parse_pipeline(documents: list[dict[str, Any]]) -> Pipeline:
+    """Return the pipeline in the documents of a package: one PipelineSpec, and at most one PlatformSpec.
+
+    Raises:
+        InvalidPipeline: as the API server refuses it at upload, and at the creation of a run.
+
+    """
+    spec: dict[str, Any] | None = None
+    platform: dict[str, Any] | None = None
+    misfit = ""
+    for document in documents:
+        if not isinstance(document, dict):
+            raise InvalidPipeline("unknown template format", "a document is not a mapping")
+        if _is_platform_spec(document):
+            if platform is not None:
+                raise InvalidPipeline("multiple platform specs provided")
+            platform = document
+            continue
+        try:
+            read = read_pipeline_spec(document, "$")
+        except Misfit as fault:
+            misfit = misfit or str(fault)
+            continue
+        if not read.get("pipelineInfo", {}).get("name") or "root" not in read:
+            misfit = misfit or "pipelineInfo.name and root are required"
+            continue
+        if spec is not None:
+            raise InvalidPipeline("multiple pipeline specs provided")
+        spec = read
+    if spec is None:
+        raise InvalidPipeline("unknown template format", misfit or "there is no pipeline specification")
+    return _checked(spec, platform)
+
+
+def _is_platform_spec(document: dict[str, Any]) -> bool:
+    platforms = document.get("platforms")
+    return set(document) == {"platforms"} and isinstance(platforms, dict) and "kubernetes" in platforms
+
+
+def _checked(spec: dict[str, Any], platform: dict[str, Any] | None) -> Pipeline:
+    version = spec.get("schemaVersion", "")
+    if version != _SCHEMA_VERSION:
+        raise InvalidPipeline(
+            f"KFP only supports schema version {_SCHEMA_VERSION}, but the pipeline spec has version {version}"
+        )
+    info = spec["pipelineInfo"]
+    if not _NAME.search(info["name"]):
+        raise InvalidPipeline(
+            "invalid v2 pipeline spec: name should consist of lower case alphanumeric characters, '-' or '.', "
+            "and must start and end with an alphanumeric character"
+        )
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    if not isinstance(executors, dict) or not all(isinstance(each, dict) for each in executors.values()):
+        raise InvalidPipeline("Failed to compile job", "$.deploymentSpec.executors must hold objects")
+    root = spec["root"]
+    definitions = root.get("inputDefinitions", {}).get("parameters", {})
+    return Pipeline(
+        name=info["name"],
+        display_name=info.get("displayName", ""),
+        description=info.get("description", ""),
+        schema_version=version,
+        sdk_version=spec.get("sdkVersion", ""),
+        parameters={name: _parameter(name, each) for name, each in definitions.items()},
+        root=root,
+        components=spec.get("components", {}),
+        executors=executors,
+        platform=platform,
+    )
+
+
+def _parameter(name: str, definition: dict[str, Any]) -> Parameter:
+    return Parameter(
+        name=name,
+        type=definition.get("parameterType", "PARAMETER_TYPE_ENUM_UNSPECIFIED"),
+        optional=definition.get("isOptional", False),
+        has_default="defaultValue" in definition,
+        default=definition.get("defaultValue"),
+        literals=tuple(definition.get("literals", ())),
+    )
+
+
+_NOT_OF_TYPE: dict[str, tuple[tuple[type, ...], str]] = {
+    "NUMBER_DOUBLE": ((int, float), "double or integer, but the parameter value is not of number value type"),
+    "NUMBER_INTEGER": (
+        (int, float),
+        "double or integer, but the parameter value is not of number value type",
+    ),
+    "STRING": ((str,), "string, but the input parameter is not of string value type"),
+    "BOOLEAN": ((bool,), "bool, but the input parameter is not of bool value type"),
+    "LIST": ((list,), "list, but the input parameter is not of list value type"),
+    "STRUCT": ((dict,), "struct, but the input parameter is not of struct value type"),
+}
+
+
+def bind_parameters(pipeline: Pipeline, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with which the root of the pipeline runs: what was given, else the defaults, else null.
+
+    Raises:
+        InvalidParameters: one is missing, has another type, is none of the allowed literals, or is not known.
+
+    """
+    bound: dict[str, Any] = {}
+    for name, parameter in pipeline.parameters.items():
+        if name in given:
+            _check_type(parameter, given[name])
+            bound[name] = given[name]
+        elif parameter.has_default or parameter.optional:
+            bound[name] = parameter.default
+        else:
+            raise InvalidParameters(
+                f"parameter {name} is not optional, yet has neither default value nor user provided value"
+            )
+    extra = [name for name in given if name not in pipeline.parameters]
+    if extra:
+        raise InvalidParameters(f"parameter(s) provided are not required by pipeline: {', '.join(extra)}")
+    return bound
+
+
+def _check_type(parameter: Parameter, value: Any) -> None:
+    name = parameter.name
+    if parameter.type == "PARAMETER_TYPE_ENUM_UNSPECIFIED":
+        raise InvalidParameters(f"input parameter {name} has unspecified type")
+    if parameter.type == "TASK_FINAL_STATUS":
+        raise InvalidParameters(
+            f"input parameter {name} requires type TASK_FINAL_STATUS, which is invalid for root component"
+        )
+    if parameter.type not in _NOT_OF_TYPE:
+        raise InvalidParameters(f"input parameter {name} requires type unknown")
+    types, words = _NOT_OF_TYPE[parameter.type]
+    wrong = not isinstance(value, types) or (isinstance(value, bool) and bool not in types)
+    if wrong or (isinstance(value, float) and not math.isfinite(value)):
+        raise InvalidParameters(f"input parameter {name} requires type {words}")
+    if parameter.literals and value not in parameter.literals:
+        allowed = " ".join(map(str, parameter.literals))
+        raise InvalidParameters(
+            f'input parameter "{name}" value {value} does not match any of the allowed literal values: [{allowed}]'
+        )
+
+
+__all__ = [
+    "CompileError",
+    "InvalidParameters",
+    "InvalidPipeline",
+    "Parameter",
+    "Pipeline",
+    "bind_parameters",
+    "load_documents",
+    "parse_pipeline",
+]
