@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 IN_FLIGHT = 8
 RUN_ID = "8e1c4f6a-52a7-4f0f-9a35-0d6a5ad5c0de"

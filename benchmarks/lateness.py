@@ -29,7 +29,7 @@ from benchmarks.processes import emulator, say_surroundings, spread, static_serv
 from benchmarks.static_server import RUN_ID
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 #: Connections are opened, and code is warmed up, in the first seconds.
 WARM_UP_SECONDS = 1.0
@@ -51,7 +51,7 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
     """Be kfp-perf for a round."""
     from kfp_perf.config import TestConfig
     from kfp_perf.engine import ScenarioContext, run_scenario
-    from kfp_perf.engine.scenario import new_event_loop  # type: ignore[attr-defined]
+    from kfp_perf.engine.worker import new_event_loop  # type: ignore[attr-defined]
     from kfp_perf.execution.watch import Watch
     from kfp_perf.health import GeneratorWatch
     from kfp_perf.live import open_display

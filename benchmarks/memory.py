@@ -38,8 +38,8 @@ def resident(key: str = "VmRSS") -> int:
 def requests(count: int) -> dict[str, float]:
     """Take in so many samples; return what was resident after the warm-up and at the end, and the time for one."""
     from kfp_perf.metrics import built_in_collector
-    from kfp_perf.metrics.series import Series, SeriesFile
-    from kfp_perf.result.model import Purpose, Sample
+    from kfp_perf.result.records import Purpose, Sample
+    from kfp_perf.result.series import Series, SeriesFile
 
     random = np.random.default_rng(1)
     operations = [
@@ -74,7 +74,7 @@ def runs(count: int) -> dict[str, float]:
     """Take in so many runs; return what was resident after the warm-up, at the end, and with the figures made."""
     from kfp_perf.metrics import built_in_collector
     from kfp_perf.observe.phases import PHASES
-    from kfp_perf.result.model import Outcome, RunRecord
+    from kfp_perf.result.records import Outcome, RunRecord
 
     # What making figures imports is no part of what runs cost.
     import scipy.stats  # noqa: F401  isort: skip

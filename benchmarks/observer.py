@@ -21,7 +21,7 @@ from benchmarks.processes import cpu_seconds_of, emulator, pin, say_surroundings
 
 if TYPE_CHECKING:
     from kfp_perf.client import RestClient
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
 
 PARALLEL = 16
 #: Runs that begin at once and stay in flight.
@@ -50,7 +50,7 @@ class Follower:
         from kfp_perf.client.messages import RunSpec
         from kfp_perf.client.query import ListQuery
         from kfp_perf.pipelines.package import find_pipeline, read_pipeline
-        from kfp_perf.result.model import RunRecord
+        from kfp_perf.result.records import RunRecord
 
         if not self.records:
             content = read_pipeline(find_pipeline("hello.yaml", ())).content(False)

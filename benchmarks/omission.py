@@ -22,7 +22,7 @@ from benchmarks.processes import emulator, pin, say_surroundings, two_cpus
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 
 async def _post(url: str, body: Any) -> None:

@@ -24,7 +24,7 @@ from benchmarks.truth import measure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 INTERVALS_SECONDS = (0.25, 1.0, 2.0, 5.0, 10.0)
 #: Many runs a minute at random moments, so that their ends lie anywhere between two looks.

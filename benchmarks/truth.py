@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 LAG_SECONDS = 30
 CLOCK_OFF_SECONDS = 3.0

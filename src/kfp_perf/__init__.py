@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics import MetricsCollector
     from kfp_perf.plan import Plan, make_plan
     from kfp_perf.result.folder import TestResult
-    from kfp_perf.result.model import RunRecord, Sample, ScenarioResult
+    from kfp_perf.result.records import RunRecord, Sample, ScenarioResult
     from kfp_perf.runners import (
         BaseRunner,
         ExperimentRunner,
@@ -39,9 +39,9 @@ _HOMES = {
     "PipelineRunner": "kfp_perf.runners",
     "Plan": "kfp_perf.plan",
     "RandomGetsRunner": "kfp_perf.runners",
-    "RunRecord": "kfp_perf.result.model",
-    "Sample": "kfp_perf.result.model",
-    "ScenarioResult": "kfp_perf.result.model",
+    "RunRecord": "kfp_perf.result.records",
+    "Sample": "kfp_perf.result.records",
+    "ScenarioResult": "kfp_perf.result.records",
     "ScheduledRunner": "kfp_perf.runners",
     "TestConfig": "kfp_perf.config",
     "TestFailed": "kfp_perf.execution",

@@ -19,7 +19,7 @@ from kfp_perf.pacing import RealClock, StopSignal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
     Behaviour = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 

@@ -18,7 +18,7 @@ from kfp_perf.errors import ApiStatusError, TargetError
 from kfp_perf.observe import PHASES, Observer, shape_of
 from kfp_perf.pacing import RealClock
 from kfp_perf.pipelines.package import read_pipeline
-from kfp_perf.result.model import Outcome, Purpose, RunRecord, Sample
+from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -16,7 +16,7 @@ from kfp_perf.errors import ApiError, ApiStatusError, InputError
 from kfp_perf.metrics import built_in_collector
 from kfp_perf.observe import Observer
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.model import Purpose, RunRecord
+from kfp_perf.result.records import Purpose, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import pytest
 from kfp_perf.client import Exchange, KfpClient, ListQuery, Operator, Predicate, RestClient
 from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.errors import ApiAnswerError
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from kfp_perf.client.retry import (
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable

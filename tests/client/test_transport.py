@@ -10,7 +10,7 @@ from kfp_perf.client import RestClient
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable

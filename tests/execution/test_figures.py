@@ -11,8 +11,8 @@ import pytest
 
 from kfp_perf.execution.figures import figures_of
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.metrics.series import Series, SeriesFile, read_series
-from kfp_perf.result.model import Sample, ScenarioResult
+from kfp_perf.result.records import Sample, ScenarioResult
+from kfp_perf.result.series import Series, SeriesFile, read_series
 from kfp_perf.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:

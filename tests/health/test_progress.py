@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kfp_perf.health.progress import ProgressWatch, patience_seconds
-from kfp_perf.result.model import Outcome, Purpose, RunRecord, Sample
+from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample
 from kfp_perf.runners import Phase
 
 

@@ -14,7 +14,7 @@ from kfp_perf.errors import ExitCode
 from kfp_perf.health import GeneratorWatch, HealthChecks
 from kfp_perf.health.connectivity import ApiHealth
 from kfp_perf.metrics import MetricsCollector
-from kfp_perf.result.model import Sample
+from kfp_perf.result.records import Sample
 from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
 

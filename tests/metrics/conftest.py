@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kfp_perf.result.model import Outcome, RunRecord, Sample
+from kfp_perf.result.records import Outcome, RunRecord, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ import pytest
 
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
-from kfp_perf.metrics.metric import FINE_QUANTILES
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
     Make = Callable[..., Sample]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.metrics import METRICS, GuardedCollector, MetricFamily, MetricsCollector, built_in_collector
-from kfp_perf.metrics.series import Series, SeriesFile, read_series
 from kfp_perf.observe.phases import PHASES
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
+from kfp_perf.result.series import Series, SeriesFile, read_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
 
 T0 = 1_790_000_000.0
 

@@ -8,8 +8,8 @@ from scipy.stats import binom, theilslopes
 
 from kfp_perf.metrics import built_in_collector
 from kfp_perf.metrics.intervals import add_intervals
-from kfp_perf.metrics.series import Series, SeriesFile
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
+from kfp_perf.result.series import Series, SeriesFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kfp_perf.metrics import MetricsCollector
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
     Feed = Callable[..., dict[str | None, dict[str, Any]]]
 

@@ -13,16 +13,17 @@ import pytest
 
 from kfp_perf.config import TestConfig
 from kfp_perf.metrics import METRICS, built_in_collector
-from kfp_perf.metrics.metric import BESIDE, FINE_QUANTILES, fewest_values
+from kfp_perf.metrics.metric import BESIDE, fewest_values
 from kfp_perf.metrics.registry import CALLS, REGISTRY, find_metric, nearest_name, statistics_of
 from kfp_perf.plan import make_plan
-from kfp_perf.result.model import Outcome, Purpose
+from kfp_perf.result.records import Outcome, Purpose
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 from kfp_perf.thresholds import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")

@@ -9,14 +9,14 @@ from scipy.stats import theilslopes
 from kfp_perf.metrics.phases import PhaseMetrics
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.metrics.schedule import ScheduleMetrics
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 from kfp_perf.statistics.survival import kaplan_meier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.metrics import MetricFamily
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
     Make = Callable[..., RunRecord]
 

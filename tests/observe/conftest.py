@@ -11,7 +11,7 @@ from kfp_perf.client import Exchange
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError
 from kfp_perf.observe import Observer
-from kfp_perf.result.model import RunRecord
+from kfp_perf.result.records import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

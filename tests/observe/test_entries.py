@@ -15,7 +15,7 @@ from kfp_perf.client.messages import Run, RunDetails
 from kfp_perf.observe.components import Components
 from kfp_perf.observe.entries import read_entries
 from kfp_perf.observe.reading import read_run
-from kfp_perf.observe.shape import shape_of
+from kfp_perf.pipelines.shape import shape_of
 
 if TYPE_CHECKING:
     from true_path import PlayedRun

@@ -10,9 +10,9 @@ from kfp_perf.client.messages import Page, RunSpec
 from kfp_perf.client.query import ListQuery, Operator
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.observe.observer import ADOPTION_SECONDS
-from kfp_perf.observe.shape import Dag, Kind, TaskShape
 from kfp_perf.observe.sweep import most_pages
-from kfp_perf.result.model import Outcome, RunRecord
+from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable

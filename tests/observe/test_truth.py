@@ -20,8 +20,8 @@ from kfp_perf.observe.clock_offset import ClockOffset
 from kfp_perf.observe.durations import duration
 from kfp_perf.observe.phases import PHASES, phases_of
 from kfp_perf.observe.reading import read_run
-from kfp_perf.observe.shape import shape_of
-from kfp_perf.result.model import RunRecord
+from kfp_perf.pipelines.shape import shape_of
+from kfp_perf.result.records import RunRecord
 
 if TYPE_CHECKING:
     from kfp_perf.observe.durations import Estimate

@@ -6,7 +6,7 @@ from kfp_perf.observe.executors import Execution
 from kfp_perf.observe.reading import Reading
 from kfp_perf.observe.stretches import Segment
 from kfp_perf.observe.waterfall import spans_of
-from kfp_perf.result.model import TaskSpan
+from kfp_perf.result.records import TaskSpan
 
 
 def entry(name: str, begin: float, end: float | None, state: str = "SUCCEEDED") -> Entry:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kfp_perf.metrics.series import Series, SeriesFile
 from kfp_perf.reports.buckets import Buckets, read_course
 from kfp_perf.result.folder import TestResult
-from kfp_perf.result.model import Purpose, Sample
+from kfp_perf.result.records import Purpose, Sample
+from kfp_perf.result.series import Series, SeriesFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from kfp_perf.reports.digest import MOST_SLOWEST, digest
-from kfp_perf.result.model import Outcome, RunRecord
+from kfp_perf.result.records import Outcome, RunRecord
 
 
 def run(place: int, **fields: Any) -> RunRecord:

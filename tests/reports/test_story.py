@@ -11,10 +11,10 @@ from kfp_perf.reports.console import draw_console
 from kfp_perf.reports.story import SECTIONS, tell
 from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Noted, Table, Tone, without_zeros
 from kfp_perf.reports.story.course import _in_flight
-from kfp_perf.reports.story.material import read_material
+from kfp_perf.reports.story.report_data import read_material
 from kfp_perf.reports.webpage import draw_webpage
 from kfp_perf.result.folder import TestResult
-from kfp_perf.result.model import Outcome, RunRecord
+from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
     from kfp_perf.reports.story.blocks import Cell, Section, Story

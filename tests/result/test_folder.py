@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kfp_perf.errors import InputError
+from kfp_perf.result.append_file import LineFile
 from kfp_perf.result.folder import SCHEMA_VERSION, TestResult
-from kfp_perf.result.lines import LineFile
-from kfp_perf.result.model import Outcome, RunRecord
+from kfp_perf.result.records import Outcome, RunRecord
 
 FULL = Path("/dev/full")
 NOON = 1_764_072_000.0  # 2025-11-25T12:00:00Z

@@ -5,7 +5,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.result.folder import TestResult
-from kfp_perf.result.model import Outcome, RunRecord, TaskSpan
+from kfp_perf.result.records import Outcome, RunRecord, TaskSpan
 from kfp_perf.result.tasks import MOST_RUNS, MOST_TASKS, Slowest, TaskRecord, most_telling
 
 if TYPE_CHECKING:

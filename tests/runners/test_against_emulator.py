@@ -12,7 +12,7 @@ from emulated import Emulated
 
 from kfp_perf.client.query import ListQuery
 from kfp_perf.result.journal import Journal, left_behind
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 from kfp_perf.runners.cleanup import clean_up
 from kfp_perf.scenario.model import DEFAULT_MIX
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kfp_perf.result.model import Sample
+from kfp_perf.result.records import Sample
 from kfp_perf.runners.outage import OutageWatch
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 
 class Test:

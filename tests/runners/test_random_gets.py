@@ -10,7 +10,7 @@ from played import Played, at
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.client.query import ListQuery, Operator
 from kfp_perf.errors import ApiStatusError, RunnerError
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 from kfp_perf.scenario.model import DEFAULT_MIX
 
 if TYPE_CHECKING:

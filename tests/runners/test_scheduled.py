@@ -11,7 +11,7 @@ from played import Played, at
 from kfp_perf.client.messages import RecurringRun, RecurringRunSpec, RunSpec
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
 from kfp_perf.result.journal import Journal, Kind, left_behind
-from kfp_perf.result.model import Outcome, RunRecord
+from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,7 +9,7 @@ from played import Played, at
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.result.journal import Journal, Kind, left_behind
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from pathlib import Path

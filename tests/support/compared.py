@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kfp_emulator.backend import Backend
     from kfp_emulator.cluster.nodes import Report
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 MEASURES = ("duration", *PHASES)
 # What times as floats leave of microseconds.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kfp_emulator.backend import Backend
     from kfp_perf.client import KfpClient
     from kfp_perf.result.journal import Journal
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
 
 
 @contextlib.asynccontextmanager

@@ -33,7 +33,7 @@ from kfp_perf.client.messages import (
 )
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
 from kfp_perf.errors import ApiError, ApiStatusError
-from kfp_perf.result.model import Purpose, Sample
+from kfp_perf.result.records import Purpose, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

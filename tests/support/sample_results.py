@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.metrics.series import Series, SeriesFile
 from kfp_perf.result.folder import TestResult
-from kfp_perf.result.model import Outcome, Purpose, RunRecord, Sample, TaskSpan
+from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample, TaskSpan
+from kfp_perf.result.series import Series, SeriesFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from kfp_perf.scenario.workload import ConstantSlots, EvenArrivals
 if TYPE_CHECKING:
     from kfp_perf.client import RestClient
     from kfp_perf.pacing import Clock
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 SECONDS = 20.0
 RATE = 200.0

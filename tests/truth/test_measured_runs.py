@@ -24,7 +24,7 @@ from random_pipelines import random_pipeline
 
 from kfp_emulator.cluster.timing import PROFILES
 from kfp_emulator.faults import read_rules
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

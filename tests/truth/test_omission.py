@@ -18,7 +18,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.pipelines.package import read_pipeline
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 
 def _samples_of(read: Any) -> list[Sample]:

@@ -79,7 +79,7 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
 async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> list[str]:
     from kfp_perf.client import RestClient, check_target
     from kfp_perf.pacing import RealClock
-    from kfp_perf.result.model import Purpose
+    from kfp_perf.result.records import Purpose
     from kfp_perf.runners.cleanup import clean_up
 
     clock = RealClock()

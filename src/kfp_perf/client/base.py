@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         RunSpec,
     )
     from kfp_perf.client.query import ListQuery
-    from kfp_perf.result.model import Purpose
+    from kfp_perf.result.records import Purpose
 
 
 class Exchange(msgspec.Struct):

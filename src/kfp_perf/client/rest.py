@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from kfp_perf.client import operations
+from kfp_perf.client import methods
 from kfp_perf.client.query import ListQuery, Operator, Predicate, encode_fields
 from kfp_perf.client.wire import Wire
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 _API = "/apis/v2beta1"
 _EXPERIMENTS = f"{_API}/experiments"
@@ -113,7 +113,7 @@ class RestClient:
 
     async def healthz(self, *, due: float | None = None) -> Healthz:
         """Ask whether the API server is there."""
-        return await self._wire.call(operations.GET_HEALTHZ, f"{_API}/healthz", self._purpose, due=due)
+        return await self._wire.call(methods.GET_HEALTHZ, f"{_API}/healthz", self._purpose, due=due)
 
     # runs
 
@@ -123,16 +123,16 @@ class RestClient:
         """Start a run. Repeated only where no byte was sent, or on 429; else see `ApiError.outcome_unknown`."""
         body = msgspec.json.encode(spec.body())
         return await self._wire.call(
-            operations.CREATE_RUN, _RUNS, self._purpose, due=due, body=body, exchange=exchange
+            methods.CREATE_RUN, _RUNS, self._purpose, due=due, body=body, exchange=exchange
         )
 
     async def get_run(self, run_id: str, *, due: float | None = None) -> Run:
         """Get one run."""
-        return await self._wire.call(operations.GET_RUN, f"{_RUNS}/{_part(run_id)}", self._purpose, due=due)
+        return await self._wire.call(methods.GET_RUN, f"{_RUNS}/{_part(run_id)}", self._purpose, due=due)
 
     async def list_runs(self, query: ListQuery, *, due: float | None = None) -> Page[Run]:
         """List a page of runs."""
-        return await self._wire.call(operations.LIST_RUNS, _RUNS + query.encode(), self._purpose, due=due)
+        return await self._wire.call(methods.LIST_RUNS, _RUNS + query.encode(), self._purpose, due=due)
 
     async def find_run(self, name: str, *, experiment_id: str = "", namespace: str = "") -> Run | None:
         """Look up a run whose name is unique."""
@@ -141,11 +141,11 @@ class RestClient:
 
     async def terminate_run(self, run_id: str, *, due: float | None = None) -> None:
         """Have a run stopped."""
-        await self._verb(operations.TERMINATE_RUN, f"{_RUNS}/{_part(run_id)}:terminate", due)
+        await self._verb(methods.TERMINATE_RUN, f"{_RUNS}/{_part(run_id)}:terminate", due)
 
     async def delete_run(self, run_id: str, *, due: float | None = None) -> None:
         """Delete a run."""
-        await self._verb(operations.DELETE_RUN, f"{_RUNS}/{_part(run_id)}", due)
+        await self._verb(methods.DELETE_RUN, f"{_RUNS}/{_part(run_id)}", due)
 
     # experiments
 
@@ -156,18 +156,18 @@ class RestClient:
         fields = {"display_name": name, "namespace": namespace, "description": description}
         body = msgspec.json.encode({key: value for key, value in fields.items() if value})
         return await self._wire.call(
-            operations.CREATE_EXPERIMENT, _EXPERIMENTS, self._purpose, due=due, body=body
+            methods.CREATE_EXPERIMENT, _EXPERIMENTS, self._purpose, due=due, body=body
         )
 
     async def get_experiment(self, experiment_id: str, *, due: float | None = None) -> Experiment:
         """Get one experiment."""
         path = f"{_EXPERIMENTS}/{_part(experiment_id)}"
-        return await self._wire.call(operations.GET_EXPERIMENT, path, self._purpose, due=due)
+        return await self._wire.call(methods.GET_EXPERIMENT, path, self._purpose, due=due)
 
     async def list_experiments(self, query: ListQuery, *, due: float | None = None) -> Page[Experiment]:
         """List a page of experiments."""
         path = _EXPERIMENTS + query.encode()
-        return await self._wire.call(operations.LIST_EXPERIMENTS, path, self._purpose, due=due)
+        return await self._wire.call(methods.LIST_EXPERIMENTS, path, self._purpose, due=due)
 
     async def find_experiment(self, name: str, *, namespace: str = "") -> Experiment | None:
         """Look up an experiment by name."""
@@ -176,7 +176,7 @@ class RestClient:
 
     async def delete_experiment(self, experiment_id: str, *, due: float | None = None) -> None:
         """Delete an experiment. Its runs stay."""
-        await self._verb(operations.DELETE_EXPERIMENT, f"{_EXPERIMENTS}/{_part(experiment_id)}", due)
+        await self._verb(methods.DELETE_EXPERIMENT, f"{_EXPERIMENTS}/{_part(experiment_id)}", due)
 
     # pipelines
 
@@ -194,7 +194,7 @@ class RestClient:
         body, content_type = _multipart(content)
         path = f"{_PIPELINES}/upload{encode_fields(fields)}"
         return await self._wire.call(
-            operations.UPLOAD_PIPELINE, path, self._purpose, due=due, body=body, content_type=content_type
+            methods.UPLOAD_PIPELINE, path, self._purpose, due=due, body=body, content_type=content_type
         )
 
     async def upload_pipeline_version(
@@ -205,7 +205,7 @@ class RestClient:
         body, content_type = _multipart(content)
         path = f"{_PIPELINES}/upload_version{encode_fields(fields)}"
         return await self._wire.call(
-            operations.UPLOAD_PIPELINE_VERSION,
+            methods.UPLOAD_PIPELINE_VERSION,
             path,
             self._purpose,
             due=due,
@@ -216,12 +216,12 @@ class RestClient:
     async def get_pipeline(self, pipeline_id: str, *, due: float | None = None) -> Pipeline:
         """Get one pipeline."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}"
-        return await self._wire.call(operations.GET_PIPELINE, path, self._purpose, due=due)
+        return await self._wire.call(methods.GET_PIPELINE, path, self._purpose, due=due)
 
     async def list_pipelines(self, query: ListQuery, *, due: float | None = None) -> Page[Pipeline]:
         """List a page of pipelines."""
         path = _PIPELINES + query.encode()
-        return await self._wire.call(operations.LIST_PIPELINES, path, self._purpose, due=due)
+        return await self._wire.call(methods.LIST_PIPELINES, path, self._purpose, due=due)
 
     async def find_pipeline(self, name: str, *, namespace: str = "") -> Pipeline | None:
         """Look up a pipeline by name."""
@@ -233,28 +233,28 @@ class RestClient:
     ) -> None:
         """Delete a pipeline; with `cascade` its versions too (servers before 2.14 do not know that)."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}{'?cascade=true' if cascade else ''}"
-        await self._verb(operations.DELETE_PIPELINE, path, due)
+        await self._verb(methods.DELETE_PIPELINE, path, due)
 
     async def get_pipeline_version(
         self, pipeline_id: str, version_id: str, *, due: float | None = None
     ) -> PipelineVersion:
         """Get one version."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}/versions/{_part(version_id)}"
-        return await self._wire.call(operations.GET_PIPELINE_VERSION, path, self._purpose, due=due)
+        return await self._wire.call(methods.GET_PIPELINE_VERSION, path, self._purpose, due=due)
 
     async def list_pipeline_versions(
         self, pipeline_id: str, query: ListQuery, *, due: float | None = None
     ) -> Page[PipelineVersion]:
         """List a page of a pipeline's versions."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}/versions{query.encode()}"
-        return await self._wire.call(operations.LIST_PIPELINE_VERSIONS, path, self._purpose, due=due)
+        return await self._wire.call(methods.LIST_PIPELINE_VERSIONS, path, self._purpose, due=due)
 
     async def delete_pipeline_version(
         self, pipeline_id: str, version_id: str, *, due: float | None = None
     ) -> None:
         """Delete one version."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}/versions/{_part(version_id)}"
-        await self._verb(operations.DELETE_PIPELINE_VERSION, path, due)
+        await self._verb(methods.DELETE_PIPELINE_VERSION, path, due)
 
     # recurring runs
 
@@ -264,7 +264,7 @@ class RestClient:
         """Create a schedule. Names are not unique."""
         body = msgspec.json.encode(spec.body())
         return await self._wire.call(
-            operations.CREATE_RECURRING_RUN,
+            methods.CREATE_RECURRING_RUN,
             _RECURRING_RUNS,
             self._purpose,
             due=due,
@@ -275,20 +275,20 @@ class RestClient:
     async def list_recurring_runs(self, query: ListQuery, *, due: float | None = None) -> Page[RecurringRun]:
         """List a page of schedules."""
         path = _RECURRING_RUNS + query.encode()
-        return await self._wire.call(operations.LIST_RECURRING_RUNS, path, self._purpose, due=due)
+        return await self._wire.call(methods.LIST_RECURRING_RUNS, path, self._purpose, due=due)
 
     async def disable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
         """Stop a schedule from firing. Its active runs go on."""
         path = f"{_RECURRING_RUNS}/{_part(recurring_run_id)}:disable"
-        await self._verb(operations.DISABLE_RECURRING_RUN, path, due)
+        await self._verb(methods.DISABLE_RECURRING_RUN, path, due)
 
     async def delete_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
         """Delete a schedule. Its runs stay."""
         path = f"{_RECURRING_RUNS}/{_part(recurring_run_id)}"
-        await self._verb(operations.DELETE_RECURRING_RUN, path, due)
+        await self._verb(methods.DELETE_RECURRING_RUN, path, due)
 
     async def _verb(
-        self, operation: operations.Operation[operations.Nothing], path: str, due: float | None
+        self, operation: methods.Operation[methods.Nothing], path: str, due: float | None
     ) -> None:
         await self._wire.call(operation, path, self._purpose, due=due)
 

@@ -15,13 +15,13 @@ from kfp_perf.client.transport import Transport
 from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
 from kfp_perf.log import REQUESTS
 from kfp_perf.pacing.drive import held_back
-from kfp_perf.result.model import Purpose, Sample
+from kfp_perf.result.records import Purpose, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.client.base import Exchange
-    from kfp_perf.client.operations import Operation
+    from kfp_perf.client.methods import Operation
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
 

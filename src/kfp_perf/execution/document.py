@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kfp_perf.execution.figures import Figures
     from kfp_perf.health import HealthChecks
     from kfp_perf.plan import Plan
-    from kfp_perf.result.model import ScenarioResult
+    from kfp_perf.result.records import ScenarioResult
 
 _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
 _VERDICTS = {

@@ -19,10 +19,10 @@ from kfp_perf.execution.figures import figures_of
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.metrics.series import SeriesFile
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.folder import TestResult
-from kfp_perf.result.model import ScenarioResult
+from kfp_perf.result.records import ScenarioResult
+from kfp_perf.result.series import SeriesFile
 from kfp_perf.thresholds import why_failed
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.metrics import MetricsCollector
-    from kfp_perf.result.model import ScenarioResult
+    from kfp_perf.result.records import ScenarioResult
     from kfp_perf.thresholds import Judgement, Threshold
 
 log = logging.getLogger(__name__)

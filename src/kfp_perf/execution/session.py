@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import load_plugins
-from kfp_perf.execution.emulated import EmulatorProcess
+from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from kfp_perf.live.snapshot import ScenarioState, Snapshot
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

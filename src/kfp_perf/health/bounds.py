@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kfp_perf.pacing.punctuality import LATE_SECONDS
+from kfp_perf.pacing.lateness import LATE_SECONDS
 
 #: The test is looked at in windows of so many seconds.
 WINDOW_SECONDS = 1.0

@@ -22,7 +22,7 @@ from kfp_perf.reports.charts import (
 from kfp_perf.reports.charts.markup import element, joined
 from kfp_perf.reports.quantities import clock_of, rate_of, seconds_of
 from kfp_perf.reports.story.blocks import Column, Figure, Flag, Table, Tile, Tone
-from kfp_perf.reports.story.material import letter_of
+from kfp_perf.reports.story.report_data import letter_of
 from kfp_perf.reports.webpage import block_of, tiles
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.metrics.schedule import ScheduleMetrics
 
 if TYPE_CHECKING:
-    from kfp_perf.metrics.series import Series
+    from kfp_perf.result.series import Series
 
 #: Each family's key in the metrics dictionary.
 METRICS: dict[str, type[MetricFamily]] = {

@@ -7,12 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
-from kfp_perf.metrics.histogram import Histogram
 from kfp_perf.metrics.messages import Messages
-from kfp_perf.metrics.metric import FINE_DISTRIBUTION, FINE_QUANTILES, Metric, Unit, distribution
+from kfp_perf.metrics.metric import FINE_DISTRIBUTION, Metric, Unit, distribution
+from kfp_perf.statistics.histogram import Histogram
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 _REQUESTS = "every attempt of a request that kfp-perf sent"
 _SUCCEEDED = "attempts that succeeded, timed by the client"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kfp_perf.metrics.metric import Metric
-    from kfp_perf.metrics.series import Series
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
+    from kfp_perf.result.series import Series
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
-from kfp_perf.metrics.histogram import Histogram
-from kfp_perf.metrics.metric import FINE_DISTRIBUTION, FINE_QUANTILES, Metric, distribution
-from kfp_perf.result.model import Purpose
+from kfp_perf.metrics.metric import FINE_DISTRIBUTION, Metric, distribution
+from kfp_perf.result.records import Purpose
+from kfp_perf.statistics.histogram import Histogram
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 
 class GeneratorMetrics(MetricFamily):

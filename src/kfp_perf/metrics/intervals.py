@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_perf.metrics.api import ApiMetrics
-from kfp_perf.metrics.histogram import top_of
-from kfp_perf.metrics.metric import FINE_QUANTILES, fewest_values
-from kfp_perf.metrics.series import read_series
+from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.metrics.summary import trend_summary
-from kfp_perf.result.model import Purpose
-from kfp_perf.statistics.blocks import FEWEST_SECONDS, share_intervals
+from kfp_perf.result.records import Purpose
+from kfp_perf.result.series import read_series
+from kfp_perf.statistics.bootstrap import FEWEST_SECONDS, share_intervals
+from kfp_perf.statistics.histogram import top_of
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.metrics.api import Operation
     from kfp_perf.metrics.collector import MetricsCollector
-    from kfp_perf.metrics.series import Interval
+    from kfp_perf.result.series import Interval
 
 
 class _Target:

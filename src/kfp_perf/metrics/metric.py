@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from kfp_perf.statistics.quantiles import FINE_QUANTILES, QUANTILES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,10 +23,6 @@ class Unit(StrEnum):
     PER_SECOND = "per second"
 
 
-#: The quantiles that every distribution shows, and the share of values that each does not exceed.
-QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-#: The same for requests, of which there are many.
-FINE_QUANTILES: Mapping[str, float] = {**QUANTILES, "p99.9": 0.999}
 DISTRIBUTION = (*QUANTILES, "max", "mean")
 FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
 

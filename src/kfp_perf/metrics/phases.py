@@ -9,12 +9,12 @@ from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.summary import summary
 from kfp_perf.observe.phases import PHASES
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 
 class _Phase:

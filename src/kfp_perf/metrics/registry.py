@@ -7,10 +7,11 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.client import operations
+from kfp_perf.client import methods
 from kfp_perf.metrics import METRICS
-from kfp_perf.metrics.metric import FINE_QUANTILES, fewest_values
-from kfp_perf.result.model import Purpose
+from kfp_perf.metrics.metric import fewest_values
+from kfp_perf.result.records import Purpose
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,8 +28,8 @@ CALLS: Mapping[str, tuple[str, str]] = {
         operation.name,
     )
     for purpose in Purpose
-    for operation in vars(operations).values()
-    if isinstance(operation, operations.Operation)
+    for operation in vars(methods).values()
+    if isinstance(operation, methods.Operation)
 }
 
 

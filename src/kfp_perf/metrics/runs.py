@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.messages import Messages
-from kfp_perf.metrics.metric import QUANTILES, Metric, Unit, distribution
+from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.summary import summary, trend_summary
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
+from kfp_perf.statistics.quantiles import QUANTILES
 from kfp_perf.statistics.survival import kaplan_meier
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 _COUNTS = (
     ("due", "Runs that the load asked for.", "the load's schedule"),

@@ -11,7 +11,7 @@ from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.summary import summary
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 _COUNTS = {
     "slots": "Moments at which a schedule was due to start a run.",

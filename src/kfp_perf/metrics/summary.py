@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_perf.metrics.metric import QUANTILES
+from kfp_perf.statistics.quantiles import QUANTILES
 from kfp_perf.statistics.trend import trend
 
 if TYPE_CHECKING:

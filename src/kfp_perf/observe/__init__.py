@@ -4,6 +4,6 @@ from kfp_perf.observe.components import ComponentTotals
 from kfp_perf.observe.observer import Observer
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.observe.report import ObserverReport
-from kfp_perf.observe.shape import Dag, shape_of
+from kfp_perf.pipelines.shape import Dag, shape_of
 
 __all__ = ["PHASES", "ComponentTotals", "Dag", "Observer", "ObserverReport", "shape_of"]

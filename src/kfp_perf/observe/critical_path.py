@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.observe.entries import REQUEUE_SECONDS
 from kfp_perf.observe.executors import EXECUTOR
-from kfp_perf.observe.shape import Dag, Kind, TaskShape
 from kfp_perf.observe.stretches import Segment, edges_of, range_of
+from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kfp_perf.observe.clock_offset import ClockOffset, Interval
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 
 class Estimate(NamedTuple):

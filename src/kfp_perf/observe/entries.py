@@ -18,7 +18,7 @@ import msgspec
 
 from kfp_perf.client.messages import parse_time
 from kfp_perf.observe.places import NOWHERE, Places
-from kfp_perf.observe.shape import Dag
+from kfp_perf.pipelines.shape import Dag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -26,14 +26,14 @@ from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.sweep import sweep
 from kfp_perf.observe.waterfall import spans_of
 from kfp_perf.observe.why import why
-from kfp_perf.result.model import Outcome, RunRecord
+from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
     from kfp_perf.client import KfpClient
     from kfp_perf.client.messages import Run
     from kfp_perf.observe.reading import Reading
-    from kfp_perf.observe.shape import Dag
     from kfp_perf.pacing import Clock
+    from kfp_perf.pipelines.shape import Dag
 
 _log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kfp_perf.client.messages import Run
     from kfp_perf.observe.clock_offset import ClockOffset
     from kfp_perf.observe.critical_path import CriticalPath
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 
 class Phase(NamedTuple):

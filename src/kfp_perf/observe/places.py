@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfp_perf.observe.shape import Dag, Kind, TaskShape
+from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kfp_perf.observe.critical_path import CriticalPath, critical_path
 from kfp_perf.observe.entries import Entry, read_entries
 from kfp_perf.observe.executors import Executions, match_executors
-from kfp_perf.observe.shape import Dag, Kind
+from kfp_perf.pipelines.shape import Dag, Kind
 
 if TYPE_CHECKING:
     from kfp_perf.client.messages import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.result.model import TaskSpan
+from kfp_perf.result.records import TaskSpan
 
 if TYPE_CHECKING:
     from kfp_perf.observe.reading import Reading

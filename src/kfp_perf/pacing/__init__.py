@@ -2,7 +2,7 @@
 
 from kfp_perf.pacing.clock import Clock, RealClock, StopSignal
 from kfp_perf.pacing.drive import Drive, DriveReport, Operation
-from kfp_perf.pacing.punctuality import Punctuality, feel_lag
+from kfp_perf.pacing.lateness import Punctuality, feel_lag
 
 __all__ = [
     "Clock",

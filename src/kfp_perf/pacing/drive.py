@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from kfp_perf.pacing.punctuality import Punctuality
+from kfp_perf.pacing.lateness import Punctuality
 from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
 

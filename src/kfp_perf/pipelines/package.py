@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.pipelines.documents import dump_yaml, parse_yaml, read_bytes
-from kfp_perf.pipelines.faults import COMPILE_REMEDY, faults_of
 from kfp_perf.pipelines.graph import dags, sequential_steps
+from kfp_perf.pipelines.problems import COMPILE_REMEDY, faults_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

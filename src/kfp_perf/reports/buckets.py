@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfp_perf.metrics.histogram import top_of
-from kfp_perf.metrics.series import read_series
+from kfp_perf.result.series import read_series
+from kfp_perf.statistics.histogram import top_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

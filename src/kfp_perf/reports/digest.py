@@ -7,12 +7,12 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
 
 MOST_SLOWEST = 10
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from kfp_perf.metrics.histogram import top_of
-from kfp_perf.metrics.series import read_series
 from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.result.folder import RUNS_FILE
-from kfp_perf.result.model import RunRecord
+from kfp_perf.result.records import RunRecord
+from kfp_perf.result.series import read_series
 from kfp_perf.result.tasks import TaskRecord
+from kfp_perf.statistics.histogram import top_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.metrics.series import Interval
     from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.series import Interval
 
 Row = dict[str, Any]
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 import msgspec
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.result.append_file import LineFile
 from kfp_perf.result.journal import Journal
-from kfp_perf.result.lines import LineFile
-from kfp_perf.result.model import RunRecord
+from kfp_perf.result.records import RunRecord
 from kfp_perf.result.tasks import Slowest, TaskRecord, most_telling, task_lines
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_perf.errors import RunnerError
-from kfp_perf.result.lines import LineFile
+from kfp_perf.result.append_file import LineFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

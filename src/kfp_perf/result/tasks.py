@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import RunRecord, TaskSpan
+    from kfp_perf.result.records import RunRecord, TaskSpan
 
 #: So many of the slowest runs of a scenario keep their tasks in `runs.jsonl`, and each so many of them.
 MOST_RUNS = 3

@@ -14,7 +14,7 @@ from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.metrics import built_in_collector
 from kfp_perf.pacing import Drive, Punctuality, RealClock, StopSignal
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 from kfp_perf.runners.outage import OutageWatch
 from kfp_perf.runners.progress import Progress
 from kfp_perf.scenario.workload import workload_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics import GuardedCollector, MetricsCollector
     from kfp_perf.pacing import Clock, Operation
     from kfp_perf.result.journal import Journal
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
     from kfp_perf.scenario.model import TestScenario
 
 #: What `run`, `prepare` and `stop` may return: nothing or a dictionary, at once or by a coroutine.

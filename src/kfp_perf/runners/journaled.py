@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ApiError
 from kfp_perf.result.journal import left_behind
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
 from kfp_perf.runners import remarks
 from kfp_perf.runners.base import BaseRunner, Phase
 from kfp_perf.runners.cleanup import clean_up

@@ -9,7 +9,7 @@ from kfp_perf.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 #: What a gateway answers in place of an API server that is gone.
 _ABSENT = frozenset({0, 502, 503, 504})

@@ -12,7 +12,7 @@ from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
 from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.model import Outcome, Purpose, RunRecord
+from kfp_perf.result.records import Outcome, Purpose, RunRecord
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 

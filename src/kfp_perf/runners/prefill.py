@@ -14,7 +14,7 @@ from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.model import Purpose, RunRecord
+from kfp_perf.result.records import Purpose, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

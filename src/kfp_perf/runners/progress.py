@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from kfp_perf.result.model import Outcome, Purpose
+from kfp_perf.result.records import Outcome, Purpose
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord, Sample
 
 
 class Progress:

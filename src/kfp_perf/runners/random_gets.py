@@ -12,18 +12,18 @@ import msgspec
 from kfp_perf.client import ListQuery
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.result.model import Purpose, Sample
+from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
-from kfp_perf.runners.known import Known
-from kfp_perf.runners.views import IN_EXPERIMENT, Views
+from kfp_perf.runners.known_ids import Known
+from kfp_perf.runners.list_queries import IN_EXPERIMENT, Views
 from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from kfp_perf.client.messages import Page
-    from kfp_perf.runners.views import OpenList
+    from kfp_perf.runners.list_queries import OpenList
 
 Item = TypeVar("Item")
 Thing = TypeVar("Thing", bound="str | tuple[str, ...]")

@@ -14,9 +14,9 @@ from kfp_perf.reports.story.course import course
 from kfp_perf.reports.story.durations import durations
 from kfp_perf.reports.story.failures import failures
 from kfp_perf.reports.story.generator import generator
-from kfp_perf.reports.story.material import read_material
 from kfp_perf.reports.story.overview import facts_of, scenarios, tiles_of
 from kfp_perf.reports.story.phases import phases
+from kfp_perf.reports.story.report_data import read_material
 from kfp_perf.reports.story.schedules import schedules
 from kfp_perf.reports.story.slowest import slowest
 from kfp_perf.reports.story.thresholds import thresholds
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.reports.story.blocks import Section
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
     from kfp_perf.result.folder import TestResult
 
 #: Each section, in order; it returns None where the test has nothing to tell of it.

@@ -24,7 +24,7 @@ from kfp_perf.reports.story.blocks import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _PURPOSES = {
     "load": "The load",

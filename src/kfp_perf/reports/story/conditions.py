@@ -20,7 +20,7 @@ from kfp_perf.reports.story.blocks import (
 )
 
 if TYPE_CHECKING:
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _MOST_LEFTOVERS = 50
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kfp_perf.reports.charts import Chart
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _PURPOSES = {"load": "the load", "observe": "following runs"}
 

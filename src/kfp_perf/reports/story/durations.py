@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.metrics.metric import QUANTILES
 from kfp_perf.reports.charts import Area, Line, Marks, seconds_axis, share_axis, stepped, xy_chart
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of
@@ -21,13 +20,14 @@ from kfp_perf.reports.story.blocks import (
     Tone,
     without_zeros,
 )
-from kfp_perf.reports.story.material import letter_of
+from kfp_perf.reports.story.report_data import letter_of
+from kfp_perf.statistics.quantiles import QUANTILES
 from kfp_perf.statistics.survival import kaplan_meier
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.digest import ScenarioRuns
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
     from kfp_perf.statistics.survival import Survival
 
 _MOST_CURVES = 6

@@ -10,7 +10,7 @@ from kfp_perf.reports.quantities import count_of
 from kfp_perf.reports.story.blocks import Cell, Column, Section, Table
 
 if TYPE_CHECKING:
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _MOST = 20
 

@@ -12,7 +12,7 @@ from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Items, Sect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 
 def generator(material: Material) -> Section | None:

@@ -24,12 +24,12 @@ from kfp_perf.reports.story.blocks import (
     Tone,
     without_zeros,
 )
-from kfp_perf.reports.story.material import letter_of
+from kfp_perf.reports.story.report_data import letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _MODES = {
     "PIPELINE_RUN": "runs in the default experiment",

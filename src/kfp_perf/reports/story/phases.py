@@ -19,11 +19,11 @@ from kfp_perf.reports.story.blocks import (
     Tone,
     without_zeros,
 )
-from kfp_perf.reports.story.material import letter_of
+from kfp_perf.reports.story.report_data import letter_of
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _MOST_COMPONENTS = 40
 

@@ -22,7 +22,7 @@ from kfp_perf.reports.story.blocks import (
 if TYPE_CHECKING:
     from typing import Any
 
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 _COUNTS = ("slots", "started", "missed", "doubled", "unscheduled")
 

@@ -10,12 +10,12 @@ from kfp_perf.reports.charts import Bar, Row, Segment, Span, bar_chart, seconds_
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, seconds_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
-from kfp_perf.result.model import Outcome
+from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
-    from kfp_perf.reports.story.material import Material
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.reports.story.report_data import Material
+    from kfp_perf.result.records import RunRecord
 
 
 #: One for each of the scenarios with the slowest runs.

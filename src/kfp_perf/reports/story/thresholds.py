@@ -8,7 +8,7 @@ from kfp_perf.reports.quantities import count_of, quantity_of
 from kfp_perf.reports.story.blocks import Cell, Column, Flag, Noted, Section, Table, Tone
 
 if TYPE_CHECKING:
-    from kfp_perf.reports.story.material import Material
+    from kfp_perf.reports.story.report_data import Material
 
 
 def thresholds(material: Material) -> Section | None:

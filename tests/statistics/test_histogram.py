@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_perf.metrics.histogram import (
+from kfp_perf.statistics.histogram import (
     DIGITS,
     HIGHEST_MICROSECONDS,
     LOWEST_MICROSECONDS,
@@ -16,7 +16,7 @@ from kfp_perf.metrics.histogram import (
     bins_of,
     top_of,
 )
-from kfp_perf.metrics.metric import FINE_QUANTILES
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 HOUR = 3600.0
 

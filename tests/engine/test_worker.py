@@ -15,7 +15,7 @@ from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
-    from kfp_perf.result.model import ScenarioResult
+    from kfp_perf.result.records import ScenarioResult
 
 
 class Mine(BaseRunner):

@@ -15,9 +15,9 @@ from kfp_perf.engine.plugins import Plugins
 from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError, RunnerError
 from kfp_perf.log import correlation_id
 from kfp_perf.metrics import GuardedCollector, built_in_collector
-from kfp_perf.metrics.series import Series
 from kfp_perf.pacing import feel_lag
-from kfp_perf.result.model import ScenarioResult
+from kfp_perf.result.records import ScenarioResult
+from kfp_perf.result.series import Series
 from kfp_perf.runners import Phase, create_runner
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
     from kfp_perf.engine.gate import StartGate
-    from kfp_perf.metrics.series import SeriesFile
     from kfp_perf.result.journal import Journal
-    from kfp_perf.result.model import RunRecord
+    from kfp_perf.result.records import RunRecord
+    from kfp_perf.result.series import SeriesFile
     from kfp_perf.runners import BaseRunner
     from kfp_perf.scenario.model import TestScenario
 

@@ -9,15 +9,15 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from kfp_perf.metrics.histogram import DIGITS, HIGHEST_MICROSECONDS, LOWEST_MICROSECONDS
-from kfp_perf.metrics.series import Series, SeriesFile, read_series
-from kfp_perf.result.model import Purpose
+from kfp_perf.result.records import Purpose
+from kfp_perf.result.series import Series, SeriesFile, read_series
+from kfp_perf.statistics.histogram import DIGITS, HIGHEST_MICROSECONDS, LOWEST_MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kfp_perf.result.model import Sample
+    from kfp_perf.result.records import Sample
 
 T0 = 1_790_000_000.0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.client import ListQuery, Operator, Predicate
-from kfp_perf.runners.known import Known
+from kfp_perf.runners.known_ids import Known
 
 if TYPE_CHECKING:
     import random

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from kfp_perf.metrics.histogram import DIGITS, HIGHEST_MICROSECONDS, LOWEST_MICROSECONDS, bins_of
+from kfp_perf.statistics.histogram import DIGITS, HIGHEST_MICROSECONDS, LOWEST_MICROSECONDS, bins_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kfp_perf.result.model import Purpose, Sample
+    from kfp_perf.result.records import Purpose, Sample
 
 log = logging.getLogger(__name__)
 

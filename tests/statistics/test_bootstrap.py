@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kfp_perf.statistics.blocks import block_length, share_intervals
+from kfp_perf.statistics.bootstrap import block_length, share_intervals
 
 Array = NDArray[np.float64]
 

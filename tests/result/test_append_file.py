@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kfp_perf.result.lines import LineFile
+from kfp_perf.result.append_file import LineFile
 
 if TYPE_CHECKING:
     from pathlib import Path

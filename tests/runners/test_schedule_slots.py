@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kfp_perf.runners.timetable import Place, Timetable
+from kfp_perf.runners.schedule_slots import Place, Timetable
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfp_perf.metrics.metric import QUANTILES
+from kfp_perf.statistics.quantiles import QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
