@@ -140,7 +140,10 @@ class TestConfig(BaseSettings):
     connect_timeout_seconds: Seconds = Field(10.0, description="Longest wait for a connection")
     request_timeout_seconds: Seconds = Field(60.0, description="Longest wait for a whole answer")
     max_connections: int = Field(1000, ge=1, description="Connections at most, for each scenario")
-    retries: int = Field(3, ge=0, le=20, description="Repetitions at most of a request that may be repeated")
+    retries: int = Field(
+        3, ge=0, le=20, description="Repetitions at most of a call of set-up, observation or clean-up"
+    )
+    load_retries: int = Field(0, ge=0, le=20, description="Repetitions at most of a call of the load")
     outage_limit_seconds: Seconds = Field(
         60.0, description="How long the target may stay away before the test ends"
     )

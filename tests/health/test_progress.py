@@ -63,7 +63,7 @@ def test_failures_and_observing_are_no_progress(stand_in: Any) -> None:
     for now in range(100):
         answer(runner, "500")
         answer(runner, purpose=Purpose.OBSERVE)
-        end(runner, Outcome.NOT_CREATED)
+        end(runner, Outcome.REFUSED)
         watch.look(runner, float(now))
     assert [stall.since for stall in watch.stalls] == [0.0]
     assert "100 errors" not in watch.stalls[0].text  # it was named long before

@@ -40,8 +40,8 @@ def test_outcomes_are_counted(run: Make) -> None:
         run(6.0, outcome=Outcome.FAILED),
         run(7.0, cached=True, took=2.0),
         unfinished(run, 8.0, 30.0),
-        run(9.0, outcome=Outcome.NOT_CREATED, run_id="", duration_seconds=None, seen_finished=None),
-        run(9.5, outcome=Outcome.UNKNOWN, run_id="", sent=0.0, duration_seconds=None, seen_finished=None),
+        run(9.0, outcome=Outcome.REFUSED, run_id="", duration_seconds=None, seen_finished=None),
+        run(9.5, outcome=Outcome.LOST, run_id="", sent=0.0, duration_seconds=None, seen_finished=None),
         run(-5.0, took=99.0, warmup=True),
         run(3.0, adopted=True),
     ]
@@ -218,7 +218,7 @@ def test_schedules_are_compared_with_their_slots(run: Make) -> None:
     records = [
         slot(0.0),
         slot(60.0, 25.0),
-        slot(120.0, None, run_id="", outcome=Outcome.NOT_CREATED),
+        slot(120.0, None, run_id="", outcome=Outcome.REFUSED),
         slot(60.0, 30.0, doubled=True),
         run(70.0, recurring_run_id="r"),
         slot(-60.0, 999.0, warmup=True),
@@ -243,7 +243,7 @@ def test_runs_without_a_good_end_are_grouped_by_what_was_said(run: Make) -> None
     for place in range(3):
         family.on_run(run(outcome=Outcome.FAILED, error="FAILED: task train failed", name=f"r{place}"))
     other.on_run(run(outcome=Outcome.FAILED, error="FAILED: task train failed"))
-    other.on_run(run(outcome=Outcome.NOT_CREATED, run_id="", error="CreateRun failed: no\n    hint"))
+    other.on_run(run(outcome=Outcome.REFUSED, run_id="", error="CreateRun failed: no\n    hint"))
     other.on_run(run(outcome=Outcome.FAILED, error="of the warm-up", warmup=True))
     other.on_run(run())
     family.merge(other)

@@ -198,7 +198,7 @@ def test_a_run_that_never_shows_stays_unknown(observe: Observe) -> None:
         return record, world.observer.report(), world.clock.now() - began
 
     record, report, took = observe(scene)
-    assert (record.outcome, record.run_id) == (Outcome.UNKNOWN, "")
+    assert (record.outcome, record.run_id) == (Outcome.LOST, "")
     assert "lost" in record.error
     assert report.never_seen == 1
     assert took == pytest.approx(ADOPTION_SECONDS, rel=0.05)
@@ -226,7 +226,7 @@ def test_a_run_that_vanishes_ends_as_unknown(observe: Observe) -> None:
         return await seen, world.observer.report()
 
     record, report = observe(scene)
-    assert record.outcome is Outcome.UNKNOWN
+    assert record.outcome is Outcome.LOST
     assert record.error.startswith("vanished: ")
     assert report.vanished == 1
 
@@ -347,7 +347,7 @@ def test_an_end_in_a_state_that_nobody_knows_is_an_unknown_outcome(observe: Obse
         return await (await world.start(final_state="DISSOLVED")), world.observer.report()
 
     record, report = observe(scene)
-    assert (record.outcome, record.state) == (Outcome.UNKNOWN, "DISSOLVED")
+    assert (record.outcome, record.state) == (Outcome.LOST, "DISSOLVED")
     assert "DISSOLVED" in record.error
     assert report.anomalies == {"unknown_state:DISSOLVED": 1}
 

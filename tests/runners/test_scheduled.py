@@ -149,7 +149,7 @@ def test_a_slot_that_no_run_comes_for_is_missed_and_written_down() -> None:
     played = scheduled(None, lambda number: () if number == 2 else (5.0,))
     told = metrics(played)
     assert (told["slots"], told["started"], told["missed"]) == (4, 3, 1)
-    (missed,) = (record for record in played.records if record.outcome is Outcome.NOT_CREATED)
+    (missed,) = (record for record in played.records if record.outcome is Outcome.REFUSED)
     assert missed.error == "no run came for this slot"
     assert missed.slot is not None
     created = float(next(iter(played.kfp.recurring_runs.values())).created_at or 0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
 
 _WINDOW_SECONDS = 5.0
-_LOST = (Outcome.NOT_CREATED.value, Outcome.UNKNOWN.value, Outcome.UNFINISHED.value)
+_LOST = (Outcome.REFUSED.value, Outcome.LOST.value, Outcome.UNFINISHED.value)
 
 
 class Watch:

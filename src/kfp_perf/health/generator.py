@@ -10,7 +10,7 @@ from kfp_perf.health.bounds import BOUNDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
 from kfp_perf.health.tally import Finding, Tally
-from kfp_perf.runners import Phase
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.scenario.model import TestMode
 from kfp_perf.scenario.workload import ClosedLoad, workload_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kfp_perf.runners import BaseRunner
     from kfp_perf.scenario.model import TestScenario
 
-_AT_WORK = frozenset({Phase.RUNNING, Phase.DRAINING})
+_AT_WORK = frozenset({ScenarioPhase.RUNNING, ScenarioPhase.DRAINING})
 #: Counting open files takes the longer the more there are.
 _LOOK_AT_SPACE_EVERY_SECONDS = 5.0
 # What a saturated process cannot keep, so it is not judged where saturation is what the user asked for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.runners import Phase
+from kfp_perf.result.counters import ScenarioPhase
 
 if TYPE_CHECKING:
     from kfp_perf.runners import BaseRunner
@@ -17,7 +17,7 @@ _PATIENCE_RUNS = 3.0
 _SHARE_OF_TIME = 0.5
 _SHORTEST_PATIENCE_SECONDS = 5.0
 _MOST_STALLS = 100
-_IDLE = frozenset({Phase.WAITING, Phase.ENDED})
+_IDLE = frozenset({ScenarioPhase.WAITING, ScenarioPhase.ENDED})
 
 
 @dataclass(slots=True)
@@ -84,14 +84,14 @@ def patience_seconds(runner: BaseRunner) -> float:
     """How long a scenario may go without progress before it is named."""
     patience = max(PATIENCE_SECONDS, _PATIENCE_RUNS * runner.progress.longest_run_seconds)
     # Runs in flight take their time, and nothing is known of it yet.
-    if runner.phase is not Phase.RUNNING or runner.progress.in_flight:
+    if runner.phase is not ScenarioPhase.RUNNING or runner.progress.in_flight:
         return patience
     return max(_SHORTEST_PATIENCE_SECONDS, min(patience, _SHARE_OF_TIME * runner.scenario.run_seconds))
 
 
 def _done(runner: BaseRunner) -> int:
     progress = runner.progress
-    if runner.phase in {Phase.RUNNING, Phase.DRAINING}:
+    if runner.phase in {ScenarioPhase.RUNNING, ScenarioPhase.DRAINING}:
         return progress.answered + progress.ended
     return progress.requests
 

@@ -11,29 +11,28 @@ from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.metrics.summary import trend_summary
 from kfp_perf.result.records import Purpose
-from kfp_perf.result.series import read_series
 from kfp_perf.statistics.bootstrap import FEWEST_SECONDS, share_intervals
 from kfp_perf.statistics.histogram import top_of
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from kfp_perf.metrics.api import Operation
-    from kfp_perf.metrics.collector import MetricsCollector
-    from kfp_perf.result.series import Interval
+    from kfp_perf.metrics.api import OperationFigures
+    from kfp_perf.metrics.collector import MetricFamily
+    from kfp_perf.result.reader import ScenarioFiles
+    from kfp_perf.result.series import HistogramLine
 
 
 class _Target:
     """One operation of one scenario, or of all: how many of each second's latencies each quantile holds."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: OperationFigures) -> None:
         self._histogram = operation.latency
         self.quantiles = {
             name: share
             for name, share in FINE_QUANTILES.items()
-            if operation.latency.count >= fewest_values(share)
+            if operation.latency.count >= fewest_values(share) and not operation.unanswered
         }
         self._bins = [operation.latency.quantile_bin(share) or 0 for share in self.quantiles.values()]
         self._seconds = array("d")
@@ -42,15 +41,15 @@ class _Target:
         self._medians = array("d")
         self._scenarios: set[str] = set()
 
-    def add(self, interval: Interval) -> None:
-        """Take in a second."""
+    def add(self, interval: HistogramLine, scenario: str) -> None:
+        """Add a second."""
         sums = np.concatenate(([0], np.cumsum(interval.counts)))
         self._seconds.append(interval.second)
         self._totals.append(int(sums[-1]))
         self._hits.extend(sums[np.searchsorted(interval.bins, self._bins, side="right")].tolist())
         middle = int(np.searchsorted(sums, (sums[-1] + 1) // 2)) - 1
         self._medians.append(top_of(int(interval.bins[middle])))
-        self._scenarios.add(interval.scenario)
+        self._scenarios.add(scenario)
 
     def trend(self) -> dict[str, Any] | None:
         """The drift of each second's median; None for scenarios together: one that ends would look like a drift."""
@@ -86,34 +85,34 @@ class _Target:
 
 
 def add_intervals(
-    series: Path,
-    collectors: Mapping[str | None, MetricsCollector],
-    sections: Mapping[str | None, dict[str, Any]],
+    files: Mapping[str, ScenarioFiles],
+    families: Mapping[str | None, Mapping[str, MetricFamily]],
+    figures: Mapping[str | None, dict[str, Any]],
 ) -> None:
     """Add `intervals` to the latencies of the load in metrics dictionaries, and `latency_trend` beside them.
 
-    `collectors` and `sections` hold the collector and the metrics dictionary of each scenario by its name, and of
-    the whole test under None. An upper end is None where the data does not reach it. Takes some 60 us for each line
-    of the load, of which there are as many as seconds times operations.
+    `families` and `figures` hold those of each scenario by its name, and of the whole test under None. Takes some 60 us
+    for each line of the load, of which there are as many as seconds times operations.
     """
     targets = {
         (scenario, name): _Target(operation)
-        for scenario, collector in collectors.items()
-        if isinstance(family := collector.families.get("api"), ApiMetrics)
-        for (purpose, name), operation in family.operations.items()
-        if purpose == Purpose.LOAD and operation.lasted_seconds >= FEWEST_SECONDS
+        for scenario, found in families.items()
+        if isinstance(family := found.get("api"), ApiMetrics)
+        for (purpose, name), operation in family.named().items()
+        if purpose == Purpose.LOAD.value and operation.lasted_seconds >= FEWEST_SECONDS
     }
     if not targets:
         return
-    for interval in read_series(series, Purpose.LOAD):
-        if interval.failed or interval.warmup:
-            continue
-        for scenario in (interval.scenario, None):
-            target = targets.get((scenario, interval.operation))
-            if target is not None:
-                target.add(interval)
-    for (scenario, name), target in targets.items():
-        figures = sections[scenario]["api"][Purpose.LOAD.value][name]
-        if found := target.intervals():
-            figures["latency_seconds"]["intervals"] = found
-        figures["latency_trend"] = target.trend()
+    for scenario, one in files.items():
+        for line in one.series():
+            if line.measure != "latency" or line.warmup or line.purpose != Purpose.LOAD.value:
+                continue
+            names = (line.operation, f"{line.operation}.{line.variant}") if line.variant else (line.operation,)
+            for target in (targets.get((place, name)) for place in (scenario, None) for name in names):
+                if target is not None:
+                    target.add(line, scenario)
+    for (place, name), target in targets.items():
+        found = figures[place]["api"][Purpose.LOAD.value][name]
+        if intervals := target.intervals():
+            found["latency_seconds"]["intervals"] = intervals
+        found["latency_trend"] = target.trend()

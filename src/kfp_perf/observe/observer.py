@@ -287,7 +287,7 @@ class Observer:
         for watch in by_name.values():
             if self._clock.now() - watch.since > ADOPTION_SECONDS:
                 self._report.never_seen += 1
-                watch.record.outcome = Outcome.UNKNOWN
+                watch.record.outcome = Outcome.LOST
                 self._resolve(watch)
 
     # -- what was seen ----------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ class Observer:
         if run.state not in _KNOWN_STATES:
             state = run.state[:40]
             self._report.odd(f"unknown_state:{state}", f"a run ended in the state {state!r}")
-            return Outcome.UNKNOWN, f"ended in a state that is not known: {state}"
+            return Outcome.LOST, f"ended in a state that is not known: {state}"
         if run.state == RunState.SUCCEEDED:
             return Outcome.SUCCEEDED, ""
         return Outcome.FAILED, why(run.state, reading, shorten(self._client.redact(run.error_message)))
@@ -357,7 +357,7 @@ class Observer:
 
     def _vanished(self, watch: _Watch, error: ApiError) -> None:
         self._report.vanished += 1
-        watch.record.outcome = Outcome.UNKNOWN
+        watch.record.outcome = Outcome.LOST
         watch.record.error = f"vanished: {error.message}"
         self._resolve(watch)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from kfp_perf.pacing.timers import FineTimers, resolve
 
@@ -74,19 +74,26 @@ class Clock(Protocol):
 class RealClock:
     """The machine's clock. Wakes within some ten microseconds where Linux has timerfd, else a millisecond.
 
-    Wall time is read once. From then on the monotonic clock counts, so that no correction of the system's clock can
+    Wall time is read once, or given as an `anchor` that another clock had. From then on the monotonic clock counts, so that no correction of the system's clock can
     make a latency negative. One instance serves one event loop at a time.
     """
 
-    _anchor: ClassVar[float] = time.time() - time.monotonic()
+    _anchor: float = time.time() - time.monotonic()
 
     @classmethod
     def read_wall_time(cls) -> None:
         """Read wall time anew, for all clocks of this process: before a test, as hours of sleep do not count."""
         cls._anchor = time.time() - time.monotonic()
 
-    def __init__(self) -> None:
+    def __init__(self, anchor: float | None = None) -> None:
         self._timers: FineTimers | None = None
+        if anchor is not None:
+            self._anchor = anchor
+
+    @property
+    def anchor(self) -> float:
+        """What is added to the machine's monotonic time, in seconds: the same in all processes of a test."""
+        return self._anchor
 
     def now(self) -> float:
         """The time, in seconds since the Unix epoch."""

@@ -15,13 +15,13 @@ from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from kfp_perf.pacing.clock import Clock, StopSignal
     from kfp_perf.scenario.workload import ClosedLoad
 
-#: For how long `maxInFlight` held back the operation that this context is of, in seconds.
-held_back: ContextVar[float] = ContextVar("held_back", default=0.0)
+#: How long `maxInFlight` held back the operation of this context, in seconds.
+held_seconds: ContextVar[float] = ContextVar("held_seconds", default=0.0)
 
 FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 30.0
@@ -55,8 +55,9 @@ class Drive:
     """One load: `run()` starts every operation when it is due, and returns when none is left to start.
 
     Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock.
-    `punctuality` is told how late each operation starts. A call of the target that fails is the operation's to
-    handle; any exception it raises is a bug, which sets `stop` and is raised by `run()` or `finish()`.
+    `punctuality` records how late each operation starts; `skipped` is called with the index and the due time of
+    each that was due, was held back until the end, and is never started. A call of the target that fails is the
+    operation's to handle; any exception it raises is a bug, which sets `stop` and is raised by `run()` or `finish()`.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Drive:
         think_seconds: float = 0.0,
         seed: int | None = None,
         punctuality: Punctuality | None = None,
+        skipped: Callable[[int, float], None] | None = None,
     ) -> None:
         self.report = DriveReport()
         self._punctuality = punctuality or Punctuality()
+        self._skipped = skipped
         self._load = load
         self._operation = operation
         self._clock = clock
@@ -117,7 +120,7 @@ class Drive:
             if self._max_in_flight is not None and len(self._tasks) >= self._max_in_flight:
                 held = await self._hold_back(due, self._max_in_flight)
                 if self._clock.now() >= self._end:
-                    self.report.never_started = sum(1 for _ in self._due_from(load, index))
+                    self._skip_from(load, index)
                     return
             if self._stop.is_set():
                 return
@@ -125,6 +128,13 @@ class Drive:
             # Let it begin before the next timer is set.
             await asyncio.sleep(0)
         await self._clock.sleep_until(self._end, self._stop)
+
+    def _skip_from(self, load: OpenLoad, first: int) -> None:
+        """Count the operations that are due before the end and will not start."""
+        for index, due in self._due_from(load, first):
+            self.report.never_started += 1
+            if self._skipped is not None:
+                self._skipped(index, due)
 
     def _due_from(self, load: OpenLoad, first: int) -> Iterator[tuple[int, float]]:
         """Yield the operations that are due before the end, each with its time."""
@@ -185,7 +195,7 @@ class Drive:
     async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
         self._punctuality.started(self._clock.now() - due - held)
-        held_back.set(held)
+        held_seconds.set(held)
         await self._operation(index, due)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
-from kfp_perf.runners.base import BaseRunner, Phase
+from kfp_perf.runners.base import BaseRunner
 from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.pipeline import PipelineRunner
@@ -49,7 +49,6 @@ __all__ = [
     "BaseRunner",
     "ExperimentRunner",
     "JournaledRunner",
-    "Phase",
     "PipelineRunner",
     "RandomGetsRunner",
     "ScheduledRunner",

@@ -11,7 +11,8 @@ from kfp_perf.errors import ApiError
 from kfp_perf.result.journal import left_behind
 from kfp_perf.result.records import Purpose
 from kfp_perf.runners import remarks
-from kfp_perf.runners.base import BaseRunner, Phase
+from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.runners.base import BaseRunner
 from kfp_perf.runners.cleanup import clean_up
 from kfp_perf.runners.prefill import PrefillReport, prefill
 
@@ -49,7 +50,7 @@ class JournaledRunner(BaseRunner):
 
     async def stop(self) -> None:
         """Delete what this runner made, except what is to be kept."""
-        self.phase = Phase.CLEANING
+        self.phase = ScenarioPhase.CLEANING
         if self.journal is not None and self.config.keep != "all":
             await self._clean_up(self.journal.path)
 

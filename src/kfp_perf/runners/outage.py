@@ -31,7 +31,9 @@ class OutageWatch:
         self._outages: list[tuple[float, float]] = []
 
     def on_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request."""
+        """Record one operation. Only its last attempt counts: earlier ones are older news."""
+        if not sample.attempts:
+            return
         if sample.status not in _ABSENT:
             if self._away_since is not None:
                 if (

@@ -6,14 +6,14 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.client import Exchange, ListQuery
+from kfp_perf.client import ListQuery
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
 from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Outcome, Purpose, RunRecord
-from kfp_perf.runners.base import Phase
+from kfp_perf.result.records import CallOutcome, Outcome, Purpose, RunRecord, Sample
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.runners.journaled import JournaledRunner
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ class PipelineRunner(JournaledRunner):
     async def run(self) -> None:
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
-        drive = self.drive(self.run_once)
+        drive = self.drive(self.run_once, self.skip)
         try:
             async with self.alongside(self.observer.run(), close=self.observer.aclose):
                 await drive.run()
-                self.phase = Phase.DRAINING
+                self.phase = ScenarioPhase.DRAINING
                 await self._drain(self._finish_all(drive))
         finally:
             await asyncio.gather(*self._lost, return_exceptions=True)
@@ -98,12 +98,11 @@ class PipelineRunner(JournaledRunner):
         record = RunRecord(
             scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
         )
-        exchange = Exchange()
         self.progress.in_flight += 1
         try:
-            await self._create(record, exchange)
+            await self._create(record)
             following = asyncio.ensure_future(self._see_through(record))
-            if record.outcome is Outcome.UNKNOWN and not await self._shows_up(record, following):
+            if record.outcome is Outcome.LOST and not await self._shows_up(record, following):
                 self._lost.add(following)
                 following.add_done_callback(self._lost.discard)
                 return False
@@ -112,9 +111,23 @@ class PipelineRunner(JournaledRunner):
             self.progress.in_flight -= 1
         return record.created
 
+    def skip(self, index: int, due: float) -> None:
+        """Record a run that was due and never started."""
+        self.record_sample(Sample("CreateRun", due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
+        self.record_run(
+            RunRecord(
+                scenario=self.name,
+                name=f"{self.prefix}-{index}",
+                due=due,
+                warmup=due < self.measured_from,
+                outcome=Outcome.NEVER_STARTED,
+                error="maxInFlight held it back until the end of the load",
+            )
+        )
+
     async def _see_through(self, record: RunRecord) -> None:
         """Follow a run that may have been created, and write down what became of it."""
-        if record.outcome is not Outcome.NOT_CREATED:
+        if record.outcome is not Outcome.REFUSED:
             await self.wait_for_run_to_finish(record)
         self._settle(record)
 
@@ -169,7 +182,7 @@ class PipelineRunner(JournaledRunner):
             )
         return pipeline.pipeline_id, versions.items[0].pipeline_version_id, shape_of(package.spec)
 
-    async def _create(self, record: RunRecord, exchange: Exchange) -> None:
+    async def _create(self, record: RunRecord) -> None:
         spec = RunSpec(
             name=record.name,
             experiment_id=self.experiment_id,
@@ -177,19 +190,22 @@ class PipelineRunner(JournaledRunner):
             pipeline_version_id=self.pipeline_version_id,
             parameters=self.scenario.params,
         )
+
+        def sent(sample: Sample) -> None:
+            record.sent, record.ended, record.attempts = sample.sent, sample.ended, len(sample.attempts)
+
         try:
             with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
-                run = await self.client.create_run(spec, due=record.due, exchange=exchange)
+                run = await self.client.create_run(spec, due=record.due, on_sample=sent)
                 made(run.run_id)
         except ApiError as error:
             record.error = str(error)
-            record.outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.NOT_CREATED
+            record.outcome = Outcome.LOST if error.outcome_unknown else Outcome.REFUSED
         else:
             record.run_id = run.run_id
             record.created_at = run.created_at
             record.scheduled_at = run.scheduled_at
             record.state = run.state
-        record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
 
     def _settle(self, record: RunRecord) -> None:
         """Write a run's end down, in the journal and in the result."""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.catalog import PIPELINES
-from kfp_perf.client import Exchange
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Purpose, RunRecord
+from kfp_perf.result.records import Purpose, RunRecord, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -152,12 +151,12 @@ class _Prefill:
         experiment_id = self.experiments[number % len(self.experiments)]
         pipeline_id = self.pipelines[number % len(self.pipelines)]
         spec = RunSpec(name=record.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
-        exchange = Exchange()
+        samples: list[Sample] = []
         with self.runner.making(Kind.RUN, record.name, parent=experiment_id) as made:
-            run = await self.client.create_run(spec, exchange=exchange)
+            run = await self.client.create_run(spec, on_sample=samples.append)
             made(run.run_id)
         record.run_id, record.created_at = run.run_id, run.created_at
-        record.sent, record.ended = exchange.sent, exchange.ended
+        record.sent, record.ended = samples[-1].sent, samples[-1].ended
         self.runs.append(record)
 
     async def _wait_for_runs(self) -> None:

@@ -12,8 +12,8 @@ import msgspec
 from kfp_perf.client import ListQuery
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.result.records import Purpose, Sample
-from kfp_perf.runners.base import Phase
+from kfp_perf.result.records import CallOutcome, Purpose, Sample
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.known_ids import Known
 from kfp_perf.runners.list_queries import IN_EXPERIMENT, Views
@@ -89,10 +89,10 @@ class RandomGetsRunner(JournaledRunner):
     async def run(self) -> None:
         """Read until `end_at`."""
         self.start()
-        drive = self.drive(self.run_once)
+        drive = self.drive(self.run_once, self.skip)
         async with self.alongside():
             await drive.run()
-            self.phase = Phase.DRAINING
+            self.phase = ScenarioPhase.DRAINING
             await drive.finish()
         tried = self.report.reads + self.report.failed
         if tried and self.report.reads == self.report.gone:
@@ -105,7 +105,7 @@ class RandomGetsRunner(JournaledRunner):
 
     async def run_once(self, _index: int, due: float) -> bool:
         """Read once. Return False where the server failed."""
-        call = self._calls.choices(self._mix, cum_weights=self._weights)[0]
+        call = self._draw()
         self.progress.in_flight += 1
         try:
             await _READS[call](self, due)
@@ -118,10 +118,18 @@ class RandomGetsRunner(JournaledRunner):
         self.report.reads += 1
         return True
 
+    def skip(self, _index: int, due: float) -> None:
+        """Record a read that was due and never started."""
+        call = self._draw()
+        self.record_sample(Sample(call, due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
+
+    def _draw(self) -> str:
+        return self._calls.choices(self._mix, cum_weights=self._weights)[0]
+
     def record_sample(self, sample: Sample) -> None:
-        """Take in one attempt; what somebody has deleted meanwhile is no error."""
-        if sample.purpose is Purpose.LOAD and _says_gone(sample):
-            sample = msgspec.structs.replace(sample, error="", gone=True)
+        """Record one operation; a read of what somebody has deleted meanwhile is no error."""
+        if sample.purpose is Purpose.LOAD and sample.outcome is CallOutcome.FAILED and _says_gone(sample):
+            sample = msgspec.structs.replace(sample, outcome=CallOutcome.GONE)
         super().record_sample(sample)
 
     # -- lists ------------------------------------------------------------------------------------------------

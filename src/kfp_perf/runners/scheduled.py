@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from kfp_perf.client import Exchange, ListQuery, Operator, Predicate
+from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.messages import RecurringRunSpec
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
@@ -20,7 +20,7 @@ from kfp_perf.pacing import StopSignal
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Outcome, Purpose, RunRecord
 from kfp_perf.runners import remarks
-from kfp_perf.runners.base import Phase
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.schedule_slots import Timetable
 from kfp_perf.scenario.cron import cron_for_kfp
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.client.messages import Page, RecurringRun, Run
     from kfp_perf.result.journal import Made
+    from kfp_perf.result.records import Sample
     from kfp_perf.scenario.model import TestScenario
 
 Item = TypeVar("Item")
@@ -125,7 +126,7 @@ class ScheduledRunner(ExperimentRunner):
                 await _in_parallel(self._create_schedule, wanted)
                 await self.clock.sleep_until(self.end_at, self.stop_signal)
                 await _in_parallel(self._disable_schedule, self._schedules.values())
-                self.phase = Phase.DRAINING
+                self.phase = ScenarioPhase.DRAINING
                 await self._drain(self._finish())
                 self._tell_missed()
         finally:
@@ -164,7 +165,7 @@ class ScheduledRunner(ExperimentRunner):
         """Create a schedule. After failures each waits a little, so that no server is hammered."""
         if self.stop_signal.is_set() or self.clock.now() >= self.end_at:
             return
-        exchange = Exchange()
+        samples: list[Sample] = []
         spec = RecurringRunSpec(
             name=name,
             experiment_id=self.experiment_id,
@@ -178,7 +179,7 @@ class ScheduledRunner(ExperimentRunner):
         )
         try:
             with self.making(Kind.RECURRING_RUN, name, parent=self.experiment_id) as made:
-                recurring_run = await self.client.create_recurring_run(spec, exchange=exchange)
+                recurring_run = await self.client.create_recurring_run(spec, on_sample=samples.append)
                 made(recurring_run.recurring_run_id)
         except ApiError as error:
             self._last_error = str(error)
@@ -192,7 +193,7 @@ class ScheduledRunner(ExperimentRunner):
         else:
             self._failures_in_a_row = 0
             if recurring_run.created_at is not None:
-                self.observer.offset.bracket(recurring_run.created_at, exchange.sent, exchange.ended)
+                self.observer.offset.bracket(recurring_run.created_at, samples[-1].sent, samples[-1].ended)
             self._was_created(name, recurring_run)
 
     def _was_created(self, name: str, recurring_run: RecurringRun) -> None:
@@ -344,7 +345,7 @@ class ScheduledRunner(ExperimentRunner):
                 moment = datetime.fromtimestamp(slot, UTC)
                 record = self._record(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
                 record.slot = slot
-                record.outcome, record.error = Outcome.NOT_CREATED, "no run came for this slot"
+                record.outcome, record.error = Outcome.REFUSED, "no run came for this slot"
                 self.record_run(record)
 
     def _record(self, name: str, schedule: Schedule, begin: float) -> RunRecord:

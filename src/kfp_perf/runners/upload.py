@@ -10,7 +10,7 @@ from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.runners.base import Phase
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.runners.journaled import JournaledRunner
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class UploadRunner(JournaledRunner):
         drive = self.drive(self.run_once)
         async with self.alongside():
             await drive.run()
-            self.phase = Phase.DRAINING
+            self.phase = ScenarioPhase.DRAINING
             await drive.finish()
         if self.report.failed and not self.report.pipelines:
             raise RunnerError(

@@ -41,6 +41,12 @@ def top_of(index: int) -> float:
     return (((index - (bucket << _HALF_BITS) + 1) << bucket) - 1) / 1e6
 
 
+def tops_of(bins: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The longest time in seconds that falls into each of these bins."""
+    bucket = np.maximum((bins >> _HALF_BITS) - 1, 0)
+    return np.asarray((((bins - (bucket << _HALF_BITS) + 1) << bucket) - 1) / 1e6)
+
+
 class Histogram:
     """Times in seconds, kept from a microsecond to an hour within 0.1 %; longer ones count as an hour.
 
@@ -57,30 +63,48 @@ class Histogram:
         self.negative = 0
 
     def record(self, seconds: float) -> None:
-        """Take in one time."""
+        """Record one time."""
         self._pending.append(seconds)
         if len(self._pending) >= _BATCH:
             self._fold()
 
     @property
     def count(self) -> int:
-        """How many times were taken in."""
+        """How many times were recorded."""
         self._fold()
         return int(self._counts.sum())
 
-    def quantile_bin(self, share: float) -> int | None:
-        """The first bin up to which at least `share` of all times lie; None where there are none."""
+    @property
+    def longest(self) -> float:
+        """The longest recorded time, in seconds; 0.0 where there is none."""
+        self._fold()
+        return self._longest
+
+    @property
+    def total(self) -> float:
+        """The sum of the recorded times, in seconds."""
+        self._fold()
+        return self._sum
+
+    def quantile_bin(self, share: float, above: int = 0) -> int | None:
+        """The first bin up to which at least `share` of all times lie; None where no bin is.
+
+        `above` further times rank above all that were recorded: operations that were never answered.
+        """
         self._fold()
         ranks = np.cumsum(self._counts)
         if not ranks.size or not ranks[-1]:
             return None
         # Shares such as 0.95 are a rounding error off; so is their product with a count.
-        rank = max(1, int(np.ceil(share * int(ranks[-1]) - 1e-6)))
-        return int(np.searchsorted(ranks, min(rank, int(ranks[-1]))))
+        rank = max(1, int(np.ceil(share * (int(ranks[-1]) + above) - 1e-6)))
+        return int(np.searchsorted(ranks, rank)) if rank <= ranks[-1] else None
 
-    def quantile(self, share: float) -> float | None:
-        """The time in seconds that `share` of the recorded ones do not exceed; None where there are none."""
-        found = self.quantile_bin(share)
+    def quantile(self, share: float, above: int = 0) -> float | None:
+        """The time in seconds that `share` of all times do not exceed; None where it is not reached.
+
+        `above` is as in `quantile_bin`.
+        """
+        found = self.quantile_bin(share, above)
         return None if found is None else min(top_of(found), self._longest)
 
     def summary(self, quantiles: Mapping[str, float] = QUANTILES) -> dict[str, float]:
@@ -91,8 +115,21 @@ class Histogram:
         found = {name: self.quantile(share) or 0.0 for name, share in quantiles.items()}
         return {"n": count, **found, "max": self._longest, "mean": self._sum / count}
 
+    def add_line(self, bins: NDArray[np.int64], counts: NDArray[np.int64], longest: float) -> None:
+        """Add so many times in each of these bins; `longest` is their maximum in seconds.
+
+        The mean is then exact to 0.1 %: each time counts as the longest of its bin.
+        """
+        if not bins.size:
+            return
+        self._fold()
+        self._hold(int(bins.max()) + 1)
+        self._counts[bins] += counts
+        self._sum += float(np.dot(tops_of(bins), counts))
+        self._longest = max(self._longest, longest)
+
     def merge(self, other: Histogram) -> None:
-        """Take in all that the other one holds."""
+        """Add all that the other one holds."""
         self._fold()
         other._fold()
         self._hold(other._counts.size)
