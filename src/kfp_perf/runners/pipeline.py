@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
 _LOOK_AT_GRACE_SECONDS = 1.0
-#: How long a run whose creation got no answer keeps its slot: the server shows runs as soon as they are created.
+#: How long a run of unknown outcome keeps its slot: the server shows runs as soon as they are created.
 _LOST_HOLDS_SLOT_SECONDS = 5.0
 #: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
@@ -183,7 +183,8 @@ class PipelineRunner(JournaledRunner):
                 made(run.run_id)
         except ApiError as error:
             record.error = str(error)
-            record.outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.NOT_CREATED
+            if not error.outcome_unknown or (error.work_ended and not await self._may_exist(record)):
+                record.outcome = Outcome.NOT_CREATED
         else:
             record.run_id = run.run_id
             record.created_at = run.created_at
@@ -191,8 +192,26 @@ class PipelineRunner(JournaledRunner):
             record.state = run.state
         record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
 
+    async def _may_exist(self, record: RunRecord) -> bool:
+        """Look a run up by its name, once, after KFP itself answered its creation with an error.
+
+        KFP answers many requests that it refuses with 500, so the status alone proves nothing. A run that is found
+        is adopted. Where the look-up fails, the run may exist, and the observer looks for it.
+        """
+        client = self.client.for_purpose(Purpose.OBSERVE)
+        try:
+            run = await client.find_run(record.name, experiment_id=self.experiment_id)
+        except ApiError:
+            return True
+        if run is None:
+            if self.journal is not None:
+                self.journal.gone(Kind.RUN, record.name)
+            return False
+        record.run_id, record.created_at, record.adopted = run.run_id, run.created_at, True
+        return True
+
     def _settle(self, record: RunRecord) -> None:
-        """Write a run's end down, in the journal and in the result."""
+        """Record how a run ended, in the journal and in the result."""
         if self.journal is not None:
             if record.adopted:
                 self.journal.made(Kind.RUN, record.name, record.run_id)
