@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kfp_perf.log import Logger
     from kfp_perf.metrics import MetricsCollector
     from kfp_perf.plan import Plan, make_plan
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
     from kfp_perf.result.records import RunRecord, Sample, ScenarioResult
     from kfp_perf.runners import (
         BaseRunner,
@@ -46,7 +46,7 @@ _HOMES = {
     "TestConfig": "kfp_perf.config",
     "TestFailed": "kfp_perf.execution",
     "TestMode": "kfp_perf.scenario.model",
-    "TestResult": "kfp_perf.result.folder",
+    "TestResult": "kfp_perf.result.reader",
     "TestScenario": "kfp_perf.scenario.model",
     "UploadRunner": "kfp_perf.runners",
     "__version__": "kfp_perf._version",

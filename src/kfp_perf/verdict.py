@@ -89,8 +89,9 @@ def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
     """Judge thresholds by the figures of their scenario, or of the whole test.
 
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
-    beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that is not
-    reached is longer than any bound. A threshold with `*` in its name is judged by the value that is worst.
+    beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that
+    is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
+    worst.
     """
     return [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
 
@@ -136,7 +137,7 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
 
 
 class Reason(NamedTuple):
-    """One thing that keeps a test from passing: the exit code that it asks for, the text, and its scenario if any."""
+    """One thing that keeps a test from passing: its exit code, the text, and the scenario if any."""
 
     code: ExitCode
     text: str
@@ -164,7 +165,7 @@ _TEXTS = {
 
 
 def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdict:
-    """Return the verdict: of several reasons the gravest is told. A text that several scenarios share is told once."""
+    """Return the verdict, that of the gravest reason. A text that several scenarios share is given once."""
     found = list(reasons)
     if why := why_failed(judgements):
         found.append(Reason(ExitCode.FAILED, why))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kfp_perf.reports.buckets import Buckets, read_course
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.result.series import Series, SeriesFile
 

@@ -17,7 +17,7 @@ from kfp_perf.thresholds import Threshold, judge, parse_threshold, why_failed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 BOUNDS = {
     "run.duration.p50": "< 1s",

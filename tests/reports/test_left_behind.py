@@ -14,7 +14,7 @@ from kfp_perf.result.journal import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 def left(sample: Callable[[SampleTest], TestResult], test: SampleTest, objects: int) -> TestResult:

@@ -24,7 +24,7 @@ from kfp_perf.reports.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 @pytest.fixture

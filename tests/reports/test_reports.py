@@ -24,7 +24,7 @@ from kfp_perf.reports.tables import COLUMNS, TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _OPTIONAL = {"parquet": "pyarrow", "png": "vl_convert"}
 

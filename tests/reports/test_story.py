@@ -13,7 +13,7 @@ from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Not
 from kfp_perf.reports.story.course import _in_flight
 from kfp_perf.reports.story.report_data import read_material
 from kfp_perf.reports.webpage import draw_webpage
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:

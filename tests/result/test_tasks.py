@@ -4,7 +4,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Outcome, RunRecord, TaskSpan
 from kfp_perf.result.tasks import MOST_RUNS, MOST_TASKS, Slowest, TaskRecord, most_telling
 

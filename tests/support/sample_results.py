@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample, TaskSpan
 from kfp_perf.result.series import Series, SeriesFile
 

@@ -47,7 +47,7 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
     from kfp_perf.reports.quantities import count_of
-    from kfp_perf.result.folder import JOURNAL_FILE
+    from kfp_perf.result.files import JOURNAL_FILE
     from kfp_perf.result.journal import Journal, left_behind, target_of
 
     path = results / JOURNAL_FILE

@@ -14,6 +14,8 @@ from kfp_perf.cli.output import standard_output
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from kfp_perf.result.reader import TestResult
+
 
 _STANDARD_OUTPUT = Path("-")
 
@@ -45,17 +47,16 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     from kfp_perf.errors import InputError, Problem
     from kfp_perf.reports import all_reports
     from kfp_perf.reports.console import print_summary
-    from kfp_perf.result.folder import RUNS_FILE, SERIES_FILE, TestResult
+    from kfp_perf.result.reader import TestResult as Result
 
     known = all_reports()
     if name not in known:
         raise InputError(
             Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
         )
-    result = TestResult.open(results)
-    for file in (RUNS_FILE, SERIES_FILE):
-        if not (results / file).exists():
-            click.echo(f"kfp-perf: {results / file} is missing; what is there is drawn", err=True)
+    result = Result.open(results)
+    if not result.document:
+        result = _computed(result)
     if name == "console" and output is None:
         # In colours, and as wide as the terminal.
         with _readable(results), standard_output():
@@ -66,6 +67,16 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
     _write(files, output or _STANDARD_OUTPUT)
+
+
+def _computed(result: TestResult) -> TestResult:
+    """The result of a test that did not reach its end, from what it had written."""
+    from kfp_perf.execution.document import result_document
+
+    computed = type(result)(result.path, result_document(result))
+    until = computed.document["complete_until"]
+    click.echo(f"kfp-perf: the test did not reach its end; its files are complete until {until}", err=True)
+    return computed
 
 
 @contextlib.contextmanager

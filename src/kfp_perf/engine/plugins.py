@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
-from kfp_perf.metrics import TAKEN_KEYS, MetricsCollector
+from kfp_perf.metrics import METRICS, MetricsCollector
 from kfp_perf.runners import RUNNERS, BaseRunner
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def load_plugins(modules: Iterable[str] = ()) -> Plugins:
 
 def _add(table: dict[str, type[Any]], declared: Any, where: str, group: str) -> list[Problem]:
     base: type = BaseRunner if group == _RUNNERS_GROUP else MetricsCollector
-    taken = {*table, *(RUNNERS if group == _RUNNERS_GROUP else TAKEN_KEYS)}
+    taken = {*table, *(RUNNERS if group == _RUNNERS_GROUP else METRICS)}
     if not isinstance(declared, Mapping):
         return [
             Problem(where, "its table is not a dictionary", f"Map names to subclasses of {base.__name__}.")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class ScenarioWork:
     """All that a scenario needs to run, in this process or in another: it can be pickled.
 
-    `folder` is where the scenario's files go, `clock_anchor` what the test's clock adds to the machine's monotonic time,
-    in seconds. `package` is the pipeline that the plan has read (None: the scenario has none).
+    `folder` is where the scenario's files go, `clock_anchor` what the test's clock adds to the machine's
+    monotonic time, in seconds. `package` is the pipeline that the plan has read (None: the scenario has none).
     """
 
     scenario: TestScenario
@@ -45,8 +45,8 @@ class ScenarioWork:
 class ScenarioResult:
     """How a scenario ended; it can be pickled. What it measured is in its folder.
 
-    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the code that
-    it asks for. `collectors` are the users' own, with what they recorded.
+    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
+    code that it asks for. `collectors` are the users' own, with what they recorded.
     """
 
     name: str

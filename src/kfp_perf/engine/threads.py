@@ -48,7 +48,8 @@ class ThreadLink:
 class ThreadEngine:
     """Runs each scenario in a thread of its own; see `Engine`.
 
-    `pool_size` is how many may run at a time (None: all). Scenarios beyond it are queued, and start when one has ended.
+    `pool_size` is how many may run at a time (None: all). Scenarios beyond it are queued, and start when one
+    has ended.
     """
 
     def __init__(self, now: Callable[[], float], pool_size: int | None = None) -> None:
@@ -71,9 +72,7 @@ class ThreadEngine:
         self._gate = StartGate(threads, self._now)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="scenario")
         self._links = {one.name: ThreadLink(one.name, self._gate) for one in work}
-        self._futures = {
-            self._executor.submit(_run, one, self._links[one.name]): one.name for one in work
-        }
+        self._futures = {self._executor.submit(_run, one, self._links[one.name]): one.name for one in work}
 
     def counters(self) -> Mapping[str, ScenarioCounters]:
         """The latest counters of each scenario: of one that has not begun, none but its name."""

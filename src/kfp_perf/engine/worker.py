@@ -7,7 +7,7 @@ import functools
 import inspect
 import logging
 import pickle
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -160,7 +160,12 @@ def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
 
 
 def _save_info(
-    runner: BaseRunner, writer: ScenarioWriter, end: _End, collectors: list[GuardedCollector], *, ended: bool = False
+    runner: BaseRunner,
+    writer: ScenarioWriter,
+    end: _End,
+    collectors: list[GuardedCollector],
+    *,
+    ended: bool = False,
 ) -> None:
     warnings = list(runner.warnings)
     custom = dict(end.custom)
@@ -172,7 +177,9 @@ def _save_info(
             } | custom
         warnings += runner.outage.remarks(runner.start_at)
         custom |= {one.name: one.result() for one in collectors}
-        warnings += [f"The metrics collector {one.name} failed: {one.error}" for one in collectors if one.error]
+        warnings += [
+            f"The metrics collector {one.name} failed: {one.error}" for one in collectors if one.error
+        ]
     writer.info(
         ScenarioInfo(
             name=runner.name,
@@ -213,8 +220,10 @@ def _write_failure(work: ScenarioWork, end: _End) -> None:
     writer.close()
 
 
-def _call(loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, function: Callable[[], Any]) -> Any:
-    """Call a step of the runner's life, a function or a coroutine function; files are flushed beside a coroutine."""
+def _call(
+    loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, function: Callable[[], Any]
+) -> Any:
+    """Call a step of the runner's life, a function or a coroutine function; flush files beside a coroutine."""
     returned = function()
     if not inspect.isawaitable(returned):
         return returned

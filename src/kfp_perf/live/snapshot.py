@@ -16,11 +16,13 @@ class ScenarioState(msgspec.Struct, omit_defaults=True):
     in_flight: int = 0
     succeeded: int = 0
     failed: int = 0
-    lost: int = 0  # not created, unknown, or unfinished
+    lost: int = 0  # refused, lost, unfinished, never started or cut off
     requests: int = 0
     cleaned_up: int = 0
     to_clean_up: int = 0
     away: bool = False  # the target does not answer
+    waiting_for: str = ""  # what it waits for, and until when at most
+    waiting_until: float | None = None
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):
@@ -32,9 +34,11 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     planned_seconds: float
     scenarios: list[ScenarioState]
     requests_per_second: float = 0.0
+    runs_per_minute: float = 0.0  # that succeeded, over the last minute
     latency_p50: float | None = None
     latency_p99: float | None = None
     lateness_p99: float | None = None
+    run_p50: float | None = None  # the duration of runs that ended, over the whole test
     errors: dict[str, int] = {}
     stopping: bool = False
     emulator: bool = False

@@ -154,7 +154,7 @@ def main() -> None:
             try:
                 message = _decoder.decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError):
-                continue  # an empty line, or one that was cut because this process was busy
+                continue  # a line that was cut off when the test was killed
             if message.log is not None:
                 style = _LEVEL_STYLES.get(message.log.level, "")
                 console.print(Text(message.log.text, style=style), soft_wrap=True)

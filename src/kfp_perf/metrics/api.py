@@ -56,7 +56,9 @@ class OperationFigures:
 
     def add_times(self, line: HistogramLine) -> None:
         """Add the times of one second."""
-        histogram = {"latency": self.latency, "service": self.service, "failed": self.failed}.get(line.measure)
+        histogram = {"latency": self.latency, "service": self.service, "failed": self.failed}.get(
+            line.measure
+        )
         if histogram is not None:
             histogram.add_line(line.bins, line.counts, line.longest)
 
@@ -119,20 +121,29 @@ class ApiMetrics(MetricFamily):
     """Operations by purpose and name; a list read also by variant (`ListRuns.in_experiment`)."""
 
     metrics: ClassVar[tuple[Metric, ...]] = (
-        _metric("count", "count", Unit.COUNT, "Operations that were due and ended, were cut off, or never started."),
+        _metric(
+            "count",
+            "count",
+            Unit.COUNT,
+            "Operations that were due and ended, were cut off, or never started.",
+        ),
         _metric("answered", "answered", Unit.COUNT, "Operations that were answered as asked."),
         _metric("errors", "errors", Unit.COUNT, "Operations that failed after their last attempt."),
         _metric(
             "error_rate",
             "error_rate",
             Unit.SHARE,
-            "The share of operations that were not answered: those that failed, that the end of the test cut off, and "
-            "that were due and never started. Reads of what others had deleted are left out.",
+            "The share of operations that were not answered: those that failed, that the end of the test cut off, "
+            "and that were due and never started. Reads of what others had deleted are left out.",
         ),
         _metric("attempts", "attempts", Unit.COUNT, "HTTP requests sent.", _ATTEMPTS),
         _metric("retries", "retries", Unit.COUNT, "Attempts after the first of their operation.", _ATTEMPTS),
         _metric(
-            "unknown", "unknown", Unit.COUNT, "Failed attempts after which the work may have been done.", _ATTEMPTS
+            "unknown",
+            "unknown",
+            Unit.COUNT,
+            "Failed attempts after which the work may have been done.",
+            _ATTEMPTS,
         ),
         _metric(
             "gone", "gone", Unit.COUNT, "Reads of what somebody had deleted since it was listed: no errors."
@@ -145,9 +156,9 @@ class ApiMetrics(MetricFamily):
         ),
         distribution(
             "api.{call}.latency",
-            "From when an operation was due to the end of its last attempt, back-off included: what a user of the API "
-            "waits. An operation that was not answered ranks above every answered one, so with 2 % of them p99 is not "
-            "reached. Mean and `longest_answered` are of answered operations.",
+            "From when an operation was due to the end of its last attempt, back-off included: what a user of the "
+            "API waits. An operation that was not answered ranks above every answered one, so with 2 % of them p99 "
+            "is not reached. Mean and `longest_answered` are of answered operations.",
             _OPERATIONS,
             ("api", "{call}", "latency_seconds"),
             FINE_DISTRIBUTION,
@@ -164,8 +175,8 @@ class ApiMetrics(MetricFamily):
         Metric(
             "api.{call}.latency.drift",
             Unit.CHANGE,
-            "By what share of its median the latency of answered operations changed from the first second to the last "
-            "(Theil-Sen), where the load lasted for a minute or more.",
+            "By what share of its median the latency of answered operations changed from the first second to the "
+            "last (Theil-Sen), where the load lasted for a minute or more.",
             "each second's median",
             ("api", "{call}", "latency_trend", "change_share"),
             (),
@@ -211,7 +222,7 @@ class ApiMetrics(MetricFamily):
             self.operations.setdefault(key, OperationFigures()).merge(operation)
 
     def named(self) -> dict[tuple[str, str], OperationFigures]:
-        """Return the figures by purpose and name: of each operation, and of each of its variants as `Name.variant`."""
+        """Return the figures by purpose and name: of each operation, and of its variants as `Name.variant`."""
         found: dict[tuple[str, str], OperationFigures] = {}
         for (purpose, operation, variant), figures in sorted(self.operations.items()):
             found.setdefault((purpose, operation), OperationFigures()).merge(figures)

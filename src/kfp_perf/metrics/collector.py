@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 class MetricFamily:
     """One family of metrics, made from the files of a scenario. METRICS is the table of the built-in ones.
 
-    `metrics` declares the names and units of what `result` returns. Override the `on_*` methods that the family needs:
-    each is called for every line of one file, in the order of the file. A family without `merge` has figures for each
-    scenario and none for the whole test.
+    `metrics` declares the names and units of what `result` returns. Override the `on_*` methods that the family
+    needs: each is called for every line of one file, in the order of the file. A family without `merge` has
+    figures for each scenario and none for the whole test.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -62,13 +62,15 @@ class MetricsCollector(MetricFamily):
     """A user's own family of metrics: subclass it, and register the class.
 
     Register it under the entry point group `kfp_perf.metrics`, or in the table METRICS of a module given with
-    `--plugin`. Every scenario gets an instance, whose `on_sample` and `on_run` are called in the scenario's thread as
-    operations and runs end; `collect_custom_metrics` is called once at the end, and what it returns is in the result
-    under the registered name. Metrics that `metrics` declares can be used in thresholds, and are in reports and CSV.
-    Override `merge` to get figures of the whole test too. An exception is reported, and harms nothing else.
+    `--plugin`. Every scenario gets an instance, whose `on_sample` and `on_run` are called in the scenario's
+    thread as operations and runs end; `collect_custom_metrics` is called once at the end, and what it returns
+    is in the result under the registered name. Metrics that `metrics` declares can be used in thresholds, and
+    are in reports and CSV. Override `merge` to get figures of the whole test too. An exception is reported, and
+    harms nothing else.
 
-    `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts): operations of
-    the load that were due before are warm-up. A collector gets them too, and may compare `sample.due`.
+    `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts):
+    operations of the load that were due before are warm-up. A collector gets them too, and may compare
+    `sample.due`.
     """
 
     def __init__(self, scenario_name: str = "") -> None:

@@ -35,8 +35,8 @@ class Figures:
 def figures_of(scenarios: Iterable[ScenarioFiles]) -> Figures:
     """Read the files of all scenarios, and return the figures.
 
-    A user's own metrics are those that the scenario wrote when it ended. Works on the files of a test that still runs
-    or was killed: what is there counts.
+    A user's own metrics are those that the scenario wrote when it ended. Works on the files of a test that
+    still runs or was killed: what is there counts.
     """
     files = list(scenarios)
     by_name = {one.info.name: (one, _families_of(one)) for one in files}
@@ -44,14 +44,13 @@ def figures_of(scenarios: Iterable[ScenarioFiles]) -> Figures:
     for _, families in by_name.values():
         for name, family in total.items():
             family.merge(families[name])
-    figures = {name: _results(families) for name, (_, families) in by_name.items()}
-    whole = _results(total)
-    add_intervals(
-        {name: one for name, (one, _) in by_name.items()},
-        {**{name: families for name, (_, families) in by_name.items()}, None: total},
-        {**figures, None: whole},
+    every: dict[str | None, Families] = {name: families for name, (_, families) in by_name.items()}
+    every[None] = total
+    figures = {name: _results(families) for name, families in every.items()}
+    add_intervals({name: one for name, (one, _) in by_name.items()}, every, figures)
+    return Figures(
+        {name: {**one.info.custom, **figures[name]} for name, (one, _) in by_name.items()}, figures[None]
     )
-    return Figures({name: {**by_name[name][0].info.custom, **found} for name, found in figures.items()}, whole)
 
 
 def _families_of(files: ScenarioFiles) -> Families:
@@ -76,4 +75,5 @@ def _families_of(files: ScenarioFiles) -> Families:
 
 
 def _results(families: Families) -> dict[str, Any]:
-    return {name: family.result() for name, family in families.items()}
+    results = {name: family.result() for name, family in families.items()}
+    return {name: result for name, result in results.items() if result}

@@ -19,8 +19,9 @@ class GeneratorMetrics(MetricFamily):
     metrics: ClassVar[tuple[Metric, ...]] = (
         distribution(
             "generator.lateness",
-            "From when an operation of the load was due to the headers of its first attempt: what the generator, or "
-            "its wait for a connection, added. It is part of the latency. What `maxInFlight` held back is not in it.",
+            "From when an operation of the load was due to the headers of its first attempt: what the generator, "
+            "or its wait for a connection, added. It is part of the latency. Time held back by `maxInFlight` is not "
+            "in it.",
             "operations of the load that were sent",
             ("generator", "lateness_seconds"),
             FINE_DISTRIBUTION,

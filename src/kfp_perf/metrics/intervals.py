@@ -91,8 +91,8 @@ def add_intervals(
 ) -> None:
     """Add `intervals` to the latencies of the load in metrics dictionaries, and `latency_trend` beside them.
 
-    `families` and `figures` hold those of each scenario by its name, and of the whole test under None. Takes some 60 us
-    for each line of the load, of which there are as many as seconds times operations.
+    `families` and `figures` hold those of each scenario by its name, and of the whole test under None. Takes
+    some 60 us for each line of the load, of which there are as many as seconds times operations.
     """
     targets = {
         (scenario, name): _Target(operation)
@@ -107,7 +107,9 @@ def add_intervals(
         for line in one.series():
             if line.measure != "latency" or line.warmup or line.purpose != Purpose.LOAD.value:
                 continue
-            names = (line.operation, f"{line.operation}.{line.variant}") if line.variant else (line.operation,)
+            names = (
+                (line.operation, f"{line.operation}.{line.variant}") if line.variant else (line.operation,)
+            )
             for target in (targets.get((place, name)) for place in (scenario, None) for name in names):
                 if target is not None:
                     target.add(line, scenario)

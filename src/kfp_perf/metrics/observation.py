@@ -24,13 +24,18 @@ _FIELDS = (
     count("failures", "Looks that failed."),
     count("clock_conflicts", "Answers that contradict what was known of the server's clock."),
     count("ends_seen", "Runs whose end was seen."),
-    seconds("seen_late_seconds", "The mean time between the last look that showed a run in flight and the first that "
-            "showed its end."),
+    seconds(
+        "seen_late_seconds",
+        "The mean time between the last look that showed a run in flight and the first that showed its end.",
+    ),
     seconds("longest_seen_late_seconds", "The longest of these times."),
     seconds("poll_seconds", "The last pause between two looks."),
     seconds("longest_poll_seconds", "The longest pause between two looks."),
     Field(
-        "shortest_poll_seconds", Unit.SECONDS, "The shortest pause between two looks.", lambda one, other: min(one, other)
+        "shortest_poll_seconds",
+        Unit.SECONDS,
+        "The shortest pause between two looks.",
+        min,
     ),
 )
 

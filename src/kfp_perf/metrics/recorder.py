@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Recorder:
     """Records the operations and runs of one scenario; belongs to its thread.
 
-    `writer` is where they are written (None: nowhere), `collectors` are the users' own. The built-in families are made
-    from the files when the test is over, so that they cost the load nothing.
+    `writer` is where they are written (None: nowhere), `collectors` are the users' own. The built-in families
+    are made from the files when the test is over, so that they cost the load nothing.
     """
 
     def __init__(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.collector import MetricFamily
     from kfp_perf.metrics.metric import Metric
 
+
 def _call_names() -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each name that `{call}` stands for, and its purpose and operation in a metrics dictionary."""
     for purpose in Purpose:
@@ -34,8 +35,8 @@ def _call_names() -> Iterator[tuple[str, tuple[str, str]]]:
                     yield f"{name}.{variant}", (purpose.value, f"{method.name}.{variant}")
 
 
-#: What a name may have in place of `{call}`: an operation of the API, of the load unless its purpose is before it. A
-#: list read of the load may be followed by its variant.
+#: What a name may have in place of `{call}`: an operation of the API, of the load unless its purpose is before
+#: it. A list read of the load may be followed by its variant.
 CALLS: Mapping[str, tuple[str, str]] = dict(_call_names())
 
 
@@ -83,7 +84,7 @@ class NamedMetric:
         return (found[0], found[1]) if isinstance(found, list) else None
 
     def expanded(self, metrics: Mapping[str, Any]) -> list[NamedMetric]:
-        """This metric for each name that its `*` stands for in a metrics dictionary; itself where it has none."""
+        """Return this metric for each name that its `*` stands for in a metrics dictionary; itself where it has none."""
         if ANY not in self.path:
             return [self]
         place = self.path.index(ANY)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Field(NamedTuple):
-    """One figure of a report: its key, unit and meaning; `join` makes one of two scenarios' (None: only per scenario)."""
+    """One figure of a report; `join` makes one of two scenarios' figures (None: it is per scenario only)."""
 
     key: str
     unit: Unit

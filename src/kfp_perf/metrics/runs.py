@@ -19,20 +19,35 @@ if TYPE_CHECKING:
 _COUNTS = (
     ("due", "Runs that the load asked for.", "the load's schedule"),
     ("sent", "Runs whose creation was sent.", "CreateRun"),
-    ("created", "Runs that the server is known to have created.", "CreateRun's answers, and look-ups by name"),
-    ("adopted", "Created runs whose creation got no answer, and that a look-up by name found.", "look-ups by name"),
+    (
+        "created",
+        "Runs that the server is known to have created.",
+        "CreateRun's answers, and look-ups by name",
+    ),
+    (
+        "adopted",
+        "Created runs whose creation got no answer, and that a look-up by name found.",
+        "look-ups by name",
+    ),
     ("ended", "Runs that came to their own end, good or bad.", "ListRuns and GetRun"),
     ("succeeded", "Runs that ended in SUCCEEDED.", "ListRuns and GetRun"),
     ("failed", "Runs that ended in any other final state.", "ListRuns and GetRun"),
-    ("refused", "Runs that the server refused to create, or that could not be asked for.", "CreateRun's answers"),
+    (
+        "refused",
+        "Runs that the server refused to create, or that could not be asked for.",
+        "CreateRun's answers",
+    ),
     (
         "lost",
-        "Runs of which it is not known what became: their creation got no answer and no list showed them, or they "
-        "vanished.",
+        "Runs whose creation got no answer and that no list showed, or that vanished.",
         "CreateRun, ListRuns and GetRun",
     ),
     ("unfinished", "Runs still in flight after the whole grace period.", "ListRuns and GetRun"),
-    ("never_started", "Runs that were due, and held back by `maxInFlight` until the end.", "the load's schedule"),
+    (
+        "never_started",
+        "Runs that were due, and held back by `maxInFlight` until the end.",
+        "the load's schedule",
+    ),
     ("cut_off", "Runs in flight when the test was cut short: they count in no rate.", "ListRuns and GetRun"),
     ("warmup", "Runs due in the warm-up, which count nowhere else.", "the load's schedule"),
 )
@@ -51,7 +66,7 @@ class RunMetrics(MetricFamily):
         Metric(
             "run.success_rate",
             Unit.SHARE,
-            "The share of runs due that succeeded. Refused, lost, unfinished and never-started runs are no successes.",
+            "The share of runs due that succeeded: refused, lost, unfinished and never-started runs did not.",
             "the load's schedule, ListRuns and GetRun",
             ("runs", "success_rate"),
             (),
@@ -75,8 +90,8 @@ class RunMetrics(MetricFamily):
         ),
         distribution(
             "run.duration",
-            "From creation to finish by the server's own clock, of runs that succeeded and executed. Unfinished runs "
-            "rank above all that ended.",
+            "From creation to finish by the server's own clock, of runs that succeeded and executed. Unfinished "
+            "runs rank above all that ended.",
             "created_at and finished_at: the server's whole seconds, each duration with its error",
             ("runs", "duration_seconds"),
             absent="too few runs had ended to reach it",

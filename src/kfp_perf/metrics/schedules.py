@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 _FIELDS = (
     count("schedules", "Schedules that were created."),
     count("refused", "Schedules that the server refused."),
-    count("on_time", "First runs of slots that were created within 40 s of their slot, the controller's own pace."),
+    count(
+        "on_time",
+        "First runs of slots that were created within 40 s of their slot, the controller's own pace.",
+    ),
     count("late", "First runs of slots that were created later than that."),
     count("missed", "Slots that no run came for."),
     count("undecided", "Slots within a minute before their schedule was disabled that no run came for."),

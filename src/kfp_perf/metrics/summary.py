@@ -35,8 +35,8 @@ def ranked_summary(
 ) -> dict[str, Any]:
     """Quantiles of answered operations and of `above` that were not, which rank above all others.
 
-    A quantile that is not reached is None, and its name is in `not_reached`; so is `max` where anything ranks above.
-    `n` counts all, `mean` and `longest_answered` are of the answered ones. Empty where there are none.
+    A quantile that is not reached is None, and its name is in `not_reached`; so is `max` where anything ranks
+    above. `n` counts all, `mean` and `longest_answered` are of the answered ones. Empty where there are none.
     """
     count = answered.count
     if not count + above:
@@ -59,7 +59,12 @@ def ranked_values(ended: array[float], above: int) -> dict[str, Any]:
 
 
 def _ranked(
-    values: dict[str, float | None], count: int, above: int, longest: float, mean: float | None, exact: float | None
+    values: dict[str, float | None],
+    count: int,
+    above: int,
+    longest: float,
+    mean: float | None,
+    exact: float | None,
 ) -> dict[str, Any]:
     values = {**values, "max": None if above else longest}
     not_reached = [name for name, value in values.items() if value is None]

@@ -74,8 +74,9 @@ class Clock(Protocol):
 class RealClock:
     """The machine's clock. Wakes within some ten microseconds where Linux has timerfd, else a millisecond.
 
-    Wall time is read once, or given as an `anchor` that another clock had. From then on the monotonic clock counts, so that no correction of the system's clock can
-    make a latency negative. One instance serves one event loop at a time.
+    Wall time is read once, or given as an `anchor` that another clock had. From then on the monotonic clock
+    counts, so that no correction of the system's clock can make a latency negative. One instance serves one
+    event loop at a time.
     """
 
     _anchor: float = time.time() - time.monotonic()

@@ -59,7 +59,8 @@ class Drive:
     Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock.
     `punctuality` records how late each operation starts; `skipped` is called with the index and the due time of
     each that was due, was held back until the end, and is never started. A call of the target that fails is the
-    operation's to handle; any exception it raises is a bug, which sets `stop` and is raised by `run()` or `finish()`.
+    operation's to handle; any exception it raises is a bug, which sets `stop` and is raised by `run()` or
+    `finish()`.
     """
 
     def __init__(

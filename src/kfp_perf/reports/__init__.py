@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 #: Reports of your own: functions that take a `TestResult` and return the files that they wrote, by name.
 ENTRY_POINTS = "kfp_perf.reports"

@@ -36,11 +36,12 @@ def alike(text: str) -> str:
 class CallSecond(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The operations of one kind that ended in one second; a line of `calls.jsonl`.
 
-    `second` is in seconds since the Unix epoch. `count` is of operations by any outcome, `answered`, `gone`, `cut_off`
-    and `never_started` by theirs, `failed` by the kind of error; `attempts` counts HTTP requests, `retries` those
-    after the first of their operation, `attempt_errors` those that failed by kind, `unknown` those after which the work may have been done. `latency_sum` and `latency_max` are of
-    answered operations, in seconds. `first_due` is the earliest due time, `last_ended` the latest end. `messages` are
-    `(kind, text, count)` of failed operations, with `…` for what varies.
+    `second` is in seconds since the Unix epoch. `count` is of operations by any outcome, `answered`, `gone`,
+    `cut_off` and `never_started` by theirs, `failed` by the kind of error; `attempts` counts HTTP requests,
+    `retries` those after the first of their operation, `attempt_errors` those that failed by kind, `unknown`
+    those after which the work may have been done. `latency_sum` and `latency_max` are of answered operations,
+    in seconds. `first_due` is the earliest due time, `last_ended` the latest end. `messages` are `(kind, text,
+    count)` of failed operations, with `…` for what varies.
     """
 
     second: int
@@ -130,7 +131,9 @@ class CallCounts:
             key = ("", OTHERS)
         self.messages[key] += 1
 
-    def line(self, second: int, operation: str, purpose: Purpose, variant: str, *, warmup: bool) -> CallSecond:
+    def line(
+        self, second: int, operation: str, purpose: Purpose, variant: str, *, warmup: bool
+    ) -> CallSecond:
         """Return the line of the second that is over."""
         return CallSecond(
             second=second,

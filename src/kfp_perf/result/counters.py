@@ -75,14 +75,15 @@ def coarse_quantile(counts: NDArray[np.uint64], share: float) -> float | None:
 class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One scenario at one moment. All counts are cumulative: readers take differences, so a lost one loses nothing.
 
-    `at` and all other times are in seconds since the Unix epoch. `waiting_for` says what the scenario waits for (empty:
-    nothing in particular) and `waiting_until` until when at most. `resting`: nothing is under way because nothing is
-    due. `due` to `in_flight` count operations of the load, `operations`, `answered` and `errors` those of the load that
-    ended, `attempts` and `attempt_errors` (by operation and kind) HTTP requests for every purpose. `outcomes` counts
-    runs. `local_failures` are attempts that failed for want of descriptors or ports of this machine. `latency` and
-    `lateness` are coarse histograms of answered operations of the load (`coarse_counts`). `starts`, `moments` and what
-    follows them are as in `Lateness`; `connections_*` and `decode_seconds` as in `Burden`. `away_since` is since when no
-    request was answered (None: the last one was).
+    `at` and all other times are in seconds since the Unix epoch. `waiting_for` says what the scenario waits for
+    (empty: nothing in particular) and `waiting_until` until when at most. `resting`: nothing is under way
+    because nothing is due. `due` to `in_flight` count operations of the load, `operations`, `answered` and
+    `errors` those of the load that ended, `attempts` and `attempt_errors` (by operation and kind) HTTP requests
+    for every purpose. `outcomes` counts runs. `local_failures` are attempts that failed for want of descriptors
+    or ports of this machine. `latency` and `lateness` are coarse histograms of answered operations of the load
+    (`coarse_counts`). `starts`, `moments` and what follows them are as in `Lateness`; `connections_*` and
+    `decode_seconds` as in `Burden`. `away_since` is since when no request was answered (None: the last one
+    was).
     """
 
     scenario: str

@@ -95,8 +95,8 @@ class TestResult:
 
     `document` is `result.json`, or empty where the test did not reach its end; `given` is what the test was given.
     `scenarios/<name>/` holds the files of each scenario: `runs.jsonl` a line a run, `tasks.jsonl` a line a task,
-    `calls.jsonl` a line a second and operation, `series.hlog` the times of each second, `counters.jsonl` the scenario's
-    counters, `journal.jsonl` what was made on the server.
+    `calls.jsonl` a line a second and operation, `series.hlog` the times of each second, `counters.jsonl` the
+    scenario's counters, `journal.jsonl` what was made on the server.
     """
 
     __test__: ClassVar[bool] = False
@@ -146,9 +146,7 @@ class TestResult:
     @property
     def journal_paths(self) -> list[Path]:
         """Where the journals lie that there are."""
-        return [
-            path for one in self.scenarios if (path := one.folder / JOURNAL_FILE).exists()
-        ]
+        return [path for one in self.scenarios if (path := one.folder / JOURNAL_FILE).exists()]
 
     def runs(self) -> Iterator[RunRecord]:
         """Read the runs of all scenarios, scenario by scenario."""

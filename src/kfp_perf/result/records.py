@@ -26,8 +26,8 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
 
     `sent` is when its headers were written (0.0: never), `ended` when its answer was whole or it failed. `status`
     is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`, `timeout`,
-    `refused`, `reset`, `answer`); `message` is then the text of the error, without secrets. `unknown`: the server may
-    have done the work although the attempt failed.
+    `refused`, `reset`, `answer`); `message` is then the text of the error, without secrets. `unknown`: the
+    server may have done the work although the attempt failed.
     """
 
     sent: float

@@ -118,7 +118,9 @@ def _rescued(content: bytes) -> str:
         with tempfile.NamedTemporaryFile(prefix="kfp-perf-", suffix=f"-{RESULT_FILE}", delete=False) as file:
             file.write(content)
     except OSError:
-        return "There is no space for it elsewhere either. `kfp-perf report` computes it from the other files."
+        return (
+            "There is no space for it elsewhere either. `kfp-perf report` computes it from the other files."
+        )
     return f"It is in {file.name}. Move it there when there is space."
 
 

@@ -38,10 +38,11 @@ log = logging.getLogger(__name__)
 class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a scenario is, and how it ended; `scenario.json`.
 
-    Times are seconds since the Unix epoch, 0.0 where they are not known yet: `start_at` and `end_at` bound its load,
-    `measured_from` is the end of the warm-up, `started` and `finished` bound the work of its runner. `error` is the text
-    of what ended it early (empty: nothing did), and `exit_code` the code that it asks for. `measured` says that the load
-    is over and its runs are accounted for, `ended` that its clean-up is over as well.
+    Times are seconds since the Unix epoch, 0.0 where they are not known yet: `start_at` and `end_at` bound its
+    load, `measured_from` is the end of the warm-up, `started` and `finished` bound the work of its runner.
+    `error` is the text of what ended it early (empty: nothing did), and `exit_code` the code that it asks for.
+    `measured` says that the load is over and its runs are accounted for, `ended` that its clean-up is over as
+    well.
     """
 
     name: str
@@ -88,8 +89,8 @@ _NOT_WRITTEN = ("latency", "lateness", "run_seconds", "last_error")
 class ScenarioWriter:
     """Writes `runs.jsonl`, `tasks.jsonl`, `calls.jsonl`, `series.hlog`, `counters.jsonl` and `scenario.json`.
 
-    Belongs to one thread. Call `flush` about once a second: it writes the seconds that are over. A disk that takes no
-    more is reported once in the log for each file, and does not end the test.
+    Belongs to one thread. Call `flush` about once a second: it writes the seconds that are over. A disk that
+    takes no more is reported once in the log for each file, and does not end the test.
     """
 
     def __init__(self, folder: Path, now: float) -> None:
@@ -164,7 +165,7 @@ class ScenarioWriter:
             self._missing(SCENARIO_FILE, error)
 
     def flush(self, now: float) -> Iterator[None]:
-        """Write the seconds that are over; yields between two operations, since encoding one takes 0.1 to 0.4 ms."""
+        """Write the seconds that are over; yields between operations, as encoding one takes 0.1 to 0.4 ms."""
         if int(now) > self._second:
             self._next_second(int(now))
         while self._over:
@@ -181,7 +182,7 @@ class ScenarioWriter:
         self._files = {}
 
     def _step(self) -> None:
-        """Encode and write one operation of the seconds that are over: a whole second at once would delay the load."""
+        """Encode and write one operation: a whole second at once would delay the load."""
         if next(self._over[0], _DONE) is _DONE:
             self._over.pop(0)
 

@@ -4,8 +4,8 @@ The file is an HdrHistogram interval log of version 1.2, which HdrHistogram's ow
 holds a tag, when the interval began (seconds from the base time in the file's head), its length, its longest value
 in milliseconds, and all its values in microseconds as a compressed histogram.
 
-A tag is `purpose/operation/measure`, with `/warmup` after it for operations that were due in the warm-up; a list read
-names its variant, as in `ListRuns.newest`. The measures are in MEASURES.
+A tag is `purpose/operation/measure`, with `/warmup` after it for operations that were due in the warm-up; a
+list read names its variant, as in `ListRuns.newest`. The measures are in MEASURES.
 https://hdrhistogram.github.io/HdrHistogram/ describes format and tools.
 """
 

@@ -186,11 +186,11 @@ class BaseRunner(ABC):
         self._tell(record)
 
     def waiting(self) -> tuple[str, float | None]:
-        """What the runner waits for, in words, and until when at most (None: that is not known); empty for nothing."""
+        """What the runner waits for (empty: nothing), and until when at most (None: that is not known)."""
         match self.phase:
             case ScenarioPhase.WAITING:
                 return "its start", self.start_at
-            case ScenarioPhase.CLEANING if self.progress.to_clean_up:
+            case ScenarioPhase.CLEANING if self.progress.to_clean_up > self.progress.cleaned_up:
                 left = self.progress.to_clean_up - self.progress.cleaned_up
                 return f"{left:,} objects to be deleted", None
         return "", None

@@ -8,10 +8,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ApiError
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import left_behind
 from kfp_perf.result.records import Purpose
 from kfp_perf.runners import remarks
-from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.runners.base import BaseRunner
 from kfp_perf.runners.cleanup import clean_up
 from kfp_perf.runners.prefill import PrefillReport, prefill

@@ -12,8 +12,8 @@ import msgspec
 from kfp_perf.client import ListQuery
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.result.records import CallOutcome, Purpose, Sample
 from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.records import CallOutcome, Purpose, Sample
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.known_ids import Known
 from kfp_perf.runners.list_queries import IN_EXPERIMENT, Views

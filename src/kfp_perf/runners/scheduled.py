@@ -17,10 +17,10 @@ from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.metrics.summary import summary
 from kfp_perf.pacing import StopSignal
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Outcome, Purpose, RunRecord
 from kfp_perf.runners import remarks
-from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.schedule_slots import Timetable
 from kfp_perf.scenario.cron import cron_for_kfp
