@@ -13,6 +13,7 @@ from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Outcome, Purpose, RunRecord
+from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -63,11 +64,20 @@ class PipelineRunner(JournaledRunner):
         await super().prepare()
 
     async def provide_experiment(self, client: KfpClient) -> str:
-        """Return the id of the experiment that the runs go into: the namespace's default one, made if missing."""
-        found = await client.find_experiment("Default", namespace=self.namespace)
+        """Return the id of the experiment of the runs: the namespace's `Default`, which is created if missing.
+
+        Other scenarios and other clients may create it at the same time.
+        """
+        name, namespace = "Default", self.namespace
+        found = await client.find_experiment(name, namespace=namespace)
         if found is None:
-            # It belongs to the namespace from now on, as the server's own would, so it is not deleted again.
-            found = await client.create_experiment("Default", namespace=self.namespace)
+            # It belongs to the namespace from now on, as the server's own would, so it is not deleted.
+            found = await create_or_adopt(
+                lambda: client.create_experiment(name, namespace=namespace),
+                lambda: client.find_experiment(name, namespace=namespace),
+                clock=self.clock,
+                stop=self.stop_signal,
+            )
         return found.experiment_id
 
     async def run(self) -> None:
@@ -159,7 +169,12 @@ class PipelineRunner(JournaledRunner):
         package = read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
         with self.making(Kind.PIPELINE, self.prefix) as made:
-            pipeline = await client.upload_pipeline(content, name=self.prefix, namespace=self.namespace)
+            pipeline = await create_or_adopt(
+                lambda: client.upload_pipeline(content, name=self.prefix, namespace=self.namespace),
+                lambda: client.find_pipeline(self.prefix, namespace=self.namespace),
+                clock=self.clock,
+                stop=self.stop_signal,
+            )
             made(pipeline.pipeline_id)
         newest = ListQuery(page_size=1, sort_by="created_at desc")
         versions = await client.list_pipeline_versions(pipeline.pipeline_id, newest)
