@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import random
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +14,7 @@ from kfp_perf.errors import ApiError
 from kfp_perf.pacing.lateness import Punctuality
 from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -49,7 +49,7 @@ class DriveReport(msgspec.Struct):
     `maxInFlight` made wait, and for how long. `never_started`: those that were due, but could not start before the
     end. `idle_slot_seconds`: how long slots of a closed load stood empty after failures, between the start of the
     load and its end; think time is not counted. `slot_seconds`: the slots of a closed load, integrated over the
-    time that it was driven. The share of the two is the slot time lost.
+    time that it was driven. The share of the two is the slot time lost. `seed` repeats arrivals and back-off.
     """
 
     started: int = 0
@@ -60,6 +60,7 @@ class DriveReport(msgspec.Struct):
     never_started: int = 0
     idle_slot_seconds: float = 0.0
     slot_seconds: float = 0.0
+    seed: int | None = None
 
 
 class Drive:
@@ -84,7 +85,7 @@ class Drive:
         seed: int | None = None,
         punctuality: Punctuality | None = None,
     ) -> None:
-        self.report = DriveReport()
+        self.report = DriveReport(seed=seed)
         self._punctuality = punctuality or Punctuality()
         self._load = load
         self._operation = operation
@@ -94,7 +95,7 @@ class Drive:
         self._end = end
         self._max_in_flight = max_in_flight
         self._think_seconds = think_seconds
-        self._random = random.Random(seed)
+        self._random = random_stream(seed, "back-off")
         self._tasks: set[asyncio.Task[None]] = set()
         self._live_slots: set[int] = set()
         self._room: asyncio.Future[bool] | None = None
