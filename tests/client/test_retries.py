@@ -23,6 +23,8 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.records import Purpose
+from kfp_perf.runners import create_runner
+from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,6 +315,14 @@ def test_the_same_seed_waits_the_same() -> None:
     for attempt in (1, 2, 3):
         assert first.delay(error, attempt, **_ALWAYS) == second.delay(error, attempt, **_ALWAYS)
     assert first.delay(error, 4, **_ALWAYS) is None
+
+
+def test_a_runner_gives_its_seed_to_the_back_off_of_its_client() -> None:
+    scenario = {"mode": "RANDOM_GETS", "runTime": 1, "seed": 7}
+    runner: Any = create_runner(TestScenario.model_validate(scenario), config=TestConfig())
+    error = ApiUnreachable("GetRun", "refused", kind="refused")
+    expected = RetryPolicy(3, 7).delay(error, 1, **_ALWAYS)
+    assert runner.client._wire._policy.delay(error, 1, **_ALWAYS) == expected
 
 
 @pytest.mark.parametrize("kind", ["tls", "no_connection"])

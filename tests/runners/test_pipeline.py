@@ -424,6 +424,33 @@ def test_a_server_that_fails_to_delete_is_asked_again(tmp_path: Path) -> None:
     assert test.kfp.runs == {}
 
 
+def test_without_a_journal_nothing_is_deleted_and_all_of_it_is_listed() -> None:
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["CreateRun"] = [
+            ApiStatusError("CreateRun", "parameter x is not optional", status=400),
+            ApiStatusError("CreateRun", "Failed to fetch a template", status=500),
+            ApiInterrupted("CreateRun", "timed out", kind="timeout"),
+        ]
+        return kfp
+
+    test = Test({"mode": "EXPERIMENT", "numTimes": 1}).run(server)
+    outcomes = test.outcomes
+    assert (outcomes["not_created"], outcomes["unknown"]) == (2, 1)
+    left = sorted(line.partition(":")[0] for line in test.runner.leftovers)
+    prefix = test.runner.prefix
+    (experiment,) = (one for one in test.kfp.experiments.values() if one.display_name == prefix)
+    (pipeline,) = test.kfp.pipelines.values()
+    (lost,) = (record.name for record in test.records if record.outcome.value == "unknown")
+    expected = [f"run {run.spec.name} ({run.run_id})" for run in test.kfp.runs.values()]
+    expected += [f"experiment {prefix} ({experiment.experiment_id})"]
+    expected += [f"pipeline {prefix} ({pipeline.pipeline_id})", f"run {lost}"]
+    assert left == sorted(expected)
+    assert test.runner.warnings == [
+        f"{len(expected):,} objects were left on the server, because the runner has no journal"
+    ]
+
+
 def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path) -> None:
     def one_stays(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)

@@ -9,9 +9,11 @@ from played import Played, at
 
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.client.query import ListQuery, Operator
+from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiStatusError, RunnerError
 from kfp_perf.result.records import Purpose
-from kfp_perf.scenario.model import DEFAULT_MIX
+from kfp_perf.runners import create_runner
+from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
 
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
@@ -76,6 +78,29 @@ def test_a_seed_gives_the_same_calls_whatever_the_server_holds() -> None:
     order = [sample.operation for sample in few.samples if sample.purpose is Purpose.LOAD]
     assert order == [sample.operation for sample in many.samples if sample.purpose is Purpose.LOAD]
     assert order != [sample.operation for sample in other.samples if sample.purpose is Purpose.LOAD]
+
+
+def test_what_is_read_does_not_follow_from_which_call_is_made() -> None:
+    scenario = TestScenario.model_validate({"mode": "RANDOM_GETS", "runTime": 1, "seed": 1})
+    runner: Any = create_runner(scenario, config=TestConfig())
+    assert runner._calls.random() != runner._chance.random()
+
+
+def test_a_drawn_seed_is_recorded_and_repeats_the_scenario() -> None:
+    first = play(seed=None, arrivalRate="1/s", arrivals="poisson")
+    seed = first.told["load"].seed
+    again = play(seed=seed, arrivalRate="1/s", arrivals="poisson")
+    dues = [
+        [
+            (sample.operation, round(sample.due - played.runner.start_at, 6))
+            for sample in played.samples
+            if sample.purpose is Purpose.LOAD
+        ]
+        for played in (first, again)
+    ]
+    assert len(dues[0]) > 30
+    assert dues[0] == dues[1]
+    assert play(seed=None, arrivalRate="1/s", arrivals="poisson").told["load"].seed != seed
 
 
 def test_calls_of_weight_zero_are_not_made() -> None:

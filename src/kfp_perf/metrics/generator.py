@@ -20,8 +20,8 @@ class GeneratorMetrics(MetricFamily):
         distribution(
             "generator.lateness",
             "From when an operation of the load was due to the headers of its first attempt: what the generator, "
-            "or its wait for a connection, added. It is part of the latency. Time held back by `maxInFlight` is not "
-            "in it.",
+            "or its wait for a connection, added. It is part of the latency. `maxInFlight` is not "
+            "part of it.",
             "operations of the load that were sent",
             ("generator", "lateness_seconds"),
             FINE_DISTRIBUTION,

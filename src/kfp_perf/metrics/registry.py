@@ -84,7 +84,7 @@ class NamedMetric:
         return (found[0], found[1]) if isinstance(found, list) else None
 
     def expanded(self, metrics: Mapping[str, Any]) -> list[NamedMetric]:
-        """Return this metric for each name that its `*` stands for in a metrics dictionary; itself where it has none."""
+        """Return this metric for each name that its `*` stands for; itself where it has none."""
         if ANY not in self.path:
             return [self]
         place = self.path.index(ANY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import uuid
 from abc import ABC, abstractmethod
@@ -81,6 +82,8 @@ class BaseRunner(ABC):
         self.outage = OutageWatch(self.config.outage_limit_seconds)
         #: Begins the name of everything that this runner makes, and of nothing else.
         self.prefix = f"kfp-perf-{_slug(self.name)}-{uuid.uuid4().hex[:8]}"
+        #: The scenario's seed, or one that was drawn, so that what it did can be repeated.
+        self.seed = random.randrange(2**32) if test_scenario.seed is None else test_scenario.seed
         self.t0 = self.clock.now() if t0 is None else t0
         #: A line for each object that could not be deleted, with the reason.
         self.leftovers: list[str] = []
@@ -102,6 +105,7 @@ class BaseRunner(ABC):
             self.clock,
             record=self.record_sample,
             correlation=self.prefix,
+            seed=self.seed,
             stop=self.stop_signal,
         )
 
@@ -156,7 +160,7 @@ class BaseRunner(ABC):
         end. See `Drive` for what to call.
         """
         self._drive = Drive(
-            workload_of(self.scenario),
+            workload_of(self.scenario.model_copy(update={"seed": self.seed})),
             operation,
             clock=self.clock,
             stop=self.stop_signal,
@@ -164,7 +168,7 @@ class BaseRunner(ABC):
             end=self.end_at,
             max_in_flight=self.scenario.max_in_flight,
             think_seconds=self.scenario.think_seconds,
-            seed=self.scenario.seed,
+            seed=self.seed,
             punctuality=self.punctuality,
             skipped=skipped,
         )

@@ -235,8 +235,7 @@ class PipelineRunner(JournaledRunner):
         except ApiError:
             return True
         if run is None:
-            if self.journal is not None:
-                self.journal.gone(Kind.RUN, record.name)
+            self.not_made(Kind.RUN, record.name)
             return False
         record.run_id, record.created_at, record.adopted = run.run_id, run.created_at, True
         return True

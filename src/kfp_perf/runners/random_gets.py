@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,7 @@ from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.known_ids import Known
 from kfp_perf.runners.list_queries import IN_EXPERIMENT, Views
 from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,10 +57,9 @@ class RandomGetsRunner(JournaledRunner):
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         self.report = ReadReport()
         super().__init__(test_scenario, **given)
-        seed = test_scenario.seed
-        # Two sources, so that a seed gives the same calls in the same order whatever the server answers.
-        self._calls = random.Random(seed)
-        chance = self._chance = random.Random(seed)
+        # Two streams, so that a seed gives the same calls in the same order whatever the server answers.
+        self._calls = random_stream(self.seed, "calls")
+        chance = self._chance = random_stream(self.seed, "choices")
         mix = (DEFAULT_MIX if test_scenario.mix is None else test_scenario.mix).items()
         self._mix = tuple(call for call, weight in mix if weight > 0)
         self._weights = tuple(itertools.accumulate(weight for _, weight in mix if weight > 0))

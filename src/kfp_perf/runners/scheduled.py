@@ -223,8 +223,7 @@ class ScheduledRunner(ExperimentRunner):
             return True
         if any(one.display_name == name for one in page.items):
             return True
-        if self.journal is not None:
-            self.journal.gone(Kind.RECURRING_RUN, name)
+        self.not_made(Kind.RECURRING_RUN, name)
         return False
 
     async def _adopt(self) -> None:

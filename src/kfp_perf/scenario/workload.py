@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.scenario.quantities import Rate
 from kfp_perf.scenario.ramps import Ramp, stage_ramps
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +122,7 @@ class PoissonArrivals(OpenLoad):
         self._restart()
 
     def _restart(self) -> None:
-        self._random = random.Random(self._seed)
+        self._random = random_stream(self._seed, "arrivals")
         self._next = 0
         self._area = 0.0
         self._last: float | None = None
