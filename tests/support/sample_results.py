@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.metrics import built_in_collector
+from kfp_perf.observe import TrackedRun
+from kfp_perf.observe.times import Estimate
 from kfp_perf.result.folder import TestResult
 from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample, TaskSpan
 from kfp_perf.result.series import Series, SeriesFile
@@ -84,7 +86,7 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
         duration = max(1.0, load.typical * random_.lognormvariate(0.0, 0.35))
         finished = ended + duration
         chance = random_.random()
-        record = RunRecord(
+        record = TrackedRun(
             scenario=load.name,
             name=f"kfp-perf-{load.name}-{place}",
             run_id=f"00000000-0000-4000-8000-{place:012d}",
@@ -110,10 +112,10 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
             record.duration_seconds = duration + random_.uniform(-0.3, 0.3)
             record.duration_error_seconds = 0.7
             record.seen_unfinished, record.seen_finished = finished, finished + random_.uniform(0.5, 3.0)
-            record.phases = _phases(duration, random_)
-            record.phase_errors = dict.fromkeys(record.phases, 1.0)
-            record.tasks = _tasks(duration)
-        records.append(record)
+            phases = _phases(duration, random_)
+            record.phases = {name: Estimate(seconds, 1.0) for name, seconds in phases.items()}
+            record.tasks, record.tasks_complete = _tasks(duration), True
+        records.append(record.record())
     return sorted(records, key=lambda record: record.seen_finished or record.seen_unfinished or record.ended)
 
 

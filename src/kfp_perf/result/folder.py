@@ -145,12 +145,13 @@ class TestResult:
     def add_run(self, record: RunRecord) -> None:
         """Write a run and its tasks down as it ends; any thread may, for a scenario of its own.
 
-        The record loses its tasks, unless it is among the slowest. What finds no room is missing, and that is said.
+        Only the slowest keep tasks in their own line. Lines that cannot be written are missing, which is logged.
         """
         if record.tasks:
             self._append(self._task_lines, TASKS_FILE, task_lines(record))
             is_slow = self._slowest[record.scenario].takes(record.duration_seconds or 0.0)
-            record.tasks = most_telling(record.tasks) if is_slow else []
+            kept = most_telling(record.tasks) if is_slow else []
+            record = msgspec.structs.replace(record, tasks=kept)
         self._append(self._lines, RUNS_FILE, msgspec.json.encode(record))
 
     def _append(self, file: LineFile | None, name: str, lines: bytes) -> None:

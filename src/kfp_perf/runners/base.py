@@ -193,8 +193,13 @@ class BaseRunner(ABC):
             custom.on_sample(sample)
 
     def record_run(self, record: RunRecord) -> None:
-        """Take in a run that came to its end, or to the end of the test: measure it, and write it down."""
+        """Count and measure a run that came to its end, or to the end of the test, and write it to the result."""
         self.progress.on_run(record)
+        self.write_run(record)
+
+    def write_run(self, record: RunRecord) -> None:
+        """Do the same for a run that has been counted already, when its end was first seen."""
+        self.progress.last_error = record.error or self.progress.last_error
         self.collector.on_run(record)
         for custom in self.custom_collectors:
             custom.on_run(record)

@@ -11,10 +11,10 @@ from kfp_perf.catalog import PIPELINES
 from kfp_perf.client import Exchange
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.observe import Observer
+from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Purpose, RunRecord
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,7 +80,7 @@ class _Prefill:
         self.report = PrefillReport()
         self.experiments: list[str] = []
         self.pipelines: list[str] = []
-        self.runs: list[RunRecord] = []
+        self.runs: list[TrackedRun] = []
 
     async def make(self, wanted: Prefill) -> PrefillReport:
         began = self.runner.clock.now()
@@ -148,24 +148,24 @@ class _Prefill:
         await self.client.upload_pipeline_version(self.content, pipeline_id=pipeline_id, name=name)
 
     async def _run(self, number: int) -> None:
-        record = RunRecord(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
+        tracked = TrackedRun(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
         experiment_id = self.experiments[number % len(self.experiments)]
         pipeline_id = self.pipelines[number % len(self.pipelines)]
-        spec = RunSpec(name=record.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
+        spec = RunSpec(name=tracked.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
         exchange = Exchange()
-        with self.runner.making(Kind.RUN, record.name, parent=experiment_id) as made:
+        with self.runner.making(Kind.RUN, tracked.name, parent=experiment_id) as made:
             run = await self.client.create_run(spec, exchange=exchange)
             made(run.run_id)
-        record.run_id, record.created_at = run.run_id, run.created_at
-        record.sent, record.ended = exchange.sent, exchange.ended
-        self.runs.append(record)
+        tracked.run_id, tracked.created_at = run.run_id, run.created_at
+        tracked.sent, tracked.ended = exchange.sent, exchange.ended
+        self.runs.append(tracked)
 
     async def _wait_for_runs(self) -> None:
         """Wait for the ends of the runs, so that they do not take part in what is measured."""
         if not self.runs:
             return
         clock, stop = self.runner.clock, self.runner.stop_signal
-        observer = Observer(self.client, clock, namespace=self.runner.namespace, tasks=False)
+        observer = Observer(self.client, clock, namespace=self.runner.namespace)
         observing = asyncio.ensure_future(observer.run())
         ended = asyncio.gather(*map(observer.watch, self.runs), return_exceptions=True)
         patience = PATIENCE_SECONDS + PATIENCE_SECONDS_PER_RUN * len(self.runs)
