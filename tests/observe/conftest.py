@@ -25,13 +25,20 @@ class World:
         self.clock = VirtualClock()
         self.kfp = FakeKfp(self.clock, **fake)
         self.records: list[RunRecord] = []
+        self.written = asyncio.Event()
         self.observer = Observer(
-            self.kfp, self.clock, experiment_id="experiment-1", on_record=self.records.append, **given
+            self.kfp, self.clock, experiment_id="experiment-1", on_record=self._record, **given
         )
 
-    async def start(self, name: str = "run", **changes: Any) -> asyncio.Future[TrackedRun]:
+    def _record(self, record: RunRecord) -> None:
+        self.records.append(record)
+        self.written.set()
+
+    async def start(
+        self, name: str = "run", *, warmup: bool = False, **changes: Any
+    ) -> asyncio.Future[TrackedRun]:
         """Create a run and have it watched; `changes` are made to the fake's run."""
-        tracked = TrackedRun(scenario="s", name=name, due=self.clock.now())
+        tracked = TrackedRun(scenario="s", name=name, due=self.clock.now(), warmup=warmup)
         exchange = Exchange()
         try:
             run = await self.kfp.create_run(

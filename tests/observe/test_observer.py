@@ -257,6 +257,72 @@ def test_looks_come_less_often_while_the_target_fails(observe: Observe) -> None:
     assert report.longest_poll_seconds == 10.0
 
 
+def test_a_search_by_name_that_fails_ends_nothing_else(observe: Observe) -> None:
+    """A run whose creation got no answer does not keep others from being observed, whatever the search answers."""
+
+    async def scene(world: World) -> tuple[list[TrackedRun], Any]:
+        lists = world.kfp.list_runs
+
+        async def list_runs(query: ListQuery, **given: Any) -> Any:
+            if any(predicate.key == "name" for predicate in query.filter):
+                await asyncio.sleep(0.01)
+                raise failure
+            return await lists(query, **given)
+
+        world.kfp.list_runs = list_runs
+        world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
+        lost = await world.start("lost")
+        found = [await (await world.start(f"run-{number}")) for number in range(20)]
+        report = world.observer.report()
+        await asyncio.wait({lost}, timeout=1.0)
+        return [*found, *([lost.result()] if lost.done() else [])], report
+
+    failure: Exception = ApiStatusError("ListRuns", "away", status=503)
+    runs, report = observe(scene)
+    assert [run.outcome for run in runs] == [Outcome.SUCCEEDED] * 20
+    assert all(run.seen_finished - run.due < 8.0 for run in runs)
+    assert 10 < report.failures < 40
+    failure = ApiStatusError("ListRuns", "no such filter", status=400)
+    runs, report = observe(scene)
+    assert [run.outcome for run in runs] == [Outcome.SUCCEEDED] * 20 + [Outcome.UNKNOWN]
+    assert report.anomalies["lookup_failed:400"] == report.failures
+
+
+def test_where_only_lists_fail_runs_are_read_by_id(observe: Observe) -> None:
+    """Also where the failure may pass, as when ListRuns times out in a large database."""
+
+    async def scene(world: World) -> tuple[list[TrackedRun], Any]:
+        world.kfp.failures["ListRuns"] = [ApiStatusError("ListRuns", "too slow", status=504)] * 1000
+        seen = [await world.start(f"run-{index}") for index in range(20)]
+        return list(await asyncio.gather(*seen)), world.observer.report()
+
+    runs, report = observe(scene)
+    assert {run.outcome for run in runs} == {Outcome.SUCCEEDED}
+    assert all(run.seen_finished - run.due < 12.0 for run in runs)
+    assert report.failures == report.sweeps == 3
+
+
+def test_runs_whose_reading_fails_do_not_keep_others_from_being_read(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[TrackedRun, Any]:
+        reads = world.kfp.get_run
+
+        async def get_run(run_id: str, **given: Any) -> Any:
+            if world.kfp.runs[run_id].spec.name != "good":
+                raise ApiStatusError("GetRun", "too slow", status=504)
+            return await reads(run_id, **given)
+
+        world.kfp.get_run = get_run
+        world.kfp.failures["ListRuns"] = [ApiStatusError("ListRuns", "too large", status=500)] * 1000
+        for index in range(10):
+            await world.start(f"bad-{index}")
+        return await (await world.start("good")), world.observer.report()
+
+    run, report = observe(scene)
+    assert run.outcome is Outcome.SUCCEEDED
+    assert run.seen_finished - run.due < 8.0
+    assert report.failures > 10
+
+
 def test_where_the_list_cannot_be_written_runs_are_asked_for(observe: Observe) -> None:
     """A run beyond the server's message limit spoils every page that holds it."""
 

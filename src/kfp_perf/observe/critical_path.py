@@ -124,7 +124,7 @@ class _Walk:
     def _last(
         self, dag: Dag, shapes: Iterable[TaskShape], begin: float, limit: float, within: str
     ) -> _Candidate | None:
-        """Of some tasks of a DAG, the one closed last between two times; of several, the one whose pod ended last."""
+        """The task closed last between two times; of several, the one whose pod ended last."""
         ran = [
             (shape, *pair)
             for shape in shapes

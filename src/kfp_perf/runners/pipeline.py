@@ -194,7 +194,7 @@ class PipelineRunner(JournaledRunner):
         tracked.sent, tracked.ended, tracked.attempts = exchange.sent, exchange.ended, exchange.attempts
 
     def _settle(self, tracked: TrackedRun, *, recorded: bool) -> None:
-        """Count a run's end and write it to the journal, and to the result unless the observer does (`recorded`)."""
+        """Count a run's end and write it to the journal, and to the result too unless that is `recorded`."""
         if self.journal is not None:
             if tracked.adopted:
                 self.journal.made(Kind.RUN, tracked.name, tracked.run_id)
