@@ -85,8 +85,8 @@ def test_phases_are_read_when_the_final_tasks_are_shown(observe: Observe, late: 
     assert record.phases["execute"] == pytest.approx(2.0, abs=1.0)
     assert [task.name for task in record.tasks] == ["train"]
     assert record.seen_finished == pytest.approx(record.due + seen, abs=0.01)
-    assert (report.tasks_late, report.tasks_incomplete) == (1, 0)
-    assert 1 <= report.rereads <= 8
+    assert (report.tasks_late, report.incomplete) == (1, 0)
+    assert 1 <= report.rereadings <= 8
     assert report.components["train"].executed == 1
 
 
@@ -106,8 +106,8 @@ def test_tasks_that_are_never_shown_are_given_up_and_counted(observe: Observe, s
     assert not record.tasks_complete
     assert record.phases.keys() == OUTER
     assert record.tasks == []
-    assert (report.tasks_late, report.tasks_incomplete, report.components) == (1, 1, {})
-    assert report.rereads <= 8
+    assert (report.tasks_late, report.incomplete, report.components) == (1, 1, {})
+    assert report.rereadings <= 8
 
 
 @pytest.mark.parametrize(("root", "patience"), [(False, PATIENCE_WITHOUT_ROOT_SECONDS), (True, 0.0)])
@@ -153,7 +153,7 @@ def test_closing_reads_a_last_time_and_does_not_wait_long(observe: Observe) -> N
     took, complete, report = observe(scene)
     assert took == pytest.approx(CLOSING_SECONDS, abs=0.01)
     assert complete == {"soon": True, "never": False}
-    assert report.tasks_incomplete == 1
+    assert report.incomplete == 1
 
 
 def test_closing_does_not_wait_for_an_answer_that_does_not_come(observe: Observe) -> None:
@@ -187,7 +187,7 @@ def test_a_run_that_is_deleted_meanwhile_keeps_its_outcome(observe: Observe) -> 
 
     record, report = observe(scene)
     assert (record.outcome, record.tasks_complete) == (Outcome.SUCCEEDED, False)
-    assert (report.rereads, report.tasks_incomplete, report.vanished) == (1, 1, 0)
+    assert (report.rereadings, report.incomplete, report.vanished) == (1, 1, 0)
 
 
 def test_components_do_not_count_the_warm_up(observe: Observe) -> None:

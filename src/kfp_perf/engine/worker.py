@@ -63,7 +63,8 @@ def run_scenario(
     """Run one scenario and return what it did; never raises, so that no scenario takes another with it.
 
     `t0` is the test's time zero in seconds since the Unix epoch; where the context has a gate, the gate sets it
-    when all scenarios are prepared. Without a context everything given can be pickled, and so can the result.
+    when all scenarios are prepared. Without a context everything given can be pickled, and so can the result; there
+    is no journal then, so nothing is deleted, and `leftovers` of the result lists what stays on the server.
     """
     context = context or ScenarioContext()
     name = scenario.name or scenario.mode_name.lower()

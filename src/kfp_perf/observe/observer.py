@@ -266,7 +266,7 @@ class Observer:
 
     async def _reread(self, tracked: TrackedRun) -> Completeness | None:
         """Read a run again whose tasks were not complete."""
-        self._report.rereads += 1
+        self._report.rereadings += 1
         try:
             run = await self._client.get_run(tracked.run_id)
         except ApiError as error:
@@ -335,7 +335,7 @@ class Observer:
     def _finish(self, tracked: TrackedRun) -> None:
         """Count what is wrong with a run that has ended, and write its record."""
         if not tracked.tasks_complete and self._on_record is not None:
-            self._report.tasks_incomplete += 1
+            self._report.incomplete += 1
         if tracked.created_at is None or tracked.finished_at is None:
             self._report.count_anomaly("time_missing", "a run that has ended has no creation time, or no end")
         if tracked.clock_conflict:

@@ -17,11 +17,11 @@ _MOST_KINDS = 50
 class ObserverReport(msgspec.Struct):
     """What observing took, and what was wrong with the answers.
 
-    `sweeps` are passes over lists of runs, `pages` their requests, `gets` requests for single runs, `rereads`
+    `sweeps` are passes over lists of runs, `pages` their requests, `gets` requests for single runs, `rereadings`
     further requests for runs that had ended before their tasks were complete, `lookups` searches by name.
     `sweep_ticks` and `get_ticks` count the looks in each of the two ways, chosen by `page_seconds` and
     `get_seconds`, the smoothed times of one request. `poll_seconds` is the pause between two looks: the latest, and
-    its extremes. `tasks_late` runs showed their end before their final tasks; the tasks of `tasks_incomplete` runs
+    its extremes. `tasks_late` runs showed their end before their final tasks; the tasks of `incomplete` runs
     were given up. `seen_late_seconds`: the mean, over `ends_seen` runs, of the time from the last look that showed
     a run in flight to the one that showed its end: an end was seen at most so long after it was visible. `failures`
     counts failed requests of looks. `anomalies` counts by name what a KFP server should not do. `components` has
@@ -36,14 +36,14 @@ class ObserverReport(msgspec.Struct):
     sweeps: int = 0
     pages: int = 0
     gets: int = 0
-    rereads: int = 0
+    rereadings: int = 0
     lookups: int = 0
     adopted: int = 0
     vanished: int = 0
     never_seen: int = 0
     failures: int = 0
     tasks_late: int = 0
-    tasks_incomplete: int = 0
+    incomplete: int = 0
     page_seconds: float | None = None
     get_seconds: float | None = None
     poll_seconds: float | None = None
@@ -62,7 +62,7 @@ class ObserverReport(msgspec.Struct):
     @property
     def requests(self) -> int:
         """The number of requests that observing took."""
-        return self.pages + self.gets + self.rereads + self.lookups
+        return self.pages + self.gets + self.rereadings + self.lookups
 
     def count_anomaly(self, kind: str, text: str) -> None:
         """Count something that a KFP server should not do, and log it the first time."""

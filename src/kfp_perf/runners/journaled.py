@@ -1,4 +1,4 @@
-"""What every runner of ours does beside its work: write down what it makes, watch the target, and delete it all."""
+"""What every built-in runner does beside its work: journal what it creates, watch the target, and clean up."""
 
 from __future__ import annotations
 
@@ -20,52 +20,71 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.result.journal import Kind, Made
+    from kfp_perf.scenario.model import TestScenario
 
 _WATCH_SECONDS = 1.0
 
 
 class JournaledRunner(BaseRunner):
-    """A runner that keeps a journal of what it makes, and deletes that in the end.
+    """A runner that keeps a journal of what it creates, and deletes that at the end.
 
-    Subclasses implement `run`; `making` and `alongside` are there for it, and `drive` is.
+    Subclasses implement `run` with the help of `drive`, `making` and `alongside`.
     """
 
     prefilled: PrefillReport | None = None
 
+    def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
+        super().__init__(test_scenario, **given)
+        #: Ids by kind and name of what was created without a journal; empty where no answer came.
+        self._unjournaled: dict[tuple[Kind, str], str] = {}
+
     async def prepare(self) -> None:
-        """Make the rows that the scenario wants to find (`prefill`)."""
+        """Create the rows of the scenario's `prefill`."""
         if self.scenario.prefill is not None:
             self.prefilled = await prefill(self, self.scenario.prefill)
 
     def reports(self) -> dict[str, Any]:
-        """The rows made beforehand, and what driving the load came to where there is a drive."""
+        """Return the reports of the prefill and, where there is a drive, of the load."""
         return {"prefill": self.prefilled} | ({"load": self._drive.report} if self._drive else {})
 
     def remarks(self) -> Iterator[str]:
-        """The same in lines, where there is something amiss."""
+        """Yield a sentence for each thing that went wrong in them."""
         yield from remarks.of_prefill(self.prefilled)
         if self._drive is not None:
             yield from remarks.of_load(self._drive.report, self.scenario.max_in_flight)
 
     async def stop(self) -> None:
-        """Delete what this runner made, except what is to be kept."""
+        """Delete what this runner created, except what is to be kept.
+
+        Nothing is deleted without a journal; everything created is then in `leftovers`.
+        """
         self.phase = Phase.CLEANING
         if self.journal is not None and self.config.keep != "all":
             await self._clean_up(self.journal.path)
+        if self._unjournaled:
+            self.leftovers += [
+                f"{kind.value} {name}{f' ({made_id})' * bool(made_id)}: there is no journal to delete it by"
+                for (kind, name), made_id in self._unjournaled.items()
+            ]
+            self.warnings.append(
+                f"{len(self._unjournaled):,} objects were left on the server, because the runner has no journal"
+            )
 
     def owns(self, made: Made) -> bool:
-        """Whether this runner made that object of the journal, which other runners write into as well."""
+        """Return whether this runner created an object of the journal, which all runners of a test share."""
         return made.name.startswith(self.prefix)
 
     @contextlib.contextmanager
     def making(self, kind: Kind, name: str, *, parent: str = "") -> Iterator[Callable[[str], None]]:
-        """Enclose the call that makes an object of this unique name; hand the function that it gives the id.
+        """Enclose the call that creates an object of this unique name; call the function yielded with its id.
 
-        The journal then holds the intent before the request leaves, and nothing where the server refused.
+        The journal has the intent before the request is sent. The entry is removed where the error proves that
+        nothing was created; it stays where the outcome is unknown.
         """
         journal = self.journal
         if journal is None:
-            yield lambda _id: None
+            with self._remembering((kind, name)) as made:
+                yield made
             return
         journal.intend(kind, name, namespace=self.namespace, parent=parent)
         try:
@@ -75,14 +94,31 @@ class JournaledRunner(BaseRunner):
                 journal.gone(kind, name)
             raise
 
+    @contextlib.contextmanager
+    def _remembering(self, key: tuple[Kind, str]) -> Iterator[Callable[[str], None]]:
+        """Do as `making` does, in memory."""
+        self._unjournaled[key] = ""
+        try:
+            yield lambda made_id: self._unjournaled.update({key: made_id})
+        except ApiError as error:
+            if not error.outcome_unknown:
+                del self._unjournaled[key]
+            raise
+
+    def not_made(self, kind: Kind, name: str) -> None:
+        """Remove an object whose creation failed from the journal, because the server does not have it."""
+        if self.journal is not None:
+            self.journal.gone(kind, name)
+        self._unjournaled.pop((kind, name), None)
+
     @contextlib.asynccontextmanager
     async def alongside(
         self, *work: Coroutine[Any, Any, None], close: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[None]:
-        """Let coroutines run beside the body; `close` lets them end when it has ended.
+        """Run coroutines beside the body; `close` lets them end after it.
 
-        The runner is asked to stop when one of them fails, or when the target stays away for too long; that
-        error is raised after the body. However the body ends, no operation of the drive is under way afterwards.
+        The runner is asked to stop when one of them fails, or when an outage reaches its limit; that error is
+        raised after the body. However the body ends, no operation of the drive is under way afterwards.
         """
         tasks = [asyncio.ensure_future(one) for one in work]
         watching = asyncio.ensure_future(self._watch(tasks))
@@ -93,8 +129,8 @@ class JournaledRunner(BaseRunner):
             raise
         finally:
             watching.cancel()
-            # Where the body failed, the other operations still run: their runs are to be written down, and the
-            # clean-up must not race with what they are making. The drive has raised its failure in the body.
+            # Where the body failed, the other operations still run. Their runs are to be recorded, and the clean-up
+            # must not race with what they create. The drive has raised its failure in the body.
             self.give_up()
             if self._drive is not None:
                 with contextlib.suppress(Exception):
@@ -107,10 +143,10 @@ class JournaledRunner(BaseRunner):
                 raise end
 
     def give_up(self) -> None:
-        """Let operations under way come to an end soon. They do so by themselves by default."""
+        """Let operations under way end soon. By default they do so by themselves."""
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]]) -> None:
-        """Ask the runner to stop when a task is over before its time, or when the target stays away."""
+        """Ask the runner to stop when a task ends too early, or when an outage reaches its limit."""
         while not any(task.done() for task in tasks):
             await self.clock.sleep_until(self.clock.now() + _WATCH_SECONDS)
             if (lost := self.outage.limit_reached(self.clock.now())) is not None:
