@@ -14,9 +14,9 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiError, ApiStatusError, InputError
 from kfp_perf.metrics import built_in_collector
-from kfp_perf.observe import Observer
+from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.records import Purpose, RunRecord
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,8 +231,8 @@ def test_no_secret_in_figures_when_a_server_repeats_it_in_a_run_that_failed(
         collector = built_in_collector("s")
         observer = Observer(it.client, it.clock)
         observing = asyncio.ensure_future(observer.run())
-        seen = observer.watch(RunRecord(scenario="s", name="r", run_id="run-1", due=it.clock.now()))
-        collector.on_run(await seen)
+        seen = observer.watch(TrackedRun(scenario="s", name="r", run_id="run-1", due=it.clock.now()))
+        collector.on_run((await seen).record())
         await observer.aclose()
         await observing
         for sample in it.samples:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import theilslopes
@@ -30,8 +31,7 @@ def told(family: MetricFamily, records: list[RunRecord]) -> dict[str, Any]:
 def unfinished(run: Make, due: float, seen: float) -> RunRecord:
     """A run that was last seen in flight `seen` seconds after its creation was answered."""
     record = run(due, outcome=Outcome.UNFINISHED, duration_seconds=None, seen_finished=None)
-    record.seen_unfinished = record.ended + seen
-    return record
+    return msgspec.structs.replace(record, seen_unfinished=record.ended + seen)
 
 
 def test_outcomes_are_counted(run: Make) -> None:

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeRun:
-    """A run of the fake. Times are true ones on the client's clock; the server shows its own."""
+    """A run of the fake. Times are true ones on the client's clock; the server shows its own.
+
+    The final tasks are shown from `tasks_reported` on (None: with the final state), `earlier_details` until then.
+    """
 
     spec: RunSpec
     run_id: str
@@ -55,7 +58,9 @@ class FakeRun:
     final_state: str = RunState.SUCCEEDED
     error: bytes = b""
     active_state: str | None = None
-    task_details: list[dict[str, Any]] = field(default_factory=list)
+    task_details: list[dict[str, Any]] | None = None
+    tasks_reported: float | None = None
+    earlier_details: list[dict[str, Any]] = field(default_factory=list)
     archived: bool = False
     finished_text: str | None = None
     recurring_run_id: str = ""
@@ -209,7 +214,9 @@ class FakeKfp:
             history.append((fake.final_state, fake.reported))
         state = fake.final_state if finished else (fake.active_state or history[-1][0])
         finished_text = self._text(fake.finishes) if finished else "1970-01-01T00:00:00Z"
-        details = msgspec.Raw(msgspec.json.encode(fake.task_details)) if finished else msgspec.Raw(b"")
+        complete = finished and now >= (fake.tasks_reported or fake.reported)
+        tasks = self._tasks(fake) if complete else fake.earlier_details
+        details = msgspec.Raw(msgspec.json.encode(tasks) if tasks else b"")
         return Run(
             run_id=fake.run_id,
             display_name=fake.spec.name,
@@ -227,6 +234,13 @@ class FakeKfp:
                 pipeline_id=fake.spec.pipeline_id, pipeline_version_id=fake.spec.pipeline_version_id
             ),
         )
+
+    def _tasks(self, fake: FakeRun) -> list[dict[str, Any]]:
+        """The final tasks of a run: those that it was given, or else its root alone."""
+        if fake.task_details is not None:
+            return fake.task_details
+        times = {"start_time": self._text(fake.starts), "end_time": self._text(fake.finishes)}
+        return [{"display_name": "root", "state": fake.final_state, **times}]
 
     def _text(self, time: float) -> str:
         return format_time(time + self.offset_seconds)

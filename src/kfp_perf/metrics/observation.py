@@ -21,8 +21,8 @@ _FIELDS = (
     count("adopted", "Runs whose creation got no answer, and that were found by name."),
     count("vanished", "Runs that were deleted by somebody else."),
     count("never_seen", "Runs whose creation got no answer, and that no list showed."),
-    count("failures", "Looks that failed."),
-    count("clock_conflicts", "Answers that contradict what was known of the server's clock."),
+    count("failures", "Requests of looks that failed."),
+    count("clock_conflicts", "Runs whose times contradict each other, so that the server's clocks differ."),
     count("ends_seen", "Runs whose end was seen."),
     seconds(
         "seen_late_seconds",

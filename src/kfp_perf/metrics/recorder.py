@@ -46,8 +46,7 @@ class Recorder:
             collector.on_sample(sample)
 
     def run(self, record: RunRecord) -> None:
-        """Record one run that came to its end, or to the end of the test."""
-        self.tally.on_run(record)
+        """Record one run that came to its end, or to the end of the test; `tally` counts it by itself."""
         for collector in self.collectors:
             collector.on_run(record)
         if self.writer is not None:

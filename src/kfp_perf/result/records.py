@@ -126,7 +126,8 @@ class Outcome(StrEnum):
 class TaskSpan(msgspec.Struct, frozen=True, array_like=True):
     """A task of a run, with the start of its pod, in seconds since the run's creation.
 
-    Each time is off by up to a second. `waited_for`: it is on the critical path. `state` is KFP's, or `CACHED`.
+    The error of each time is below a second. `waited_for`: it is on the critical path. `state` is KFP's, or
+    `CACHED`.
     """
 
     name: str
@@ -136,23 +137,27 @@ class TaskSpan(msgspec.Struct, frozen=True, array_like=True):
     state: str = ""
 
 
-class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run from its due time to its end; a line of `runs.jsonl`.
 
-    `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none.
-    `running_at`: when the API server got the report that it runs, so it had started by then.
-    `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last
-    showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
-    `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`. `phases` splits
-    it (names: `observe.PHASES`), each off by at most its `phase_errors`. `cached`: nothing of it was executed,
-    the cache had it all. `tasks`: those of a run that has ended; in `runs.jsonl` only of the few that were among
-    the slowest of their scenario when they ended, for `tasks.jsonl` has them all. `error`: why it did not come to
-    a good end, without secrets.
+    `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none. `running_at`:
+    when the API server got the report that the run is running, so it had started by then. `seen_running` and
+    `seen_finished`: when an answer first showed it so; `seen_unfinished`: when one last showed it in flight, so its
+    end became visible in (seen_unfinished, seen_finished]. `duration_seconds` is from creation to finish, with an
+    error of at most `duration_error_seconds`. `phases` are its parts by name (see `observe.PHASES`), each with an
+    error of at most its entry in `phase_errors`. `clock_conflict`: the times of the run contradict each other in
+    this way (`finished_before_created`, `started_before_created`, `finished_in_the_future`,
+    `longer_than_followed`), which proves that the clocks of the API server and the workflow controller differ; the
+    duration and the phases `queue` and `visible` are left out then. `tasks_complete`: the server showed the final
+    tasks of the run. If a run that ended lacks them, the phases that need them are left out, and it is not known
+    whether the run was cached. `cached`: nothing of it was executed, all results came from the cache. `tasks`:
+    those of a run that has ended; in `runs.jsonl` only of the few that were among the slowest of their scenario
+    when they ended, for `tasks.jsonl` has them all. `error`: why it did not end well, without secrets.
 
     Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
     server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.
-    `drift_seconds` is from the slot to the creation, off by at most `drift_error_seconds`. Their `due` is the
-    slot on our clock. A slot that no run came for is a record of its own, with the outcome `refused`.
+    `drift_seconds` is from the slot to the creation, with an error of at most `drift_error_seconds`. Their `due` is
+    the slot on our clock. A slot without a run is a record of its own, with the outcome `refused`.
     """
 
     scenario: str
@@ -175,7 +180,9 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     seen_finished: float | None = None
     duration_seconds: float | None = None
     duration_error_seconds: float | None = None
+    clock_conflict: str = ""
     cached: bool = False
+    tasks_complete: bool = False
     phases: dict[str, float] = {}
     phase_errors: dict[str, float] = {}
     tasks: list[TaskSpan] = []
@@ -188,12 +195,12 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def created(self) -> bool:
-        """Whether the server is known to have made this run."""
+        """Whether the server is known to have created this run."""
         return bool(self.run_id)
 
     @property
     def seen_for_seconds(self) -> float:
-        """How long a run that did not end was certainly in flight: from its creation to the last look at it.
+        """The time that a run that did not end was in flight at least: from its creation to the last look at it.
 
         It was created before CreateRun's answer came, or, where a schedule made it, by the end of its drift.
         """

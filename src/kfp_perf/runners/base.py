@@ -186,6 +186,12 @@ class BaseRunner(ABC):
 
     def record_run(self, record: RunRecord) -> None:
         """Record a run that came to its end, or to the end of the test."""
+        self.progress.on_run(record)
+        self.write_run(record)
+
+    def write_run(self, record: RunRecord) -> None:
+        """Record a run that was counted already, when its end was first seen."""
+        self.progress.last_error = record.error or self.progress.last_error
         self.recorder.run(record)
         self._tell(record)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import ListQuery
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
-from kfp_perf.observe import Observer, shape_of
+from kfp_perf.observe import Observer, TrackedRun, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import CallOutcome, Outcome, Purpose, RunRecord, Sample
+from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
 from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -42,7 +42,7 @@ class PipelineRunner(JournaledRunner):
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
-        self._followed: set[asyncio.Future[RunRecord]] = set()
+        self._followed: set[asyncio.Future[TrackedRun]] = set()
         self._lost: set[asyncio.Future[None]] = set()
         self._given_up = False
         self._terminate_until = math.inf
@@ -60,6 +60,7 @@ class PipelineRunner(JournaledRunner):
             experiment_id=self.experiment_id,
             poll_seconds=self.scenario.poll_seconds,
             shape=shape,
+            on_record=self.write_run,
         )
         await super().prepare()
 
@@ -105,43 +106,38 @@ class PipelineRunner(JournaledRunner):
 
     async def run_once(self, index: int, due: float) -> bool:
         """Create one run and follow it to its end. Return whether the server took it."""
-        record = RunRecord(
+        tracked = TrackedRun(
             scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
         )
         self.progress.in_flight += 1
         try:
-            await self._create(record)
-            following = asyncio.ensure_future(self._see_through(record))
-            if record.outcome is Outcome.LOST and not await self._shows_up(record, following):
+            await self._create(tracked)
+            following = asyncio.ensure_future(self._see_through(tracked))
+            if tracked.outcome is Outcome.LOST and not await self._shows_up(tracked, following):
                 self._lost.add(following)
                 following.add_done_callback(self._lost.discard)
                 return False
             await following
         finally:
             self.progress.in_flight -= 1
-        return record.created
+        return tracked.created
 
     def skip(self, index: int, due: float) -> None:
         """Record a run that was due and never started."""
         self.record_sample(Sample("CreateRun", due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
-        self.record_run(
-            RunRecord(
-                scenario=self.name,
-                name=f"{self.prefix}-{index}",
-                due=due,
-                warmup=due < self.measured_from,
-                outcome=Outcome.NEVER_STARTED,
-                error="maxInFlight held it back until the end of the load",
-            )
+        tracked = TrackedRun(
+            scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
         )
+        tracked.outcome = Outcome.NEVER_STARTED
+        tracked.error = "maxInFlight held it back until the end of the load"
+        self.record_run(tracked.record())
 
-    async def _see_through(self, record: RunRecord) -> None:
+    async def _see_through(self, tracked: TrackedRun) -> None:
         """Follow a run that may have been created, and write down what became of it."""
-        if record.outcome is not Outcome.REFUSED:
-            await self.wait_for_run_to_finish(record)
-        self._settle(record)
+        ended = tracked.outcome is not Outcome.REFUSED and await self.wait_for_run_to_finish(tracked)
+        self._settle(tracked, recorded=ended)
 
-    async def _shows_up(self, record: RunRecord, following: asyncio.Future[None]) -> bool:
+    async def _shows_up(self, tracked: TrackedRun, following: asyncio.Future[None]) -> bool:
         """Wait a little for a run whose creation got no answer. It is looked for much longer, but holds no slot."""
         pausing = asyncio.ensure_future(
             self.clock.sleep_until(self.clock.now() + _LOST_HOLDS_SLOT_SECONDS, self.stop_signal)
@@ -149,16 +145,17 @@ class PipelineRunner(JournaledRunner):
         either: set[asyncio.Future[Any]] = {following, pausing}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         pausing.cancel()
-        return following.done() or record.created
+        return following.done() or tracked.created
 
-    async def wait_for_run_to_finish(self, record: RunRecord) -> None:
-        """Follow a run until its end is seen, or until the runner gives up; fills in the record.
+    async def wait_for_run_to_finish(self, tracked: TrackedRun) -> bool:
+        """Follow a run until its end is seen, or until the runner gives up; return whether its end was seen.
 
+        If so, the observer writes its record, when its tasks are complete.
         A run whose creation got no answer is looked for by its name. One that is still in flight in the end
         is terminated, and counts as unfinished.
         """
         if not self._given_up:
-            seen = self.observer.watch(record)
+            seen = self.observer.watch(tracked)
             self._followed.add(seen)
             try:
                 await seen
@@ -166,12 +163,13 @@ class PipelineRunner(JournaledRunner):
                 if not self._given_up:
                     raise
             else:
-                return
+                return True
             finally:
                 self._followed.discard(seen)
-        if record.run_id:
-            record.outcome = Outcome.UNFINISHED
-            await self._terminate(record)
+        if tracked.run_id:
+            tracked.outcome = Outcome.UNFINISHED
+            await self._terminate(tracked)
+        return False
 
     # -- creating ---------------------------------------------------------------------------------------------
 
@@ -197,9 +195,9 @@ class PipelineRunner(JournaledRunner):
             )
         return pipeline.pipeline_id, versions.items[0].pipeline_version_id, shape_of(package.spec)
 
-    async def _create(self, record: RunRecord) -> None:
+    async def _create(self, tracked: TrackedRun) -> None:
         spec = RunSpec(
-            name=record.name,
+            name=tracked.name,
             experiment_id=self.experiment_id,
             pipeline_id=self.pipeline_id,
             pipeline_version_id=self.pipeline_version_id,
@@ -207,23 +205,23 @@ class PipelineRunner(JournaledRunner):
         )
 
         def sent(sample: Sample) -> None:
-            record.sent, record.ended, record.attempts = sample.sent, sample.ended, len(sample.attempts)
+            tracked.sent, tracked.ended, tracked.attempts = sample.sent, sample.ended, len(sample.attempts)
 
         try:
-            with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
-                run = await self.client.create_run(spec, due=record.due, on_sample=sent)
+            with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+                run = await self.client.create_run(spec, due=tracked.due, on_sample=sent)
                 made(run.run_id)
         except ApiError as error:
-            record.error = str(error)
-            if not error.outcome_unknown or (error.work_ended and not await self._may_exist(record)):
-                record.outcome = Outcome.REFUSED
+            tracked.error = str(error)
+            if not error.outcome_unknown or (error.work_ended and not await self._may_exist(tracked)):
+                tracked.outcome = Outcome.REFUSED
         else:
-            record.run_id = run.run_id
-            record.created_at = run.created_at
-            record.scheduled_at = run.scheduled_at
-            record.state = run.state
+            tracked.run_id = run.run_id
+            tracked.created_at = run.created_at
+            tracked.scheduled_at = run.scheduled_at
+            tracked.state = run.state
 
-    async def _may_exist(self, record: RunRecord) -> bool:
+    async def _may_exist(self, tracked: TrackedRun) -> bool:
         """Look a run up by its name, once, after KFP itself answered its creation with an error.
 
         KFP answers many requests that it refuses with 500, so the status alone proves nothing. A run that is found
@@ -231,23 +229,26 @@ class PipelineRunner(JournaledRunner):
         """
         client = self.client.for_purpose(Purpose.OBSERVE)
         try:
-            run = await client.find_run(record.name, experiment_id=self.experiment_id)
+            run = await client.find_run(tracked.name, experiment_id=self.experiment_id)
         except ApiError:
             return True
         if run is None:
-            self.not_made(Kind.RUN, record.name)
+            self.not_made(Kind.RUN, tracked.name)
             return False
-        record.run_id, record.created_at, record.adopted = run.run_id, run.created_at, True
+        tracked.run_id, tracked.created_at, tracked.adopted = run.run_id, run.created_at, True
         return True
 
-    def _settle(self, record: RunRecord) -> None:
-        """Record how a run ended, in the journal and in the result."""
+    def _settle(self, tracked: TrackedRun, *, recorded: bool) -> None:
+        """Count a run's end and write it to the journal, and to the result too unless that is `recorded`."""
         if self.journal is not None:
-            if record.adopted:
-                self.journal.made(Kind.RUN, record.name, record.run_id)
-            if record.outcome is Outcome.FAILED and self.config.keep == "failed":
-                self._keep(record.name)
-        self.record_run(record)
+            if tracked.adopted:
+                self.journal.made(Kind.RUN, tracked.name, tracked.run_id)
+            if tracked.outcome is Outcome.FAILED and self.config.keep == "failed":
+                self._keep(tracked.name)
+        if recorded:
+            self.progress.on_run(tracked.record())
+        else:
+            self.record_run(tracked.record())
 
     def _keep(self, name: str) -> None:
         """Keep a run, and what it cannot be looked at without."""
@@ -287,14 +288,14 @@ class PipelineRunner(JournaledRunner):
             return given
         return max(_SHORTEST_DEFAULT_GRACE_SECONDS, 2 * self.progress.longest_run_seconds)
 
-    async def _terminate(self, record: RunRecord) -> None:
+    async def _terminate(self, tracked: TrackedRun) -> None:
         """Have a run stopped, unless the target is away. All of that takes no longer than a clean-up may."""
         try:
             async with asyncio.timeout(self._terminate_until - self.clock.now()), self._terminations:
                 if not self.outage.away:
-                    await self.client.for_purpose(Purpose.CLEANUP).terminate_run(record.run_id)
+                    await self.client.for_purpose(Purpose.CLEANUP).terminate_run(tracked.run_id)
         except (ApiError, TimeoutError) as error:
-            self.log.warning("Could not terminate the run %s: %s", record.name, str(error) or "no time left")
+            self.log.warning("Could not terminate the run %s: %s", tracked.name, str(error) or "no time left")
 
     def _refuse_total_failure(self) -> None:
         outcomes = self.progress.outcomes

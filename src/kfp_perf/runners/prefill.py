@@ -10,10 +10,10 @@ import msgspec
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.observe import Observer
+from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Purpose, RunRecord, Sample
+from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners.adoption import create_or_adopt
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Prefill:
         self.report = PrefillReport()
         self.experiments: list[str] = []
         self.pipelines: list[str] = []
-        self.runs: list[RunRecord] = []
+        self.runs: list[TrackedRun] = []
 
     async def make(self, wanted: Prefill) -> PrefillReport:
         began = self.runner.clock.now()
@@ -154,20 +154,20 @@ class _Prefill:
         await self.client.upload_pipeline_version(self.content, pipeline_id=pipeline_id, name=name)
 
     async def _run(self, number: int) -> None:
-        record = RunRecord(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
+        tracked = TrackedRun(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
         experiment_id = self.experiments[number % len(self.experiments)]
         pipeline_id = self.pipelines[number % len(self.pipelines)]
-        spec = RunSpec(name=record.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
+        spec = RunSpec(name=tracked.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
         samples: list[Sample] = []
-        with self.runner.making(Kind.RUN, record.name, parent=experiment_id) as made:
+        with self.runner.making(Kind.RUN, tracked.name, parent=experiment_id) as made:
             run = await self._create_or_adopt(
                 lambda: self.client.create_run(spec, on_sample=samples.append),
-                lambda: self.client.find_run(record.name, experiment_id=experiment_id),
+                lambda: self.client.find_run(tracked.name, experiment_id=experiment_id),
             )
             made(run.run_id)
-        record.run_id, record.created_at = run.run_id, run.created_at
-        record.sent, record.ended = samples[-1].sent, samples[-1].ended
-        self.runs.append(record)
+        tracked.run_id, tracked.created_at = run.run_id, run.created_at
+        tracked.sent, tracked.ended = samples[-1].sent, samples[-1].ended
+        self.runs.append(tracked)
 
     async def _create_or_adopt(
         self, create: Callable[[], Awaitable[Thing]], find: Callable[[], Awaitable[Thing | None]]
@@ -179,7 +179,7 @@ class _Prefill:
         if not self.runs:
             return
         clock, stop = self.runner.clock, self.runner.stop_signal
-        observer = Observer(self.client, clock, namespace=self.runner.namespace, tasks=False)
+        observer = Observer(self.client, clock, namespace=self.runner.namespace)
         observing = asyncio.ensure_future(observer.run())
         ended = asyncio.gather(*map(observer.watch, self.runs), return_exceptions=True)
         patience = PATIENCE_SECONDS + PATIENCE_SECONDS_PER_RUN * len(self.runs)

@@ -16,10 +16,11 @@ from kfp_perf.client.messages import RecurringRunSpec
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.metrics.summary import summary
+from kfp_perf.observe import TrackedRun
 from kfp_perf.pacing import StopSignal
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Outcome, Purpose, RunRecord
+from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.runners import remarks
 from kfp_perf.runners.experiment import ExperimentRunner
 from kfp_perf.runners.schedule_slots import Timetable
@@ -301,16 +302,16 @@ class ScheduledRunner(ExperimentRunner):
         """Journal a run that a schedule has started, and follow it."""
         place = schedule.timetable.place(run.scheduled_at, run.created_at)
         begin = place.slot if place.slot is not None else (run.created_at or self._server_time(None))
-        record = self._record(run.display_name, schedule, begin)
-        record.run_id, record.state = run.run_id, run.state
-        record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
-        record.slot, record.doubled = place
+        tracked = self._tracked(run.display_name, schedule, begin)
+        tracked.run_id, tracked.state = run.run_id, run.state
+        tracked.created_at, tracked.scheduled_at = run.created_at, run.scheduled_at
+        tracked.slot, tracked.doubled = place
         if place.slot is not None and run.created_at is not None:
             # The slot is exact; the creation lies within its whole second.
-            record.drift_seconds, record.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
-        with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
-            made(record.run_id)
-        following = asyncio.ensure_future(self._follow(record))
+            tracked.drift_seconds, tracked.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
+        with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+            made(tracked.run_id)
+        following = asyncio.ensure_future(self._follow(tracked))
         self._following.add(following)
         following.add_done_callback(self._followed_to_its_end)
 
@@ -319,19 +320,19 @@ class ScheduledRunner(ExperimentRunner):
         if following.cancelled() or following.exception() is None:
             self._following.discard(following)
 
-    async def _follow(self, record: RunRecord) -> None:
+    async def _follow(self, tracked: TrackedRun) -> None:
         self.progress.in_flight += 1
         try:
-            await self.wait_for_run_to_finish(record)
+            ended = await self.wait_for_run_to_finish(tracked)
         finally:
             self.progress.in_flight -= 1
-        if record.slot is not None and not record.doubled:
-            if record.drift_seconds is not None:
-                self.report.late += record.drift_seconds > LATE_SECONDS
-                self.report.on_time += record.drift_seconds <= LATE_SECONDS
-            if record.running_at is not None:
-                self._running.append(record.running_at + 0.5 - record.slot)
-        self._settle(record)
+        if tracked.slot is not None and not tracked.doubled:
+            if tracked.drift_seconds is not None:
+                self.report.late += tracked.drift_seconds > LATE_SECONDS
+                self.report.on_time += tracked.drift_seconds <= LATE_SECONDS
+            if tracked.running_at is not None:
+                self._running.append(tracked.running_at + 0.5 - tracked.slot)
+        self._settle(tracked, recorded=ended)
 
     # -- ending -----------------------------------------------------------------------------------------------
 
@@ -360,14 +361,14 @@ class ScheduledRunner(ExperimentRunner):
                     continue
                 self.report.missed += 1
                 moment = datetime.fromtimestamp(slot, UTC)
-                record = self._record(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
-                record.slot = slot
-                record.outcome, record.error = Outcome.REFUSED, "no run came for this slot"
-                self.record_run(record)
+                tracked = self._tracked(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
+                tracked.slot = slot
+                tracked.outcome, tracked.error = Outcome.REFUSED, "no run came for this slot"
+                self._settle(tracked, recorded=False)
 
-    def _record(self, name: str, schedule: Schedule, begin: float) -> RunRecord:
+    def _tracked(self, name: str, schedule: Schedule, begin: float) -> TrackedRun:
         due = begin - self._ahead()
-        return RunRecord(
+        return TrackedRun(
             scenario=self.name,
             name=name,
             due=due,

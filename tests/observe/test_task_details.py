@@ -12,15 +12,14 @@ from small_pipelines import Draft, task
 from true_path import play
 
 from kfp_perf.client.messages import Run, RunDetails
-from kfp_perf.observe.components import Components
-from kfp_perf.observe.entries import read_entries
-from kfp_perf.observe.reading import read_run
+from kfp_perf.observe.run_analysis import Components, analyse
+from kfp_perf.observe.task_details import read_entries
 from kfp_perf.pipelines.shape import shape_of
 
 if TYPE_CHECKING:
     from true_path import PlayedRun
 
-    from kfp_perf.observe.reading import Reading
+    from kfp_perf.observe.run_analysis import RunAnalysis
 
 
 def _loops_side_by_side() -> list[dict[str, Any]]:
@@ -33,8 +32,9 @@ def _loops_side_by_side() -> list[dict[str, Any]]:
     return draft.documents({"left": task("body", **loop), "right": task("body", **loop)})
 
 
-def _read(documents: list[dict[str, Any]], played: PlayedRun) -> Reading:
-    return read_run(played.shown, shape_of(documents[0]))
+def _read(documents: list[dict[str, Any]], played: PlayedRun) -> RunAnalysis:
+    shape = shape_of(documents[0])
+    return analyse(read_entries(played.shown, shape), shape)
 
 
 def _raw(played: PlayedRun) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ class Place(NamedTuple):
     item: int | None
 
 
-NOWHERE = Place("", "", None)
+NO_PLACE = Place("", "", None)
 
 
 class Places:
