@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.metrics import METRICS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -162,8 +164,6 @@ def metrics_of(family: str) -> Callable[[], str]:
     """Return what writes the metrics of a family."""
 
     def write() -> str:
-        from kfp_perf.metrics import METRICS
-
         rows = []
         for metric in METRICS[family].metrics:
             place = ".".join(metric.path).replace("{call}", "{purpose}.{operation}")
@@ -221,7 +221,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": settings},
     "metrics.md": {
         "conditions": metric_conditions,
-        **{family: metrics_of(family) for family in ("runs", "phases", "schedule", "api", "generator")},
+        **{family: metrics_of(family) for family in METRICS},
         "operations": metric_calls,
         "beside": beside_metrics,
     },

@@ -35,7 +35,7 @@ class Judgement:
 
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
-    failed, and is empty where it was kept.
+    failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
     """
 
     threshold: Threshold
@@ -45,6 +45,7 @@ class Judgement:
     error: float | None
     count: int | None
     reason: str
+    not_reached: bool = False
 
     @property
     def passed(self) -> bool:
@@ -75,6 +76,7 @@ class Judgement:
             "unit": self.threshold.metric.metric.unit.value,
             "bound": self.threshold.bound,
             "value": self.value,
+            "not_reached": self.not_reached,
             "margin": self.margin,
             "interval": None if self.interval is None else list(self.interval),
             "error": self.error,
@@ -133,7 +135,7 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         is_ = "is not reached" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
-    return Judgement(threshold, judged, value, interval, error, count, reason)
+    return Judgement(threshold, judged, value, interval, error, count, reason, beyond)
 
 
 class Reason(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.catalog import PIPELINES
-from kfp_perf.client import Exchange, ListQuery, Operator, Predicate, RestClient, check_target
+from kfp_perf.client import ListQuery, Operator, Predicate, RestClient, check_target
 from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiStatusError, TargetError
@@ -112,9 +112,9 @@ def test_every_call_works(emulator: Callable[..., str]) -> None:
             await client.create_experiment(made.display_name)
         assert caught.value.status == 409
 
-        exchange = Exchange()
-        run = await client.create_run(it.spec("run + 1", made.experiment_id), exchange=exchange)
-        assert exchange.due <= exchange.sent < exchange.ended
+        calls: list[Sample] = []
+        run = await client.create_run(it.spec("run + 1", made.experiment_id), on_sample=calls.append)
+        assert calls[-1].due <= calls[-1].sent < calls[-1].ended
         assert run.state == "PENDING"
         found_run = await client.find_run("run + 1", experiment_id=made.experiment_id)
         assert found_run is not None
@@ -191,10 +191,12 @@ def test_runs_are_followed_to_their_ends(emulator: Callable[..., str], options: 
         seen = []
         for index in range(12):
             tracked = TrackedRun(scenario="s", name=f"run-{index}", due=it.clock.now())
-            exchange = Exchange()
-            run = await it.client.create_run(it.spec(tracked.name, made.experiment_id), exchange=exchange)
+            calls: list[Sample] = []
+            run = await it.client.create_run(
+                it.spec(tracked.name, made.experiment_id), on_sample=calls.append
+            )
             tracked.run_id, tracked.created_at = run.run_id, run.created_at
-            tracked.sent, tracked.ended = exchange.sent, exchange.ended
+            tracked.sent, tracked.ended = calls[-1].sent, calls[-1].ended
             seen.append(observer.watch(tracked))
         lost = TrackedRun(scenario="s", name="lost", due=it.clock.now())
         await it.client.create_run(it.spec("lost", made.experiment_id))

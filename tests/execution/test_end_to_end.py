@@ -71,9 +71,7 @@ def test_the_main_job(program: Start, server: Server) -> None:
     assert document["scenario_file"]["text"] == (one.folder / "t.json").read_text()
     assert document["leftovers"] == []
     assert server.ours() == {}
-    tasks = [
-        json.loads(line) for line in (one.folder / "results/latest/tasks.jsonl").read_text().splitlines()
-    ]
+    tasks = one.lines("tasks.jsonl")
     assert {task["run_id"] for task in tasks} == {run["run_id"] for run in runs}
     assert all(task["ended_at"] >= task["started_at"] > 0 for task in tasks)
     for run in runs:

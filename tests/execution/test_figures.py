@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-
 from kfp_perf.execution.figures import figures_of
+
 from kfp_perf.metrics import built_in_collector
 from kfp_perf.result.records import Sample, ScenarioResult
 from kfp_perf.result.series import Series, SeriesFile, read_series

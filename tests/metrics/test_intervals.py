@@ -1,23 +1,21 @@
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy.stats import binom, theilslopes
 
-from kfp_perf.metrics import built_in_collector
-from kfp_perf.metrics.intervals import add_intervals
+from kfp_perf.metrics.figures import figures_of
 from kfp_perf.result.records import Purpose
-from kfp_perf.result.series import Series, SeriesFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from kfp_perf.metrics import MetricsCollector
+    from kfp_perf.result.reader import ScenarioFiles
     from kfp_perf.result.records import Sample
 
     Feed = Callable[..., dict[str | None, dict[str, Any]]]
@@ -26,27 +24,15 @@ T0 = 1_790_000_000.0
 
 
 @pytest.fixture
-def measured(sample: Callable[..., Sample], tmp_path: Path) -> Feed:
-    """The metrics, with intervals, of a scenario whose requests had these due times and latencies."""
+def measured(sample: Callable[..., Sample], files: Callable[..., ScenarioFiles]) -> Feed:
+    """The figures of a scenario whose operations had these due times and latencies; under None of the whole test."""
+    names = (f"s{place}" for place in itertools.count())
 
-    def feed(dues: NDArray[Any], latencies: NDArray[Any], more: list[Sample] | None = None) -> Any:
-        path = tmp_path / "series.hlog"
-        path.unlink(missing_ok=True)
-        file = SeriesFile(path, T0)
-        collector = built_in_collector("s", Series("s", file))
-        collector.measured_from = T0
-        for due, latency in zip(dues.tolist(), latencies.tolist(), strict=True):
-            collector.on_sample(sample(due, latency))
-        for one in more or []:
-            collector.on_sample(one)
-        collector.close()
-        file.close()
-        total = built_in_collector()
-        total.merge(collector)
-        collectors: dict[str | None, MetricsCollector] = {"s": collector, None: total}
-        metrics = {name: one.metrics() for name, one in collectors.items()}
-        add_intervals(path, collectors, metrics)
-        return metrics
+    def feed(dues: NDArray[Any], latencies: NDArray[Any], more: Sequence[Sample] = ()) -> Any:
+        samples = [sample(due, took) for due, took in zip(dues.tolist(), latencies.tolist(), strict=True)]
+        name = next(names)
+        found = figures_of([files([*samples, *more], name=name, measured_from=T0)])
+        return {"s": found.of(name), None: found.total}
 
     return feed
 
@@ -89,19 +75,44 @@ def test_the_whole_test_has_the_same_as_its_only_scenario(measured: Feed) -> Non
     assert latency_of(metrics["s"])["intervals"] == latency_of(metrics[None])["intervals"] != {}
 
 
-def test_warm_up_failures_and_other_purposes_do_not_count(
-    measured: Feed, sample: Callable[..., Sample]
-) -> None:
+def test_warm_up_and_other_purposes_do_not_count(measured: Feed, sample: Callable[..., Sample]) -> None:
     random = np.random.default_rng(4)
     dues = np.arange(0.0, 120.0, 0.1)
     latencies = random.exponential(0.1, dues.size)
     alone = latency_of(measured(dues, latencies)["s"])["intervals"]
     more = [
         *(sample(second - 30.0, 9.0) for second in np.arange(0.0, 29.0, 0.1).tolist()),
-        *(sample(second, 0.001, status=500, error="500") for second in dues.tolist()),
         *(sample(second, 0.001, purpose=Purpose.OBSERVE) for second in dues.tolist()),
     ]
     assert latency_of(measured(dues, latencies, more)["s"])["intervals"] == alone
+
+
+def test_where_operations_failed_there_are_no_intervals(
+    measured: Feed, sample: Callable[..., Sample]
+) -> None:
+    dues = np.arange(0.0, 120.0, 0.1)
+    latencies = np.random.default_rng(4).exponential(0.1, dues.size)
+    failed = [sample(5.0, 0.001, status=500, error="500")]
+    assert "intervals" not in latency_of(measured(dues, latencies, failed)["s"])
+
+
+def test_variants_have_their_own_and_their_list_has_one_of_all(
+    sample: Callable[..., Sample], files: Callable[..., ScenarioFiles]
+) -> None:
+    random = np.random.default_rng(8)
+    samples = [
+        sample(due, took, operation="ListRuns", variant=variant)
+        for variant, typical in (("newest", 0.01), ("sorted", 0.1))
+        for due, took in zip(
+            np.arange(0.0, 120.0, 0.2).tolist(), random.exponential(typical, 600).tolist(), strict=True
+        )
+    ]
+    load = figures_of([files(samples)]).of("s")["api"]["load"]
+    for name in ("ListRuns", "ListRuns.newest", "ListRuns.sorted"):
+        low, high = load[name]["latency_seconds"]["intervals"]["p50"]
+        assert low < load[name]["latency_seconds"]["p50"] < high
+    assert load["ListRuns.newest"]["latency_trend"] is not None
+    assert load["ListRuns"]["latency_trend"] is None, "a variant that begins later would look like a drift"
 
 
 def test_ends_that_the_data_does_not_reach_are_absent(measured: Feed) -> None:
@@ -136,23 +147,15 @@ def test_latencies_that_do_not_drift_are_not(measured: Feed) -> None:
     assert not metrics["s"]["api"]["load"]["GetRun"]["latency_trend"]["drifts"]
 
 
-def test_scenarios_together_have_no_drift_of_latencies(sample: Callable[..., Sample], tmp_path: Path) -> None:
-    path = tmp_path / "series.hlog"
-    file = SeriesFile(path, T0)
-    collectors: dict[str | None, MetricsCollector] = {}
-    for name, begin, latency in (("a", 0.0, 0.01), ("b", 100.0, 1.0)):
-        collectors[name] = collector = built_in_collector(name, Series(name, file))
-        for place in range(1000):
-            collector.on_sample(sample(begin + place * 0.1, latency))
-        collector.close()
-    file.close()
-    total = built_in_collector()
-    for collector in collectors.values():
-        total.merge(collector)
-    collectors[None] = total
-    metrics = {name: one.metrics() for name, one in collectors.items()}
-    add_intervals(path, collectors, metrics)
-    trends = {name: one["api"]["load"]["GetRun"]["latency_trend"] for name, one in metrics.items()}
+def test_scenarios_together_have_no_drift_of_latencies(
+    sample: Callable[..., Sample], files: Callable[..., ScenarioFiles]
+) -> None:
+    both = [
+        files([sample(begin + place * 0.1, latency) for place in range(1000)], name=name)
+        for name, begin, latency in (("a", 0.0, 0.01), ("b", 100.0, 1.0))
+    ]
+    found = figures_of(both)
+    trends = {name: found.of(name)["api"]["load"]["GetRun"]["latency_trend"] for name in ("a", "b", None)}
     assert trends[None] is None
     assert trends["a"]["change_share"] == trends["b"]["change_share"] == 0.0
 

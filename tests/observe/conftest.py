@@ -7,7 +7,6 @@ import pytest
 from fake_kfp import FakeKfp
 from virtual_time import VirtualClock, run_virtually
 
-from kfp_perf.client import Exchange
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError
 from kfp_perf.observe import Observer, TrackedRun
@@ -15,7 +14,7 @@ from kfp_perf.observe import Observer, TrackedRun
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kfp_perf.result.records import RunRecord
+    from kfp_perf.result.records import RunRecord, Sample
 
 
 class World:
@@ -39,10 +38,10 @@ class World:
     ) -> asyncio.Future[TrackedRun]:
         """Create a run and have it watched; `changes` are made to the fake's run."""
         tracked = TrackedRun(scenario="s", name=name, due=self.clock.now(), warmup=warmup)
-        exchange = Exchange()
+        samples: list[Sample] = []
         try:
             run = await self.kfp.create_run(
-                RunSpec(name=name, experiment_id="experiment-1"), due=tracked.due, exchange=exchange
+                RunSpec(name=name, experiment_id="experiment-1"), due=tracked.due, on_sample=samples.append
             )
         except ApiError as error:
             tracked.error = str(error)
@@ -50,7 +49,8 @@ class World:
             tracked.run_id, tracked.created_at = run.run_id, run.created_at
             for field, value in changes.items():
                 setattr(self.kfp.runs[run.run_id], field, value)
-        tracked.sent, tracked.ended, tracked.attempts = exchange.sent, exchange.ended, exchange.attempts
+        sample = samples[-1]
+        tracked.sent, tracked.ended, tracked.attempts = sample.sent, sample.ended, len(sample.attempts)
         return self.observer.watch(tracked)
 
 

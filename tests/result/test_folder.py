@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kfp_perf.result.folder import SCHEMA_VERSION, TestResult
 
 from kfp_perf.errors import InputError
 from kfp_perf.result.append_file import LineFile
-from kfp_perf.result.folder import SCHEMA_VERSION, TestResult
 from kfp_perf.result.records import Outcome, RunRecord
 
 FULL = Path("/dev/full")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_kfp import FakeKfp, FakeRun
+from measured import metrics_of
 from played import Played, at
 
 from kfp_perf.client.messages import RecurringRun, RecurringRunSpec, RunSpec
@@ -108,7 +109,7 @@ def real(played: Played) -> list[RunRecord]:
 
 
 def metrics(played: Played) -> dict[str, Any]:
-    found: dict[str, Any] = played.runner.collector.metrics()["schedule"]
+    found: dict[str, Any] = metrics_of(played.records)["schedule"]
     return found
 
 

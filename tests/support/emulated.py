@@ -15,6 +15,7 @@ from kfp_emulator.serving.server import Server, open_socket
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import RunnerError, TargetError
+from kfp_perf.metrics import Recorder
 from kfp_perf.runners import RUNNERS
 from kfp_perf.scenario.model import TestScenario
 
@@ -83,7 +84,7 @@ class Emulated:
                 config=config,
                 clock=self.clock,
                 journal=self.journal,
-                custom_collectors=(self,),
+                recorder=Recorder(None, (self,)),  # type: ignore[arg-type]
                 t0=self.clock.now(),
             )
             try:

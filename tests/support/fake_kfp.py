@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
+from made_samples import made_sample
 
 from kfp_perf.client.messages import (
     ACTIVE_STATES,
@@ -33,13 +34,13 @@ from kfp_perf.client.messages import (
 )
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
 from kfp_perf.errors import ApiError, ApiStatusError
-from kfp_perf.result.records import Purpose, Sample
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kfp_perf.client import Exchange
     from kfp_perf.pacing import Clock
+    from kfp_perf.result.records import Sample
 
 
 @dataclass
@@ -133,6 +134,7 @@ class FakeKfp:
         argument: Any,
         due: float | None = None,
         refuse: Callable[[], ApiError | None] = lambda: None,
+        on_sample: Callable[[Sample], None] | None = None,
     ) -> float:
         """Note a call, let its time pass, fail where planned or `refuse` says so; return when it was sent."""
         self.calls.append((operation, argument))
@@ -140,27 +142,27 @@ class FakeKfp:
         if self.answer_seconds:
             await self.clock.sleep_until(sent + self.answer_seconds)
         failure = self.failures[operation].pop(0) if self.failures[operation] else refuse()
-        self._sample(operation, sent if due is None else due, sent, failure)
+        sample = self._sample(operation, sent if due is None else due, sent, failure)
+        if on_sample is not None:
+            on_sample(sample)
+        if self.record is not None:
+            self.record(sample)
         if failure is not None:
             raise failure
         return sent
 
-    def _sample(self, operation: str, due: float, sent: float, failure: Exception | None) -> None:
-        if self.record is None:
-            return
+    def _sample(self, operation: str, due: float, sent: float, failure: Exception | None) -> Sample:
         error = failure if isinstance(failure, ApiError) else None
-        self.record(
-            Sample(
-                operation,
-                due,
-                sent,
-                self.clock.now(),
-                error.status if error else 200,
-                error.kind if error else "",
-                bool(error and error.outcome_unknown),
-                purpose=self.purpose,
-                message=error.message if error else "",
-            )
+        return made_sample(
+            operation,
+            due,
+            sent,
+            self.clock.now(),
+            error.status if error else 200,
+            error.kind if error else "",
+            unknown=bool(error and error.outcome_unknown),
+            purpose=self.purpose,
+            message=error.message if error else "",
         )
 
     def _id(self, kind: str) -> str:
@@ -246,16 +248,11 @@ class FakeKfp:
         return format_time(time + self.offset_seconds)
 
     async def create_run(
-        self, spec: RunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self, spec: RunSpec, *, due: float | None = None, on_sample: Callable[[Sample], None] | None = None
     ) -> Run:
         began = self.clock.now()
-        try:
-            await self._call("CreateRun", spec, due)
-            return self.shown(self.add_run(spec, created=(began + self.clock.now()) / 2))
-        finally:
-            if exchange is not None:
-                exchange.due = began if due is None else due
-                exchange.sent, exchange.ended, exchange.attempts = began, self.clock.now(), 1
+        await self._call("CreateRun", spec, due, on_sample=on_sample)
+        return self.shown(self.add_run(spec, created=(began + self.clock.now()) / 2))
 
     async def get_run(self, run_id: str, *, due: float | None = None) -> Run:
         await self._call("GetRun", run_id, due, self._absent("GetRun", run_id))
@@ -429,11 +426,13 @@ class FakeKfp:
     # -- recurring runs ---------------------------------------------------------------------------------------
 
     async def create_recurring_run(
-        self, spec: RecurringRunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self,
+        spec: RecurringRunSpec,
+        *,
+        due: float | None = None,
+        on_sample: Callable[[Sample], None] | None = None,
     ) -> RecurringRun:
-        sent = await self._call("CreateRecurringRun", spec, due)
-        if exchange is not None:
-            exchange.sent, exchange.ended, exchange.attempts = sent, self.clock.now(), 1
+        await self._call("CreateRecurringRun", spec, due, on_sample=on_sample)
         made = RecurringRun(
             recurring_run_id=self._id("recurring"),
             display_name=spec.name,

@@ -114,7 +114,8 @@ class GuardedCollector:
         self._guard(self._collector.on_run, record)
 
     def merge(self, other: GuardedCollector) -> None:
-        """Add what another scenario's collector recorded."""
+        """Add what another scenario's collector recorded. Where that one failed, so has this one."""
+        self.error = self.error or other.error
         self._guard(self._collector.merge, other._collector)
 
     @property

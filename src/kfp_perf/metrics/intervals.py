@@ -39,7 +39,7 @@ class _Target:
         self._totals = array("q")
         self._hits = array("q")
         self._medians = array("d")
-        self._scenarios: set[str] = set()
+        self._sources: set[tuple[str, str]] = set()
 
     def add(self, interval: HistogramLine, scenario: str) -> None:
         """Add a second."""
@@ -49,11 +49,14 @@ class _Target:
         self._hits.extend(sums[np.searchsorted(interval.bins, self._bins, side="right")].tolist())
         middle = int(np.searchsorted(sums, (sums[-1] + 1) // 2)) - 1
         self._medians.append(top_of(int(interval.bins[middle])))
-        self._scenarios.add(scenario)
+        self._sources.add((scenario, interval.variant))
 
     def trend(self) -> dict[str, Any] | None:
-        """The drift of each second's median; None for scenarios together: one that ends would look like a drift."""
-        return trend_summary(self._seconds, self._medians) if len(self._scenarios) == 1 else None
+        """The drift of each second's median; None for scenarios or variants together.
+
+        Where one of them begins later or ends earlier than another, that would look like a drift.
+        """
+        return trend_summary(self._seconds, self._medians) if len(self._sources) == 1 else None
 
     def intervals(self) -> dict[str, list[float | None]]:
         """The interval of each quantile in seconds; empty where the test is too short to tell.

@@ -120,8 +120,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("p50_seconds", "p99_seconds", "max_seconds"),
     ),
     "thresholds": (
-        *("scenario", "metric", "condition", "unit", "bound", "value", "margin", "error", "count"),
-        *("passed", "judged", "reason", "value_low", "value_high"),
+        *("scenario", "metric", "condition", "unit", "bound", "value", "not_reached", "margin", "error"),
+        *("count", "passed", "judged", "reason", "value_low", "value_high"),
     ),
 }
 

@@ -96,6 +96,7 @@ class ScenarioWriter:
     def __init__(self, folder: Path, now: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._unwritten: set[str] = set()
         self._files: dict[str, LineFile] = {
             name: LineFile(folder / name)
             for name in (RUNS_FILE, TASKS_FILE, CALLS_FILE, COUNTERS_FILE, SERIES_FILE)
@@ -103,7 +104,6 @@ class ScenarioWriter:
         base = float(int(now))
         self._encoder = SeriesEncoder(base)
         self._append(SERIES_FILE, series_head(base).rstrip(b"\n"))
-        self._unwritten: set[str] = set()
         self._slowest = Slowest()
         self._second = int(now)
         self._channels: dict[tuple[Purpose, str, str, bool], _Channel] = {}
