@@ -20,7 +20,7 @@ from kfp_perf.scenario.documents import read_text
 from kfp_perf.scenario.estimate import Estimate, estimate
 from kfp_perf.scenario.model import TestMode, TestScenario
 from kfp_perf.scenario.quantities import shown
-from kfp_perf.scenario.rules import PIPELINE_MODES, unused_fields
+from kfp_perf.scenario.rules import unused_fields
 from kfp_perf.scenario.serde import SCENARIO_FILE_KIND, ParsedFile, parse_scenarios
 from kfp_perf.thresholds import Threshold, parse_threshold
 
@@ -42,9 +42,10 @@ USUAL_GRACE_SECONDS = 60.0
 CONTROLLER_WAIT_SECONDS = 10.0
 """For so long KFP's controller waits after each run it starts, before it looks at the run's schedule again."""
 
+_RUN_MODES = frozenset({"PIPELINE_RUN", "EXPERIMENT", "PIPELINE_SCHEDULED_RUN"})
 _RUN_METRICS = {
-    "runs": PIPELINE_MODES,
-    "phases": PIPELINE_MODES,
+    "runs": _RUN_MODES,
+    "phases": _RUN_MODES,
     "schedule": frozenset({TestMode.PIPELINE_SCHEDULED_RUN.name}),
 }
 """Families of metrics that are made from runs, and the modes that start such runs."""
@@ -231,7 +232,7 @@ class _Check:
     def _pipeline(self, index: int, scenario: TestScenario, folders: Sequence[Path]) -> Iterator[Problem]:
         where = self.parsed.where(index, ("pipelineFileName",))
         if scenario.pipeline_file_name is None:
-            if scenario.mode_name in PIPELINE_MODES:
+            if scenario.mode_name in _RUN_MODES:
                 what = f"is missing: mode {scenario.mode_name} needs a pipeline"
                 yield Problem(
                     where, what, 'name a compiled pipeline, "hello.yaml" of the built-in ones for example'
@@ -251,7 +252,7 @@ class _Check:
             yield from package.problems
             return
         self.packages[index] = package
-        if scenario.mode_name in PIPELINE_MODES:
+        if scenario.mode_name in _RUN_MODES:
             for fault in package.check_parameters(scenario.params):
                 yield Problem(self.parsed.where(index, ("params", fault.where)), fault.what, fault.remedy)
 
