@@ -39,7 +39,8 @@ async def measure(url: str) -> dict[str, float]:
     from kfp_perf.client.query import ListQuery
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import RealClock
-    from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+    from kfp_perf.pipelines.find import find_pipeline
+    from kfp_perf.pipelines.package import read_pipeline
 
     clock = RealClock()
     samples: list[Sample] = []

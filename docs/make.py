@@ -131,13 +131,19 @@ def built_in_pipelines() -> str:
     """Return the built-in pipelines."""
     from kfp_perf.catalog import PIPELINES
     from kfp_perf.pipelines.package import read_pipeline
+    from kfp_perf.pipelines.shape import Dag, shape_of
+
+    def tasks_in(dag: Dag) -> int:
+        return sum(1 if task.inner is None else tasks_in(task.inner) for task in dag.tasks.values())
 
     rows = []
     for path in sorted(PIPELINES.glob("*.yaml")):
         package = read_pipeline(path)
         parameters = (f"`{name}` = {code(given.default)}" for name, given in package.parameters.items())
         description = str(package.spec["pipelineInfo"].get("description", ""))
-        rows.append([f"`{path.name}`", description, str(package.task_count), ", ".join(parameters)])
+        rows.append(
+            [f"`{path.name}`", description, str(tasks_in(shape_of(package.spec))), ", ".join(parameters)]
+        )
     return table(("file", "what it is", "tasks", "parameters"), rows)
 
 

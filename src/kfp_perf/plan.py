@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from kfp_perf.catalog import SCENARIOS
 from kfp_perf.config import variable_name
 from kfp_perf.errors import InputError, Problem
-from kfp_perf.pipelines.package import PipelinePackage, find_pipeline, read_pipeline
+from kfp_perf.pipelines.find import find_pipeline
+from kfp_perf.pipelines.package import PipelinePackage, read_pipeline
 from kfp_perf.scenario.cron import firings
 from kfp_perf.scenario.documents import read_text
 from kfp_perf.scenario.estimate import Estimate, estimate
