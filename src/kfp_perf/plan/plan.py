@@ -13,8 +13,7 @@ from kfp_perf.plan.draft import Draft, estimates_of, parse_thresholds, read_pipe
 from kfp_perf.plan.limits import read_limits
 from kfp_perf.plan.names import safe_name, unique_names
 from kfp_perf.plan.scenario_files import find_scenario_file, label_of, pipeline_folders
-from kfp_perf.scenario.documents import read_text
-from kfp_perf.scenario.serde import SCENARIO_FILE_KIND, parse_scenarios
+from kfp_perf.scenario.serde import JsonDeserializationUtils
 from kfp_perf.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -76,8 +75,7 @@ def make_plan(
     default. Raises InputError with every problem of the file and of its pipelines.
     """
     path = find_scenario_file(scenario_file)
-    text = read_text(path, SCENARIO_FILE_KIND)
-    parsed = parse_scenarios(text, label_of(path), extra_modes=extra_modes)
+    parsed = JsonDeserializationUtils.parse_scenario_file(path, label_of(path), extra_modes=extra_modes)
     names = dict(zip(parsed.scenarios, unique_names(list(parsed.scenarios.values())), strict=True))
     start = datetime.fromtimestamp(time.time() if now is None else now, UTC)
     pipelines = read_pipelines(parsed, pipeline_folders(path, config))
@@ -98,7 +96,7 @@ def make_plan(
     return Plan(
         name=parsed.name or safe_name(path.stem),
         path=path,
-        text=text,
+        text=parsed.text,
         scenarios=tuple(
             scenario.model_copy(update={"name": names[index]}) for index, scenario in parsed.scenarios.items()
         ),
