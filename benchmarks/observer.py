@@ -51,7 +51,8 @@ class Follower:
         from kfp_perf.client.messages import RunSpec
         from kfp_perf.client.query import ListQuery
         from kfp_perf.observe import TrackedRun
-        from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+        from kfp_perf.pipelines.find import find_pipeline
+        from kfp_perf.pipelines.package import read_pipeline
 
         if not self.records:
             content = read_pipeline(find_pipeline("hello.yaml", ())).content(False)

@@ -88,7 +88,8 @@ async def _run_to_read(url: str) -> str:
     from kfp_perf.client.query import ListQuery
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import RealClock
-    from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+    from kfp_perf.pipelines.find import find_pipeline
+    from kfp_perf.pipelines.package import read_pipeline
 
     client = RestClient(TestConfig(KFP_API_HOST=url), RealClock())
     content = read_pipeline(find_pipeline("hello.yaml", ())).content(False)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kfp_perf.catalog import PIPELINES, SCENARIOS
-from kfp_perf.config import TestConfig
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.plan import Plan, find_scenario_file, make_plan, most_at_once
 from kfp_perf.scenario.model import TestMode, TestScenario
@@ -16,26 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kfp_perf.config import TestConfig
+
 RUN: dict[str, Any] = {"mode": "PIPELINE_RUN", "runTime": 1, "pipelineFileName": "hello.yaml"}
-NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC).timestamp()
-
-
-@pytest.fixture
-def config() -> TestConfig:
-    return TestConfig.from_environment()
-
-
-@pytest.fixture
-def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: TestConfig) -> Callable[..., Plan]:
-    """Makes the plan of a value, or of bytes, in a file `f.json` of the current folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def make(value: object, changes: dict[str, Any] | None = None, **options: Any) -> Plan:
-        content = value if isinstance(value, bytes) else json.dumps(value).encode()
-        (tmp_path / "f.json").write_bytes(content)
-        return make_plan("f.json", config.model_copy(update=changes or {}), now=NOON, **options)
-
-    return make
 
 
 def problems(error: InputError) -> dict[str, str]:
@@ -53,8 +34,8 @@ def test_a_plan_holds_all_that_a_test_needs(plan_of: Callable[..., Plan], tmp_pa
     assert plan.path.resolve() == tmp_path / "f.json"
     assert json.loads(plan.text) == value
     assert [scenario.name for scenario in plan.scenarios] == ["pipeline-run-1", "pipeline-run-2"]
-    assert set(plan.packages) == set(plan.estimates) == {"pipeline-run-1", "pipeline-run-2"}
-    assert plan.packages["pipeline-run-1"].name == "kfp-perf-hello"
+    assert set(plan.pipelines) == set(plan.estimates) == {"pipeline-run-1", "pipeline-run-2"}
+    assert plan.pipelines["pipeline-run-1"].name == "kfp-perf-hello"
     assert [(one.scenario, one.metric.name, one.bound) for one in plan.thresholds] == [
         (None, "run.duration.p95", 90.0)
     ]
@@ -246,7 +227,7 @@ def test_a_pipeline_is_looked_for_beside_the_file_in_its_subfolder_and_in_config
         (tmp_path / path).write_text(hello)
     names = ("beside.yaml", "below.yaml", "configured.yaml", "hello.yaml")
     plan = plan_of([{**RUN, "pipelineFileName": name} for name in names], {"pipeline_folders": (elsewhere,)})
-    assert [package.path.name for package in plan.packages.values()] == list(names)
+    assert [package.path.name for package in plan.pipelines.values()] == list(names)
     with pytest.raises(InputError, match="does not exist"):
         plan_of([{**RUN, "pipelineFileName": "configured.yaml"}])
 
@@ -312,7 +293,7 @@ def test_modes_of_plug_ins_are_planned(plan_of: Callable[..., Plan]) -> None:
         [{"mode": "CUSTOM", "runTime": 1, "pipelineFileName": "hello.yaml"}], extra_modes=["CUSTOM"]
     )
     assert plan.scenarios[0].name == "custom"
-    assert "custom" in plan.packages
+    assert "custom" in plan.pipelines
     assert plan.estimates == {}
 
 
@@ -384,7 +365,7 @@ def test_given_fields_that_a_mode_does_not_use_are_a_warning(plan_of: Callable[.
         "f.json: $[0].params": "is not used by mode RANDOM_GETS",
         "f.json: $[0].cron": "is not used by mode RANDOM_GETS",
     }
-    assert plan.packages == {}
+    assert plan.pipelines == {}
 
 
 def test_a_namespace_is_of_no_use_on_a_single_user_server(plan_of: Callable[..., Plan]) -> None:
@@ -418,7 +399,7 @@ def test_a_threshold_on_runs_needs_a_scenario_that_starts_some(
         plan_of(value)
     (problem,) = caught.value.problems
     assert problem.where.endswith(where)
-    assert "there are no runs to tell" in problem.what
+    assert "would have no values of" in problem.what
     assert "PIPELINE_SCHEDULED_RUN" in problem.remedy
 
 

@@ -10,7 +10,7 @@ from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterprete
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
 from kfp_perf.health.tally import Finding, ResourceTally
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.scenario.model import TestMode
+from kfp_perf.scenario.modes import MODES
 from kfp_perf.scenario.workload import ClosedLoad, workload_of
 
 if TYPE_CHECKING:
@@ -175,7 +175,8 @@ class GeneratorWatch:
 def saturates_on_purpose(scenario: TestScenario) -> bool:
     """Whether a scenario asks for as many requests as this process can make: readers that never think."""
     return (
-        scenario.mode is TestMode.RANDOM_GETS
+        scenario.mode in MODES
+        and not scenario.mode_entry.starts_runs
         and scenario.think_seconds == 0
         and isinstance(workload_of(scenario), ClosedLoad)
     )

@@ -10,7 +10,8 @@ from kfp_perf.client import ListQuery
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
 from kfp_perf.observe import Observer, TrackedRun, shape_of
-from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+from kfp_perf.pipelines.find import find_pipeline
+from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample

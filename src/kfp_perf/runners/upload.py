@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.errors import ApiError, RunnerError
+from kfp_perf.pipelines.find import find_pipeline
 from kfp_perf.pipelines.generate import generate_pipeline
-from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
 from kfp_perf.runners.journaled import JournaledRunner

@@ -42,6 +42,21 @@ class JsonDeserializationUtils:
     """Reads JSON files into pydantic models."""
 
     @staticmethod
+    def parse_scenario_file(
+        path: str | Path,
+        label: str = "",
+        *,
+        scenario_type: type[TestScenario] = TestScenario,
+        extra_modes: Collection[str] = (),
+    ) -> ParsedFile:
+        """Return all that a scenario file holds, valid or not; `label` names it in messages (default: its path).
+
+        `extra_modes` are the modes that plug-ins add. Raises InputError where it is not a scenario file at all.
+        """
+        text = read_text(Path(path), SCENARIO_FILE_KIND)
+        return parse_scenarios(text, label or str(path), scenario_type=scenario_type, extra_modes=extra_modes)
+
+    @staticmethod
     def get_list_from_file(
         path: str | Path, item_type: type[ModelT], *, extra_modes: Collection[str] = ()
     ) -> list[ModelT]:
@@ -51,8 +66,9 @@ class JsonDeserializationUtils:
         """
         label = str(path)
         if issubclass(item_type, TestScenario):
-            text = read_text(Path(path), SCENARIO_FILE_KIND)
-            parsed = parse_scenarios(text, label, scenario_type=item_type, extra_modes=extra_modes)
+            parsed = JsonDeserializationUtils.parse_scenario_file(
+                path, scenario_type=item_type, extra_modes=extra_modes
+            )
             _raise_if_any(parsed.problems)
             return [scenario for scenario in parsed.scenarios.values() if isinstance(scenario, item_type)]
         value, problems = parse_json(read_text(Path(path), "JSON file"), label)
@@ -73,7 +89,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
-    parsed = parse_scenarios(read_text(Path(path), SCENARIO_FILE_KIND), str(path), extra_modes=extra_modes)
+    parsed = JsonDeserializationUtils.parse_scenario_file(path, extra_modes=extra_modes)
     _raise_if_any(parsed.problems)
     return ScenarioFile.model_construct(
         name=parsed.name,
@@ -87,10 +103,11 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 class ParsedFile:
     """What could be read of a scenario file, and everything that could not.
 
-    `label` names the file in messages; `scenarios` holds the good ones by their index in the file.
+    `label` names the file in messages, `text` is what it holds; `scenarios` are the valid ones by their index.
     """
 
     label: str
+    text: str = ""
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, str] = field(default_factory=dict)
@@ -122,7 +139,7 @@ def parse_scenarios(
 ) -> ParsedFile:
     """Return all that a scenario file's text holds, good and bad. Raises InputError where it is no such file."""
     value, problems = parse_json(text, label)
-    parsed = ParsedFile(label, problems=problems)
+    parsed = ParsedFile(label, text, problems=problems)
     spoilt = {problem.where for problem in problems}
     raw_scenarios: list[Any] | None
     if isinstance(value, list):

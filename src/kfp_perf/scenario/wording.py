@@ -6,7 +6,8 @@ import difflib
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import Problem
-from kfp_perf.scenario.model import DEFAULT_MIX, Prefill, Stage, TestScenario
+from kfp_perf.scenario.model import TestScenario
+from kfp_perf.scenario.parts import DEFAULT_MIX, Prefill, Stage
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import ScenarioFaults
 

@@ -226,7 +226,7 @@ def _slot_changes(ramps: Sequence[Ramp]) -> list[tuple[float, int]]:
 
 
 def workload_of(scenario: TestScenario) -> OpenLoad | ClosedLoad:
-    """Return the shape of a scenario's load; modes that are not ours have slots unless they give a rate."""
+    """Return the shape of a scenario's load; modes of plug-ins have slots unless they give a rate."""
     run_seconds = scenario.run_seconds
     if scenario.stages:
         return _staged(scenario, scenario.stages)
@@ -237,9 +237,10 @@ def workload_of(scenario: TestScenario) -> OpenLoad | ClosedLoad:
                 RampedArrivals((Ramp(0.0, run_seconds, per_second, per_second),)), scenario.seed
             )
         return EvenArrivals(math.ceil(per_second * run_seconds - _TOLERANCE), 1 / per_second)
-    if scenario.mode_name == "PIPELINE_UPLOAD":
+    counts = scenario.mode_entry.num_times
+    if counts == "in_all":
         return EvenArrivals(scenario.num_times, run_seconds / scenario.num_times)
-    if scenario.mode_name == "PIPELINE_SCHEDULED_RUN":
+    if counts == "at_start":
         return EvenArrivals(scenario.num_times, 0.0)
     return ConstantSlots(scenario.num_times, run_seconds)
 
