@@ -152,7 +152,7 @@ def test_flags_and_variables_that_are_wrong_are_told_apart(
     assert "--port: 'abc'" in err
     assert "isKubeflowMode: 'perhaps'" in err
     assert "API_PORT" not in err
-    assert err.count("Mend the environment variable") == err.count("Mend the flag") == 1
+    assert err.count("Correct the environment variable") == err.count("Correct the flag") == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from kfp_perf._version import __version__
 from kfp_perf.client.attempt import Attempt, Burden
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
-from kfp_perf.errors import InputError, Problem
+from kfp_perf.hosts import ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +30,14 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
 class Transport:
-    """Sends requests; each event loop gets connections of its own at its first request.
-
-    Raises `InputError` for a host that no name can be.
-    """
+    """Sends requests; each event loop gets connections of its own at its first request."""
 
     def __init__(self, config: TestConfig) -> None:
         self.burden = Burden(config.max_connections)
         self._timeout_seconds = config.request_timeout_seconds
         self._connect_timeout_seconds = config.connect_timeout_seconds
         parts = urlsplit(config.KFP_url)
-        self._host = _ascii(parts.hostname or "")
+        self._host = ascii_host(parts.hostname or "")
         self._port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         self._tls = tls_context(config) if parts.scheme == "https" else None
         self._base_path = quote(parts.path, safe=_PATH_SAFE)
@@ -99,15 +96,3 @@ class Transport:
 
 def _lines(fields: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-
-
-def _ascii(host: str) -> str:
-    """A host name as DNS and requests spell it (IDNA)."""
-    if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        raise InputError(
-            Problem("API_HOST", f"{host!r} cannot be a host name", "Is there a letter too many?")
-        ) from None
