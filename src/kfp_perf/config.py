@@ -7,6 +7,7 @@ command line does so for its flags) wins over the environment.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import replace
@@ -24,8 +25,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kfp_perf.environment import misspelt
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.hosts import parse_host
+
+_log = logging.getLogger(__name__)
 
 LevelName = Literal["DEBUG", "REQUESTS", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -196,13 +200,26 @@ class TestConfig(BaseSettings):
 
     @classmethod
     def from_environment(cls, **given: Any) -> Self:
-        """Read the environment; a value `given` that is not None wins. Raises `InputError` with every problem."""
+        """Read the environment; a value `given` that is not None wins.
+
+        Raises `InputError` with every problem, misspelt variables included. A variable that begins with
+        KFP_PERF_ and is close to no setting gets a warning in the log.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        variables = {field: variable_name(cls, field) for field in cls.model_fields if field not in given}
+        problems, unknown = misspelt(os.environ, variables, str(cls.model_config.get("env_prefix")))
+        for name in unknown:
+            _log.warning("%s is not a setting of %s, and has no effect", name, cls.__name__)
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            config = cls(**given)
         except ValidationError as error:
-            raise InputError(
+            faults = (
                 Problem(*_explain(fault, cls, _field_of(cls, fault["loc"]))) for fault in error.errors()
-            ) from None
+            )
+            raise InputError([*problems, *faults]) from None
+        if problems:
+            raise InputError(problems)
+        return config
 
 
 def variable_name(model: type[TestConfig], field: str) -> str:
