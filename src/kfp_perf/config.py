@@ -135,6 +135,17 @@ class TestConfig(BaseSettings):
     KFP_CLIENT_CERT: Path | None = _given(None, "KFP_CLIENT_CERT", description="Client certificate, PEM")
     KFP_CLIENT_KEY: Path | None = _given(None, "KFP_CLIENT_KEY", description="Its private key, PEM")
 
+    # the way to the target
+    HTTP_PROXY: SecretStr | None = _given(
+        None, "HTTP_PROXY", description="Proxy for a target of http, as http://host:port"
+    )
+    HTTPS_PROXY: SecretStr | None = _given(
+        None, "HTTPS_PROXY", description="Proxy for a target of https, as http://host:port"
+    )
+    NO_PROXY: str = _given(
+        "", "NO_PROXY", description="Hosts, domains and networks that are reached without a proxy"
+    )
+
     # the test
     SCENARIO_FILE_NAME: str = _given(
         "smoke.json", "SCENARIO_FILE_NAME", description="Scenario file: a path, or the name of a built-in one"

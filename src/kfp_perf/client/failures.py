@@ -14,10 +14,13 @@ import msgspec
 
 from kfp_perf.client.connection import AnswerCut, AnswerTooLarge, NotHttp
 from kfp_perf.client.pool import NotConnected
+from kfp_perf.client.proxy import ProxyRefused
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kfp_perf.client.proxy import Proxy
 
 LONGEST_MESSAGE = 300
 
@@ -28,6 +31,19 @@ UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _OUT_OF_DESCRIPTORS = "This machine ran out of file descriptors: raise `ulimit -n`, or lower max_connections."
 _LOGIN = "A login page or proxy stands before the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
+
+
+#: What to do about a status, whatever the answer says.
+_HINTS = {
+    407: "The proxy wants credentials: HTTP_PROXY=http://user:password@host:port.",
+    413: "A proxy before the server refuses requests of this size: raise its limit (nginx: client_max_body_size).",
+    421: "A proxy serves several hosts, and this is none of them: is the name in API_HOST right?",
+    429: "The server, or a proxy before it, limits the rate.",
+    431: "The request's headers are too large for the server: is KFP_COOKIE or KFP_TOKEN longer than it should be?",
+    502: "A proxy stands before the server, and got no valid answer from it: is the ml-pipeline service up?",
+    503: "A proxy stands before the server, and does not reach it, or the server is not ready.",
+    504: "A proxy stands before the server, and gave up waiting for it: its time limit is shorter than ours.",
+}
 
 
 class _Detail(msgspec.Struct):
@@ -69,8 +85,12 @@ def _unreachable(error: Exception) -> tuple[str, str, str]:
 
 
 def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[str, str, str]:
+    if error.proxy is not None and not isinstance(cause, ProxyRefused):
+        return _proxy_not_reached(error.proxy, cause)
     where = f"{error.host}:{error.port}"
     match cause:
+        case ProxyRefused() if error.proxy is not None:
+            return _refused_by_proxy(error.proxy, where, cause)
         case ssl.SSLCertVerificationError():
             return "tls", f"the server's certificate is not trusted: {cause.verify_message}", (
                 "Give the authority that signed it in KFP_CA_CERT; LOCAL=true switches verification off."
@@ -95,6 +115,27 @@ def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[st
     number = getattr(cause, "errno", None)
     reason = os.strerror(number) if number else str(cause) or type(cause).__name__
     return "connect", f"no connection to {where}: {reason}", ""
+
+
+def _refused_by_proxy(proxy: Proxy, where: str, cause: ProxyRefused) -> tuple[str, str, str]:
+    message = f"the proxy {proxy.address} opened no tunnel to {where}: {shorten(cause.reason)}"
+    if cause.status == 407:
+        return (
+            "proxy",
+            message,
+            f"Give its credentials: {proxy.variable}=http://user:password@{proxy.address}",
+        )
+    hint = f"Is {proxy.variable} right? Add {where.rpartition(':')[0]} to NO_PROXY for a direct connection."
+    return "proxy", message, hint
+
+
+def _proxy_not_reached(proxy: Proxy, cause: BaseException | None) -> tuple[str, str, str]:
+    kind, message, hint = _not_connected(NotConnected(proxy.host, proxy.port), cause)
+    if kind in {"descriptors", "ports"}:
+        return kind, message, hint
+    return kind, f"the proxy is not reached: {message}", (
+        f"Is {proxy.variable} right? Add the host to NO_PROXY for a direct connection."
+    )  # fmt: skip
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
@@ -176,9 +217,7 @@ def _status_hint(status: int, message: str, body: bytes, *, credentials_given: b
         return (
             "No KFP v2beta1 API is served there: check host, port and path (such as https://host/pipeline)."
         )
-    if status == 429:
-        return "The server, or a proxy before it, limits the rate."
-    return ""
+    return _HINTS.get(status, "")
 
 
 def describe_body(body: bytes) -> str:

@@ -10,6 +10,7 @@ from kfp_perf._version import __version__
 from kfp_perf.client.attempt import Attempt, Burden
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
+from kfp_perf.client.proxy import proxy_for
 from kfp_perf.hosts import ascii_host
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ class Transport:
         name = f"[{name}]" if ":" in name else name
         if self._port != _DEFAULT_PORTS[parts.scheme]:
             name = f"{name}:{self._port}"
-        self._fixed = f" HTTP/1.1\r\nHost: {name}\r\n{_lines(FIXED_FIELDS)}"
+        self.proxy = proxy_for(config)
+        own_fields = dict(FIXED_FIELDS)
+        if self.proxy is not None and self._tls is None:
+            self._base_path = f"http://{name}{self._base_path}"
+            if self.proxy.authorization:
+                own_fields["Proxy-Authorization"] = self.proxy.authorization
+        self._fixed = f" HTTP/1.1\r\nHost: {name}\r\n{_lines(own_fields)}"
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
 
     async def exchange(
@@ -89,7 +96,9 @@ class Transport:
             await pool.aclose()
 
     def _open(self) -> Pool:
-        pool = Pool(self._host, self._port, self._tls, self.burden.limit, self._connect_timeout_seconds)
+        pool = Pool(
+            self._host, self._port, self._tls, self.burden.limit, self._connect_timeout_seconds, self.proxy
+        )
         self._pools[asyncio.get_running_loop()] = pool
         return pool
 
