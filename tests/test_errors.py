@@ -47,6 +47,7 @@ def test_where_several_codes_hold_the_most_telling_wins(codes: list[ExitCode], w
         (RunnerError("failed"), 1),
         (ApiUnreachable("GetRun", "refused", kind="refused"), 1),
         (ApiStatusError("CreateRun", "Run name cannot be empty", status=500, hint="give one"), 1),
+        (ApiStatusError("CreateRun", "stream timeout", status=500, from_kfp=False), 1),
     ],
 )
 def test_each_error_has_its_exit_code_and_survives_another_process(error: KfpPerfError, code: int) -> None:
@@ -62,14 +63,37 @@ def test_each_error_has_its_exit_code_and_survives_another_process(error: KfpPer
     [
         (ApiUnreachable("CreateRun", ""), False),
         (ApiInterrupted("CreateRun", ""), True),
-        (ApiStatusError("CreateRun", "", status=400), False),
-        (ApiStatusError("CreateRun", "", status=500), False),
-        (ApiStatusError("CreateRun", "", status=503), True),
         (ApiAnswerError("CreateRun", "", status=200), True),
     ],
 )
-def test_it_is_known_when_the_server_may_have_done_the_work(error: ApiError, unknown: bool) -> None:
+def test_only_a_request_that_was_not_sent_cannot_have_been_done(error: ApiError, unknown: bool) -> None:
     assert error.outcome_unknown is unknown
+    assert error.work_ended is not unknown
+
+
+def statuses(*, from_kfp: bool, unknown: bool, ended: bool) -> set[int]:
+    """The error statuses after which these are the properties of a failed creation."""
+    return {
+        status
+        for status in range(300, 600)
+        for error in [ApiStatusError("CreateRun", "", status=status, from_kfp=from_kfp)]
+        if (error.outcome_unknown, error.work_ended) == (unknown, ended)
+    }
+
+
+REFUSALS = {400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 501}
+NO_ANSWER = {408, 499, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527}
+
+
+def test_only_refusals_by_kfp_itself_prove_that_nothing_was_done() -> None:
+    assert statuses(from_kfp=True, unknown=False, ended=True) == REFUSALS
+    assert statuses(from_kfp=True, unknown=True, ended=False) == NO_ANSWER
+    assert 500 in statuses(from_kfp=True, unknown=True, ended=True)
+
+
+def test_of_a_proxy_only_checks_made_before_forwarding_prove_it() -> None:
+    assert statuses(from_kfp=False, unknown=False, ended=False) == {401, 413, 429}
+    assert statuses(from_kfp=False, unknown=True, ended=True) == set()
 
 
 def test_the_gravest_error_comes_first() -> None:

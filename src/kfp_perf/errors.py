@@ -1,7 +1,7 @@
 """Every exception that kfp-perf raises on purpose, and the exit code that each leads to.
 
     KfpPerfError
-    ├── InputError            what the user gave is wrong: every problem at once       exit 2
+    ├── InputError            invalid input, with every problem found                  exit 2
     ├── TargetError           the target cannot be reached, or is no healthy KFP       exit 3
     ├── ApiError              one call of the KFP API failed
     │   ├── ApiUnreachable    no byte was sent: nothing can have happened
@@ -9,8 +9,8 @@
     │   ├── ApiStatusError    the server answered with an error status
     │   └── ApiAnswerError    the server answered with something that is not KFP's
     ├── RunnerError           a scenario could not do its work                         exit 1
-    ├── ThresholdsFailed      a metric is beyond its threshold, or cannot be told      exit 1
-    ├── GeneratorSaturated    the figures are the generator's, not the target's        exit 5
+    ├── ThresholdsFailed      a threshold was not kept, or lacks data                  exit 1
+    ├── GeneratorSaturated    the load generator was the bottleneck, not the target    exit 5
     └── TestInterrupted       stopped by the user, or by the system                    exit 4
 
 Libraries raise these; only the command line turns them into exit codes.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the process says at its end. `worst` orders them where several hold."""
+    """Exit codes of the process; `worst` selects one where several apply."""
 
     GOOD = 0
     FAILED = 1
@@ -38,14 +38,23 @@ class ExitCode(IntEnum):
 
     @classmethod
     def worst(cls, codes: Iterable[ExitCode]) -> ExitCode:
-        """Return the code that says most about why the result cannot be trusted: 2, 4, 3, 5, 1, then 0."""
+        """Return the most serious code, in the order 2, 4, 3, 5, 1, 0."""
         return min(codes, key=_GRAVEST_FIRST.index, default=cls.GOOD)
 
     @classmethod
     def of(cls, errors: Iterable[Exception]) -> ExitCode:
-        """Return the worst code of those that errors ask for; one that was not meant for the user is a failure."""
+        """Return the worst exit code of some errors; one that is no `KfpPerfError` is a failure."""
         return cls.worst(map(_code_of, errors))
 
+
+#: Statuses with which KFP refuses a call before it does anything.
+REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 501})
+#: Those that are proof whoever sends them: proxies check identity, size and rate before they forward a request.
+_REFUSALS_BY_ANYONE = frozenset({401, 413, 429})
+#: Statuses that say that the API server gave no answer (in time): those of gateways, 499 of nginx and of
+#: grpc-gateway for a cancelled call, 520 to 527 of Cloudflare. 408 is Envoy's stream time-out, and that of older
+#: grpc-gateways for a cancelled call.
+NO_ANSWER = frozenset({408, 499, 502, 503, 504, *range(520, 528)})
 
 _GRAVEST_FIRST = (
     ExitCode.BAD_INPUT,
@@ -58,7 +67,7 @@ _GRAVEST_FIRST = (
 
 
 def gravest_first(errors: Iterable[Exception]) -> list[Exception]:
-    """Return the errors by how much they say about why the result cannot be trusted, else in their order."""
+    """Return the errors in the order of their exit codes, the most serious first, otherwise in the order given."""
     return sorted(errors, key=lambda error: _GRAVEST_FIRST.index(_code_of(error)))
 
 
@@ -67,7 +76,7 @@ def _code_of(error: Exception) -> ExitCode:
 
 
 class KfpPerfError(Exception):
-    """The base of all errors that are meant for the user; its text is complete without a traceback."""
+    """Base of all errors that are shown to the user; the text is complete without a traceback."""
 
     exit_code: ExitCode = ExitCode.FAILED
 
@@ -76,8 +85,8 @@ class KfpPerfError(Exception):
 class Problem:
     """One thing that is wrong with the input.
 
-    `where` is a file, a path in it (`smoke.json: $[2].runTime`), a flag or a variable; `what` says what is
-    wrong there; `remedy` what to do, or what is allowed (may be empty).
+    `where` is a file, a path in it (`smoke.json: $[2].runTime`), a flag or a variable; `what` is what is wrong
+    there; `remedy` is what to do, or what is allowed (may be empty).
     """
 
     where: str
@@ -90,7 +99,7 @@ class Problem:
 
 
 class InputError(KfpPerfError):
-    """What the user gave is wrong; holds every problem that was found, not only the first."""
+    """Invalid input; holds every problem that was found, not only the first."""
 
     exit_code = ExitCode.BAD_INPUT
 
@@ -103,7 +112,7 @@ class InputError(KfpPerfError):
 
 
 class TargetError(KfpPerfError):
-    """The target cannot be reached, stayed away too long, or is not a healthy KFP API server."""
+    """The target cannot be reached, did not answer for too long, or is not a healthy KFP API server."""
 
     exit_code = ExitCode.TARGET
 
@@ -119,9 +128,9 @@ class TargetError(KfpPerfError):
 class ApiError(KfpPerfError):
     """One call of the KFP API failed.
 
-    `operation` is the RPC's name (`CreateRun`); `message` KFP's own words where it had any; `hint` what to do
-    about it (may be empty); `status` the HTTP status, 0 where there was no answer; `kind` a short word under
-    which failures are counted (`404`, `timeout`, `refused`).
+    `operation` is the RPC's name (`CreateRun`); `message` is KFP's own message where there is one; `hint` is what
+    to do about it (may be empty); `status` is the HTTP status, 0 where there was no answer; `kind` is a short word
+    under which failures are counted (`404`, `timeout`, `refused`).
     """
 
     def __init__(
@@ -137,13 +146,20 @@ class ApiError(KfpPerfError):
         super().__init__(f"{text}\n    {hint}" if hint else text)
 
     def __reduce__(self) -> tuple[object, ...]:
-        keywords = {"status": self.status, "kind": self.kind, "hint": self.hint}
-        return (_rebuild_api_error, (type(self), self.operation, self.message, keywords))
+        return (_rebuild_api_error, (type(self), self.operation, self.message, self._keywords()))
+
+    def _keywords(self) -> dict[str, object]:
+        return {"status": self.status, "kind": self.kind, "hint": self.hint}
 
     @property
     def outcome_unknown(self) -> bool:
         """Whether the server may have done the work although the call failed."""
         return False
+
+    @property
+    def work_ended(self) -> bool:
+        """Whether the server does nothing more for this call, so that one look-up shows what it did."""
+        return not self.outcome_unknown
 
 
 def _rebuild_api_error(
@@ -161,17 +177,43 @@ class ApiInterrupted(ApiError):
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether the server may have done the work: yes, it may."""
+        """Whether the server may have done the work: always."""
         return True
 
 
 class ApiStatusError(ApiError):
-    """The server answered with an error status."""
+    """The server, or a proxy before it, answered with an error status.
+
+    `from_kfp`: the body is one of KFP's error documents, so no proxy wrote the answer.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        message: str,
+        *,
+        status: int = 0,
+        kind: str = "",
+        hint: str = "",
+        from_kfp: bool = True,
+    ) -> None:
+        self.from_kfp = from_kfp
+        super().__init__(operation, message, status=status, kind=kind, hint=hint)
+
+    def _keywords(self) -> dict[str, object]:
+        return {**super()._keywords(), "from_kfp": self.from_kfp}
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether the work may have been done: a gateway's 502, 503 and 504 do not say."""
-        return self.status in {502, 503, 504}
+        """Whether the work may have been done: yes, unless KFP itself refused with a status of `REFUSALS`."""
+        if self.status in _REFUSALS_BY_ANYONE:
+            return False
+        return not (self.from_kfp and self.status in REFUSALS)
+
+    @property
+    def work_ended(self) -> bool:
+        """Whether KFP itself answered. A status of `NO_ANSWER` stands for an answer that did not come in time."""
+        return self.from_kfp and self.status not in NO_ANSWER
 
 
 class ApiAnswerError(ApiError):
@@ -179,7 +221,7 @@ class ApiAnswerError(ApiError):
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether the work may have been done: the status said so."""
+        """Whether the work may have been done: always, since the status says that it was."""
         return True
 
 
@@ -188,17 +230,17 @@ class RunnerError(KfpPerfError):
 
 
 class ThresholdsFailed(KfpPerfError):
-    """Thresholds were not kept, or there was not enough data to say so."""
+    """Thresholds were not kept, or there was not enough data to judge them."""
 
 
 class GeneratorSaturated(KfpPerfError):
-    """A resource of the generator gave way, so what was measured is not the target's doing."""
+    """The load generator ran out of a resource, so the measurements do not describe the target."""
 
     exit_code = ExitCode.INVALID
 
 
 class TestInterrupted(KfpPerfError):
-    """The test was stopped before its end; what was measured until then is kept."""
+    """The test was stopped before its end; measurements made until then are kept."""
 
     __test__ = False
     exit_code = ExitCode.INTERRUPTED

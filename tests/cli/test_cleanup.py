@@ -70,13 +70,55 @@ def test_a_target_of_the_environment_counts_as_given(
     assert len(left_behind(path)) == 1
 
 
-def test_a_folder_does_not_say_where_a_token_goes(
-    kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KFP_TOKEN", "sesame"),
+        ("KFP_TOKEN_FILE", "token"),
+        ("KFP_COOKIE", "session=sesame"),
+        ("KFP_USER", "ann@example.com"),
+        ("KFP_CLIENT_CERT", "client.pem"),
+        ("KFP_CLIENT_KEY", "client.key"),
+    ],
+)
+def test_credentials_are_not_sent_to_a_host_that_only_the_journal_names(
+    variable: str, value: str, kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = leave(folder, "http://elsewhere:8888")
+    (folder / "token").write_text("sesame")
+    monkeypatch.setenv(variable, value)
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 2
+    assert f"credentials are set ({variable})" in err
+    assert "--host http://elsewhere:8888" in err
+    assert "sesame" not in err
+    assert len(left_behind(path)) == 1
+
+
+def test_a_secret_of_a_subclass_is_a_credential(
+    kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "own_config.py").write_text(
+        "from pydantic import SecretStr\n"
+        "from kfp_perf.config import TestConfig\n"
+        "class OwnConfig(TestConfig):\n"
+        "    api_key: SecretStr | None = None\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("KFP_PERF_API_KEY", "sesame")
+    path = leave(folder, "http://elsewhere:8888")
+    code, _, err = kfp_perf("cleanup", ".", "--config-class", "own_config:OwnConfig")
+    assert code == 2
+    assert "credentials are set (KFP_PERF_API_KEY)" in err
+    assert len(left_behind(path)) == 1
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1.example.com:8888", "http://localhost.example.com"])
+def test_a_name_that_begins_like_this_machine_is_another_host(
+    target: str, kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(folder, target)
     monkeypatch.setenv("KFP_TOKEN", "sesame")
     code, _, err = kfp_perf("cleanup", ".")
     assert code == 2
-    assert "credentials in the environment" in err
-    assert "--host http://elsewhere:8888" in err
-    assert len(left_behind(path)) == 1
+    assert "credentials are set" in err

@@ -64,6 +64,28 @@ def test_the_shortest_explanation_is_given(play: Play, behave: Behave, body: Any
     assert (error.message, error.operation) == (message, "GetRun")
 
 
+@pytest.mark.parametrize(
+    ("body", "from_kfp"),
+    [
+        ({"code": 13, "message": "a: b", "details": [{"code": 13, "message": "b"}]}, True),
+        ({"code": 12, "message": "Method Not Allowed"}, True),
+        ({"error": "old", "code": 5, "message": "old"}, True),
+        ({"error_message": "Failed to create a pipeline", "error_details": "chain"}, True),
+        ({"code": 504, "message": "upstream request timeout"}, False),
+        ({"message": "Internal server error"}, False),
+        ({"error": "timeout"}, False),
+        ({"code": 13}, False),
+        (b"stream timeout", False),
+        (LOGIN_PAGE, False),
+        (b"", False),
+    ],
+)
+def test_an_answer_of_kfp_is_told_from_that_of_a_proxy(
+    play: Play, behave: Behave, body: Any, from_kfp: bool
+) -> None:
+    assert _status_error(play, behave.answer(body, 500)).from_kfp is from_kfp
+
+
 def test_what_a_terminal_would_obey_is_taken_out(play: Play, behave: Behave) -> None:
     body = {"message": "no \x1b[31mroom\x07 left\u202e\x9b2J\nthere"}
     assert _status_error(play, behave.answer(body, 400)).message == "no [31mroom left2J there"

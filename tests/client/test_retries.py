@@ -157,7 +157,7 @@ def test_repetitions_end(unused_port: int, play: Play, behave: Behave) -> None:
     play(scene, behave.close, KFP_API_HOST=f"http://127.0.0.1:{unused_port}", retries=2)
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("status", [408, 499, 502, 503, 504, 520, 524, 527])
 def test_a_gateways_failure_is_repeated_for_reads_and_leaves_creations_unknown(
     play: Play, behave: Behave, status: int
 ) -> None:

@@ -98,7 +98,40 @@ def test_a_slot_whose_operation_fails_backs_off_and_says_for_how_long() -> None:
     assert gaps[0] < 0.5 < gaps[2] < gaps[4]
     assert max(gaps) <= 30
     assert report.started < 60, "a target that refuses must not be hammered"
-    assert report.idle_slot_seconds > 500
+    assert 500 < report.idle_slot_seconds <= report.slot_seconds
+    assert report.slot_seconds == pytest.approx(600)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2, 8.9])
+def test_slots_stand_empty_only_within_the_load(seconds: float) -> None:
+    fields = {"numTimes": 2, "runTime": "9s"}
+    _, report, ran, finished = drive(fields, seconds=seconds, good=False)
+    assert report.slot_seconds == pytest.approx(18)
+    busy = report.started * seconds if seconds < 1 else 2 * seconds
+    assert report.idle_slot_seconds == pytest.approx(18 - busy, abs=2 * seconds if seconds < 1 else 1e-3)
+    assert (ran, finished) == (9, pytest.approx(9, abs=seconds))
+
+
+def test_no_slot_stands_empty_after_the_load_was_stopped() -> None:
+    _, report, *_ = drive({"numTimes": 2, "runTime": "10min"}, seconds=0, good=False, stop_at=100)
+    assert report.slot_seconds == pytest.approx(200)
+    assert report.idle_slot_seconds == pytest.approx(200)
+
+
+def test_a_slot_that_the_load_does_not_want_any_more_does_not_stand_empty() -> None:
+    stages = [
+        {"duration": "60s", "target": 4},
+        {"duration": 0, "target": 1},
+        {"duration": "60s", "target": 1},
+    ]
+    _, report, *_ = drive({"stages": stages, "runTime": "120s"}, seconds=0, good=False)
+    assert report.idle_slot_seconds == pytest.approx(report.slot_seconds, abs=1e-3)
+    assert report.slot_seconds == pytest.approx(2 * 60 + 60, rel=0.2)
+
+
+def test_think_time_is_not_counted_as_standing_empty() -> None:
+    _, report, *_ = drive({"numTimes": 1, "thinkTime": "31s", "runTime": "10min"}, seconds=0, good=False)
+    assert report.idle_slot_seconds == 0
 
 
 def test_an_open_load_does_not_wait_for_earlier_operations() -> None:

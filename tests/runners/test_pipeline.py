@@ -176,6 +176,82 @@ def test_one_that_never_shows_up_is_unknown_and_no_second_one_is_made_in_its_pla
     assert len({record.name for record in test.records}) == len(test.records)
 
 
+def _done_but_answered(error: Exception) -> Callable[[VirtualClock], FakeKfp]:
+    """A server that creates the first run, and answers with an error all the same."""
+
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        create = kfp.create_run
+        errors = iter([error])
+
+        async def create_run(spec: Any, **given: Any) -> Any:
+            run = await create(spec, **given)
+            if (failure := next(errors, None)) is not None:
+                raise failure
+            return run
+
+        kfp.create_run = create_run  # type: ignore[method-assign]
+        return kfp
+
+    return server
+
+
+@pytest.mark.parametrize("from_kfp", [True, False])
+@pytest.mark.parametrize("status", [408, 499, 500, 502, 503, 504, 507, 520, 524, 527])
+def test_a_run_that_was_created_and_answered_with_an_error_is_adopted_and_deleted(
+    tmp_path: Path, status: int, from_kfp: bool
+) -> None:
+    journal = Journal(tmp_path / "j")
+    error = ApiStatusError("CreateRun", "stream timeout", status=status, from_kfp=from_kfp)
+    test = Test({"numTimes": 1}, journal).run(_done_but_answered(error))
+    assert set(test.outcomes) == {"succeeded"}
+    assert [record.adopted for record in test.records].count(True) == 1
+    assert not test.kfp.runs
+    assert left_behind(journal.path) == []
+
+
+def _refusing_once(error: Exception) -> Callable[[VirtualClock], FakeKfp]:
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["CreateRun"] = [error]
+        return kfp
+
+    return server
+
+
+def test_after_an_error_of_kfp_itself_one_look_up_shows_that_nothing_was_created(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    refusal = ApiStatusError("CreateRun", "Failed to fetch a template", status=500)
+    test = Test({"numTimes": 1}, journal, keep="all").run(_refusing_once(refusal))
+    first, *others = sorted(test.records, key=lambda record: record.due)
+    assert first.outcome.value == "not_created"
+    assert {record.outcome.value for record in others} == {"succeeded"}
+    assert others[0].due - first.due < 2, "its slot is not held"
+    assert test.told["observer"].lookups == 0
+    assert first.name not in {made.name for made in left_behind(journal.path)}
+
+
+def test_after_an_error_of_a_gateway_a_run_is_looked_for_and_stays_in_the_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    error = ApiStatusError("CreateRun", "stream timeout", status=500, from_kfp=False)
+    test = Test({"numTimes": 1, "runTime": "100s"}, journal, keep="all").run(_refusing_once(error))
+    assert test.outcomes["unknown"] == 1
+    (lost,) = (record for record in test.records if record.outcome.value == "unknown")
+    assert test.told["observer"].lookups > 1
+    assert lost.name in {made.name for made in left_behind(journal.path)}
+
+
+def test_where_the_look_up_fails_too_the_run_is_looked_for_further() -> None:
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = _done_but_answered(ApiStatusError("CreateRun", "Internal Server Error", status=500))(clock)
+        kfp.failures["ListRuns"] = [ApiInterrupted("ListRuns", "timed out", kind="timeout")]
+        return kfp
+
+    test = Test({"numTimes": 1}).run(server)
+    assert set(test.outcomes) == {"succeeded"}
+    assert test.told["observer"].adopted == 1
+
+
 def test_an_outage_within_the_limit_is_ridden_out() -> None:
     def away_for_a_while(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)

@@ -277,6 +277,44 @@ def test_a_schedule_whose_creation_got_no_answer_is_adopted(tmp_path: Path) -> N
     assert left_behind(journal.path) == []
 
 
+@pytest.mark.parametrize("from_kfp", [True, False])
+@pytest.mark.parametrize("status", [408, 500, 503, 524])
+def test_a_schedule_that_was_created_and_answered_with_an_error_is_adopted_and_deleted(
+    tmp_path: Path, status: int, from_kfp: bool
+) -> None:
+    def answering_with_an_error(kfp: FakeKfp) -> None:
+        create = kfp.create_recurring_run
+        error = ApiStatusError("CreateRecurringRun", "stream timeout", status=status, from_kfp=from_kfp)
+        errors = iter([error])
+
+        async def create_recurring_run(spec: Any, **given: Any) -> Any:
+            made = await create(spec, **given)
+            if (failure := next(errors, None)) is not None:
+                raise failure
+            return made
+
+        kfp.create_recurring_run = create_recurring_run  # type: ignore[method-assign]
+
+    journal = Journal(tmp_path / "j")
+    played = scheduled({"numTimes": 2}, also=answering_with_an_error, journal=journal)
+    assert (played.told["schedules"].schedules, played.told["schedules"].refused) == (2, 0)
+    assert not played.kfp.recurring_runs
+    assert left_behind(journal.path) == []
+
+
+def test_a_schedule_that_kfp_answered_with_500_and_does_not_show_was_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    refusal = ApiStatusError("CreateRecurringRun", "Data too long", status=500)
+    played = scheduled(
+        {"numTimes": 2},
+        also=lambda kfp: kfp.failures["CreateRecurringRun"].append(refusal),
+        journal=journal,
+        config={"keep": "all"},
+    )
+    assert (played.told["schedules"].schedules, played.told["schedules"].refused) == (1, 1)
+    assert [made.kind for made in left_behind(journal.path)].count(Kind.RECURRING_RUN) == 1
+
+
 def test_refused_schedules_are_counted() -> None:
     refusal = ApiStatusError("CreateRecurringRun", "Schedule cron is not a supported format", status=400)
     some = scheduled({"numTimes": 2}, also=lambda kfp: kfp.failures["CreateRecurringRun"].append(refusal))

@@ -16,27 +16,32 @@ if TYPE_CHECKING:
     from kfp_perf.result.journal import Journal, Made
 
 
-#: Where neither of them was given the test's own target is meant.
-_OF_A_TARGET = ("KFP_API_HOST", "KFP_API_PORT")
-#: Nothing waits for this command, so it takes its time: the API server lets Kubernetes do five calls a second.
-_SECONDS_EACH = 1.0
+#: Where neither was given, the target is the one that the journal names.
+_TARGET_FIELDS = ("KFP_API_HOST", "KFP_API_PORT")
+#: What says who asks, or proves it. A field that holds a secret counts too, also one of a subclass.
+_CREDENTIAL_FIELDS = frozenset(
+    {"KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIE", "KFP_USER", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY"}
+)
+#: Added to the time limit for each object: the API server makes about five calls to Kubernetes a second.
+_SECONDS_PER_OBJECT = 1.0
 
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path, readable=False), default=Path("results/latest"))
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @click.option(
     "--anyway",
     is_flag=True,
-    help="Delete although the test's target had another address: the same server behind another port, say.",
+    help="Delete although the test's target had another address, such as another port of the same server.",
 )
 @target_options
 def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -> int:
     """Delete what the test of RESULTS left on the server, kept objects too.
 
-    It goes by the journal in the folder, so it also works after a crash or `kill -9`; an object that never got
-    its id is found by its unique name. The target is the test's, unless one is given; on another server it deletes
-    nothing: there all would seem to be gone already.
+    Objects are read from the journal in the folder, so this also works after a crash or `kill -9`. An object
+    without an id is found by its unique name. The target is that of the journal, unless one is given. Credentials
+    are sent to the journal's target only if it is on this machine or given with --host. On another server nothing
+    is deleted, since there everything would seem to be gone already.
     """
     from kfp_perf.client import is_loopback
     from kfp_perf.errors import ExitCode, InputError, Problem
@@ -57,10 +62,10 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
             click.echo(f"{count_of(len(objects), 'object')} to delete." if objects else "Nothing is left.")
         return int(ExitCode.GOOD)
     target = target_of(path)
-    if target and config.model_fields_set.isdisjoint(_OF_A_TARGET):
-        if config.secrets and not is_loopback(target):
-            what = f"is of a test on {target}, and there are credentials in the environment"
-            remedy = f"Add --host {target} if that server may have them."
+    if target and config.model_fields_set.isdisjoint(_TARGET_FIELDS):
+        if (given := _credentials(config)) and not is_loopback(target):
+            what = f"is of a test on {target}, and credentials are set ({', '.join(given)})"
+            remedy = f"Add --host {target} if they may be sent to that server."
             raise InputError(Problem(str(results), what, remedy))
         config = config.model_copy(update={"KFP_API_HOST": target})
     if target not in {"", config.KFP_url} and not anyway:
@@ -74,6 +79,21 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     for line in left:
         click.echo(f"left: {line}", err=True)
     return int(ExitCode.FAILED if left else ExitCode.GOOD)
+
+
+def _credentials(config: TestConfig) -> list[str]:
+    """Return the variables of the credentials that requests would carry."""
+    from pydantic import SecretBytes, SecretStr
+
+    from kfp_perf.config import variable_name
+
+    kind = type(config)
+    return [
+        variable_name(kind, field)
+        for field in kind.model_fields
+        if (value := getattr(config, field))
+        and (field in _CREDENTIAL_FIELDS or isinstance(value, SecretStr | SecretBytes))
+    ]
 
 
 async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> list[str]:
@@ -91,7 +111,7 @@ async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> 
                 objects,
                 client,
                 clock,
-                deadline=clock.now() + config.cleanup_timeout_seconds + len(objects) * _SECONDS_EACH,
+                deadline=clock.now() + config.cleanup_timeout_seconds + len(objects) * _SECONDS_PER_OBJECT,
                 on_gone=lambda made: journal.gone(made.kind, made.name),
                 on_progress=lambda _done, _total: bar.update(1),
             )

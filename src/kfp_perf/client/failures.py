@@ -1,4 +1,4 @@
-"""What went wrong, in words: from an exception of the transport, or an answer, to an `ApiError` with a hint."""
+"""Failures of calls: from an exception of the transport, or an answer, to an `ApiError` with a hint."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ _HINTS = {
     503: "A proxy stands before the server, and does not reach it, or the server is not ready.",
     504: "A proxy stands before the server, and gave up waiting for it: its time limit is shorter than ours.",
 }
+_LAST_GRPC_CODE = 16
 
 
 class _Detail(msgspec.Struct):
@@ -51,22 +52,31 @@ class _Detail(msgspec.Struct):
 
 
 class _ErrorBody(msgspec.Struct):
-    """The three shapes of KFP's errors: the gateway's (`error` is of servers up to 2.5), and the uploads'."""
+    """KFP's error documents: grpc-gateway's (`error` is of servers up to 2.5), and that of the upload routes.
+
+    grpc-gateway writes `code` (a gRPC code), `message`, and `details` where there are any; the upload routes write
+    `error_message` and `error_details`.
+    """
 
     message: str = ""
     error: str = ""
+    code: int | None = None
     details: list[_Detail] = []
     error_message: str = ""
+    error_details: str | None = None
+
+    @property
+    def from_kfp(self) -> bool:
+        """Whether the fields are those of KFP. In documents of proxies `code` is an HTTP status."""
+        of_gateway = self.code is not None and 0 < self.code <= _LAST_GRPC_CODE and bool(self.message)
+        return of_gateway or (bool(self.error_message) and self.error_details is not None)
 
 
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
 
 
 def from_exception(operation: str, error: Exception, *, sent: bool) -> ApiError:
-    """Turn what the transport raised into an error that says whether any byte had been sent.
-
-    Takes what `OF_TRANSPORT` lists.
-    """
+    """Turn an exception of `OF_TRANSPORT` into an error; `sent` is whether any byte of the request was sent."""
     if sent:
         return _interrupted(operation, error)
     kind, message, hint = _unreachable(error)
@@ -74,7 +84,7 @@ def from_exception(operation: str, error: Exception, *, sent: bool) -> ApiError:
 
 
 def _unreachable(error: Exception) -> tuple[str, str, str]:
-    """Kind, message and hint of a request of which nothing was sent."""
+    """Return kind, message and hint for a request of which nothing was sent."""
     if isinstance(error, NotConnected):
         return _not_connected(error, error.__cause__)
     if isinstance(error, TimeoutError):
@@ -139,12 +149,12 @@ def _proxy_not_reached(proxy: Proxy, cause: BaseException | None) -> tuple[str, 
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
-    """OpenSSL's words."""
+    """Return OpenSSL's reason in lower case."""
     return (error.reason or type(error).__name__).replace("_", " ").lower()
 
 
 def _interrupted(operation: str, error: Exception) -> ApiError:
-    """Turn a failure after the request had left into an error."""
+    """Turn a failure that came after the request was sent into an error."""
     if isinstance(error, TimeoutError):
         hint = "See request_timeout_seconds."
         return ApiInterrupted(operation, "no whole answer within the time limit", kind="timeout", hint=hint)
@@ -174,34 +184,40 @@ def from_status(
 ) -> ApiStatusError:
     """Turn an answer with a status other than 2xx into an error with KFP's short message and a hint.
 
-    `location` is its field of that name; `redact` takes secrets out of what is repeated of the answer.
+    `location` is the header field of that name; `redact` removes secrets from what is quoted of the answer.
     """
     if 300 <= status < 400:
         target = redact(location.split("?")[0])
         message = f"redirected to {shorten(target)}" if target else "redirected"
         hint = f"Redirects are not followed. {_LOGIN}"
-        return ApiStatusError(operation, message, status=status, hint=hint)
+        return ApiStatusError(operation, message, status=status, hint=hint, from_kfp=False)
     # Redacted before it is cut: half of a secret would not be recognized.
-    message = redact(_kfp_message(body) or describe_body(body)) or "no explanation"
+    document = _error_document(body)
+    message = redact(_kfp_message(document) or describe_body(body)) or "no explanation"
     hint = _status_hint(status, message, body, credentials_given=credentials_given)
-    return ApiStatusError(operation, shorten(message), status=status, hint=hint)
+    return ApiStatusError(operation, shorten(message), status=status, hint=hint, from_kfp=document.from_kfp)
 
 
 def not_kfp(operation: str, status: int, body: bytes, *, redact: Callable[[str], str]) -> ApiAnswerError:
-    """Turn an answer of a good status that cannot be decoded into an error that says what came instead."""
+    """Turn an answer with a 2xx status that cannot be decoded into an error that describes the body."""
     what = redact(describe_body(body))
     hint = _LOGIN if _is_html(body) else "Does API_HOST, with its port and path, point to the KFP API server?"
     message = f"expected KFP's JSON, got {what}" if what else "expected KFP's JSON, got an empty answer"
     return ApiAnswerError(operation, message, status=status, kind="answer", hint=hint)
 
 
-def _kfp_message(body: bytes) -> str | None:
+def _error_document(body: bytes) -> _ErrorBody:
+    """Decode an error's body; one of another shape gives a document without content."""
     try:
-        decoded = _error_decoder.decode(body)
+        return _error_decoder.decode(body)
     except UNDECODABLE:
-        return None
-    short = decoded.details[0].message if decoded.details else ""
-    return short or decoded.error_message or decoded.message or decoded.error or None
+        return _ErrorBody()
+
+
+def _kfp_message(document: _ErrorBody) -> str:
+    """KFP's shortest message: the first detail's has no chain of causes."""
+    short = document.details[0].message if document.details else ""
+    return short or document.error_message or document.message or document.error
 
 
 def _status_hint(status: int, message: str, body: bytes, *, credentials_given: bool) -> str:
@@ -221,7 +237,7 @@ def _status_hint(status: int, message: str, body: bytes, *, credentials_given: b
 
 
 def describe_body(body: bytes) -> str:
-    """Say in a few words what a body is that is not what was expected; empty for an empty one."""
+    """Describe an unexpected body in a few words; empty for an empty one."""
     text = body[:4096].decode("utf-8", "replace").strip()
     if not text:
         return ""
@@ -234,7 +250,7 @@ def describe_body(body: bytes) -> str:
 
 
 def shorten(text: str, limit: int = LONGEST_MESSAGE) -> str:
-    """One line of at most `limit` characters, all of which a terminal shows and none of which it obeys."""
+    """Return one line of at most `limit` characters, without control characters."""
     line = "".join(filter(str.isprintable, " ".join(text.split())))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 

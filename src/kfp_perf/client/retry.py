@@ -1,7 +1,7 @@
-"""When a call that failed is made again, and after how long.
+"""Whether a failed call is repeated, and after how long.
 
-What changes the server is repeated only where it certainly was not done: no byte was sent, or the server said
-429. What comes to the same when done twice is repeated also after a lost answer and a gateway's 502, 503, 504.
+A call that changes something is repeated only where it certainly was not done: no byte was sent, or the answer was
+429. An idempotent call is repeated also after a lost answer, and after a status of `NO_ANSWER`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ import random
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from kfp_perf.errors import ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
+from kfp_perf.errors import NO_ANSWER, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 10.0
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 
-_PASSING_STATUSES = frozenset({502, 503, 504})
-# Trying again mends neither a certificate, nor a generator that has run out of connections.
+# A repetition changes neither a certificate, nor a generator that has run out of connections.
 _LASTING_KINDS = frozenset({"tls", "no_connection"})
 
 
 class RetryPolicy:
-    """Decides on repetitions: at most `retries`, exponential back-off with full jitter.
+    """At most `retries` repetitions, with exponential back-off and full jitter.
 
-    Full jitter, a time drawn evenly from zero to the bound, spreads the herd best: "Exponential Backoff And
-    Jitter", AWS Architecture Blog, 2015. `seed` makes the waits repeatable.
+    Full jitter draws each wait uniformly between zero and the bound: "Exponential Backoff And Jitter", AWS
+    Architecture Blog, 2015. `seed` makes the waits repeatable.
     """
 
     def __init__(self, retries: int, seed: int | None = None) -> None:
@@ -35,9 +34,9 @@ class RetryPolicy:
     def delay(
         self, error: ApiError, attempt: int, *, repeatable: bool, retry_after: float | None
     ) -> float | None:
-        """How many seconds to wait before the next attempt; None: do not try again.
+        """Return how many seconds to wait before the next attempt; None: there is no next attempt.
 
-        `attempt` counts from 1; `retry_after` is what the server asked for, in seconds.
+        `attempt` counts from 1; `retry_after` is the wait that the server asked for, in seconds.
         """
         if attempt > self._retries or not may_repeat(error, repeatable=repeatable):
             return None
@@ -49,7 +48,7 @@ class RetryPolicy:
 
 
 def may_repeat(error: ApiError, *, repeatable: bool) -> bool:
-    """Whether a call may be made again after this error; `repeatable`: doing it twice comes to doing it once."""
+    """Return whether a call may be repeated after this error; `repeatable`: the call is idempotent."""
     match error:
         case ApiUnreachable():
             return error.kind not in _LASTING_KINDS
@@ -58,12 +57,12 @@ def may_repeat(error: ApiError, *, repeatable: bool) -> bool:
         case ApiStatusError(status=429):
             return True
         case ApiStatusError():
-            return repeatable and error.status in _PASSING_STATUSES
+            return repeatable and error.status in NO_ANSWER
     return False
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for: a number, or a date (RFC 9110, 10.2.3). None for neither."""
+    """Return the seconds that a Retry-After header asks for: a number or a date (RFC 9110, 10.2.3), else None."""
     if value is None:
         return None
     text = value.strip()

@@ -31,16 +31,17 @@ class Operation(Protocol):
     """One operation of a load."""
 
     def __call__(self, index: int, due: float, /) -> Coroutine[Any, Any, bool]:
-        """Do operation `index` (from 0), due at `due`. Return False where it failed: a closed loop backs off."""
+        """Do operation `index` (from 0), due at `due`. Return False where it failed: its slot then backs off."""
         ...
 
 
 class DriveReport(msgspec.Struct):
-    """What driving a load came to.
+    """What a drive did.
 
     `held_back`: operations of an open load that `maxInFlight` made wait, and for how long. `never_started`: those
-    that were due, but for which there was no room before the end. `idle_slot_seconds`: how long slots of a closed
-    load stood empty after failures.
+    that were due, but could not start before the end. `idle_slot_seconds`: how long slots of a closed load stood
+    empty after failures, between the start of the load and its end; think time is not counted. `slot_seconds`: the
+    slots of a closed load, integrated over the time that it was driven. The share of the two is the slot time lost.
     """
 
     started: int = 0
@@ -49,6 +50,7 @@ class DriveReport(msgspec.Struct):
     longest_hold_seconds: float = 0.0
     never_started: int = 0
     idle_slot_seconds: float = 0.0
+    slot_seconds: float = 0.0
 
 
 class Drive:
@@ -156,6 +158,8 @@ class Drive:
             change = load.next_change(elapsed)
             when = self._end if change is None else min(self._end, self._start + change)
             await self._clock.sleep_until(when, self._stop)
+        driven = min(self._clock.now(), self._end) - self._start
+        self.report.slot_seconds = sum(seconds * slots for seconds, slots in _levels(load, 0.0, driven))
 
     async def _slot(self, load: ClosedLoad, number: int, indexes: itertools.count[int]) -> None:
         """Keep one operation in flight for as long as the load wants this slot."""
@@ -170,17 +174,29 @@ class Drive:
                 self.report.started += 1
                 self._punctuality.started(self._clock.now() - due)
                 good = await self._operation(next(indexes), due)
-                pause = self._think_seconds
+                due = self._clock.now() + self._think_seconds
                 if good:
                     back_off = 0.0
                 else:
-                    # A target that refuses is not to be hammered by every slot at once.
+                    # Slots must not send requests without pause to a target that refuses them.
                     back_off = min(LONGEST_BACK_OFF_SECONDS, back_off * 2 or FIRST_BACK_OFF_SECONDS)
-                    pause = max(pause, back_off * self._random.uniform(0.5, 1.0))
-                    self.report.idle_slot_seconds += pause
-                due = self._clock.now() + pause
+                    pause = back_off * self._random.uniform(0.5, 1.0)
+                    due = await self._stand_empty(load, number, due, self._clock.now() + pause)
         finally:
             self._live_slots.discard(number)
+
+    async def _stand_empty(self, load: ClosedLoad, number: int, due: float, resumed: float) -> float:
+        """Wait until `resumed`, if that is later than `due`, and count the time after `due`; return the later."""
+        if resumed <= due:
+            return due
+        await self._clock.sleep_until(min(resumed, self._end), self._stop)
+        until = min(resumed, self._clock.now(), self._end)
+        self.report.idle_slot_seconds += sum(
+            seconds
+            for seconds, slots in _levels(load, due - self._start, until - self._start)
+            if number < slots
+        )
+        return resumed
 
     async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
@@ -204,3 +220,12 @@ class Drive:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _levels(load: ClosedLoad, begin: float, end: float) -> Iterator[tuple[float, int]]:
+    """Yield for how many seconds there are how many slots, from `begin` to `end` (elapsed seconds)."""
+    while begin < end:
+        change = load.next_change(begin)
+        until = end if change is None else min(end, change)
+        yield until - begin, load.slots(begin)
+        begin = until

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.result.journal import Kind
+from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.pipeline import PipelineRunner
 
 if TYPE_CHECKING:
@@ -12,21 +13,26 @@ if TYPE_CHECKING:
 
 
 class ExperimentRunner(PipelineRunner):
-    """Makes an experiment of a unique name, runs the pipeline in it, and deletes both."""
+    """Creates an experiment of a unique name, runs the pipeline in it, and deletes both."""
 
     _creation: tuple[float, float, float] | None = None
 
     async def prepare(self) -> None:
-        """Do the same, and learn from the experiment's creation how far the server's clock is from ours."""
+        """Prepare as for PIPELINE_RUN, and bracket the server's clock by the experiment's creation."""
         await super().prepare()
         if self._creation is not None:
             self.observer.offset.bracket(*self._creation)
 
     async def provide_experiment(self, client: KfpClient) -> str:
-        """Make the experiment, and return its id."""
+        """Create the experiment, and return its id."""
         with self.making(Kind.EXPERIMENT, self.prefix) as made:
             sent = self.clock.now()
-            experiment = await client.create_experiment(self.prefix, namespace=self.namespace)
+            experiment = await create_or_adopt(
+                lambda: client.create_experiment(self.prefix, namespace=self.namespace),
+                lambda: client.find_experiment(self.prefix, namespace=self.namespace),
+                clock=self.clock,
+                stop=self.stop_signal,
+            )
             made(experiment.experiment_id)
         if experiment.created_at is not None:
             self._creation = (experiment.created_at, sent, self.clock.now())

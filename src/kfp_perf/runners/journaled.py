@@ -59,9 +59,10 @@ class JournaledRunner(BaseRunner):
 
     @contextlib.contextmanager
     def making(self, kind: Kind, name: str, *, parent: str = "") -> Iterator[Callable[[str], None]]:
-        """Enclose the call that makes an object of this unique name; hand the function that it gives the id.
+        """Enclose the call that creates an object of this unique name; call the function yielded with its id.
 
-        The journal then holds the intent before the request leaves, and nothing where the server refused.
+        The journal has the intent before the request is sent. The entry is removed where the error proves that
+        nothing was created; it stays where the outcome is unknown.
         """
         journal = self.journal
         if journal is None:

@@ -1,65 +1,83 @@
-"""How long the target has been away."""
+"""Outages of the target: times in which no request was answered by the API server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.errors import TargetError
+from kfp_perf.errors import NO_ANSWER, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kfp_perf.result.records import Sample
 
-#: What a gateway answers in place of an API server that is gone.
-_ABSENT = frozenset({0, 502, 503, 504})
-_WORTH_TELLING_SECONDS = 1.0
-_MOST_TOLD = 20
+#: Failures that are not the target's: calls that kfp-perf cancelled, and resources that this machine ran out of.
+_LOCAL_FAILURES = frozenset({"cancelled", "descriptors", "ports", "no_connection"})
+_SHORTEST_OUTAGE_SECONDS = 1.0
+_MOST_OUTAGES = 20
 
 
 class OutageWatch:
-    """Knows since when not one request was answered by the API server itself.
+    """Detects outages: an outage lasts from the last answer, or from the first request that got none, to the next.
 
-    A server that answers with an error is there, whatever it says; one that refuses, hangs, or whose gateway
-    answers for it is away.
+    An error status is an answer, except those by which a gateway says that it got none (`NO_ANSWER`). A request
+    that fails while others are answered is no outage.
     """
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit_seconds = limit_seconds
-        self._away_since: float | None = None
+        self._last_answer = 0.0
+        self._since: float | None = None
+        self._last_failure = 0.0
+        self._failures = 0
         self._last_error = ""
         self._outages: list[tuple[float, float]] = []
 
     def on_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request."""
-        if sample.status not in _ABSENT:
-            if self._away_since is not None:
-                if (
-                    sample.ended - self._away_since >= _WORTH_TELLING_SECONDS
-                    and len(self._outages) < _MOST_TOLD
-                ):
-                    self._outages.append((self._away_since, sample.ended))
-                self._away_since = None
-        else:
-            self._last_error = sample.error
-            if self._away_since is None:
-                self._away_since = sample.sent or sample.due
+        """Record one attempt of a request. Attempts come in the order in which they ended."""
+        if sample.error in _LOCAL_FAILURES:
+            return
+        if sample.status and sample.status not in NO_ANSWER:
+            self._end(sample.ended)
+            return
+        self._last_error = sample.error
+        self._last_failure = sample.ended
+        self._failures += 1
+        if self._since is None:
+            # Others may have been answered while this one was under way.
+            self._since = max(sample.sent or sample.due + sample.held, self._last_answer)
+
+    def _end(self, answered: float) -> None:
+        self._last_answer = answered
+        if self._since is None:
+            return
+        if answered - self._since >= _SHORTEST_OUTAGE_SECONDS and len(self._outages) < _MOST_OUTAGES:
+            self._outages.append((self._since, answered))
+        self._since = None
+        self._failures = 0
 
     @property
     def away(self) -> bool:
-        """Whether the last request got no answer."""
-        return self._away_since is not None
+        """Whether requests have gone unanswered for a second or longer, and none was answered since."""
+        return self._since is not None and self._last_failure - self._since >= _SHORTEST_OUTAGE_SECONDS
 
     def remarks(self, start: float) -> Iterator[str]:
-        """What to say of outages that were ridden out, with times since `start`."""
+        """Yield a sentence for each outage that has ended, with times in seconds since `start`."""
         for since, until in self._outages:
             yield f"the target did not answer for {until - since:.1f} s, from second {since - start:.0f} on"
 
     def limit_reached(self, now: float) -> TargetError | None:
-        """The error to end with, if the target has been away for longer than the limit; else None."""
-        if self._away_since is None or now - self._away_since < self._limit_seconds:
+        """Return the error to end with if an outage lasts longer than the limit, else None.
+
+        One failed request is evidence of an outage only for as long as it took itself: where requests are rare, the
+        next one may well be answered.
+        """
+        if self._since is None:
+            return None
+        seconds = (now if self._failures > 1 else self._last_failure) - self._since
+        if seconds < self._limit_seconds:
             return None
         return TargetError(
-            f"The KFP API did not come back for {now - self._away_since:.0f} s (last failure: {self._last_error}).",
+            f"The KFP API did not come back for {seconds:.0f} s (last failure: {self._last_error}).",
             "What was measured until then is kept. KFP_PERF_OUTAGE_LIMIT_SECONDS sets how long to wait.",
         )

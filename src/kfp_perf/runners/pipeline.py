@@ -13,6 +13,7 @@ from kfp_perf.observe import Observer, shape_of
 from kfp_perf.pipelines.package import find_pipeline, read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Outcome, Purpose, RunRecord
+from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
 _LOOK_AT_GRACE_SECONDS = 1.0
-#: How long a run whose creation got no answer keeps its slot: the server shows runs as soon as they are created.
+#: How long a run of unknown outcome keeps its slot: the server shows runs as soon as they are created.
 _LOST_HOLDS_SLOT_SECONDS = 5.0
 #: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
@@ -63,11 +64,20 @@ class PipelineRunner(JournaledRunner):
         await super().prepare()
 
     async def provide_experiment(self, client: KfpClient) -> str:
-        """Return the id of the experiment that the runs go into: the namespace's default one, made if missing."""
-        found = await client.find_experiment("Default", namespace=self.namespace)
+        """Return the id of the experiment of the runs: the namespace's `Default`, which is created if missing.
+
+        Other scenarios and other clients may create it at the same time.
+        """
+        name, namespace = "Default", self.namespace
+        found = await client.find_experiment(name, namespace=namespace)
         if found is None:
-            # It belongs to the namespace from now on, as the server's own would, so it is not deleted again.
-            found = await client.create_experiment("Default", namespace=self.namespace)
+            # It belongs to the namespace from now on, as the server's own would, so it is not deleted.
+            found = await create_or_adopt(
+                lambda: client.create_experiment(name, namespace=namespace),
+                lambda: client.find_experiment(name, namespace=namespace),
+                clock=self.clock,
+                stop=self.stop_signal,
+            )
         return found.experiment_id
 
     async def run(self) -> None:
@@ -159,7 +169,12 @@ class PipelineRunner(JournaledRunner):
         package = read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
         with self.making(Kind.PIPELINE, self.prefix) as made:
-            pipeline = await client.upload_pipeline(content, name=self.prefix, namespace=self.namespace)
+            pipeline = await create_or_adopt(
+                lambda: client.upload_pipeline(content, name=self.prefix, namespace=self.namespace),
+                lambda: client.find_pipeline(self.prefix, namespace=self.namespace),
+                clock=self.clock,
+                stop=self.stop_signal,
+            )
             made(pipeline.pipeline_id)
         newest = ListQuery(page_size=1, sort_by="created_at desc")
         versions = await client.list_pipeline_versions(pipeline.pipeline_id, newest)
@@ -183,7 +198,8 @@ class PipelineRunner(JournaledRunner):
                 made(run.run_id)
         except ApiError as error:
             record.error = str(error)
-            record.outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.NOT_CREATED
+            if not error.outcome_unknown or (error.work_ended and not await self._may_exist(record)):
+                record.outcome = Outcome.NOT_CREATED
         else:
             record.run_id = run.run_id
             record.created_at = run.created_at
@@ -191,8 +207,26 @@ class PipelineRunner(JournaledRunner):
             record.state = run.state
         record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
 
+    async def _may_exist(self, record: RunRecord) -> bool:
+        """Look a run up by its name, once, after KFP itself answered its creation with an error.
+
+        KFP answers many requests that it refuses with 500, so the status alone proves nothing. A run that is found
+        is adopted. Where the look-up fails, the run may exist, and the observer looks for it.
+        """
+        client = self.client.for_purpose(Purpose.OBSERVE)
+        try:
+            run = await client.find_run(record.name, experiment_id=self.experiment_id)
+        except ApiError:
+            return True
+        if run is None:
+            if self.journal is not None:
+                self.journal.gone(Kind.RUN, record.name)
+            return False
+        record.run_id, record.created_at, record.adopted = run.run_id, run.created_at, True
+        return True
+
     def _settle(self, record: RunRecord) -> None:
-        """Write a run's end down, in the journal and in the result."""
+        """Record how a run ended, in the journal and in the result."""
         if self.journal is not None:
             if record.adopted:
                 self.journal.made(Kind.RUN, record.name, record.run_id)

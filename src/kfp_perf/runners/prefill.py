@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -15,12 +15,15 @@ from kfp_perf.observe import Observer
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Purpose, RunRecord
+from kfp_perf.runners.adoption import create_or_adopt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from kfp_perf.runners.journaled import JournaledRunner
     from kfp_perf.scenario.model import Prefill
+
+Thing = TypeVar("Thing")
 
 PARALLEL = 8
 """How many rows are made at a time: the API server creates runs at five a second, whatever is asked of it."""
@@ -128,15 +131,21 @@ class _Prefill:
     async def _experiment(self, number: int) -> None:
         name = self._name(number)
         with self.runner.making(Kind.EXPERIMENT, name) as made:
-            experiment = await self.client.create_experiment(name, namespace=self.runner.namespace)
+            experiment = await self._create_or_adopt(
+                lambda: self.client.create_experiment(name, namespace=self.runner.namespace),
+                lambda: self.client.find_experiment(name, namespace=self.runner.namespace),
+            )
             made(experiment.experiment_id)
         self.experiments.append(experiment.experiment_id)
 
     async def _pipeline(self, number: int) -> None:
         name = self._name(number)
         with self.runner.making(Kind.PIPELINE, name) as made:
-            pipeline = await self.client.upload_pipeline(
-                self.content, name=name, namespace=self.runner.namespace
+            pipeline = await self._create_or_adopt(
+                lambda: self.client.upload_pipeline(
+                    self.content, name=name, namespace=self.runner.namespace
+                ),
+                lambda: self.client.find_pipeline(name, namespace=self.runner.namespace),
             )
             made(pipeline.pipeline_id)
         self.pipelines.append(pipeline.pipeline_id)
@@ -154,11 +163,21 @@ class _Prefill:
         spec = RunSpec(name=record.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
         exchange = Exchange()
         with self.runner.making(Kind.RUN, record.name, parent=experiment_id) as made:
-            run = await self.client.create_run(spec, exchange=exchange)
+            run = await self._create_or_adopt(
+                lambda: self.client.create_run(spec, exchange=exchange),
+                lambda: self.client.find_run(record.name, experiment_id=experiment_id),
+            )
             made(run.run_id)
         record.run_id, record.created_at = run.run_id, run.created_at
         record.sent, record.ended = exchange.sent, exchange.ended
         self.runs.append(record)
+
+    async def _create_or_adopt(
+        self, create: Callable[[], Awaitable[Thing]], find: Callable[[], Awaitable[Thing | None]]
+    ) -> Thing:
+        return await create_or_adopt(
+            create, find, clock=self.runner.clock, stop=self.runner.stop_signal
+        )
 
     async def _wait_for_runs(self) -> None:
         """Wait for the ends of the runs, so that they do not take part in what is measured."""

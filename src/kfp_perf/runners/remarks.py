@@ -23,7 +23,9 @@ def of_load(report: DriveReport, max_in_flight: int | None) -> Iterator[str]:
             f"for {mean:.1f} s on average and {report.longest_hold_seconds:.1f} s at most{never}"
         )
     if report.idle_slot_seconds:
-        yield f"slots stood empty for {report.idle_slot_seconds:.1f} s in all after failures"
+        yield (
+            f"slots stood empty for {report.idle_slot_seconds:.1f} s of {report.slot_seconds:.1f} s after failures"
+        )
 
 
 def of_prefill(report: PrefillReport | None) -> Iterator[str]:

@@ -98,7 +98,7 @@ class ScheduledRunner(ExperimentRunner):
         super().__init__(test_scenario, **given)
         self.report = ScheduleReport()
         self._schedules: dict[str, Schedule] = {}
-        self._unanswered: set[str] = set()  # names of schedules whose creation got no answer
+        self._unanswered: set[str] = set()  # names of schedules whose creation has an unknown outcome
         self._failures_in_a_row = 0
         self._known: dict[str, float] = {}  # runs, and when they were created on the server's clock
         self._following: set[asyncio.Task[None]] = set()
@@ -182,10 +182,10 @@ class ScheduledRunner(ExperimentRunner):
                 made(recurring_run.recurring_run_id)
         except ApiError as error:
             self._last_error = str(error)
-            if error.outcome_unknown:
-                self._unanswered.add(name)
-            else:
+            if not error.outcome_unknown or (error.work_ended and not await self._may_exist_as(name)):
                 self.report.refused += 1
+            else:
+                self._unanswered.add(name)
             self._failures_in_a_row += 1
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self._failures_in_a_row, 10))
             await self.clock.sleep_until(self.clock.now() + pause, self.stop_signal)
@@ -208,8 +208,26 @@ class ScheduledRunner(ExperimentRunner):
         self.report.schedules += 1
         self._resting = not self._following
 
+    async def _may_exist_as(self, name: str) -> bool:
+        """Look a schedule up, once, after KFP itself answered its creation with an error; see `_may_exist`."""
+        client = self.client.for_purpose(Purpose.OBSERVE)
+        query = ListQuery(
+            experiment_id=self.experiment_id,
+            page_size=MAXIMUM_PAGE_SIZE,
+            filter=(Predicate("display_name", Operator.EQUALS, name),),
+        )
+        try:
+            page = await client.list_recurring_runs(query)
+        except ApiError:
+            return True
+        if any(one.display_name == name for one in page.items):
+            return True
+        if self.journal is not None:
+            self.journal.gone(Kind.RECURRING_RUN, name)
+        return False
+
     async def _adopt(self) -> None:
-        """Look for schedules whose creation got no answer. Raises `ApiError`."""
+        """Adopt schedules whose creation has an unknown outcome and that the server shows. Raises `ApiError`."""
         client = self.client.for_purpose(Purpose.OBSERVE)
         query = ListQuery(experiment_id=self.experiment_id, page_size=MAXIMUM_PAGE_SIZE)
         async for recurring_run in self._pages(client.list_recurring_runs, query):

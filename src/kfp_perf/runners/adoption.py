@@ -1,0 +1,68 @@
+"""Creating an object of a unique name so that neither a lost answer nor somebody else's creation loses it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from kfp_perf.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kfp_perf.pacing import Clock, StopSignal
+
+Thing = TypeVar("Thing")
+
+log = logging.getLogger(__name__)
+
+LOOK_FOR_SECONDS = 60.0
+"""How long an object is looked for whose creation got no answer."""
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
+
+
+async def create_or_adopt(
+    create: Callable[[], Awaitable[Thing]],
+    find: Callable[[], Awaitable[Thing | None]],
+    *,
+    clock: Clock,
+    stop: StopSignal,
+) -> Thing:
+    """Create an object, or return the one that `find` finds by its name after the creation failed.
+
+    After a 409 the object exists: somebody else, or an attempt that a proxy repeated, has created it. After an error
+    of KFP itself one look-up decides; after a lost answer, or where look-ups fail too, the object is looked for until
+    `LOOK_FOR_SECONDS` have passed or `stop` is set. Raises the creation's `ApiError` where it is not found.
+    """
+    try:
+        return await create()
+    except ApiError as error:
+        if error.status != 409 and not error.outcome_unknown:
+            raise
+        found = await _look_for(find, error, clock, stop)
+        if found is None:
+            raise
+        log.info("%s; the object was found by its name, and is used", str(error).partition("\n")[0])
+        return found
+
+
+async def _look_for(
+    find: Callable[[], Awaitable[Thing | None]], error: ApiError, clock: Clock, stop: StopSignal
+) -> Thing | None:
+    until = clock.now() + LOOK_FOR_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            found = await find()
+        except ApiError as failure:
+            log.debug("Looking for an object of unknown outcome failed: %s", failure)
+        else:
+            if found is not None or error.work_ended:
+                return found
+        if pause == _FIRST_PAUSE_SECONDS:
+            seconds = f"{LOOK_FOR_SECONDS:.0f} s"
+            log.warning("%s; looking for the object by its name for up to %s", error, seconds)
+        if clock.now() >= until or not await clock.sleep_until(min(until, clock.now() + pause), stop):
+            return None
+        pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
