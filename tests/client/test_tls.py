@@ -48,10 +48,23 @@ def test_an_unknown_authority_is_not_trusted(play: Play, behave: Behave, certifi
 
 def test_an_expired_certificate_is_named(play: Play, behave: Behave, certificates: Certificates) -> None:
     async def scene(it: Any) -> None:
-        with pytest.raises(ApiUnreachable, match=r"expired"):
+        with pytest.raises(ApiUnreachable, match=r"expired.*\n.*renewed") as caught:
             await it.client.get_run("run-1")
+        assert "KFP_CA_CERT" not in caught.value.hint
 
     context = server_context(certificates.expired)
+    play(scene, behave.answer(RUN), tls=context, KFP_CA_CERT=certificates.authority)
+
+
+def test_a_certificate_of_another_host_is_named(
+    play: Play, behave: Behave, certificates: Certificates
+) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiUnreachable, match=r"not valid for '127\.0\.0\.1'.*\n.*API_HOST") as caught:
+            await it.client.get_run("run-1")
+        assert "KFP_CA_CERT" not in caught.value.hint
+
+    context = server_context(certificates.other)
     play(scene, behave.answer(RUN), tls=context, KFP_CA_CERT=certificates.authority)
 
 

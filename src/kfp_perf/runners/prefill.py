@@ -142,9 +142,7 @@ class _Prefill:
         name = self._name(number)
         with self.runner.making(Kind.PIPELINE, name) as made:
             pipeline = await self._create_or_adopt(
-                lambda: self.client.upload_pipeline(
-                    self.content, name=name, namespace=self.runner.namespace
-                ),
+                lambda: self.client.upload_pipeline(self.content, name=name, namespace=self.runner.namespace),
                 lambda: self.client.find_pipeline(name, namespace=self.runner.namespace),
             )
             made(pipeline.pipeline_id)
@@ -175,9 +173,7 @@ class _Prefill:
     async def _create_or_adopt(
         self, create: Callable[[], Awaitable[Thing]], find: Callable[[], Awaitable[Thing | None]]
     ) -> Thing:
-        return await create_or_adopt(
-            create, find, clock=self.runner.clock, stop=self.runner.stop_signal
-        )
+        return await create_or_adopt(create, find, clock=self.runner.clock, stop=self.runner.stop_signal)
 
     async def _wait_for_runs(self) -> None:
         """Wait for the ends of the runs, so that they do not take part in what is measured."""
