@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from typing import TYPE_CHECKING
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from kfp_perf.errors import ExitCode, KfpPerfError
+from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +68,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and leave with the exit code that the outcome asks for."""
-    sys.exit(outcome(arguments))
+    """Run the command line, and exit with the code of its outcome."""
+    code = outcome(arguments)
+    flush_streams()
+    sys.exit(code)
 
 
 def outcome(arguments: Sequence[str] | None = None) -> int:
@@ -78,9 +83,15 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         return int(ExitCode.INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return int(ExitCode.BAD_INPUT)
     except KfpPerfError as error:
-        click.echo(f"kfp-perf: {error}", err=True)
+        with contextlib.suppress(OSError):
+            click.echo(f"kfp-perf: {error}", err=True)
         return int(error.exit_code)
+    except SystemExit:
+        if not isinstance(sys.stdout, PacifyFlushWrapper):
+            raise
+        return int(ExitCode.GOOD)  # nobody reads on, where click would exit with 1
     return int(code) if isinstance(code, int) else int(ExitCode.GOOD)
