@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -193,6 +194,32 @@ def test_every_setting_is_described() -> None:
     assert [name for name, field in TestConfig.model_fields.items() if not field.description] == []
 
 
-def test_folders_are_separated_as_those_of_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", "a:b/c")
-    assert TestConfig.from_environment().pipeline_folders == (Path("a"), Path("b/c"))
+def test_folders_are_separated_as_those_of_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "b/c").mkdir(parents=True)
+    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", f"{tmp_path}:{tmp_path}/b/c")
+    assert TestConfig.from_environment().pipeline_folders == (tmp_path, tmp_path / "b/c")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "No such file"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory"), "Not a directory"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: OSError, reason: str
+) -> None:
+    def refuse(path: Path) -> list[str]:
+        if path == Path("/root"):
+            raise failure
+        return []
+
+    monkeypatch.setattr("os.listdir", refuse)
+    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", f"{tmp_path}:/root")
+    with pytest.raises(InputError) as caught:
+        TestConfig.from_environment()
+    (problem,) = caught.value.problems
+    assert problem.where == "KFP_PERF_PIPELINE_FOLDERS"
+    assert f"the folder /root cannot be read: {reason}" in problem.what

@@ -68,6 +68,15 @@ def _check_header_name(value: str) -> str:
     return value
 
 
+def _check_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    for folder in folders:
+        try:
+            os.listdir(folder)
+        except OSError as error:
+            raise ValueError(f"the folder {folder} cannot be read: {error.strerror}") from None
+    return folders
+
+
 HostText = Annotated[str, AfterValidator(_check_host)]
 Port = Annotated[int, BeforeValidator(_check_port), Field(ge=1, le=65535)]
 Namespace = Annotated[str, AfterValidator(_check_namespace)]
@@ -77,6 +86,7 @@ Folders = Annotated[
     tuple[Path, ...],
     NoDecode,
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
+    AfterValidator(_check_folders),
 ]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

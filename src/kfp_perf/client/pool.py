@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from kfp_perf.client.proxy import Proxy
 
-# A connection that was idle for longer is not used: shorter than what servers and proxies keep theirs for, so that
-# it is us who close them.
-KEEPALIVE_SECONDS = 15.0
+# A connection that was idle for longer is not used: a little shorter than what proxies and load balancers keep
+# theirs for (60 s and more), so that they are closed from here. A server that closes earlier is noticed, see
+# `Connection.is_silent`.
+KEEPALIVE_SECONDS = 55.0
 
 
 class NotConnected(Exception):
