@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -94,6 +95,8 @@ def test_a_value_given_in_the_call_wins_and_none_does_not(monkeypatch: pytest.Mo
         ("https://kf.example.com/pipeline/", None, "https://kf.example.com/pipeline"),
         ("http://kf.example.com:8080/pipeline", None, "http://kf.example.com:8080/pipeline"),
         ("https://kf.example.com/pipeline", 8443, "https://kf.example.com:8443/pipeline"),
+        ("HTTPS://[::1]/pipeline", 8443, "https://[::1]:8443/pipeline"),
+        ("kfp/pipeline", None, "http://kfp:8888/pipeline"),
     ],
 )
 def test_the_url_of_the_target(host: str, port: int | None, url: str) -> None:
@@ -107,11 +110,17 @@ def test_the_url_of_the_target(host: str, port: int | None, url: str) -> None:
         ("API_PORT", "0", "greater than or equal to 1"),
         ("API_PORT", "65536", "less than or equal to 65535"),
         ("API_HOST", "ftp://host", "http:// or https://"),
-        ("API_HOST", "two words", "must be a host name"),
+        ("API_HOST", "two words", "without blanks"),
         ("API_HOST", "http://me:secret@host", "must not hold credentials"),
         ("API_HOST", "http://host:port/x", "the port in it must be a number"),
         ("API_HOST", "http://host:0", "the port in it must be a number"),
         ("API_HOST", "http://h\x01x", "must be a host name"),
+        ("API_HOST", "localhost:", "write localhost, or localhost:8888"),
+        ("API_PORT", "tcp://10.0.0.1:80", "enableServiceLinks"),
+        ("NAMESPACE", " kubeflow", "such as kubeflow"),
+        ("NAMESPACE", "My Team", "such as my-team"),
+        ("NAMESPACE", " ", "such as kubeflow"),
+        ("NAMESPACE", "a" * 64, "at most 63"),
         ("KFP_USER_HEADER", "user: me\r\nx", "must be the name of a request header"),
         ("KFP_USER_HEADER", "Content-Length", "must be the name of a request header"),
         ("isKubeflowMode", "perhaps", "valid boolean"),
@@ -185,6 +194,32 @@ def test_every_setting_is_described() -> None:
     assert [name for name, field in TestConfig.model_fields.items() if not field.description] == []
 
 
-def test_folders_are_separated_as_those_of_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", "a:b/c")
-    assert TestConfig.from_environment().pipeline_folders == (Path("a"), Path("b/c"))
+def test_folders_are_separated_as_those_of_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "b/c").mkdir(parents=True)
+    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", f"{tmp_path}:{tmp_path}/b/c")
+    assert TestConfig.from_environment().pipeline_folders == (tmp_path, tmp_path / "b/c")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "No such file"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory"), "Not a directory"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: OSError, reason: str
+) -> None:
+    def refuse(path: Path) -> list[str]:
+        if path == Path("/root"):
+            raise failure
+        return []
+
+    monkeypatch.setattr("os.listdir", refuse)
+    monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", f"{tmp_path}:/root")
+    with pytest.raises(InputError) as caught:
+        TestConfig.from_environment()
+    (problem,) = caught.value.problems
+    assert problem.where == "KFP_PERF_PIPELINE_FOLDERS"
+    assert f"the folder /root cannot be read: {reason}" in problem.what

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from kfp_perf.streams import open_missing_streams
+
 
 def main() -> None:
     """Run the command line."""
+    open_missing_streams()
     if sys.argv[1:] in (["--version"], ["-V"]):
         from kfp_perf._version import __version__
 

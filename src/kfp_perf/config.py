@@ -7,11 +7,12 @@ command line does so for its flags) wins over the environment.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,27 +25,39 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kfp_perf.environment import misspelt
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.hosts import parse_host
+
+_log = logging.getLogger(__name__)
 
 LevelName = Literal["DEBUG", "REQUESTS", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 def _check_host(value: str) -> str:
-    host = value.strip()
-    parts = urlsplit(host if "://" in host else f"//{host}")
-    if parts.scheme not in {"", "http", "https"}:
-        raise ValueError("must be a host name, or a URL that begins with http:// or https://")
-    if parts.username or parts.password:
-        raise ValueError("must not hold credentials: give them in KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE")
-    if not parts.hostname or not host.isprintable() or " " in host or parts.query or parts.fragment:
-        raise ValueError("must be a host name, or a URL such as https://kubeflow.example.com/pipeline")
-    try:
-        is_port = parts.port is None or parts.port > 0
-    except ValueError:
-        is_port = False
-    if not is_port:
-        raise ValueError("the port in it must be a number from 1 to 65535")
-    return host.rstrip("/")
+    parse_host(value)
+    return value.strip().rstrip("/")
+
+
+def _check_port(value: Any) -> Any:
+    if isinstance(value, str) and "://" in value:
+        # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+        raise ValueError(
+            "must be a number from 1 to 65535; Kubernetes sets this variable in pods beside a Service named api: "
+            "set enableServiceLinks to false there, or give --port"
+        )
+    return value
+
+
+def _check_namespace(value: str) -> str:
+    # A label (RFC 1123), https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", value):
+        likely = re.sub(r"[^a-z0-9]+", "-", value.strip().lower())[:63].strip("-") or "kubeflow"
+        raise ValueError(
+            "must be the name of a namespace: lower-case letters, digits and hyphens, at most 63, "
+            f"such as {likely}"
+        )
+    return value
 
 
 def _check_header_name(value: str) -> str:
@@ -55,13 +68,25 @@ def _check_header_name(value: str) -> str:
     return value
 
 
-Host = Annotated[str, AfterValidator(_check_host)]
+def _check_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    for folder in folders:
+        try:
+            os.listdir(folder)
+        except OSError as error:
+            raise ValueError(f"the folder {folder} cannot be read: {error.strerror}") from None
+    return folders
+
+
+HostText = Annotated[str, AfterValidator(_check_host)]
+Port = Annotated[int, BeforeValidator(_check_port), Field(ge=1, le=65535)]
+Namespace = Annotated[str, AfterValidator(_check_namespace)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
 Folders = Annotated[
     tuple[Path, ...],
     NoDecode,
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
+    AfterValidator(_check_folders),
 ]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -83,19 +108,15 @@ class TestConfig(BaseSettings):
     )
 
     # the target
-    KFP_API_HOST: Host = _given(
+    KFP_API_HOST: HostText = _given(
         "localhost", "API_HOST", description="Host of the KFP API server; may be a URL with scheme and path"
     )
-    KFP_API_PORT: int = _given(
+    KFP_API_PORT: Port = _given(
         8888,
         "API_PORT",
-        ge=1,
-        le=65535,
         description="Its port; 443 means https. A URL in API_HOST has its own",
     )
-    NAMESPACE: str = _given(
-        "kubeflow", "NAMESPACE", min_length=1, description="Namespace that runs belong to"
-    )
+    NAMESPACE: Namespace = _given("kubeflow", "NAMESPACE", description="Namespace that runs belong to")
     IS_KUBEFLOW_MODE: bool = _given(
         False, "isKubeflowMode", description="The target is a multi-user Kubeflow: namespaces are sent"
     )
@@ -123,6 +144,17 @@ class TestConfig(BaseSettings):
     KFP_CA_CERT: Path | None = _given(None, "KFP_CA_CERT", description="Certificate authority to trust, PEM")
     KFP_CLIENT_CERT: Path | None = _given(None, "KFP_CLIENT_CERT", description="Client certificate, PEM")
     KFP_CLIENT_KEY: Path | None = _given(None, "KFP_CLIENT_KEY", description="Its private key, PEM")
+
+    # the way to the target
+    HTTP_PROXY: SecretStr | None = _given(
+        None, "HTTP_PROXY", description="Proxy for a target of http, as http://host:port"
+    )
+    HTTPS_PROXY: SecretStr | None = _given(
+        None, "HTTPS_PROXY", description="Proxy for a target of https, as http://host:port"
+    )
+    NO_PROXY: str = _given(
+        "", "NO_PROXY", description="Hosts, domains and networks that are reached without a proxy"
+    )
 
     # the test
     SCENARIO_FILE_NAME: str = _given(
@@ -175,16 +207,11 @@ class TestConfig(BaseSettings):
     @property
     def KFP_url(self) -> str:  # noqa: N802  the name is given
         """The API server's base URL: scheme, host, port, and path if there is one; no slash at the end."""
-        if "://" in self.KFP_API_HOST:
-            parts = urlsplit(self.KFP_API_HOST)
-            needs_port = parts.port is None and "KFP_API_PORT" in self.model_fields_set
-            if not needs_port:
-                return self.KFP_API_HOST
-            return f"{parts.scheme}://{parts.netloc}:{self.KFP_API_PORT}{parts.path}"
-        parts = urlsplit(f"//{self.KFP_API_HOST}")
-        netloc = parts.netloc if parts.port is not None else f"{parts.netloc}:{self.KFP_API_PORT}"
-        scheme = "https" if netloc.endswith(":443") else "http"
-        return f"{scheme}://{netloc}{parts.path}"
+        host = parse_host(self.KFP_API_HOST)
+        if host.port is None and (not host.scheme or "KFP_API_PORT" in self.model_fields_set):
+            host = replace(host, port=self.KFP_API_PORT)
+        scheme = host.scheme or ("https" if host.port == 443 else "http")
+        return f"{scheme}://{host.authority}{host.path}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -197,13 +224,26 @@ class TestConfig(BaseSettings):
 
     @classmethod
     def from_environment(cls, **given: Any) -> Self:
-        """Read the environment; a value `given` that is not None wins. Raises `InputError` with every problem."""
+        """Read the environment; a value `given` that is not None wins.
+
+        Raises `InputError` with every problem, misspelt variables included. A variable that begins with
+        KFP_PERF_ and is close to no setting gets a warning in the log.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        variables = {field: variable_name(cls, field) for field in cls.model_fields if field not in given}
+        problems, unknown = misspelt(os.environ, variables, str(cls.model_config.get("env_prefix")))
+        for name in unknown:
+            _log.warning("%s is not a setting of %s, and has no effect", name, cls.__name__)
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            config = cls(**given)
         except ValidationError as error:
-            raise InputError(
+            faults = (
                 Problem(*_explain(fault, cls, _field_of(cls, fault["loc"]))) for fault in error.errors()
-            ) from None
+            )
+            raise InputError([*problems, *faults]) from None
+        if problems:
+            raise InputError(problems)
+        return config
 
 
 def variable_name(model: type[TestConfig], field: str) -> str:
@@ -235,5 +275,5 @@ def _explain(fault: Any, model: type[TestConfig], field: str) -> tuple[str, str,
     return (
         variable_name(model, field) if known else field,
         f"{shown}{message[0].lower()}{message[1:]}",
-        "Mend the environment variable, or leave it out for its default.",
+        "Correct the environment variable, or leave it out for its default.",
     )

@@ -152,7 +152,7 @@ def test_flags_and_variables_that_are_wrong_are_told_apart(
     assert "--port: 'abc'" in err
     assert "isKubeflowMode: 'perhaps'" in err
     assert "API_PORT" not in err
-    assert err.count("Mend the environment variable") == err.count("Mend the flag") == 1
+    assert err.count("Correct the environment variable") == err.count("Correct the flag") == 1
 
 
 @pytest.mark.parametrize(
@@ -166,6 +166,10 @@ def test_flags_and_variables_that_are_wrong_are_told_apart(
         (["run", "--emulator", "--port", "80"], "--emulator and --port contradict each other"),
         (["run", "--emulator", "--standalone"], "--emulator and --kubeflow/--standalone contradict"),
         (["run", "--keep", "--keep-failed"], "--keep and --keep-failed contradict each other"),
+        (
+            ["run", "--emulator", "--emulator-profile", "nope"],
+            "--emulator-profile: there is no profile 'nope'",
+        ),
         (["run", "--emulator-profile", "fast"], "--emulator-profile needs --emulator"),
         (["run", "--emulator-seed", "1"], "--emulator-seed needs --emulator"),
         (["validate", "smoke.json", "--port", "abc"], "--port: 'abc'"),

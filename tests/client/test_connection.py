@@ -159,7 +159,7 @@ def test_an_answer_without_a_body(play: Play) -> None:
 
 def test_another_protocol_is_not_spoken(play: Play) -> None:
     async def scene(it: Any) -> None:
-        with pytest.raises(ApiAnswerError, match="not HTTP"):
+        with pytest.raises(ApiAnswerError, match="another protocol"):
             await it.client.get_run("run-1")
 
     play(scene, _say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"))

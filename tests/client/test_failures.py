@@ -46,6 +46,29 @@ def _status_error(play: Play, behaviour: Any, **settings: Any) -> ApiStatusError
         ({"error": "old", "code": 5, "message": "old", "details": []}, "old"),
         ({"error": "very old"}, "very old"),
         ({"code": 5, "message": "Not Found"}, "Not Found"),
+        ({"code": 5, "message": "a: Run x not found", "details": None, "error": None}, "a: Run x not found"),
+        # KFP's own internal errors: the detail is a constant.
+        (
+            {
+                "code": 13,
+                "message": "Failed to create a new run: InternalServerError: Error 1205: Lock wait timeout",
+                "details": [{"code": 13, "message": "Internal Server Error"}],
+            },
+            "Failed to create a new run: InternalServerError: Error 1205: Lock wait timeout",
+        ),
+        (
+            {"message": "x: database is down", "details": [{"message": "Service unavailable"}]},
+            "x: database is down",
+        ),
+        ({"details": [{"message": "Internal Server Error"}]}, "Internal Server Error"),
+        (
+            {
+                "message": "Internal error: no component\nFailed\ngithub.com/kubeflow/x.Wrap\n\t/src/error.go:1",
+                "details": [{"message": "Internal Server Error"}],
+            },
+            "Internal error: no component Failed",
+        ),
+        (b"\x1f\x8b\x08\x00", "compressed bytes"),
         (
             {"error_message": "Failed to read a pipeline spec file", "error_details": "chain"},
             "Failed to read a pipeline spec file",
@@ -91,6 +114,29 @@ def test_what_a_terminal_would_obey_is_taken_out(play: Play, behave: Behave) -> 
     assert _status_error(play, behave.answer(body, 400)).message == "no [31mroom left2J there"
 
 
+def test_of_a_long_chain_the_end_is_kept_which_is_the_cause(play: Play, behave: Behave) -> None:
+    chain = (
+        "Failed to create a new run: "
+        + "InternalServerError: " * 50
+        + "Error 1205: Lock wait timeout exceeded"
+    )
+    body = {"code": 13, "message": chain, "details": [{"message": "Internal Server Error"}]}
+    message = _status_error(play, behave.answer(body, 500)).message
+    assert message.startswith("Failed to create a new run")
+    assert message.endswith("Error 1205: Lock wait timeout exceeded")
+    assert len(message) == failures.LONGEST_MESSAGE
+
+
+def test_envoys_reason_is_given_in_full(play: Play, behave: Behave) -> None:
+    reason = (
+        "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
+        "remote connection failure, transport failure reason: delayed connect error: Connection refused"
+    )
+    error = _status_error(play, behave.answer(reason.encode(), 503), retries=0)
+    assert reason in error.message
+    assert "does not reach it" in error.hint
+
+
 def test_a_long_explanation_is_cut_to_one_line(play: Play, behave: Behave) -> None:
     error = _status_error(play, behave.answer({"message": "word\n" * 10_000}, 500))
     assert len(error.message) == failures.LONGEST_MESSAGE
@@ -104,8 +150,13 @@ def test_a_long_explanation_is_cut_to_one_line(play: Play, behave: Behave) -> No
         (401, {"KFP_TOKEN": "t0k3n"}, "expired"),
         (403, {}, "KFP_USER"),
         (404, {}, "path"),
+        (407, {}, "HTTP_PROXY"),
+        (413, {}, "size"),
         (429, {}, "limits the rate"),
         (500, {}, ""),
+        (502, {}, "proxy"),
+        (503, {}, "proxy"),
+        (504, {}, "proxy"),
     ],
 )
 def test_hints(play: Play, behave: Behave, status: int, settings: dict[str, str], hint: str) -> None:
@@ -132,6 +183,29 @@ def test_a_404_of_a_thing_has_no_hint_about_the_path(play: Play, behave: Behave)
     assert _status_error(play, behave.answer({"details": [{"message": "Run x not found"}]}, 404)).hint == ""
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_page_of_the_dashboard_wants_the_path(play: Play, behave: Behave, status: int) -> None:
+    page = b"<!DOCTYPE html><html><head><title>Kubeflow Central Dashboard</title></head></html>"
+
+    async def scene(it: Any) -> None:
+        with pytest.raises((ApiAnswerError, ApiStatusError)) as caught:
+            await it.client.get_run("run-1")
+        assert "https://host/pipeline" in caught.value.hint
+        assert "KFP_TOKEN" not in caught.value.hint
+
+    play(scene, behave.answer(page, status))
+
+
+def test_an_answer_that_is_compressed_all_the_same_is_named(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        assert it.client.url
+        with pytest.raises(ApiAnswerError, match=r"compressed \(gzip\)") as caught:
+            await it.client.get_run("run-1")
+        assert "Accept-Encoding" in caught.value.hint
+
+    play(scene, behave.answer(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"))
+
+
 def test_redirects_are_not_followed(play: Play, behave: Behave) -> None:
     answer = behave.answer(b"", 302, Location="https://login.example.com/oauth2/start?rd=secret")
     error = _status_error(play, answer)
@@ -146,6 +220,9 @@ def test_redirects_are_not_followed(play: Play, behave: Behave) -> None:
         (b"OK", "text, 'OK'"),
         (b"", "an empty answer"),
         (b'{"run_id": 5}', "JSON of another shape"),
+        (b'{"run_id": 5}', "(Expected str, got int at $.run_id)"),
+        (b'{"run_id": "a", "state_history": [{"state": []}]}', "at $.state_history[0].state"),
+        (b'{"run_id": null}', "(Object missing required field run_id)"),
         (b'{"display_name": "no id"}', "JSON of another shape"),
         (b'{"run_id": "a", "state": ', "text"),
         (b"[]", "text, '[]'"),
@@ -169,12 +246,27 @@ def test_a_good_status_with_something_else_than_kfps_answer(
 
 
 @pytest.mark.parametrize(
-    "content", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x0a", b"HTTP/1.1 two hundred\r\n\r\n"]
+    ("content", "message", "hint"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP", "8888"),
+        (b"\x15\x03\x01\x00\x02\x02\x0a", "the answer is not HTTP, but TLS", "https://"),
+        (b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00", "but HTTP/2", "gRPC"),
+        (b"HTTP/1.1 two hundred\r\n\r\n", "HTTP is malformed: Invalid status code", "proxy"),
+        (b"HTTP/1.1 \r\n\r\n", "HTTP is malformed: Invalid status code", "proxy"),
+        (b"HTTP/1.1 000 x\r\n\r\n", "HTTP is malformed: 0 is no status", "proxy"),
+        (b"HTTP/1.1 200 OK\nA: b\n\n", "HTTP is malformed: Missing expected CR", "proxy"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", "HTTP is malformed", "proxy"),
+        (b"HTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: Upgrade\r\n\r\nx", "another protocol", "WebSocket"),
+    ],
 )
-def test_an_answer_that_is_not_http(play: Play, behave: Behave, content: bytes) -> None:
+def test_an_answer_that_is_not_http(
+    play: Play, behave: Behave, content: bytes, message: str, hint: str
+) -> None:
     async def scene(it: Any) -> None:
-        with pytest.raises(ApiAnswerError, match="not HTTP"):
+        with pytest.raises(ApiAnswerError) as caught:
             await it.client.get_run("run-1")
+        assert message in caught.value.message
+        assert hint in caught.value.hint
 
     play(scene, behave.raw(content))
 

@@ -80,3 +80,23 @@ def test_a_redirect_to_a_login_is_named(play: Play, behave: Behave) -> None:
 def test_a_path_without_kfp(play: Play, behave: Behave) -> None:
     error = _refusal(play, behave.answer(b"404 page not found\n", 404))
     assert "path" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("multi_user", "namespaces", "said"),
+    [(False, ["team-a"], True), (False, [""], False), (True, ["team-a"], False)],
+)
+def test_namespaces_that_a_single_user_server_ignores_are_told(
+    play: Play,
+    behave: Behave,
+    caplog: pytest.LogCaptureFixture,
+    multi_user: bool,
+    namespaces: list[str],
+    said: bool,
+) -> None:
+    async def scene(it: Any) -> None:
+        await check_target(it.client, namespaces)
+
+    with caplog.at_level("INFO", "kfp_perf"):
+        play(scene, behave.answer({"multi_user": multi_user}), behave.answer({}))
+    assert ("isKubeflowMode is set" in caplog.text) is said

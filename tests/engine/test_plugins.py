@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib
+import queue
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +44,25 @@ def test_a_file_declares_runners_and_collectors(plugin: Path) -> None:
     loaded = load_plugins([str(plugin)])
     assert list(loaded.runners) == ["MINE"]
     assert list(loaded.collectors) == ["counting"]
+
+
+def test_a_file_named_as_a_standard_module_does_not_replace_it(plugin: Path) -> None:
+    path = plugin.with_name("queue.py")
+    path.write_text("from dataclasses import dataclass\n\n@dataclass\nclass A:\n    a: int\n" + GOOD)
+    load_plugins([str(path)])
+    assert sys.modules["queue"] is queue
+    assert importlib.import_module("queue").SimpleQueue
+
+
+def test_files_of_one_name_are_told_apart_and_each_is_loaded_once(plugin: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / plugin.name
+    other.parent.mkdir()
+    other.write_text(GOOD.replace('"MINE"', '"OTHER"').replace('"counting"', '"others"'))
+    loaded = load_plugins([str(plugin), str(other)])
+    assert list(loaded.runners) == ["MINE", "OTHER"]
+    extended = load_class(f"{plugin}:Extended", TestConfig, "--config-class")
+    assert extended.__module__ == loaded.runners["MINE"].__module__
+    assert load_class(f"{plugin}:Extended", TestConfig, "--config-class") is extended
 
 
 def test_a_module_on_the_path_works_too(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:

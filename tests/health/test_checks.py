@@ -166,3 +166,17 @@ def test_what_checks_change_in_the_process_they_change_in_their_context_only(tmp
         if thread.name == "health":
             thread.join(60)
     assert state() == before
+
+
+def test_after_many_outages_further_ones_are_counted_and_change_none() -> None:
+    health = ApiHealth()
+    for number in range(103):
+        health.missed(number, f"failure {number}")
+        health.missed(number + 0.5, "again")
+        health.answered(0.1)
+    document = health.document()
+    assert len(document["outages"]) == 100
+    assert document["outages"][-1] == {"first": 99, "last": 99.5, "failures": 2, "error": "failure 99"}
+    assert document["more_outages"] == 3
+    assert health.latest is not None
+    assert health.latest.error == "failure 102"

@@ -164,7 +164,7 @@ def test_intervals_belong_to_their_value(everything: dict[str, Any]) -> None:
         ("xyzzy", ""),
     ],
 )
-def test_the_built_in().nearest(wrong: str, near: str) -> None:
+def test_the_nearest_name(wrong: str, near: str) -> None:
     assert built_in().find(wrong) is None
     assert built_in().nearest(wrong) == near
 

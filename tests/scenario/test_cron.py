@@ -68,6 +68,29 @@ def test_macros_are_answered_with_what_to_write() -> None:
     assert caught.value.context["remedy"] == 'write "0 0 * * *"'
 
 
+@pytest.mark.parametrize(
+    ("expression", "remedy"),
+    [
+        ("@every 90s", 'write interval "90s" in place of cron'),
+        ("@reboot", "write five fields"),
+        ("0 */5 * * * *", "leave the first one out"),
+        ("0 12 * * * 2026", "no field for years"),
+        ("0 0 12 * * ? 2026", "and that for years"),
+        ("TZ=Europe/Paris 0 12 * * *", "hours in UTC"),
+        ("0 12 * * ?", "write * in place of ?"),
+        ("0 12 L * *", "KFP's scheduler does not have"),
+        ("0 12 * * 5#3", "KFP's scheduler does not have"),
+        ("*/5", "write five fields"),
+        ("61 * * * *", "write five fields"),
+    ],
+)
+def test_each_other_form_is_answered_with_what_to_write(expression: str, remedy: str) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        checked_cron(expression)
+    assert caught.value.context is not None
+    assert remedy in caught.value.context["remedy"]
+
+
 def test_firings_are_after_the_one_time_and_up_to_the_other() -> None:
     times = list(firings("*/5 * * * *", START, START + timedelta(minutes=15)))
     assert times == [START + timedelta(minutes=minutes) for minutes in (5, 10, 15)]

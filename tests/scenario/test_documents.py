@@ -60,7 +60,11 @@ def test_an_empty_text_is_refused(text: str) -> None:
         ('[\n  {"a": 1,}\n]', "line 2, column", "comma"),
         ("['a']", "line 1, column 2", "double quotes"),
         ('[ // why\n"a"]', "line 1, column 3", "no comments"),
-        ("mode: PIPELINE_RUN", "line 1, column 1", ""),
+        ("mode: PIPELINE_RUN", "line 1, column 1", "looks like YAML"),
+        ("# mine\n- mode: PIPELINE_RUN\n  runTime: 5\n", "line 1, column 1", "looks like YAML"),
+        ("# mine\n[]", "line 1, column 1", "no comments"),
+        ("---\nscenarios:\n", "line 1, column 1", "looks like YAML"),
+        ("# PIPELINE DEFINITION\ncomponents: {}\npipelineInfo:\n  name: x\n", "line 1", "pipelineFileName"),
     ],
 )
 def test_what_is_not_json_is_located(text: str, where: str, remedy: str) -> None:

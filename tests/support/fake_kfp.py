@@ -84,6 +84,7 @@ class FakeKfp:
     """
 
     url = "http://fake.test"
+    proxy = None
     retries = 0
     backoff_seconds = 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.errors import ExitCode, KfpPerfError
+from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +67,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and leave with the exit code that the outcome asks for."""
-    sys.exit(outcome(arguments))
+    """Run the command line, and exit with the code of its outcome."""
+    code = outcome(arguments)
+    flush_streams()
+    sys.exit(code)
 
 
 def outcome(arguments: Sequence[str] | None = None) -> int:
@@ -78,9 +82,15 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         return int(ExitCode.INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return int(ExitCode.BAD_INPUT)
     except KfpPerfError as error:
-        click.echo(f"kfp-perf: {error}", err=True)
+        with contextlib.suppress(OSError):
+            click.echo(f"kfp-perf: {error}", err=True)
         return int(error.exit_code)
+    except SystemExit:
+        if type(sys.stdout).__name__ != "PacifyFlushWrapper":  # what click puts there
+            raise
+        return int(ExitCode.GOOD)  # nobody reads on, where click would exit with 1
     return int(code) if isinstance(code, int) else int(ExitCode.GOOD)

@@ -1,11 +1,12 @@
-"""What a command says on its standard output, when that is full, or nobody reads on."""
+"""What a command writes to its standard output, which may be full, or have no reader any more."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING
+
+from kfp_perf.streams import discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,14 +14,22 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def standard_output() -> Iterator[None]:
-    """All that is written within has left when it ends; else `InputError`. Nobody is made to read on to the end."""
+    """Write all that is printed within to standard output before the context ends.
+
+    Raises `InputError` where that fails; a reader that reads no further (`| head -1`) is no failure.
+    """
     from kfp_perf.errors import InputError, Problem
 
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+            sys.stdout.flush()
+        except SystemExit as left:
+            # rich leaves with 1 where the pipe is broken; the exit code is the command's business.
+            if isinstance(left.__context__, BrokenPipeError):
+                raise left.__context__ from None
+            raise
     except OSError as error:
-        # The interpreter tries again when it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             raise InputError(Problem("standard output", f"cannot be written: {error.strerror}")) from error

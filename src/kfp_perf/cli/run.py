@@ -13,7 +13,8 @@ from click.core import ParameterSource
 
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.target import target_options
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, InputError
+from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
@@ -81,10 +82,13 @@ def run(
         abandoned = failed.abandoned
     else:
         abandoned = False
-    _show(result)
+    try:
+        _show(result)
+    except InputError as error:  # the exit code stays that of the test
+        click.echo(f"kfp-perf: {error}", err=True)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user does not want to.
-        sys.stdout.flush()
+        flush_streams()
         os._exit(code)
     return int(code)
 

@@ -65,7 +65,7 @@ def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
         return kind.from_environment(**given)
     except InputError as error:
         raise InputError(
-            Problem(flags[problem.where], problem.what, "Mend the flag, or leave it out.")
+            Problem(flags[problem.where], problem.what, "Correct the flag, or leave it out.")
             if problem.where in flags
             else problem
             for problem in error.problems

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Run,
         RunSpec,
     )
+    from kfp_perf.client.proxy import Proxy
     from kfp_perf.client.query import ListQuery
     from kfp_perf.result.records import Purpose, Sample
 
@@ -42,6 +43,11 @@ class KfpClient(Protocol):
     @property
     def backoff_seconds(self) -> float:
         """How long calls waited between their attempts, in all."""
+        ...
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy that requests go through, if there is one."""
         ...
 
     def for_purpose(self, purpose: Purpose) -> Self:

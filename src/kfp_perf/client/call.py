@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kfp_perf.client import failures
 from kfp_perf.client.attempt import AttemptState
 from kfp_perf.client.auth import Credentials
+from kfp_perf.client.proto_json import UNDECODABLE
 from kfp_perf.client.retry import RetryPolicy, parse_retry_after
 from kfp_perf.client.transport import Transport
 from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
@@ -154,12 +155,14 @@ class Caller:
                 began = state.now()
                 try:
                     answer = operation.decoder.decode(reply.content)
-                except failures.UNDECODABLE:
+                except UNDECODABLE as cause:
                     error = failures.not_kfp(
                         operation.name,
                         state.status,
                         self._credentials.hide(reply.content),
                         redact=self.redact,
+                        cause=cause,
+                        encoding=reply.field("Content-Encoding"),
                     )
                 else:
                     self.transport.burden.decode_seconds += state.now() - began

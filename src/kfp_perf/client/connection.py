@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kfp_perf.client.attempt import AttemptState
 
 LARGEST_ANSWER_BYTES = 64 * 2**20
+#: So much of an answer is kept to say what it is, where it is no HTTP.
+OPENING_BYTES = 32
 #: What is written in one go. A larger body goes in pieces, so that encrypting it keeps the event loop free.
 PIECE_BYTES = 2**18
 
@@ -32,7 +34,12 @@ class AnswerCut(Exception):
 
 
 class NotHttp(Exception):
-    """What came is not HTTP/1.1."""
+    """What came is not HTTP/1.1: why the parser refused it, and the first bytes of it."""
+
+    def __init__(self, reason: str, opening: bytes) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.opening = opening
 
 
 class Reply(NamedTuple):
@@ -65,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._fields: dict[bytes, bytes] = {}
         self._blocks: list[bytes] = []
         self._received = 0
+        self._opening = b""
         self._room: asyncio.Future[None] | None = None
 
     async def exchange(
@@ -185,6 +193,8 @@ class Connection(asyncio.Protocol):
         if self._reply is None or self._reply.done():
             self.abort()  # nobody asked
             return
+        if not self._received:
+            self._opening = data[:OPENING_BYTES]
         self._received += len(data)
         if self._received > LARGEST_ANSWER_BYTES:
             self._fail(AnswerTooLarge())
@@ -192,7 +202,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(NotHttp(str(error)))
+            self._fail(NotHttp(str(error), self._opening))
 
     def eof_received(self) -> None:
         """End what is under way, though some of a request may not have left yet."""
@@ -228,6 +238,8 @@ class Connection(asyncio.Protocol):
             self._spent = True  # a second answer to one request
         elif status >= 200:  # others are said before the answer
             self._attempt.status = status
+        elif status < 100:
+            self._fail(NotHttp(f"{status} is no status", self._opening))
 
     def on_body(self, block: bytes) -> None:
         """Take in some of the body."""

@@ -14,22 +14,55 @@ import msgspec
 
 from kfp_perf.client.connection import AnswerCut, AnswerTooLarge, NotHttp
 from kfp_perf.client.pool import NotConnected
+from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
+from kfp_perf.client.proxy import ProxyRefused
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kfp_perf.client.proxy import Proxy
+
 LONGEST_MESSAGE = 300
+#: Of a longer chain of causes so much of the beginning is kept, and its end, which is the cause.
+_BEGINNING = 80
+#: So much of an unexpected body is quoted: Envoy's reasons have some 200 characters.
+_QUOTED = 240
 
 #: What `Transport.exchange` raises; an OSError is that of a lost connection.
 OF_TRANSPORT = (NotConnected, TimeoutError, AnswerTooLarge, AnswerCut, NotHttp, OSError)
-#: What decoding a hostile body may raise; the last is for brackets nested without end.
-UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _OUT_OF_DESCRIPTORS = "This machine ran out of file descriptors: raise `ulimit -n`, or lower max_connections."
+_DASHBOARD = (
+    "This is a page of the dashboard: API_HOST needs the path under which the API is served, "
+    "such as https://host/pipeline."
+)
 _LOGIN = "A login page or proxy stands before the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
 
 
+#: What to do about a status, whatever the answer says.
+_HINTS = {
+    407: "The proxy wants credentials: HTTP_PROXY=http://user:password@host:port.",
+    413: "A proxy before the server refuses requests of this size: raise its limit (nginx: client_max_body_size).",
+    421: "A proxy serves several hosts, and this is none of them: is the name in API_HOST right?",
+    429: "The server, or a proxy before it, limits the rate.",
+    431: "The request's headers are too large for the server: is KFP_COOKIE or KFP_TOKEN longer than it should be?",
+    502: "A proxy stands before the server, and got no valid answer from it: is the ml-pipeline service up?",
+    503: "A proxy stands before the server, and does not reach it, or the server is not ready.",
+    504: "A proxy stands before the server, and gave up waiting for it: its time limit is shorter than ours.",
+}
+#: Details of KFP's internal errors, which do not name the cause; `message` does
+#: (backend/src/common/util/error.go, NewInternalServerError and NewUnavailableServerError).
+_CONSTANT_DETAILS = frozenset({"internal server error", "service unavailable"})
+#: What to do about a certificate, by OpenSSL's X509_V_ERR codes.
+_CERTIFICATE_HINTS = {
+    9: "It is not valid yet: is the clock of this machine right?",
+    10: "Have it renewed on the server, or check the clock of this machine.",
+    62: "It is for another host: write a name that it holds in API_HOST.",
+    64: "It is not for this address: write a name that it holds in API_HOST.",
+}
+#: How gzip and zstd begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _LAST_GRPC_CODE = 16
 
 
@@ -58,7 +91,7 @@ class _ErrorBody(msgspec.Struct):
         return of_gateway or (bool(self.error_message) and self.error_details is not None)
 
 
-_error_decoder = msgspec.json.Decoder(_ErrorBody)
+_error_decoder = ProtoJsonDecoder(_ErrorBody)
 
 
 def from_exception(operation: str, error: Exception, *, sent: bool) -> ApiError:
@@ -81,12 +114,16 @@ def _unreachable(error: Exception) -> tuple[str, str, str]:
 
 
 def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[str, str, str]:
+    if error.proxy is not None and not isinstance(cause, ProxyRefused):
+        return _proxy_not_reached(error.proxy, cause)
     where = f"{error.host}:{error.port}"
     match cause:
+        case ProxyRefused() if error.proxy is not None:
+            return _refused_by_proxy(error.proxy, where, cause)
         case ssl.SSLCertVerificationError():
-            return "tls", f"the server's certificate is not trusted: {cause.verify_message}", (
-                "Give the authority that signed it in KFP_CA_CERT; LOCAL=true switches verification off."
-            )  # fmt: skip
+            hint = "Give the authority that signed it in KFP_CA_CERT; local=true switches verification off."
+            hint = _CERTIFICATE_HINTS.get(cause.verify_code, hint)
+            return "tls", f"the server's certificate is not trusted: {cause.verify_message}", hint
         case ssl.SSLError():
             return "tls", f"no TLS connection: {_tls_reason(cause)}", (
                 "Does this port speak https? A URL in API_HOST says which scheme is meant."
@@ -109,6 +146,27 @@ def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[st
     return "connect", f"no connection to {where}: {reason}", ""
 
 
+def _refused_by_proxy(proxy: Proxy, where: str, cause: ProxyRefused) -> tuple[str, str, str]:
+    message = f"the proxy {proxy.address} opened no tunnel to {where}: {shorten(cause.reason)}"
+    if cause.status == 407:
+        return (
+            "proxy",
+            message,
+            f"Give its credentials: {proxy.variable}=http://user:password@{proxy.address}",
+        )
+    hint = f"Is {proxy.variable} right? Add {where.rpartition(':')[0]} to NO_PROXY for a direct connection."
+    return "proxy", message, hint
+
+
+def _proxy_not_reached(proxy: Proxy, cause: BaseException | None) -> tuple[str, str, str]:
+    kind, message, hint = _not_connected(NotConnected(proxy.host, proxy.port), cause)
+    if kind in {"descriptors", "ports"}:
+        return kind, message, hint
+    return kind, f"the proxy is not reached: {message}", (
+        f"Is {proxy.variable} right? Add the host to NO_PROXY for a direct connection."
+    )  # fmt: skip
+
+
 def _tls_reason(error: ssl.SSLError) -> str:
     """Return OpenSSL's reason in lower case."""
     return (error.reason or type(error).__name__).replace("_", " ").lower()
@@ -124,14 +182,32 @@ def _interrupted(operation: str, error: Exception) -> ApiError:
     if isinstance(error, AnswerCut):
         return ApiInterrupted(operation, "the answer was cut off", kind="cut")
     if isinstance(error, NotHttp):
-        hint = "Is this the port of the KFP API server? Its REST port is 8888; 8887 is gRPC."
-        return ApiAnswerError(operation, "the answer is not HTTP", kind="answer", hint=hint)
+        message, hint = _not_http(error)
+        return ApiAnswerError(operation, message, kind="answer", hint=hint)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         # TLS 1.3 lets a client speak before the server has looked at its certificate.
         hint = "Does the server want a client certificate? See KFP_CLIENT_CERT."
         message = f"the server ended the TLS connection: {_tls_reason(error)}"
         return ApiInterrupted(operation, message, kind="tls", hint=hint)
     return ApiInterrupted(operation, "the connection was lost before the answer came", kind="reset")
+
+
+def _not_http(error: NotHttp) -> tuple[str, str]:
+    """Return message and hint for what the parser refused."""
+    opening = error.opening
+    if opening.startswith(b"HTTP/1.1 101"):
+        return "the server switched to another protocol", "Does a proxy take API_HOST for a WebSocket?"
+    if opening.startswith(b"HTTP/"):
+        hint = "A proxy or server on the way writes what HTTP/1.1 does not allow."
+        return f"the answer's HTTP is malformed: {shorten(error.reason)}", hint
+    if opening[:2] == b"\x15\x03":  # an alert of TLS
+        return "the answer is not HTTP, but TLS", "Give API_HOST as a URL that begins with https://."
+    # A frame of settings, the first that a server sends (RFC 9113, section 3.4).
+    if opening[3:4] == b"\x04" and opening[5:9] == bytes(4):
+        return "the answer is not HTTP/1.1, but HTTP/2", (
+            "This is a port for gRPC: the KFP API server's REST port is 8888."
+        )  # fmt: skip
+    return "the answer is not HTTP", "Is this the port of the KFP API server? Its REST port is 8888."
 
 
 def from_status(
@@ -156,15 +232,45 @@ def from_status(
     document = _error_document(body)
     message = redact(_kfp_message(document) or describe_body(body)) or "no explanation"
     hint = _status_hint(status, message, body, credentials_given=credentials_given)
-    return ApiStatusError(operation, shorten(message), status=status, hint=hint, from_kfp=document.from_kfp)
+    return ApiStatusError(
+        operation, _shorten_chain(message), status=status, hint=hint, from_kfp=document.from_kfp
+    )
 
 
-def not_kfp(operation: str, status: int, body: bytes, *, redact: Callable[[str], str]) -> ApiAnswerError:
-    """Turn an answer with a 2xx status that cannot be decoded into an error that describes the body."""
-    what = redact(describe_body(body))
-    hint = _LOGIN if _is_html(body) else "Does API_HOST, with its port and path, point to the KFP API server?"
-    message = f"expected KFP's JSON, got {what}" if what else "expected KFP's JSON, got an empty answer"
-    return ApiAnswerError(operation, message, status=status, kind="answer", hint=hint)
+def not_kfp(
+    operation: str,
+    status: int,
+    body: bytes,
+    *,
+    redact: Callable[[str], str],
+    cause: Exception | None = None,
+    encoding: str = "",
+) -> ApiAnswerError:
+    """Turn an answer with a 2xx status that cannot be decoded into an error that describes the body.
+
+    `cause` is what the decoder raised, which may name a field; `encoding` is the answer's Content-Encoding.
+    """
+    if encoding.lower() not in {"", "identity"}:
+        message = f"the answer is compressed ({shorten(redact(encoding), 40)}), though none was asked for"
+        hint = "A proxy on the way ignores Accept-Encoding: identity; switch its compression off for the API."
+        return ApiAnswerError(operation, message, status=status, kind="answer", hint=hint)
+    what = redact(describe_body(body)) or "an empty answer"
+    field = f" ({_refusal(cause)})" if isinstance(cause, msgspec.ValidationError) else ""
+    hint = "Does API_HOST, with its port and path, point to the KFP API server?"
+    if _is_html(body):
+        hint = _page_hint(body)
+    return ApiAnswerError(
+        operation, f"expected KFP's JSON, got {what}{field}", status=status, kind="answer", hint=hint
+    )
+
+
+def _refusal(cause: msgspec.ValidationError) -> str:
+    """Return what msgspec did not accept, and the path of it."""
+    return shorten(str(cause).replace("`", "").replace(" - at ", " at "))
+
+
+def _page_hint(body: bytes) -> str:
+    return _DASHBOARD if b"kubeflow" in body[:4096].lower() else _LOGIN
 
 
 def _error_document(body: bytes) -> _ErrorBody:
@@ -176,8 +282,13 @@ def _error_document(body: bytes) -> _ErrorBody:
 
 
 def _kfp_message(document: _ErrorBody) -> str:
-    """KFP's shortest message: the first detail's has no chain of causes."""
+    """KFP's shortest message that names the cause: the first detail's has no chain of causes.
+
+    That of an internal error is a constant, so the chain is taken there, without the stack that may follow it.
+    """
     short = document.details[0].message if document.details else ""
+    if short.lower() in _CONSTANT_DETAILS and document.message:
+        return document.message.partition("\ngithub.com/")[0]
     return short or document.error_message or document.message or document.error
 
 
@@ -190,13 +301,21 @@ def _status_hint(status: int, message: str, body: bytes, *, credentials_given: b
         return "Give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE; a multi-user server may want KFP_USER."
     if status == 403:
         return "This user lacks the right: check KFP_USER, NAMESPACE, and the roles bound in it."
+    if _is_html(body) and _page_hint(body) == _DASHBOARD:
+        return _DASHBOARD
     if status in {404, 501} and (message in {"Not Found", "Method Not Allowed"} or not _is_json(body)):
         return (
             "No KFP v2beta1 API is served there: check host, port and path (such as https://host/pipeline)."
         )
-    if status == 429:
-        return "The server, or a proxy before it, limits the rate."
-    return ""
+    return _HINTS.get(status, "")
+
+
+def _shorten_chain(text: str) -> str:
+    """Return one line of at most `LONGEST_MESSAGE` characters: of a long one the beginning and the end."""
+    line = shorten(text, len(text))
+    if len(line) <= LONGEST_MESSAGE:
+        return line
+    return f"{line[:_BEGINNING]}…{line[_BEGINNING + 1 - LONGEST_MESSAGE :]}"
 
 
 def describe_body(body: bytes) -> str:
@@ -204,12 +323,14 @@ def describe_body(body: bytes) -> str:
     text = body[:4096].decode("utf-8", "replace").strip()
     if not text:
         return ""
+    if body.startswith(_COMPRESSED):
+        return "compressed bytes"
     if _is_html(body):
         found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         title = shorten(html.unescape(found[1]), 80) if found else ""
         return f"an HTML page, “{title}”" if title else "an HTML page"
     kind = "JSON of another shape" if _is_json(body) else "text"
-    return f"{kind}, {shorten(text, 80)!r}"
+    return f"{kind}, {shorten(text, _QUOTED)!r}"
 
 
 def shorten(text: str, limit: int = LONGEST_MESSAGE) -> str:

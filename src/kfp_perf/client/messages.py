@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
+
 Item = TypeVar("Item")
 
 # Years before the first KFP are how the server writes "not yet": 0001 (Go's zero time) and 1970.
@@ -163,7 +165,7 @@ class _Status(msgspec.Struct):
     message: str = ""
 
 
-_status_decoder = msgspec.json.Decoder(_Status | str)
+_status_decoder: ProtoJsonDecoder[_Status | str] = ProtoJsonDecoder(_Status | str)  # type: ignore[arg-type]
 
 
 def _message_of(error: msgspec.Raw) -> str:
@@ -171,7 +173,7 @@ def _message_of(error: msgspec.Raw) -> str:
         return ""
     try:
         status = _status_decoder.decode(error)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return ""
     return status if isinstance(status, str) else status.message
 

@@ -20,6 +20,7 @@ from kfp_perf.client.messages import (
     Run,
     RunPage,
 )
+from kfp_perf.client.proto_json import ProtoJsonDecoder
 
 Answer = TypeVar("Answer")
 
@@ -38,25 +39,25 @@ class Operation(msgspec.Struct, Generic[Answer], frozen=True):
 
     name: str
     method: str
-    decoder: msgspec.json.Decoder[Answer]
+    decoder: ProtoJsonDecoder[Answer]
     repeatable: bool = True
     done_statuses: frozenset[int] = frozenset()
 
 
 def _get(name: str, answer: type[Answer]) -> Operation[Answer]:
-    return Operation(name, "GET", msgspec.json.Decoder(answer))
+    return Operation(name, "GET", ProtoJsonDecoder(answer))
 
 
 def _create(name: str, answer: type[Answer]) -> Operation[Answer]:
-    return Operation(name, "POST", msgspec.json.Decoder(answer), repeatable=False)
+    return Operation(name, "POST", ProtoJsonDecoder(answer), repeatable=False)
 
 
 def _verb(name: str, *done_statuses: int) -> Operation[Nothing]:
-    return Operation(name, "POST", msgspec.json.Decoder(Nothing), done_statuses=frozenset(done_statuses))
+    return Operation(name, "POST", ProtoJsonDecoder(Nothing), done_statuses=frozenset(done_statuses))
 
 
 def _delete(name: str) -> Operation[Nothing]:
-    return Operation(name, "DELETE", msgspec.json.Decoder(Nothing), done_statuses=frozenset({404}))
+    return Operation(name, "DELETE", ProtoJsonDecoder(Nothing), done_statuses=frozenset({404}))
 
 
 GET_HEALTHZ = _get("GetHealthz", Healthz)

@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from typing import TYPE_CHECKING
 
 from kfp_perf.client.addresses import Addresses
 from kfp_perf.client.connection import Connection
+from kfp_perf.client.proxy import open_tunnel
 
 if TYPE_CHECKING:
-    import ssl
+    import socket
 
-# A connection that was idle for longer is not used: shorter than what servers and proxies keep theirs for, so that
-# it is us who close them.
-KEEPALIVE_SECONDS = 15.0
+    from kfp_perf.client.proxy import Proxy
+
+# A connection that was idle for longer is not used: a little shorter than what proxies and load balancers keep
+# theirs for (60 s and more), so that they are closed from here. A server that closes earlier is noticed, see
+# `Connection.is_silent`.
+KEEPALIVE_SECONDS = 55.0
 
 
 class NotConnected(Exception):
     """No connection to `host` and `port`.
 
     The cause is an OSError (errors of TLS and TimeoutError are), or the UnicodeError of an impossible name.
+    `proxy` is the proxy that did not let us through or was not reached; None where there is none.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, proxy: Proxy | None = None) -> None:
         super().__init__(host, port)
         self.host = host
         self.port = port
+        self.proxy = proxy
 
 
 class Pool:
     """At most `limit` connections; who finds all of them taken waits its turn.
 
-    `tls` is None for plain HTTP. Belongs to the event loop that runs when it is made.
+    `tls` is None for plain HTTP. Connections are made to the proxy where there is one, and with TLS through it.
+    Belongs to the event loop that runs when it is made.
     """
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, limit: int, connect_timeout_seconds: float
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        limit: int,
+        connect_timeout_seconds: float,
+        proxy: Proxy | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -47,7 +61,8 @@ class Pool:
         self._idle: deque[Connection] = deque()  # the one used last is at the end, and is taken first
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._made: set[Connection] = set()
-        self._addresses = Addresses(host, port)
+        self._proxy = proxy
+        self._addresses = Addresses(proxy.host, proxy.port) if proxy else Addresses(host, port)
         self._is_closed = False
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -150,15 +165,30 @@ class Pool:
             async with asyncio.timeout_at(min(deadline, loop.time() + self._connect_timeout_seconds)):
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop),
-                    sock=await self._addresses.connect(),
+                    sock=await self._reach(),
                     ssl=self._tls,
                     # A certificate is of a name, not of its place in DNS.
                     server_hostname=self._host.rstrip(".") if self._tls is not None else None,
                 )
         except (OSError, UnicodeError) as error:
-            raise NotConnected(self._host, self._port) from error
+            # TLS is with the server, though it goes through the proxy.
+            proxy = None if isinstance(error, ssl.SSLError) else self._proxy
+            raise NotConnected(self._host, self._port, proxy) from error
         self._made.add(connection)
         connection.lost.add_done_callback(lambda _: self._made.discard(connection))
         if self._is_closed:
             connection.abort()
         return connection
+
+    async def _reach(self) -> socket.socket:
+        """Connect a socket to the server, or to the proxy: with TLS through it."""
+        connected = await self._addresses.connect()
+        if self._proxy is None or self._tls is None:
+            return connected
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        try:
+            await open_tunnel(self._loop, connected, self._proxy, f"{host}:{self._port}")
+        except BaseException:
+            connected.close()
+            raise
+        return connected

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Run,
         RunSpec,
     )
+    from kfp_perf.client.proxy import Proxy
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.result.records import Sample
@@ -93,6 +94,11 @@ class RestClient:
     def burden(self) -> Burden:
         """What calls cost this side, over all views of this client."""
         return self._caller.transport.burden
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy that requests go through, if there is one."""
+        return self._wire.transport.proxy
 
     def for_purpose(self, purpose: Purpose) -> Self:
         """A light view that shares connections, and whose samples carry this purpose."""

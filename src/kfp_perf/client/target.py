@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from kfp_perf.client.base import KfpClient
     from kfp_perf.client.messages import Healthz
 
+log = logging.getLogger(__name__)
+
 _KEPT_OUT = frozenset({401, 403})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -23,17 +26,31 @@ async def check_target(client: KfpClient, namespaces: Iterable[str] = ("",)) -> 
 
     Raises `TargetError` with the reason and a remedy.
     """
+    if client.proxy is not None:
+        log.info(
+            "Requests to %s go through the proxy %s (%s), which is measured with it",
+            client.url,
+            client.proxy.address,
+            client.proxy.variable,
+        )
     try:
         answer = await client.healthz()
     except ApiError as error:
         hint = error.hint
-        if error.kind == "refused":
+        if error.kind == "refused" and client.proxy is None:
             hint = _nothing_listens(client.url)
         raise TargetError(f"No KFP API server at {client.url}: {error.message}", hint) from None
     if not answer.is_kfp:
         raise TargetError(
             f"What answers at {client.url} is not a KFP API server.",
             "Does API_HOST, with its port and path, point to the KFP API server?",
+        )
+    namespaces = list(namespaces)
+    if answer.multi_user is False and any(namespaces):
+        log.warning(
+            "isKubeflowMode is set, and the KFP API server at %s has a single user: it ignores namespaces. "
+            "Leave isKubeflowMode (--kubeflow) out.",
+            client.url,
         )
     for namespace in namespaces:
         try:

@@ -10,7 +10,8 @@ from kfp_perf._version import __version__
 from kfp_perf.client.attempt import AttemptState, Burden
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
-from kfp_perf.errors import InputError, Problem
+from kfp_perf.client.proxy import proxy_for
+from kfp_perf.hosts import ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +31,14 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
 class Transport:
-    """Sends requests; each event loop gets connections of its own at its first request.
-
-    Raises `InputError` for a host that no name can be.
-    """
+    """Sends requests; each event loop gets connections of its own at its first request."""
 
     def __init__(self, config: TestConfig) -> None:
         self.burden = Burden(config.max_connections)
         self._timeout_seconds = config.request_timeout_seconds
         self._connect_timeout_seconds = config.connect_timeout_seconds
         parts = urlsplit(config.KFP_url)
-        self._host = _ascii(parts.hostname or "")
+        self._host = ascii_host(parts.hostname or "")
         self._port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         self._tls = tls_context(config) if parts.scheme == "https" else None
         self._base_path = quote(parts.path, safe=_PATH_SAFE)
@@ -49,7 +47,13 @@ class Transport:
         name = f"[{name}]" if ":" in name else name
         if self._port != _DEFAULT_PORTS[parts.scheme]:
             name = f"{name}:{self._port}"
-        self._fixed = f" HTTP/1.1\r\nHost: {name}\r\n{_lines(FIXED_FIELDS)}"
+        self.proxy = proxy_for(config)
+        own_fields = dict(FIXED_FIELDS)
+        if self.proxy is not None and self._tls is None:
+            self._base_path = f"http://{name}{self._base_path}"
+            if self.proxy.authorization:
+                own_fields["Proxy-Authorization"] = self.proxy.authorization
+        self._fixed = f" HTTP/1.1\r\nHost: {name}\r\n{_lines(own_fields)}"
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
 
     async def exchange(
@@ -92,22 +96,12 @@ class Transport:
             await pool.aclose()
 
     def _open(self) -> Pool:
-        pool = Pool(self._host, self._port, self._tls, self.burden.limit, self._connect_timeout_seconds)
+        pool = Pool(
+            self._host, self._port, self._tls, self.burden.limit, self._connect_timeout_seconds, self.proxy
+        )
         self._pools[asyncio.get_running_loop()] = pool
         return pool
 
 
 def _lines(fields: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-
-
-def _ascii(host: str) -> str:
-    """A host name as DNS and requests spell it (IDNA)."""
-    if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        raise InputError(
-            Problem("API_HOST", f"{host!r} cannot be a host name", "Is there a letter too many?")
-        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -90,12 +91,21 @@ def _import(name: str) -> Any:
     if not name.endswith(".py"):
         return importlib.import_module(name)
     path = Path(name).resolve()
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    # A name of its own: queue.py must not become the `queue` of everybody else. The same file is the same module,
+    # so that --plugin and --config-class of one file get the same classes.
+    module_name = f"kfp_perf_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    specification = importlib.util.spec_from_file_location(module_name, path)
     if specification is None or specification.loader is None or not path.is_file():
         raise FileNotFoundError(f"there is no file {name}")
     module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
+    sys.modules[module_name] = module
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
     return module
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Self
 
-from kfp_perf.errors import TargetError
+from kfp_perf.errors import ExitCode, InputError, Problem, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,9 @@ class EmulatorProcess:
         except (ValueError, KeyError, TypeError):
             said = self.said()
             self.__exit__()
+            if self._process.returncode == ExitCode.BAD_INPUT:
+                what = said.removeprefix("Error: ").removeprefix("--profile: ").removeprefix("profile: ")
+                raise InputError(Problem("--emulator-profile", what)) from None
             raise TargetError("The emulator did not start.", said or "It said nothing.") from None
         return self
 

@@ -152,7 +152,7 @@ class HealthChecks:
             log.info("It is over: %s", message % values)
 
     def _last_failure(self) -> str:
-        return self._api.outages[-1].error if self._api.outages else "no failure"
+        return self._api.latest.error if self._api.latest else "no failure"
 
 
 _ON_PURPOSE = (

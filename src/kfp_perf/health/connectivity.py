@@ -44,8 +44,11 @@ class ApiHealth:
         self.asked = 0
         self.failed = 0
         self.longest_answer_seconds = 0.0
+        #: The first ones; `more_outages` counts those after them, `latest` may be one of either.
         self.outages: list[Outage] = []
+        self.more_outages = 0
         self.answers = True
+        self.latest: Outage | None = None
 
     def answered(self, seconds: float) -> None:
         """Take in an answer."""
@@ -59,11 +62,14 @@ class ApiHealth:
         self.failed += 1
         if self.answers:
             self.answers = False
+            self.latest = Outage(when, when, 0, error)
             if len(self.outages) < _MOST_OUTAGES:
-                self.outages.append(Outage(when, when, 0, error))
-        if self.outages:
-            self.outages[-1].last = when
-            self.outages[-1].failures += 1
+                self.outages.append(self.latest)
+            else:
+                self.more_outages += 1
+        if self.latest is not None:
+            self.latest.last = when
+            self.latest.failures += 1
 
     def document(self) -> dict[str, Any]:
         """Plain values for the result."""
@@ -73,6 +79,7 @@ class ApiHealth:
             "every_seconds": ASK_EVERY_SECONDS,
             "longest_answer_seconds": self.longest_answer_seconds,
             "outages": [msgspec.to_builtins(one) for one in self.outages],
+            "more_outages": self.more_outages,
         }
 
 

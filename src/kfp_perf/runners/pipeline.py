@@ -178,7 +178,9 @@ class PipelineRunner(JournaledRunner):
         if not self.scenario.pipeline_file_name:
             what = f"the mode {self.scenario.mode_name} needs a pipeline"
             raise InputError(Problem(f"{self.name}: pipelineFileName", what, "Name a compiled pipeline."))
-        package = read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
+        package = self.package or read_pipeline(
+            find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders)
+        )
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
         with self.making(Kind.PIPELINE, self.prefix) as made:
             pipeline = await create_or_adopt(

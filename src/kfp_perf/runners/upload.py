@@ -44,8 +44,10 @@ class UploadRunner(JournaledRunner):
     async def prepare(self) -> None:
         """Read or generate what is to be uploaded, and make the rows of `prefill`."""
         if self.scenario.pipeline_file_name is not None:
-            path = find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders)
-            self._content = read_pipeline(path).content(self.scenario.caching(self.config.CACHE_ENABLED))
+            package = self.package or read_pipeline(
+                find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders)
+            )
+            self._content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
         else:
             self._content = generate_pipeline(self.scenario.size or DEFAULT_SIZE_BYTES)
         self.report.size_bytes = len(self._content)

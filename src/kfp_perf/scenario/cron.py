@@ -6,6 +6,7 @@ five fields too, but takes the first for seconds, so a standard expression must 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -38,19 +39,46 @@ def checked_cron(expression: str) -> str:
     """Return the expression if it is standard and can fire; raises the error that a pydantic validator raises."""
     fields = expression.split()
     if expression.strip().startswith("@"):
-        macro = _MACROS.get(expression.strip().lower())
-        remedy = f"write {shown(macro)}" if macro else "for fixed gaps give `interval` in place of `cron`"
-        raise complaint(f"must have five fields, got {shown(expression)}", remedy)
+        raise complaint(f"must have five fields, got {shown(expression)}", _macro_remedy(expression.strip()))
     if len(fields) != len(_FIELDS):
-        remedy = "KFP's field for seconds is added for you: leave it out" if len(fields) == 6 else _REMEDY
-        raise complaint(f"must have five fields, got {len(fields)}: {shown(expression)}", remedy)
+        what = f"must have five fields, got {len(fields)}: {shown(expression)}"
+        raise complaint(what, _count_remedy(fields))
     for index, (text, name) in enumerate(zip(fields, _FIELDS, strict=True)):
         alone = " ".join((*_NEUTRAL[:index], text, *_NEUTRAL[index + 1 :]))
         if not _is_standard(text) or not _parses(alone if name != "day of month" else f"0 0 {text} 1 *"):
-            raise complaint(f"has a wrong {name}: {shown(text)}", _REMEDY)
+            raise complaint(f"has a wrong {name}: {shown(text)}", _field_remedy(text))
     if next(firings(expression, _ANY_TIME), None) is None:
         raise complaint(f"can never fire, got {shown(expression)}", "no such day exists: change day or month")
     return expression
+
+
+def _macro_remedy(text: str) -> str:
+    if macro := _MACROS.get(text.lower()):
+        return f"write {shown(macro)}"
+    if found := re.fullmatch(r"@every\s+(\S+)", text, re.IGNORECASE):
+        return f"write interval {shown(found[1])} in place of cron"
+    return _REMEDY
+
+
+def _count_remedy(fields: list[str]) -> str:
+    if fields and re.match(r"(?:CRON_)?TZ=", fields[0]):
+        return "leave the time zone out, and write the hours in UTC"
+    match len(fields):
+        case 6 if re.fullmatch(r"[12][0-9]{3}\S*", fields[-1]):
+            return "there is no field for years: leave the last one out"
+        case 6:
+            return "KFP's field for seconds is added for you: leave the first one out"
+        case 7:
+            return "leave out the field for seconds, the first one, and that for years, the last one"
+    return _REMEDY
+
+
+def _field_remedy(text: str) -> str:
+    if text == "?":
+        return "write * in place of ?"
+    if not _is_standard(text):
+        return "L, W, # and ? are additions that KFP's scheduler does not have"
+    return _REMEDY
 
 
 def _is_standard(text: str) -> bool:

@@ -90,6 +90,10 @@ def parse_json(text: str, label: str) -> tuple[Any, list[Problem]]:
 
 
 def _json_remedy(text: str, error: json.JSONDecodeError) -> str:
+    if re.search(r"^pipelineInfo:", text, re.MULTILINE):
+        return "this is a compiled pipeline: name it as pipelineFileName in a scenario file"
+    if re.match(r"(?:\s*#.*\n)*\s*(?:---|-\s|[A-Za-z]+:(?:\s|$))", text):
+        return 'this looks like YAML, and scenario files are JSON: write [{"mode": "PIPELINE_RUN", ...}]'
     before = text[: error.pos].rstrip()
     here = text[error.pos : error.pos + 1]
     if before.endswith(",") and here in {"]", "}"}:

@@ -1,0 +1,60 @@
+"""The standard streams as they may be: closed, broken, non-blocking, or with an encoding that has few letters."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+_STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+
+
+def open_missing_streams() -> None:
+    """Make all three streams usable: what is written to one that was closed at the start is discarded.
+
+    Python sets `sys.stdout` to None there. The number of the closed descriptor is taken too: the next file that is
+    opened would get it, and what children write would end up in that file.
+    """
+    for number in range(len(_STREAMS)):
+        if not _is_open(number):
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
+        elif number and not os.get_blocking(number):
+            # Some parents hand over non-blocking pipes; a full one would fail instead of making us wait.
+            os.set_blocking(number, True)
+    for number, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  stays open
+        stream = getattr(sys, name)
+        if number and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def discard_output(stream: TextIO) -> None:
+    """Discard what is still written to a stream that broke.
+
+    The interpreter flushes the standard streams at its end, and exits with 120 where that fails.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def flush_streams() -> None:
+    """Write what is still buffered, or discard it where nobody takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            discard_output(stream)
