@@ -52,10 +52,10 @@ METRICS = {"seen": Seen, "unmade": Unmade, "bad": Bad}
 
 
 def measured(name: str, series: SeriesFile, seed: int) -> ScenarioResult:
-    """A scenario of two minutes with ten requests a second."""
+    """A scenario of five minutes with four requests a second."""
     collector = built_in_collector(name, Series(name, series))
     for due, latency in enumerate(np.random.default_rng(seed).exponential(0.1, 1200).tolist()):
-        at = T0 + due * 0.1
+        at = T0 + due * 0.25
         collector.on_sample(Sample("GetRun", at, at, at + latency))
     collector.close()
     return ScenarioResult(name=name, mode="RANDOM_GETS", collector=collector)

@@ -8,7 +8,7 @@ import pytest
 
 from kfp_perf.health.progress import ProgressWatch, patience_seconds
 from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample
-from kfp_perf.runners import Phase
+from kfp_perf.result.counters import ScenarioPhase
 
 
 def answer(runner: Any, error: str = "", purpose: Purpose = Purpose.LOAD) -> None:
@@ -88,9 +88,9 @@ def test_its_end_is_noted_when_it_gets_on_again(stand_in: Any) -> None:
 
 def test_waiting_for_its_start_is_no_stall_but_preparing_without_a_request_is(stand_in: Any) -> None:
     watch, runner = ProgressWatch(), stand_in()
-    runner.phase = Phase.WAITING
+    runner.phase = ScenarioPhase.WAITING
     assert look_for(watch, runner, 0, 1000) == []
-    runner.phase = Phase.PREPARING
+    runner.phase = ScenarioPhase.PREPARING
     for now in range(1000, 1100):
         answer(runner, purpose=Purpose.SETUP)
         assert watch.look(runner, float(now)) is None

@@ -98,7 +98,7 @@ class RestClient:
     @property
     def proxy(self) -> Proxy | None:
         """The proxy that requests go through, if there is one."""
-        return self._wire.transport.proxy
+        return self._caller.transport.proxy
 
     def for_purpose(self, purpose: Purpose) -> Self:
         """A light view that shares connections, and whose samples carry this purpose."""

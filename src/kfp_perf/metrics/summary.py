@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_perf.statistics.quantiles import QUANTILES
+from kfp_perf.statistics.quantiles import QUANTILES, quantile
 from kfp_perf.statistics.trend import trend
 
 if TYPE_CHECKING:
@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 def summary(values: array[float]) -> dict[str, float]:
     """The number `n`, quantiles, maximum and mean of raw values; empty where there are none.
 
-    Quantiles are order statistics (numpy's `inverted_cdf`): values that were seen, never between two.
+    Quantiles are order statistics: values that were seen, never between two.
     """
     if not values:
         return {}
     data = np.array(values)
-    at = np.quantile(data, list(QUANTILES.values()), method="inverted_cdf")
-    quantiles = dict(zip(QUANTILES, map(float, at), strict=True))
+    quantiles = {name: quantile(data, share) for name, share in QUANTILES.items()}
     return {"n": data.size, **quantiles, "max": float(data.max()), "mean": float(data.mean())}
 
 
@@ -42,7 +41,7 @@ def ranked_summary(
     if not count + above:
         return {}
     values = {name: answered.quantile(share, above) for name, share in quantiles.items()}
-    return _ranked(values, count, above, answered.longest, answered.total / count if count else None, mean)
+    return _ranked(values, count, above, answered.longest, answered.mean, mean)
 
 
 def ranked_values(ended: array[float], above: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kfp_perf.statistics.histogram import top_of
+from kfp_perf.statistics.quantiles import binned_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,9 +85,8 @@ class OperationCourse:
         bins = np.concatenate([bins for bins, _ in held])
         counts = np.concatenate([counts for _, counts in held])
         order = np.argsort(bins, kind="stable")
-        ranks = np.cumsum(counts[order])
-        rank = max(1, math.ceil(share * int(ranks[-1]) - 1e-6))
-        return top_of(int(bins[order][np.searchsorted(ranks, rank)]))
+        at = binned_quantile(counts[order], share)
+        return None if at is None else top_of(int(bins[order][at]))
 
 
 class ApiCourse:

@@ -37,9 +37,7 @@ def unanswered_of(figures: Mapping[str, Any]) -> int:
     return sum(figures.get(key) or 0 for key in ("errors", "cut_off", "never_started"))
 
 
-def statistic_of(
-    distribution: Mapping[str, Any], name: str, written: Callable[[float | None], str]
-) -> str:
+def statistic_of(distribution: Mapping[str, Any], name: str, written: Callable[[float | None], str]) -> str:
     """A statistic of a distribution in words: `not reached` where it lies above all that was answered or ended."""
     reached = name not in (distribution.get("not_reached") or ())
     return written(distribution.get(name)) if reached else "not reached"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.result.records import RunRecord
 from kfp_perf.result.tasks import TaskRecord
 from kfp_perf.statistics.histogram import top_of
+from kfp_perf.statistics.quantiles import binned_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,7 +157,6 @@ def _ends(name: str, interval: Any) -> Row:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def _quantile(second: HistogramLine, share: float) -> float:
-    ranks = np.cumsum(second.counts)
-    rank = max(1, int(np.ceil(share * int(ranks[-1]) - 1e-6)))
-    return top_of(int(second.bins[np.searchsorted(ranks, rank)]))
+def _quantile(second: HistogramLine, share: float) -> float | None:
+    place = binned_quantile(second.counts, share)
+    return None if place is None else top_of(int(second.bins[place]))

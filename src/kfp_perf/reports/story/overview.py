@@ -167,7 +167,10 @@ def scenarios(material: Material) -> Section | None:
         for one in material.scenarios
         for text in [*one["warnings"], *([one["error"]] if one["error"] else [])]
     ] + [str(text) for text in material.document["warnings"]]
-    blocks: list[Block] = [Figure(chart), without_zeros(table, "Failed", "Unfinished", "Lost", "Never started", "Cut off")]
+    blocks: list[Block] = [
+        Figure(chart),
+        without_zeros(table, "Failed", "Unfinished", "Lost", "Never started", "Cut off"),
+    ]
     blocks += _legend_of_losses(material.total["runs"])
     if warnings:
         blocks.append(Items(warnings, Tone.WARNING))
