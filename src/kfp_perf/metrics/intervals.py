@@ -146,24 +146,27 @@ def add_intervals(
     }
     if not targets:
         return
-
-    def targets_of(scenario: str, line: HistogramLine | CallSecond) -> Iterator[_Target]:
-        if line.warmup or line.purpose != Purpose.LOAD:
-            return
-        names = (line.operation, f"{line.operation}.{line.variant}") if line.variant else (line.operation,)
-        for place in (scenario, None):
-            yield from (targets[place, name] for name in names if (place, name) in targets)
-
     for scenario, one in files.items():
         for line in one.series():
             if line.measure == "latency":
-                for target in targets_of(scenario, line):
+                for target in _concerned(targets, scenario, line):
                     target.add(line, scenario)
         for calls in one.calls():
-            for target in targets_of(scenario, calls):
+            for target in _concerned(targets, scenario, calls):
                 target.add_unanswered(calls)
     for (place, name), target in targets.items():
         found = figures[place]["api"][Purpose.LOAD.value][name]
         if intervals := target.intervals():
             found["latency_seconds"]["intervals"] = intervals
         found["latency_trend"] = target.trend()
+
+
+def _concerned(
+    targets: Mapping[tuple[str | None, str], _Target], scenario: str, line: HistogramLine | CallSecond
+) -> Iterator[_Target]:
+    """The operation and the variant that a line is of, in the scenario and in the whole test."""
+    if line.warmup or line.purpose != Purpose.LOAD:
+        return
+    names = (line.operation, f"{line.operation}.{line.variant}") if line.variant else (line.operation,)
+    for place in (scenario, None):
+        yield from (targets[place, name] for name in names if (place, name) in targets)
