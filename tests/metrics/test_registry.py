@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from kfp_perf.config import TestConfig
@@ -43,8 +44,9 @@ def everything(
 ) -> dict[str, Any]:
     """A metrics dictionary in which nothing is absent."""
     samples, runs = [], []
-    for place in range(1200):
-        samples.append(sample(place * 0.06, 0.1 + place * 0.001, 0.001))
+    latencies = np.random.default_rng(1).lognormal(-3.0, 0.5, 1200).tolist()
+    for place, latency in enumerate(latencies):
+        samples.append(sample(place * 0.1, latency, 0.001))
     for place in range(60):
         samples.append(sample(place * 1.0, purpose=Purpose.OBSERVE))
         phases = {name.path[1]: 5.0 + place for name in METRICS["phases"].metrics}
@@ -67,7 +69,7 @@ def everything(
     written = files(samples, runs, name=name, measured_from=T0, ended=True)
     writer = ScenarioWriter(written.folder, T0)
     reports = {
-        key: {field.key: 2.0 for field in family.fields}
+        key: {field.key: 2 for field in family.fields}
         for key, family in METRICS.items()
         if issubclass(family, ReportedFamily)
     }
@@ -95,7 +97,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if isinstance(value, dict) and value and path[-1:] not in {("intervals",), ("errors_by_kind",), ("attempt_errors",)}:
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
-    else:
+    elif value not in ({}, None):
         yield path
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
-from kfp_perf.metrics.figures import figures_of
+from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.result.files import safe_name
 from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, decide, judge
@@ -92,6 +92,7 @@ def result_document(
     scenarios = result.scenarios
     infos = [one.info for one in scenarios]
     figures = figures_of(scenarios)
+    figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
     thresholds = list(_thresholds(given, registry))
     judgements = judge(thresholds, figures)
     last = max((_last_written(one) for one in scenarios), default=0.0)
@@ -115,7 +116,7 @@ def result_document(
         },
         "target": target,
         "thresholds": [judgement.document() for judgement in judgements],
-        "total": _plain({**figures.total, **(custom or {})}),
+        "total": _plain(figures.total),
         "scenarios": [_scenario(info, figures.of(info.name)) for info in infos],
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},

@@ -129,6 +129,13 @@ class ApiMetrics(MetricFamily):
         ),
         _metric("answered", "answered", Unit.COUNT, "Operations that were answered as asked."),
         _metric("errors", "errors", Unit.COUNT, "Operations that failed after their last attempt."),
+        _metric("cut_off", "cut_off", Unit.COUNT, "Operations that the end of the test cut off."),
+        _metric(
+            "never_started",
+            "never_started",
+            Unit.COUNT,
+            "Operations that were due, and held back until the end of the load.",
+        ),
         _metric(
             "error_rate",
             "error_rate",

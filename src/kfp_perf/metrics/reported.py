@@ -34,10 +34,12 @@ def seconds(key: str, meaning: str, join: Callable[[float, float], float] | None
 
 
 def declared(family: str, source: str, fields: tuple[Field, ...]) -> tuple[Metric, ...]:
-    """Return the metrics `<family>.<key>` of a report's fields."""
+    """Return the metrics `<family>.<key>` of a report's fields, without `_seconds` where no other has that name."""
+    keys = {field.key for field in fields}
+    short = {key: key.removesuffix("_seconds") for key in keys if key.removesuffix("_seconds") not in keys}
     return tuple(
         Metric(
-            f"{family}.{field.key.removesuffix('_seconds')}",
+            f"{family}.{short.get(field.key, field.key)}",
             field.unit,
             field.meaning,
             source,

@@ -94,7 +94,6 @@ class RunMetrics(MetricFamily):
             "runs rank above all that ended.",
             "created_at and finished_at: the server's whole seconds, each duration with its error",
             ("runs", "duration_seconds"),
-            absent="too few runs had ended to reach it",
             error_path=_ERROR,
         ),
         Metric(

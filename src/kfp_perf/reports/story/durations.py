@@ -185,8 +185,8 @@ def _lead(total: dict[str, Any], runs: dict[str, Any]) -> str:
         else "the 95th percentile was not reached."
     )
     if runs.get("unfinished"):
-        lead += f" {count_of(runs['unfinished'], 'run')} had not ended when the test did, and rank above "
-            "all that had."
+        left = count_of(runs["unfinished"], "run")
+        lead += f" {left} had not ended when the test did, and rank above all that had."
     error = runs.get("duration_error_seconds")
     if error:
         lead += f" KFP tells whole seconds, so each duration is within {seconds_of(error)} of the truth."
