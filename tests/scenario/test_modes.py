@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_perf.metrics import METRICS, TAKEN_KEYS
+from kfp_perf.metrics import METRICS
 from kfp_perf.runners import RUNNERS
 from kfp_perf.scenario.model import TestScenario
 from kfp_perf.scenario.modes import EARLIER_MODES, MODES, PLUGIN_MODE, SPECIAL_FIELDS, TestMode, mode_of
@@ -25,7 +25,7 @@ def test_every_mode_has_an_entry_and_a_runner() -> None:
 
 def test_the_entries_name_fields_and_metrics_that_exist() -> None:
     assert set(TestScenario.model_fields) > SPECIAL_FIELDS
-    assert {family for entry in MODES.values() for family in entry.metrics} <= TAKEN_KEYS | set(METRICS)
+    assert {family for entry in MODES.values() for family in entry.metrics} <= set(METRICS)
 
 
 @pytest.mark.parametrize("mode", list(MODES))
