@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kfp_perf.environment import misspelt
+from kfp_perf.environment_view import EnvironmentView
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.hosts import parse_host
 
@@ -96,7 +97,7 @@ def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any
     return Field(field, validation_alias=AliasChoices(*names), description=description, **constraints)
 
 
-class TestConfig(BaseSettings):
+class TestConfig(BaseSettings, metaclass=EnvironmentView):
     """What a test needs to know about its target and itself; read from the environment, then immutable.
 
     Subclass it to add settings of your own (`kfp-perf run --config-class package.module:ExtendedTestConfig`).

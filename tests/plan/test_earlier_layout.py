@@ -59,7 +59,7 @@ def test_the_file_is_found_and_its_pipelines_are_built_in(smoke: Path, config: T
     plan = make_plan(config.SCENARIO_FILE_NAME, config)
     assert plan.path.resolve() == smoke
     assert plan.warnings == ()
-    assert [package.path for package in plan.pipelines.values()] == [
+    assert [package.path for package in plan.packages.values()] == [
         PIPELINES / "add_numbers.yaml",
         PIPELINES / "add_numbers.yaml",
         PIPELINES / "pipeline_with_large_datasets.yaml",
@@ -72,7 +72,7 @@ def test_pipelines_in_pipeline_files_come_before_the_built_in_ones(smoke: Path, 
     for name in ("add_numbers.yaml", "pipeline_with_large_datasets.yaml"):
         (files / name).write_bytes((PIPELINES / name).read_bytes())
     plan = make_plan(config.SCENARIO_FILE_NAME, config)
-    assert {package.path.resolve().parent for package in plan.pipelines.values()} == {files}
+    assert {package.path.resolve().parent for package in plan.packages.values()} == {files}
 
 
 def test_the_file_is_read_into_scenarios(smoke: Path) -> None:

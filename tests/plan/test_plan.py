@@ -34,8 +34,8 @@ def test_a_plan_holds_all_that_a_test_needs(plan_of: Callable[..., Plan], tmp_pa
     assert plan.path.resolve() == tmp_path / "f.json"
     assert json.loads(plan.text) == value
     assert [scenario.name for scenario in plan.scenarios] == ["pipeline-run-1", "pipeline-run-2"]
-    assert set(plan.pipelines) == set(plan.estimates) == {"pipeline-run-1", "pipeline-run-2"}
-    assert plan.pipelines["pipeline-run-1"].name == "kfp-perf-hello"
+    assert set(plan.packages) == set(plan.estimates) == {"pipeline-run-1", "pipeline-run-2"}
+    assert plan.packages["pipeline-run-1"].name == "kfp-perf-hello"
     assert [(one.scenario, one.metric.name, one.bound) for one in plan.thresholds] == [
         (None, "run.duration.p95", 90.0)
     ]
@@ -159,7 +159,7 @@ def test_built_in_files_are_found_by_name_unless_there_is_one_here(
             '"../f.yaml" leads outside of the pipelines\'',
         ),
         ({**RUN, "pipelineFileName": "/etc/passwd"}, "pipelineFileName", '"/etc/passwd" leads outside'),
-        ({**RUN, "params": {"message": 5}}, "params.message", "must be a text (STRING), got 5"),
+        ({**RUN, "params": {"message": 5}}, "params.message", "must be a string (STRING), got 5"),
         (
             {**RUN, "params": {"mesage": "x"}},
             "params.mesage",
@@ -227,7 +227,7 @@ def test_a_pipeline_is_looked_for_beside_the_file_in_its_subfolder_and_in_config
         (tmp_path / path).write_text(hello)
     names = ("beside.yaml", "below.yaml", "configured.yaml", "hello.yaml")
     plan = plan_of([{**RUN, "pipelineFileName": name} for name in names], {"pipeline_folders": (elsewhere,)})
-    assert [package.path.name for package in plan.pipelines.values()] == list(names)
+    assert [package.path.name for package in plan.packages.values()] == list(names)
     with pytest.raises(InputError, match="does not exist"):
         plan_of([{**RUN, "pipelineFileName": "configured.yaml"}])
 
@@ -293,7 +293,7 @@ def test_modes_of_plug_ins_are_planned(plan_of: Callable[..., Plan]) -> None:
         [{"mode": "CUSTOM", "runTime": 1, "pipelineFileName": "hello.yaml"}], extra_modes=["CUSTOM"]
     )
     assert plan.scenarios[0].name == "custom"
-    assert "custom" in plan.pipelines
+    assert "custom" in plan.packages
     assert plan.estimates == {}
 
 
@@ -365,7 +365,7 @@ def test_given_fields_that_a_mode_does_not_use_are_a_warning(plan_of: Callable[.
         "f.json: $[0].params": "is not used by mode RANDOM_GETS",
         "f.json: $[0].cron": "is not used by mode RANDOM_GETS",
     }
-    assert plan.pipelines == {}
+    assert plan.packages == {}
 
 
 def test_a_namespace_is_of_no_use_on_a_single_user_server(plan_of: Callable[..., Plan]) -> None:

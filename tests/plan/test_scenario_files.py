@@ -38,7 +38,7 @@ def test_pipeline_files_beside_the_folder_of_scenarios(test_data: Path, config: 
     for name in ("nightly", "nightly.json", "test_data/scenarios/nightly.json", path):
         plan = make_plan(name, config)
         assert plan.path.resolve() == path
-        assert plan.pipelines["pipeline-run"].path.resolve() == test_data / "pipeline_files" / "mine.yaml"
+        assert plan.packages["pipeline-run"].path.resolve() == test_data / "pipeline_files" / "mine.yaml"
 
 
 def test_a_file_in_the_current_folder_comes_before_test_data_and_that_before_the_built_in_one(
@@ -57,7 +57,7 @@ def test_pipeline_files_beside_the_current_folder(
     monkeypatch.chdir(test_data / "scenarios")
     (test_data / "pipeline_files" / "mine.yaml").write_bytes((PIPELINES / "hello.yaml").read_bytes())
     Path("f.json").write_text(json.dumps([{**RUN, "pipelineFileName": "mine.yaml"}]))
-    assert make_plan("f.json", config).pipelines["pipeline-run"].name == "kfp-perf-hello"
+    assert make_plan("f.json", config).packages["pipeline-run"].name == "kfp-perf-hello"
 
 
 def test_a_pipeline_of_several_scenarios_is_read_once(
@@ -72,7 +72,7 @@ def test_a_pipeline_of_several_scenarios_is_read_once(
     monkeypatch.setattr("kfp_perf.pipelines.package.read_bytes", counted)
     plan = plan_of([RUN, RUN, {**RUN, "pipelineFileName": "sequential.yaml"}])
     assert [path.name for path in reads] == ["hello.yaml", "sequential.yaml"]
-    assert plan.pipelines["pipeline-run-1"] is plan.pipelines["pipeline-run-2"]
+    assert plan.packages["pipeline-run-1"] is plan.packages["pipeline-run-2"]
 
 
 def test_a_plan_can_cross_processes(plan_of: Callable[..., Plan]) -> None:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.metrics import METRICS, MetricsCollector
-from kfp_perf.runners import RUNNERS, BaseRunner
+from kfp_perf.runners import RUNNERS, BaseRunner, create_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kfp_perf.runners import CreateRunner
 
 _RUNNERS_GROUP = "kfp_perf.runners"
 _METRICS_GROUP = "kfp_perf.metrics"
@@ -25,10 +27,14 @@ _METRICS_GROUP = "kfp_perf.metrics"
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """Runners by the mode that they do, and collectors by the key of their metrics."""
+    """Runners by the mode that they do, and collectors by the key of their metrics.
+
+    `create_runner` makes the runner of a scenario; it can be pickled if it is a function of a module.
+    """
 
     runners: dict[str, type[BaseRunner]] = field(default_factory=dict)
     collectors: dict[str, type[MetricsCollector]] = field(default_factory=dict)
+    create_runner: CreateRunner = create_runner
 
 
 def load_plugins(modules: Iterable[str] = ()) -> Plugins:

@@ -21,7 +21,6 @@ from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
 from kfp_perf.result.files import JOURNAL_FILE
 from kfp_perf.result.journal import Journal
 from kfp_perf.result.scenario_writer import ScenarioInfo, ScenarioWriter
-from kfp_perf.runners import create_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +84,7 @@ def run_scenario(work: ScenarioWork, link: Link) -> ScenarioResult:
         writer = ScenarioWriter(work.folder, clock.now())
         journal = Journal(work.folder / JOURNAL_FILE, work.config.KFP_url)
         try:
-            runner = create_runner(
+            runner = work.plugins.create_runner(
                 work.scenario,
                 plugins=work.plugins.runners,
                 config=work.config,

@@ -18,6 +18,7 @@ from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.files import LOGS_FOLDER
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.result_writer import ResultWriter
 
@@ -84,7 +85,7 @@ def execute(
     writer = ResultWriter.create(config.results_folder, plan.name, clock.now())
     writer.save_given(given_document(plan, config, health, emulator_profile, clock.now()))
     logger.write_to(
-        config.log_directory or writer.path,
+        config.log_directory or writer.path / LOGS_FOLDER,
         config.log_file_name,
         config.maximum_logfile_bytes,
         config.rotating_log_count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from kfp_perf.live import open_display
 from kfp_perf.log import Logger
 from kfp_perf.plan import make_plan
 from kfp_perf.reports import write_report
+from kfp_perf.runners import create_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from kfp_perf.result.reader import TestResult
+    from kfp_perf.runners import CreateRunner
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def run_test(
     assume_yes: bool = False,
     quiet: bool = False,
     page: bool = False,
+    create_runner: CreateRunner = create_runner,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -42,22 +46,19 @@ def run_test(
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
     `page` serves it to browsers on this machine too. The folder gets a `report.html`; one that cannot be drawn is
-    said in the log, and changes nothing else.
+    said in the log, and changes nothing else. `create_runner` makes the runner of each scenario: a function like
+    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
     """
     config = config or TestConfig.from_environment()
-    loaded = load_plugins(plugins)
+    loaded = dataclasses.replace(load_plugins(plugins), create_runner=create_runner)
     plan = make_plan(
         scenario_file or config.SCENARIO_FILE_NAME,
         config,
         extra_modes=loaded.runners,
         assume_yes=assume_yes,
-    )
-    folder = plan.path.parent
-    config = config.model_copy(
-        update={"pipeline_folders": (folder, folder / "pipelines", *config.pipeline_folders)}
     )
     with contextlib.ExitStack() as stack:
         if emulator:

@@ -69,7 +69,7 @@ def check_parameters(
 
 
 _TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
-    "STRING": ("a text", (str,)),
+    "STRING": ("a string", (str,)),
     "NUMBER_INTEGER": ("a number", (int, float)),
     "NUMBER_DOUBLE": ("a number", (int, float)),
     "BOOLEAN": ("true or false", (bool,)),

@@ -37,7 +37,7 @@ class Plan:
     """A test that can start.
 
     `text` is the scenario file as given; every scenario has a `name`, unique in the plan. By that name,
-    `pipelines` holds the pipeline of each scenario that has one, as its runner uses it, and `estimates` what each
+    `packages` holds the pipeline of each scenario that has one, as its runner uses it, and `estimates` what each
     scenario is expected to make; `thresholds` are those of the whole test, then those of the scenarios. A plan can
     be pickled.
     """
@@ -46,7 +46,7 @@ class Plan:
     path: Path
     text: str
     scenarios: tuple[TestScenario, ...]
-    pipelines: Mapping[str, PipelinePackage] = field(default_factory=dict)
+    packages: Mapping[str, PipelinePackage] = field(default_factory=dict)
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -100,7 +100,7 @@ def make_plan(
         scenarios=tuple(
             scenario.model_copy(update={"name": names[index]}) for index, scenario in parsed.scenarios.items()
         ),
-        pipelines={
+        packages={
             names[index]: package for index, package in pipelines.items() if not isinstance(package, tuple)
         },
         estimates={names[index]: guess for index, guess in draft.estimates.items()},

@@ -11,6 +11,8 @@ RESULT_FILE = "result.json"
 GIVEN_FILE = "given.json"
 HEALTH_FILE = "health.json"
 SCENARIOS_FOLDER = "scenarios"
+#: The log has a folder of its own, so that no name given for it can be that of a file of results.
+LOGS_FOLDER = "logs"
 
 #: The files of one scenario, in `scenarios/<name>/`.
 SCENARIO_FILE = "scenario.json"

@@ -7,20 +7,24 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.errors import ApiError
+from kfp_perf.errors import ApiError, InputError, Problem
+from kfp_perf.pipelines.find import find_pipeline
+from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import left_behind
 from kfp_perf.result.records import Purpose
 from kfp_perf.runners import remarks
 from kfp_perf.runners.base import BaseRunner
 from kfp_perf.runners.cleanup import clean_up
-from kfp_perf.runners.prefill import PrefillReport, prefill
+from kfp_perf.runners.prefill import prefill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
+    from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.result.journal import Kind, Made
+    from kfp_perf.runners.reports import PrefillReport
     from kfp_perf.scenario.model import TestScenario
 
 _WATCH_SECONDS = 1.0
@@ -43,6 +47,18 @@ class JournaledRunner(BaseRunner):
         """Create the rows of the scenario's `prefill`."""
         if self.scenario.prefill is not None:
             self.prefilled = await prefill(self, self.scenario.prefill)
+
+    def pipeline(self) -> PipelinePackage:
+        """Return the scenario's pipeline: the one that the plan has read, else the one in the file that it names.
+
+        Raises InputError where it names none, or one that is not valid.
+        """
+        if self.package is not None:
+            return self.package
+        if not self.scenario.pipeline_file_name:
+            what = f"is missing: mode {self.scenario.mode_name} needs a pipeline"
+            raise InputError(Problem(f"{self.name}: pipelineFileName", what, "name a compiled pipeline"))
+        return read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
 
     def reports(self) -> dict[str, Any]:
         """Return the reports of the prefill and, where there is a drive, of the load."""

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import ListQuery
 from kfp_perf.client.messages import RunSpec
-from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
+from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer, TrackedRun, shape_of
-from kfp_perf.pipelines.find import find_pipeline
-from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from kfp_perf.client import KfpClient
     from kfp_perf.observe import Dag
     from kfp_perf.pacing import Drive
+    from kfp_perf.result.records import RunRecord
     from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
@@ -43,7 +42,7 @@ class PipelineRunner(JournaledRunner):
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
-        self._followed: set[asyncio.Future[TrackedRun]] = set()
+        self._followed: dict[TrackedRun, asyncio.Future[TrackedRun]] = {}
         self._lost: set[asyncio.Future[None]] = set()
         self._given_up = False
         self._terminate_until = math.inf
@@ -135,7 +134,7 @@ class PipelineRunner(JournaledRunner):
 
     async def _see_through(self, tracked: TrackedRun) -> None:
         """Follow a run that may have been created, and write down what became of it."""
-        ended = tracked.outcome is not Outcome.REFUSED and await self.wait_for_run_to_finish(tracked)
+        ended = tracked.outcome is not Outcome.REFUSED and await self._see_end(tracked)
         self._settle(tracked, recorded=ended)
 
     async def _shows_up(self, tracked: TrackedRun, following: asyncio.Future[None]) -> bool:
@@ -148,7 +147,30 @@ class PipelineRunner(JournaledRunner):
         pausing.cancel()
         return following.done() or tracked.created
 
-    async def wait_for_run_to_finish(self, tracked: TrackedRun) -> bool:
+    async def wait_for_run_to_finish(self, run_id: str) -> RunRecord:
+        """Follow a run until its end is seen, or until the runner gives up; return its record.
+
+        For subclasses: the run is one that this runner follows already, or one that the subclass has created. Such
+        a run is recorded as a run of the scenario, due at the time of the call; it is terminated and counts as
+        unfinished if the runner gives up.
+        """
+        for followed, seen in self._followed.items():
+            if followed.run_id == run_id:
+                await asyncio.wait({seen})
+                return followed.record()
+        now = self.clock.now()
+        tracked = TrackedRun(
+            scenario=self.name, name=run_id, due=now, run_id=run_id, warmup=now < self.measured_from
+        )
+        self.progress.in_flight += 1
+        try:
+            ended = await self._see_end(tracked)
+        finally:
+            self.progress.in_flight -= 1
+        self._settle(tracked, recorded=ended)
+        return tracked.record()
+
+    async def _see_end(self, tracked: TrackedRun) -> bool:
         """Follow a run until its end is seen, or until the runner gives up; return whether its end was seen.
 
         If so, the observer writes its record, when its tasks are complete.
@@ -156,8 +178,7 @@ class PipelineRunner(JournaledRunner):
         is terminated, and counts as unfinished.
         """
         if not self._given_up:
-            seen = self.observer.watch(tracked)
-            self._followed.add(seen)
+            seen = self._followed[tracked] = self.observer.watch(tracked)
             try:
                 await seen
             except asyncio.CancelledError:
@@ -166,7 +187,7 @@ class PipelineRunner(JournaledRunner):
             else:
                 return True
             finally:
-                self._followed.discard(seen)
+                del self._followed[tracked]
         if tracked.run_id:
             tracked.outcome = Outcome.UNFINISHED
             await self._terminate(tracked)
@@ -175,12 +196,7 @@ class PipelineRunner(JournaledRunner):
     # -- creating ---------------------------------------------------------------------------------------------
 
     async def _upload(self, client: KfpClient) -> tuple[str, str, Dag]:
-        if not self.scenario.pipeline_file_name:
-            what = f"the mode {self.scenario.mode_name} needs a pipeline"
-            raise InputError(Problem(f"{self.name}: pipelineFileName", what, "Name a compiled pipeline."))
-        package = self.package or read_pipeline(
-            find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders)
-        )
+        package = self.pipeline()
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
         with self.making(Kind.PIPELINE, self.prefix) as made:
             pipeline = await create_or_adopt(
@@ -282,7 +298,7 @@ class PipelineRunner(JournaledRunner):
         if not self._given_up:
             self._given_up = True
             self._terminate_until = self.clock.now() + self.config.cleanup_timeout_seconds
-        for seen in self._followed:
+        for seen in tuple(self._followed.values()):
             seen.cancel()
 
     def _grace_seconds(self) -> float:

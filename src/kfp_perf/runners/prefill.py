@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.client.messages import RunSpec
@@ -15,11 +13,15 @@ from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners.adoption import create_or_adopt
+from kfp_perf.runners.reports import PrefillReport
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
-    from kfp_perf.runners.journaled import JournaledRunner
+    from kfp_perf.client import KfpClient
+    from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.scenario.model import Prefill
 
 Thing = TypeVar("Thing")
@@ -37,32 +39,25 @@ PATIENCE_SECONDS_PER_RUN = 1.0
 PIPELINE = "hello.yaml"
 
 
-class PrefillReport(msgspec.Struct):
-    """What was made: rows by kind, how many could not be, and how long it took in all.
+class PrefillingRunner(Protocol):
+    """What a prefill needs of the runner that it is for: a `JournaledRunner` has it."""
 
-    `unfinished_runs` were still in flight when the waiting for them ended, and may disturb what is measured.
-    """
+    name: str
+    prefix: str
+    namespace: str
+    clock: Clock
+    stop_signal: StopSignal
+    client: KfpClient
+    log: logging.Logger
 
-    experiments: int = 0
-    pipelines: int = 0
-    versions: int = 0
-    runs: int = 0
-    failed: int = 0
-    unfinished_runs: int = 0
-    seconds: float = 0.0
-
-    def told(self) -> str:
-        """The same in words."""
-        kinds = {
-            "runs": self.runs,
-            "versions": self.versions,
-            "pipelines": self.pipelines,
-            "experiments": self.experiments,
-        }
-        return f"{', '.join(f'{kind} {made:,}' for kind, made in kinds.items() if made)}; in {self.seconds:.1f} s"
+    def making(
+        self, kind: Kind, name: str, *, parent: str = ""
+    ) -> AbstractContextManager[Callable[[str], None]]:
+        """Enclose the call that creates an object; see `JournaledRunner`."""
+        ...
 
 
-async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:
+async def prefill(runner: PrefillingRunner, wanted: Prefill) -> PrefillReport:
     """Make the rows, wait until the runs among them have ended, and say what was made.
 
     Pipelines, versions and runs are of the smallest built-in pipeline. Versions and runs are dealt out evenly to
@@ -75,7 +70,7 @@ async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:
 class _Prefill:
     """A prefill under way."""
 
-    def __init__(self, runner: JournaledRunner) -> None:
+    def __init__(self, runner: PrefillingRunner) -> None:
         self.runner = runner
         self.client = runner.client.for_purpose(Purpose.SETUP)
         self.content = read_pipeline(PIPELINES / PIPELINE).content(None)

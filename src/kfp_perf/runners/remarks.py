@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kfp_perf.pacing import DriveReport
-    from kfp_perf.runners.prefill import PrefillReport
-    from kfp_perf.runners.scheduled import ScheduleReport
+    from kfp_perf.runners.reports import PrefillReport, ScheduleReport
 
 
 def of_load(report: DriveReport, max_in_flight: int | None) -> Iterator[str]:

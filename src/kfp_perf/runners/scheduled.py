@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.messages import RecurringRunSpec
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
@@ -23,6 +21,7 @@ from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.runners import remarks
 from kfp_perf.runners.experiment import ExperimentRunner
+from kfp_perf.runners.reports import ScheduleReport
 from kfp_perf.runners.schedule_slots import Timetable
 from kfp_perf.scenario.cron import cron_for_kfp
 
@@ -60,27 +59,6 @@ _MOST_CONCURRENT = 10  # what KFP allows
 _SHORT_LOOK_BACK_SECONDS, _LONG_LOOK_BACK_SECONDS = 90.0, 600.0
 _LOOKS_TO_A_LONG_ONE = 10
 _MOST_PAGES = 500
-
-
-class ScheduleReport(msgspec.Struct):
-    """What became of the schedules; how well they kept time is told by the metrics of the family `schedule`.
-
-    `schedules` were created, `refused` were not. Of the first runs of slots `on_time` started within 40 s of
-    their slot, which is what the controller takes by design, `late` after that. For `missed` slots no run came;
-    nor for `undecided` ones, which came within a minute before their schedule was disabled. `running_seconds` is
-    from a slot until the API server knew that its run runs, which is after its start. `pages` and `failures` are
-    requests for new runs.
-    """
-
-    schedules: int = 0
-    refused: int = 0
-    on_time: int = 0
-    late: int = 0
-    missed: int = 0
-    undecided: int = 0
-    running_seconds: dict[str, float] = {}
-    pages: int = 0
-    failures: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -323,7 +301,7 @@ class ScheduledRunner(ExperimentRunner):
     async def _follow(self, tracked: TrackedRun) -> None:
         self.progress.in_flight += 1
         try:
-            ended = await self.wait_for_run_to_finish(tracked)
+            ended = await self._see_end(tracked)
         finally:
             self.progress.in_flight -= 1
         if tracked.slot is not None and not tracked.doubled:
