@@ -119,7 +119,7 @@ def main() -> None:
             )
             figures[f"healthy_{label}_{shape}"] = row(f"{shape}, {label}", found)
     print("cluster model, beyond its capacity; evenly spaced")
-    for minutes in (2, 3, 5, 10, 20):
+    for minutes in (3, 5, 10):
         for load in (0.9, 1.0, 1.05, 1.1, 1.2, 1.5, 3.0, 6.0):
             found = shares(tests // (3 if load < 2.0 else 15), on_cluster("constant", load, load, minutes))
             figures[f"cluster_{100 * load:.0f}_{minutes}min"] = row(

@@ -103,6 +103,14 @@ def test_falling_behind_late_shows_in_the_last_third() -> None:
     assert found.since == pytest.approx(530.0, abs=15.0)
 
 
+def test_a_burst_that_has_left_is_not_falling_behind() -> None:
+    # 300 runs every five minutes, which leave two a second from 10 s after they were due.
+    due = np.repeat([5.0, 305.0, 605.0], 300)
+    left = due + 10.0 + np.tile(np.arange(300.0) / 2.0, 3)
+    for end in (766.0, 770.0, 780.0):
+        assert not judged(due, left, end).behind, end
+
+
 def test_a_rise_that_has_gone_is_not_falling_behind() -> None:
     due = np.arange(0.0, 600.0)
     left = due + 10.0

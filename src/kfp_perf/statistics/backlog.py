@@ -178,7 +178,8 @@ def judge_backlog(
     places = flow.between(begin, load_end)
     lag, times = flow.lag()[places], flow.times[places]
     before = max(typical, float(np.median(lag[: lag.size // 3])))
-    at_end = float(lag[-max(1, lag.size // SLICES) :].mean())
+    # Both at the end and just before: between bursts all may have left.
+    at_end = min(float(lag[-1]), float(lag[-max(1, lag.size // SLICES) :].mean()))
     whole, last = (_slope(part, flow.step) for part in (lag, lag[-(lag.size // 3) :]))
     bound = GROWTH_BOUND if seconds >= needed else CERTAIN_GROWTH
     growing = [one.per_second for one in (whole, last) if one is not None and one.exceeds(bound)]
