@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kfp_perf.client.failures import shorten
@@ -76,7 +75,7 @@ class Observer:
             client, clock, self._report, namespace=namespace, experiment_id=self._experiment_id
         )
         self._details = DetailsReader(clock, self._reread, self._finish)
-        self._followed: dict[TrackedRun, asyncio.Future[TrackedRun]] = {}
+        self._followed: dict[asyncio.Future[TrackedRun], TrackedRun] = {}
         self._wake: asyncio.Future[bool] | None = None
         self._closed = False
         self._idle = False
@@ -95,9 +94,9 @@ class Observer:
         if self._closed:
             future.cancel()
             return future
-        self._followed[tracked] = future
-        tracked.followed_since = self._clock.now()
-        future.add_done_callback(partial(self._forget, tracked))
+        self._followed[future] = tracked
+        tracked.end, tracked.followed_since = future, self._clock.now()
+        future.add_done_callback(self._forget)
         if tracked.run_id and tracked.created_at is not None and tracked.sent and not tracked.adopted:
             self.offset.bracket(tracked.created_at, tracked.sent, tracked.ended)
         self._rouse()
@@ -137,9 +136,9 @@ class Observer:
         The tasks are read a last time; that takes no longer than `details.CLOSING_SECONDS`.
         """
         self._closed = True
-        for future in tuple(self._followed.values()):
+        for future in tuple(self._followed):
             future.cancel()
-        self._followed.clear()
+            self._forget(future)
         self._rouse()
         await self._details.aclose()
 
@@ -158,8 +157,10 @@ class Observer:
         if self._wake is not None and not self._wake.done() and (self._idle or self._closed):
             self._wake.set_result(False)
 
-    def _forget(self, tracked: TrackedRun, _future: asyncio.Future[TrackedRun]) -> None:
-        self._followed.pop(tracked, None)
+    def _forget(self, future: asyncio.Future[TrackedRun]) -> None:
+        tracked = self._followed.pop(future, None)
+        if tracked is not None:
+            tracked.end = None
 
     # -- looking ----------------------------------------------------------------------------------------------
 
@@ -168,11 +169,11 @@ class Observer:
         if not self._followed:
             return True
         self._report.ticks += 1
-        nameless = [tracked for tracked in self._followed if not tracked.run_id]
+        nameless = [tracked for tracked in self._followed.values() if not tracked.run_id]
         if nameless:
             for tracked in await self._lookup.look(nameless):
                 self._never_found(tracked)
-        wanted = {tracked.run_id: tracked for tracked in self._followed if tracked.run_id}
+        wanted = {tracked.run_id: tracked for tracked in self._followed.values() if tracked.run_id}
         if not wanted:
             return True  # the search by name has pauses of its own
         if self._policy.prefers_gets(len(wanted)):
@@ -350,8 +351,9 @@ class Observer:
 
     def _resolve(self, tracked: TrackedRun) -> bool:
         """Stop following a run, and report it to whoever waits; return False if it was not followed any more."""
-        future = self._followed.pop(tracked, None)
+        future = tracked.end
         if future is None or future.done():
             return False
+        self._forget(future)
         future.set_result(tracked)
         return True

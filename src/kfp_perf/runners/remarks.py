@@ -38,8 +38,8 @@ def of_observation(report: ObserverReport) -> Iterator[str]:
         )
     if report.clock_conflicts:
         yield (
-            f"the times of {report.clock_conflicts:,} runs contradict each other: the clocks of the API server and of "
-            "the workflow controller differ, so these runs have no duration"
+            f"the times of {report.clock_conflicts:,} runs contradict each other: the clocks of the API server and "
+            "of the workflow controller differ, so these runs have no duration"
         )
 
 
