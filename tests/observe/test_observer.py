@@ -323,6 +323,34 @@ def test_runs_whose_reading_fails_do_not_keep_others_from_being_read(observe: Ob
     assert report.failures > 10
 
 
+@pytest.mark.parametrize("hanging", ["GetRun", "search"])
+def test_a_request_that_hangs_delays_no_other_run(observe: Observe, hanging: str) -> None:
+    async def scene(world: World) -> tuple[list[TrackedRun], int]:
+        lists, reads = world.kfp.list_runs, world.kfp.get_run
+
+        async def list_runs(query: ListQuery, **given: Any) -> Any:
+            if any(predicate.key == "name" for predicate in query.filter):
+                await asyncio.sleep(120.0)
+            return await lists(query, **given)
+
+        async def get_run(run_id: str, **given: Any) -> Any:
+            if world.kfp.runs[run_id].spec.name.startswith("hangs"):
+                await asyncio.sleep(120.0)
+            return await reads(run_id, **given)
+
+        world.kfp.list_runs, world.kfp.get_run = list_runs, get_run
+        if hanging == "search":
+            world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
+        hangs = [await world.start(f"hangs-{number}") for number in range(2)]
+        seen = [await (await world.start(f"run-{number}")) for number in range(3)]
+        await asyncio.wait(hangs)
+        return seen, world.observer.in_flight()
+
+    seen, in_flight = observe(scene)
+    assert all(run.seen_finished - run.due < 12.0 for run in seen)
+    assert in_flight == 0
+
+
 def test_where_the_list_cannot_be_written_runs_are_asked_for(observe: Observe) -> None:
     """A run beyond the server's message limit spoils every page that holds it."""
 
