@@ -78,8 +78,8 @@ _TABLES = {
 class FakeKfp:
     """Implements `KfpClient` over tables in memory.
 
-    A run starts `queue_seconds` after its creation, ends `run_seconds` later, shows so `lag_seconds` after that, and
-    its final tasks `tasks_lag_seconds` later; the server's clock is `offset_seconds` ahead. Each call takes
+    A run starts `queue_seconds` after its creation, ends `run_seconds` later, shows so `lag_seconds` after that,
+    and its final tasks `tasks_lag_seconds` later; the server's clock is `offset_seconds` ahead. Each call takes
     `answer_seconds`.
     """
 
