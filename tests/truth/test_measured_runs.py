@@ -6,8 +6,8 @@ narrow: less than twice the 99th percentile of the errors that occur. Two things
 - A phase may be the sum of several spans. Its worst case grows with their number, and usual errors only with its
   root. It is stated all the same, because on a real controller pods begin a fixed time after one another: their
   fractions of a second are alike, and the errors do add up.
-- Where retries are on, executors without successors have no ids that identify their attempts. Any of several at once
-  may be the right one, so bounds grow up to the time between two passes of the controller.
+- Where retries are on, executors without successors have no ids that identify their attempts. Any of several at
+  once may be the right one, so bounds grow up to the time between two passes of the controller.
 """
 
 from __future__ import annotations
