@@ -305,7 +305,9 @@ def test_a_pattern_is_judged_by_the_worst_value_and_names_it() -> None:
     assert (good.passed, good.value) == (True, 9.0)
     assert of_gpus("gpus.a100.wait.max", "< 5s", {"gpus": waits}).passed
     unreached = waits | {"h100": {"n": 50, "max": None, "not_reached": ["max"]}}
-    assert "gpus.h100.wait.max is not reached" in str(of_gpus("gpus.*.wait.max", "< 10s", {"gpus": unreached}))
+    assert "gpus.h100.wait.max is not reached" in str(
+        of_gpus("gpus.*.wait.max", "< 10s", {"gpus": unreached})
+    )
     assert of_gpus("gpus.*.wait.max", "< 5s", {"gpus": {}}).judged is Judged.NOT_ENOUGH_DATA
 
 

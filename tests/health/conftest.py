@@ -19,7 +19,13 @@ class StandIn:
     """What the counters of a scenario are made of."""
 
     def __init__(self, name: str = "a", **fields: Any) -> None:
-        given = {"name": name, "mode": "PIPELINE_RUN", "runTime": "10min", "pipelineFileName": "hello.yaml", **fields}
+        given = {
+            "name": name,
+            "mode": "PIPELINE_RUN",
+            "runTime": "10min",
+            "pipelineFileName": "hello.yaml",
+            **fields,
+        }
         if given["mode"] == "RANDOM_GETS":
             del given["pipelineFileName"]
         self.name = name

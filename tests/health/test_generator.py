@@ -110,7 +110,9 @@ def test_readers_that_think_are_no_excuse(make_test: Any, stand_in: Any) -> None
     assert test.gave_way == [("process_cpu", "")]
 
 
-@pytest.mark.parametrize("phase", [ScenarioPhase.PREPARING, ScenarioPhase.WAITING, ScenarioPhase.CLEANING, ScenarioPhase.ENDED])
+@pytest.mark.parametrize(
+    "phase", [ScenarioPhase.PREPARING, ScenarioPhase.WAITING, ScenarioPhase.CLEANING, ScenarioPhase.ENDED]
+)
 def test_only_a_scenario_at_work_is_judged(make_test: Any, stand_in: Any, phase: ScenarioPhase) -> None:
     runner = stand_in()
     runner.phase = phase

@@ -59,7 +59,9 @@ def test_one_for_which_nothing_is_due_is_not_named(stand_in: Any) -> None:
     runner.resting = True
     assert look_for(watch, runner, 0, 1000) == []
     runner.resting = False
-    assert look_for(watch, runner, 1000, 2000) == [1000 + patience_seconds(runner.counters(), runner.scenario.run_seconds) - 1]
+    assert look_for(watch, runner, 1000, 2000) == [
+        1000 + patience_seconds(runner.counters(), runner.scenario.run_seconds) - 1
+    ]
 
 
 def test_failures_and_observing_are_no_progress(stand_in: Any) -> None:

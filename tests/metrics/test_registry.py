@@ -94,7 +94,11 @@ def troubled(
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    if isinstance(value, dict) and value and path[-1:] not in {("intervals",), ("errors_by_kind",), ("attempt_errors",)}:
+    if (
+        isinstance(value, dict)
+        and value
+        and path[-1:] not in {("intervals",), ("errors_by_kind",), ("attempt_errors",)}
+    ):
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
     elif value not in ({}, None):
@@ -240,7 +244,11 @@ def test_list_reads_of_the_load_have_variants() -> None:
     assert found is not None
     assert found.path == ("api", "load", "ListRuns.in_experiment", "latency_seconds", "p95")
     assert built_in().find("api.ListRuns.latency.p95") is not None
-    for wrong in ("api.GetRun.newest.count", "api.ListRuns.oldest.count", "api.observe.ListRuns.newest.count"):
+    for wrong in (
+        "api.GetRun.newest.count",
+        "api.ListRuns.oldest.count",
+        "api.observe.ListRuns.newest.count",
+    ):
         assert built_in().find(wrong) is None
 
 
@@ -258,7 +266,9 @@ class Gpus(MetricsCollector):
 def test_a_users_metrics_are_found_by_their_names_and_patterns() -> None:
     registry = Registry({**METRICS, "gpus": Gpus})
     assert built_in().find("gpus.lost") is None
-    lost, one, any_ = (registry.find(name) for name in ("gpus.lost", "gpus.a100.80.wait.p95", "gpus.*.wait.p95"))
+    lost, one, any_ = (
+        registry.find(name) for name in ("gpus.lost", "gpus.a100.80.wait.p95", "gpus.*.wait.p95")
+    )
     assert lost is not None
     assert one is not None
     assert any_ is not None

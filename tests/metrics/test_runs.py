@@ -67,7 +67,9 @@ def test_outcomes_are_counted(run: Make) -> None:
         found[name] for name in ("succeeded", "failed", "refused", "lost", "unfinished", "never_started")
     )
     assert found["success_rate"] == 8 / 13
-    assert found["duration_seconds"]["n"] == 8, "the unfinished one ranks above the 7 that executed and succeeded"
+    assert found["duration_seconds"]["n"] == 8, (
+        "the unfinished one ranks above the 7 that executed and succeeded"
+    )
     assert found["duration_seconds"]["longest_answered"] == 10.0
     assert (found["visible_seconds"]["n"], found["visible_seconds"]["p50"]) == (13, 11.0)
     assert found["visible_seconds"]["not_reached"] == ["p90", "p95", "p99", "max"]

@@ -51,7 +51,7 @@ def test_the_end_became_visible_between_the_two_sightings(observe: Observe) -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "text"),
     [
         (
             b'{"code": 13, "message": "no room\\nfor s3cret"}',
@@ -63,7 +63,7 @@ def test_the_end_became_visible_between_the_two_sightings(observe: Observe) -> N
     ],
 )
 def test_a_run_that_failed_says_which_task_did_and_what_kfp_says(
-    observe: Observe, error: bytes, told: str
+    observe: Observe, error: bytes, text: str
 ) -> None:
     second = {"start_time": "2026-08-01T10:00:00Z", "end_time": "2026-08-01T10:00:05Z"}
     details = [
@@ -75,7 +75,7 @@ def test_a_run_that_failed_says_which_task_did_and_what_kfp_says(
         return await (await world.start(final_state="FAILED", error=error, task_details=details))
 
     dag = Dag({"train": TaskShape("train", Kind.CONTAINER, frozenset())})
-    assert observe(scene, {"shape": dag}).error == told
+    assert observe(scene, {"shape": dag}).error == text
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED", "SKIPPED"])
@@ -87,7 +87,7 @@ def test_a_run_that_ends_otherwise_has_failed(observe: Observe, state: str) -> N
     assert (record.outcome, record.state, record.error) == (Outcome.FAILED, state, state)
 
 
-def test_whoever_comes_when_the_observer_is_closed_does_not_wait_for_ever(observe: Observe) -> None:
+def test_a_closed_observer_cancels_what_it_is_asked_to_follow(observe: Observe) -> None:
     async def scene(world: World) -> asyncio.Future[TrackedRun]:
         await world.observer.aclose()
         late: asyncio.Future[TrackedRun] = await world.start()
@@ -121,7 +121,7 @@ def test_one_request_more_for_each_run_that_ended(observe: Observe) -> None:
     assert report.anomalies == {}
 
 
-def test_later_pages_are_asked_for_by_their_token_alone(observe: Observe) -> None:
+def test_later_pages_are_requested_by_their_token_alone(observe: Observe) -> None:
     async def scene(world: World) -> list[Any]:
         records = [await world.start(f"run-{index}") for index in range(250)]
         await asyncio.gather(*records)
@@ -138,7 +138,7 @@ def test_later_pages_are_asked_for_by_their_token_alone(observe: Observe) -> Non
     assert "page_token" in second.encode()
 
 
-def test_a_single_run_is_asked_for_by_its_id(observe: Observe) -> None:
+def test_a_single_run_is_read_by_its_id(observe: Observe) -> None:
     async def scene(world: World) -> Any:
         await (await world.start())
         return world.observer.report()
@@ -148,7 +148,7 @@ def test_a_single_run_is_asked_for_by_its_id(observe: Observe) -> None:
     assert report.gets == report.get_ticks > 1
 
 
-def test_where_pages_cost_much_more_than_runs_the_observer_asks_for_runs(observe: Observe) -> None:
+def test_where_pages_cost_much_more_than_runs_the_observer_reads_runs(observe: Observe) -> None:
     async def scene(world: World) -> Any:
         slow = world.kfp.list_runs
 
@@ -192,7 +192,7 @@ def test_a_run_that_had_ended_before_it_was_looked_for_is_adopted_too(observe: O
     assert observe(scene).outcome is Outcome.SUCCEEDED
 
 
-def test_a_run_that_never_shows_stays_unknown(observe: Observe) -> None:
+def test_a_run_that_is_never_found_stays_unknown(observe: Observe) -> None:
     async def scene(world: World) -> tuple[TrackedRun, Any, float]:
         world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
         began = world.clock.now()
@@ -233,7 +233,7 @@ def test_a_run_that_vanishes_ends_as_unknown(observe: Observe) -> None:
     assert report.vanished == 1
 
 
-def test_an_outage_is_ridden_out(observe: Observe) -> None:
+def test_an_outage_is_survived(observe: Observe) -> None:
     async def scene(world: World) -> tuple[TrackedRun, Any]:
         seen = await world.start()
         refused = ApiUnreachable("GetRun", "refused", kind="refused")
@@ -245,7 +245,7 @@ def test_an_outage_is_ridden_out(observe: Observe) -> None:
     assert report.failures == 5
 
 
-def test_looks_come_less_often_while_the_target_fails(observe: Observe) -> None:
+def test_pauses_grow_while_the_target_fails(observe: Observe) -> None:
     async def scene(world: World) -> Any:
         await world.start()
         world.kfp.failures["GetRun"] = [ApiUnreachable("GetRun", "refused", kind="refused")] * 1000
@@ -323,8 +323,36 @@ def test_runs_whose_reading_fails_do_not_keep_others_from_being_read(observe: Ob
     assert report.failures > 10
 
 
-def test_where_the_list_cannot_be_written_runs_are_asked_for(observe: Observe) -> None:
-    """A run beyond the server's message limit spoils every page that holds it."""
+@pytest.mark.parametrize("hanging", ["GetRun", "search"])
+def test_a_request_that_hangs_delays_no_other_run(observe: Observe, hanging: str) -> None:
+    async def scene(world: World) -> tuple[list[TrackedRun], int]:
+        lists, reads = world.kfp.list_runs, world.kfp.get_run
+
+        async def list_runs(query: ListQuery, **given: Any) -> Any:
+            if any(predicate.key == "name" for predicate in query.filter):
+                await asyncio.sleep(120.0)
+            return await lists(query, **given)
+
+        async def get_run(run_id: str, **given: Any) -> Any:
+            if world.kfp.runs[run_id].spec.name.startswith("hangs"):
+                await asyncio.sleep(120.0)
+            return await reads(run_id, **given)
+
+        world.kfp.list_runs, world.kfp.get_run = list_runs, get_run
+        if hanging == "search":
+            world.kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "lost", kind="reset")]
+        hangs = [await world.start(f"hangs-{number}") for number in range(2)]
+        seen = [await (await world.start(f"run-{number}")) for number in range(3)]
+        await asyncio.wait(hangs)
+        return seen, world.observer.in_flight()
+
+    seen, in_flight = observe(scene)
+    assert all(run.seen_finished - run.due < 12.0 for run in seen)
+    assert in_flight == 0
+
+
+def test_where_the_server_cannot_produce_the_list_runs_are_read_by_id(observe: Observe) -> None:
+    """A run beyond the server's message limit makes every page that holds it fail."""
 
     async def scene(world: World) -> tuple[list[TrackedRun], Any]:
         world.kfp.failures["ListRuns"] = [ApiStatusError("ListRuns", "too large", status=500)] * 1000
@@ -337,7 +365,7 @@ def test_where_the_list_cannot_be_written_runs_are_asked_for(observe: Observe) -
     assert report.anomalies == {"list_failed:500": 1}
 
 
-def test_a_run_that_cannot_be_read_does_not_hinder_the_others(observe: Observe) -> None:
+def test_a_run_that_cannot_be_read_does_not_affect_the_others(observe: Observe) -> None:
     async def scene(world: World) -> Any:
         good = world.kfp.get_run
         broken = await world.start("broken")
@@ -398,7 +426,7 @@ def test_a_page_token_that_repeats_ends_the_sweep(observe: Observe) -> None:
     assert report.anomalies == {"page_token_repeated": report.sweeps}
 
 
-def test_a_state_that_nobody_knows_is_counted_and_survived(observe: Observe) -> None:
+def test_an_unknown_state_is_counted(observe: Observe) -> None:
     async def scene(world: World) -> tuple[TrackedRun, Any]:
         return await (await world.start(active_state="DREAMING")), world.observer.report()
 
@@ -407,7 +435,7 @@ def test_a_state_that_nobody_knows_is_counted_and_survived(observe: Observe) -> 
     assert report.anomalies["unknown_state:DREAMING"] > 1
 
 
-def test_an_end_in_a_state_that_nobody_knows_is_an_unknown_outcome(observe: Observe) -> None:
+def test_an_end_in_an_unknown_state_is_an_unknown_outcome(observe: Observe) -> None:
     async def scene(world: World) -> tuple[TrackedRun, Any]:
         return await (await world.start(final_state="DISSOLVED")), world.observer.report()
 
@@ -470,7 +498,7 @@ def test_the_servers_clock_is_bracketed(observe: Observe, offset: float) -> None
     assert report.anomalies == {}
 
 
-def test_what_is_cancelled_is_no_longer_followed(observe: Observe) -> None:
+def test_a_cancelled_run_is_no_longer_followed(observe: Observe) -> None:
     async def scene(world: World) -> None:
         seen = await world.start()
         seen.cancel()

@@ -1,4 +1,4 @@
-"""Reading entries: doubled ones, and where each belongs."""
+"""Reading entries: doubled ones, and the place of each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _raw(played: PlayedRun) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("ids", [True, False])
 @pytest.mark.parametrize("documents", [random_pipeline(13), random_pipeline(41), _loops_side_by_side()])
 def test_doubled_entries_change_nothing(documents: list[dict[str, Any]], ids: bool) -> None:
-    told = []
+    read = []
     for retry_nodes in (False, True):
         for cache_entries in (False, True):
             played = play(documents, "fast", 1, ids=ids, retry_nodes=retry_nodes, cache_entries=cache_entries)
@@ -57,7 +57,7 @@ def test_doubled_entries_change_nothing(documents: list[dict[str, Any]], ids: bo
             components = Components()
             components.add(reading)
             assert reading.path is not None
-            told.append(
+            read.append(
                 (
                     Counter((entry.name, entry.state, entry.started_at) for entry in reading.entries),
                     {
@@ -68,8 +68,8 @@ def test_doubled_entries_change_nothing(documents: list[dict[str, Any]], ids: bo
                 )
             )
     # The workflow's own name is drawn from the run, which is the same.
-    assert told[0] == told[1] == told[2] == told[3]
-    assert sum(one[0] for one in told[0][1].values()) > 0
+    assert read[0] == read[1] == read[2] == read[3]
+    assert sum(one[0] for one in read[0][1].values()) > 0
 
 
 @pytest.mark.parametrize("retry_nodes", [False, True])
@@ -99,7 +99,7 @@ def test_places_need_the_shape_and_the_ids() -> None:
 
 
 @pytest.mark.parametrize("children", [None, [], [{}], [{"task_id": "t"}], [{"pod_name": "no id"}]])
-def test_children_that_say_nothing_are_survived(children: Any) -> None:
+def test_children_without_ids_are_survived(children: Any) -> None:
     entry = {
         "display_name": "root",
         "state": "SUCCEEDED",

@@ -1,4 +1,4 @@
-"""Phases read from names and whole seconds, against what really happened in the emulator's cluster.
+"""Phases derived from names and whole seconds, compared with the truth of the emulator's cluster.
 
 Half of the seeds double the entries by a retry strategy, two thirds add anonymous ones.
 """
@@ -111,8 +111,8 @@ def test_phases_of_our_own_pipelines_are_within_their_bounds(pipeline: Path, pro
 
 @pytest.mark.parametrize("profile", ["fast", "kfp-2.17"])
 @pytest.mark.parametrize("pipeline", sorted(PIPELINES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_so_they_are_where_no_ids_tell_entries_apart(pipeline: Path, profile: str) -> None:
-    """Then names and times have to, and the bounds are wider where there are loops."""
+def test_they_are_so_without_ids_too(pipeline: Path, profile: str) -> None:
+    """Then entries are told apart by names and times, and the bounds are wider where there are loops."""
     documents = _documents(pipeline)
     assert [_outside(documents, profile, seed, ids=False) for seed in range(2)] == [set()] * 2
 
@@ -156,11 +156,11 @@ def test_errors_average_out(profile: str) -> None:
         assert abs(statistics.mean(each)) < 3 * standard_error, name
 
 
-def test_the_bounds_say_something() -> None:
-    """Of runs without tasks side by side, no bound is much wider than what whole seconds cost.
+def test_the_bounds_are_not_much_wider_than_the_errors() -> None:
+    """Of runs without parallel tasks, no bound is much wider than the error of whole seconds.
 
-    Of sums, the bound is the worst case, which adds up what each stretch may be off; the errors of some runs, added
-    up by chance, stay below.
+    Of sums, the bound is the worst case, which adds up the errors of all spans; the errors of single runs stay
+    below.
     """
     documents = _documents(PIPELINES / "sequential.yaml")
     worst: dict[str, float] = {}

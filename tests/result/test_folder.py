@@ -38,7 +38,9 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     record = RunRecord(
         scenario="night ly/x", name="r-0", run_id="id", outcome=Outcome.SUCCEEDED, due=NOON, sent=NOON + 1
     )
-    info = ScenarioInfo(name="night ly/x", mode="PIPELINE_RUN", started=NOON, warnings=("w",), custom={"a": 1})
+    info = ScenarioInfo(
+        name="night ly/x", mode="PIPELINE_RUN", started=NOON, warnings=("w",), custom={"a": 1}
+    )
     writer.info(info)
     writer.run(record)
     writer.run(RunRecord(scenario="night ly/x", name="r-1", due=NOON))

@@ -72,7 +72,9 @@ class Running:
 
 
 def test_a_killed_test_has_all_figures_until_a_second_before(tmp_path: Path) -> None:
-    test = Running(tmp_path, threshold("run.success_rate", ">= 99%"), threshold("api.CreateRun.errors", "== 0", "s"))
+    test = Running(
+        tmp_path, threshold("run.success_rate", ">= 99%"), threshold("api.CreateRun.errors", "== 0", "s")
+    )
     test.measure(20)
     document = test.document()
     assert (document["complete"], document["complete_until"]) == (False, "2026-09-21T14:13:39.500Z")

@@ -27,9 +27,7 @@ def flushed(writer: ScenarioWriter, now: float) -> int:
     return sum(1 for _ in writer.flush(now))
 
 
-def test_all_is_on_disk_a_second_later_without_a_close(
-    sample: Callable[..., Sample], tmp_path: Path
-) -> None:
+def test_all_is_on_disk_a_second_later_without_a_close(sample: Callable[..., Sample], tmp_path: Path) -> None:
     writer, files = ScenarioWriter(tmp_path, T0), ScenarioFiles(tmp_path)
     writer.sample(sample(0.2), warmup=False)
     writer.sample(sample(0.3, operation="ListRuns"), warmup=False)

@@ -14,6 +14,7 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
 from kfp_perf.metrics.runs import RunMetrics
+from kfp_perf.observe.details import CLOSING_SECONDS
 from kfp_perf.result.journal import Journal, Kind, left_behind
 from kfp_perf.runners import BaseRunner, create_runner
 from kfp_perf.scenario.model import TestScenario
@@ -120,6 +121,32 @@ def test_runs_follow_each_other_and_each_is_seen_to_its_end() -> None:
     assert metrics["created"] == metrics["succeeded"] == len(test.records)
     assert metrics["success_rate"] == 1.0
     assert test.told["load"].started == len(test.records)
+
+
+def test_tasks_that_are_shown_late_delay_neither_the_load_nor_its_end() -> None:
+    """The end of a run frees its slot; only its record waits for the tasks."""
+    prompt = Test({"numTimes": 2}).run()
+    late = Test({"numTimes": 2}).run(lambda clock: FakeKfp(clock, tasks_lag_seconds=10))
+    assert late.outcomes == prompt.outcomes
+    assert late.ended - prompt.ended <= CLOSING_SECONDS + 0.1
+    # Those that ended shortly before the scenario are given up.
+    assert sum(not record.tasks_complete for record in late.records) == 2
+    assert late.told["observer"].incomplete == 2
+    never = Test({"numTimes": 2, "gracePeriod": "1s"}).run(
+        lambda clock: FakeKfp(clock, tasks_lag_seconds=1e6)
+    )
+    assert never.ended <= 61 + CLOSING_SECONDS + 0.2
+    assert never.outcomes["succeeded"] >= prompt.outcomes["succeeded"] - 2
+    assert not any(record.tasks_complete for record in never.records)
+
+
+def test_a_stop_does_not_wait_long_for_tasks() -> None:
+    test = Test({"numTimes": 2}).run(
+        lambda clock: FakeKfp(clock, tasks_lag_seconds=1e6),
+        lambda _test, runner: at(20.0, runner.request_stop),
+    )
+    assert test.ended <= 20 + CLOSING_SECONDS + 0.5
+    assert test.outcomes == {"succeeded": 6, "unfinished": 2}
 
 
 def test_runs_in_flight_at_the_end_are_followed_through_the_grace_period() -> None:

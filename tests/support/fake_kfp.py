@@ -79,8 +79,9 @@ _TABLES = {
 class FakeKfp:
     """Implements `KfpClient` over tables in memory.
 
-    A run starts `queue_seconds` after its creation, ends `run_seconds` later, and shows so `lag_seconds` after
-    that; the server's clock is `offset_seconds` ahead. Each call takes `answer_seconds`.
+    A run starts `queue_seconds` after its creation, ends `run_seconds` later, shows so `lag_seconds` after that,
+    and its final tasks `tasks_lag_seconds` later; the server's clock is `offset_seconds` ahead. Each call takes
+    `answer_seconds`.
     """
 
     url = "http://fake.test"
@@ -98,6 +99,7 @@ class FakeKfp:
         lag_seconds: float = 0.5,
         offset_seconds: float = 0.0,
         answer_seconds: float = 0.01,
+        tasks_lag_seconds: float = 0.0,
         multi_user: bool = False,
     ) -> None:
         self.clock = clock
@@ -108,6 +110,7 @@ class FakeKfp:
         self.lag_seconds = lag_seconds
         self.offset_seconds = offset_seconds
         self.answer_seconds = answer_seconds
+        self.tasks_lag_seconds = tasks_lag_seconds
         self.multi_user = multi_user
         self.runs: dict[str, FakeRun] = {}
         self.experiments: dict[str, Experiment] = {}
@@ -200,7 +203,9 @@ class FakeKfp:
         created = self.clock.now()
         starts = created + self.queue_seconds
         finishes = starts + self.run_seconds
-        run = FakeRun(spec, self._id("run"), created, starts, finishes, finishes + self.lag_seconds)
+        reported = finishes + self.lag_seconds
+        run = FakeRun(spec, self._id("run"), created, starts, finishes, reported)
+        run.tasks_reported = reported + self.tasks_lag_seconds
         for name, value in given.items():
             setattr(run, name, value)
         self.runs[run.run_id] = run

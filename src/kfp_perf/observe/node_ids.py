@@ -1,9 +1,10 @@
-"""Where a run's entries belong: entries of one name are told apart by the ids of their children.
+"""The places of a run's entries: entries of one name are told apart by the ids of their children.
 
-An entry shows the ids of its node's children (`child_tasks[].pod_name`), though not its own. Argo makes an id of
-the workflow's name and a hash of the node's full name, which is the names of the nodes around it and its own
-(`NodeID` of argo-workflows). Which full names there may be follows from the pipeline's shape. So an id that is the
-hash of one of them tells whose parent the entry is that shows it. What no id tells is left to names and times.
+An entry shows the ids of its node's children (`child_tasks[].pod_name`), but not its own. Argo makes an id of the
+workflow's name and a hash of the node's full name, which consists of the names of the nodes around it and its own
+(`NodeID` of argo-workflows). The pipeline's shape determines which full names are possible. So an id that is the
+hash of one of them identifies the entry that shows it as the parent of that node. Other entries are placed by names
+and times.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ NO_PLACE = Place("", "", None)
 class Places:
     """The places of a run's nodes, by the position of their entries.
 
-    `attempts` has, of nodes that a retry strategy has doubled, the name of the last attempt, and its position or
-    None where it cannot be told. `nodes` are display names and ids of children.
+    `attempts` has, for nodes that a retry strategy has doubled, the name of the last attempt, and its position
+    (None: not known). `nodes` are display names and ids of children.
     """
 
     def __init__(self, nodes: Sequence[tuple[str, Sequence[str]]], shape: Dag) -> None:
@@ -144,7 +145,7 @@ def _first_nodes(around: _Node, task: TaskShape) -> list[_Node]:
 
 
 class _Node(NamedTuple):
-    """A node that there may be: its full name with the hash of that, and the workflow's."""
+    """A possible node: its full name with the hash of that, and the workflow's name."""
 
     workflow: str
     name: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kfp_perf.client.failures import shorten
@@ -20,6 +19,7 @@ from kfp_perf.observe.details import DetailsReader
 from kfp_perf.observe.ended import KNOWN_STATES, fill_in, fill_in_tasks, running_at
 from kfp_perf.observe.lookup import NameLookup
 from kfp_perf.observe.poll_policy import PollPolicy
+from kfp_perf.observe.reads import ParallelReads
 from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.run_analysis import Components, analyse
 from kfp_perf.observe.sweep import is_of_the_request, sweep
@@ -28,7 +28,7 @@ from kfp_perf.observe.times import ClockOffset
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from kfp_perf.client import KfpClient
     from kfp_perf.client.messages import Run
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
 
 _log = logging.getLogger(__name__)
-
-#: The number of single runs that are read at a time.
-PARALLEL_GETS = 16
 
 
 class Observer:
@@ -75,8 +72,10 @@ class Observer:
         self._lookup = NameLookup(
             client, clock, self._report, namespace=namespace, experiment_id=self._experiment_id
         )
+        self._looking_up: asyncio.Task[None] | None = None
+        self._reads = ParallelReads(clock, self._read)
         self._details = DetailsReader(clock, self._reread, self._finish)
-        self._followed: dict[TrackedRun, asyncio.Future[TrackedRun]] = {}
+        self._followed: dict[asyncio.Future[TrackedRun], TrackedRun] = {}
         self._wake: asyncio.Future[bool] | None = None
         self._closed = False
         self._idle = False
@@ -95,9 +94,9 @@ class Observer:
         if self._closed:
             future.cancel()
             return future
-        self._followed[tracked] = future
-        tracked.followed_since = self._clock.now()
-        future.add_done_callback(partial(self._forget, tracked))
+        self._followed[future] = tracked
+        tracked.end, tracked.followed_since = future, self._clock.now()
+        future.add_done_callback(self._forget)
         if tracked.run_id and tracked.created_at is not None and tracked.sent and not tracked.adopted:
             self.offset.bracket(tracked.created_at, tracked.sent, tracked.ended)
         self._rouse()
@@ -137,10 +136,14 @@ class Observer:
         The tasks are read a last time; that takes no longer than `details.CLOSING_SECONDS`.
         """
         self._closed = True
-        for future in tuple(self._followed.values()):
+        for future in tuple(self._followed):
             future.cancel()
-        self._followed.clear()
+            self._forget(future)
         self._rouse()
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+            await asyncio.gather(self._looking_up, return_exceptions=True)
+        await self._reads.aclose()
         await self._details.aclose()
 
     # -- waiting ----------------------------------------------------------------------------------------------
@@ -158,8 +161,10 @@ class Observer:
         if self._wake is not None and not self._wake.done() and (self._idle or self._closed):
             self._wake.set_result(False)
 
-    def _forget(self, tracked: TrackedRun, _future: asyncio.Future[TrackedRun]) -> None:
-        self._followed.pop(tracked, None)
+    def _forget(self, future: asyncio.Future[TrackedRun]) -> None:
+        tracked = self._followed.pop(future, None)
+        if tracked is not None:
+            tracked.end = None
 
     # -- looking ----------------------------------------------------------------------------------------------
 
@@ -168,21 +173,31 @@ class Observer:
         if not self._followed:
             return True
         self._report.ticks += 1
-        nameless = [tracked for tracked in self._followed if not tracked.run_id]
-        if nameless:
-            for tracked in await self._lookup.look(nameless):
-                self._never_found(tracked)
-        wanted = {tracked.run_id: tracked for tracked in self._followed if tracked.run_id}
+        self._look_up_names()
+        wanted = {tracked.run_id: tracked for tracked in self._followed.values() if tracked.run_id}
         if not wanted:
-            return True  # the search by name has pauses of its own
+            return True
         if self._policy.prefers_gets(len(wanted)):
             self._report.get_ticks += 1
-            return await self._read_each(wanted.values())
+            return await self._reads.each(wanted.values())
         self._report.sweep_ticks += 1
         missing = await self._sweep(wanted)
         if missing is None:
             return False
-        return await self._read_each(missing.values())
+        return await self._reads.each(missing.values())
+
+    def _look_up_names(self) -> None:
+        """Begin a search for runs by name, unless there are none without an id, or one is under way."""
+        if self._looking_up is not None and self._looking_up.done():
+            self._looking_up.result()
+            self._looking_up = None
+        nameless = [tracked for tracked in self._followed.values() if not tracked.run_id]
+        if nameless and self._looking_up is None:
+            self._looking_up = asyncio.ensure_future(self._look_up(nameless))
+
+    async def _look_up(self, nameless: list[TrackedRun]) -> None:
+        for tracked in await self._lookup.look(nameless):
+            self._never_found(tracked)
 
     async def _sweep(self, wanted: dict[str, TrackedRun]) -> dict[str, TrackedRun] | None:
         """List the runs in flight; return those wanted that are not among them. None: the server did not answer."""
@@ -213,29 +228,6 @@ class Observer:
                 f"list_failed:{error.kind}", f"runs cannot be listed, so each is read by itself: {error}"
             )
         return missing
-
-    async def _read_each(self, runs: Iterable[TrackedRun]) -> bool:
-        """Read runs by id, some at a time; return whether the server answered, or had nothing to answer.
-
-        One that fails does not keep the others from being read, unless many fail one after the other.
-        """
-        queue = iter(tuple(runs))
-        answered = failed = in_a_row = 0
-
-        async def work() -> None:
-            nonlocal answered, failed, in_a_row
-            for tracked in queue:
-                if in_a_row >= PARALLEL_GETS:
-                    return
-                if await self._read(tracked):
-                    answered += 1
-                    in_a_row = 0
-                else:
-                    failed += 1
-                    in_a_row += 1
-
-        await asyncio.gather(*(work() for _ in range(PARALLEL_GETS)))
-        return answered > 0 or not failed
 
     async def _read(self, tracked: TrackedRun) -> bool:
         """Read one run; return whether the server answered."""
@@ -281,6 +273,8 @@ class Observer:
         _log.debug("%s failed: %s", doing, error)
 
     def _saw_unfinished(self, tracked: TrackedRun, run: Run, asked: float, answered: float) -> None:
+        if tracked.seen_unfinished is not None and asked < tracked.seen_unfinished:
+            return  # a late answer: a later request was answered before
         tracked.state = run.state
         tracked.running_at = tracked.running_at or running_at(run)
         tracked.seen_unfinished = asked
@@ -350,8 +344,9 @@ class Observer:
 
     def _resolve(self, tracked: TrackedRun) -> bool:
         """Stop following a run, and report it to whoever waits; return False if it was not followed any more."""
-        future = self._followed.pop(tracked, None)
+        future = tracked.end
         if future is None or future.done():
             return False
+        self._forget(future)
         future.set_result(tracked)
         return True

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
+    import asyncio
+
     from kfp_perf.observe.times import Estimate
     from kfp_perf.result.records import TaskSpan
 
@@ -18,7 +20,7 @@ class TrackedRun:
 
     The runner fills in what it knows of the creation, the observer what it sees; `record` makes the frozen
     `RunRecord`, which documents the fields. `phases` holds the estimates by name. `followed_since` is when the
-    observer began to follow the run, on our clock.
+    observer began to follow the run, on our clock, `end` the future that reports its end while it is followed.
     """
 
     scenario: str
@@ -53,6 +55,7 @@ class TrackedRun:
     drift_error_seconds: float | None = None
     error: str = ""
     followed_since: float = 0.0
+    end: asyncio.Future[TrackedRun] | None = None
 
     @property
     def created(self) -> bool:
@@ -71,5 +74,7 @@ class TrackedRun:
 
 
 _COPIED = tuple(
-    field.name for field in fields(TrackedRun) if field.name not in {"phases", "tasks", "followed_since"}
+    field.name
+    for field in fields(TrackedRun)
+    if field.name not in {"phases", "tasks", "followed_since", "end"}
 )

@@ -13,11 +13,12 @@ from kfp_perf.observe import Observer, TrackedRun, shape_of
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
+from kfp_perf.runners import remarks
 from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.journaled import JournaledRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
     from kfp_perf.client import KfpClient
     from kfp_perf.observe import Dag
@@ -103,6 +104,11 @@ class PipelineRunner(JournaledRunner):
     def reports(self) -> dict[str, Any]:
         """With what following the runs took."""
         return super().reports() | {"observer": self.observer.report()}
+
+    def remarks(self) -> Iterator[str]:
+        """With what the server did not show of runs."""
+        yield from super().remarks()
+        yield from remarks.of_observation(self.observer.report())
 
     async def run_once(self, index: int, due: float) -> bool:
         """Create one run and follow it to its end. Return whether the server took it."""

@@ -1,4 +1,4 @@
-"""How far off the times of single runs and of all of them are stands in what a test leaves."""
+"""The errors of times, of single runs and of all, are stated in the result of a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_poll_interval_and_poll_error_stand_in_the_result(
+def test_the_poll_interval_and_its_error_are_in_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for field in TestConfig.model_fields:
@@ -35,7 +35,7 @@ def test_poll_interval_and_poll_error_stand_in_the_result(
     assert code == 0, errors
     metrics = program.result()["scenarios"][0]["metrics"]
     observer = metrics["observer"]
-    # The emulator answers at once, so looks are as frequent as they ever are.
+    # The emulator answers at once, so looks have their highest frequency.
     assert observer["shortest_poll_seconds"] == pytest.approx(0.25)
     assert observer["longest_poll_seconds"] >= observer["poll_seconds"] >= 0.25
     runs = [run for run in program.runs() if run["outcome"] == "succeeded"]
