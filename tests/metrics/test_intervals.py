@@ -91,13 +91,20 @@ def test_warm_up_and_other_purposes_do_not_count(measured: Feed, sample: Callabl
     assert latency_of(measured(dues, latencies, more)["s"])["intervals"] == alone
 
 
-def test_where_operations_failed_there_are_no_intervals(
-    measured: Feed, sample: Callable[..., Sample]
-) -> None:
-    dues = np.arange(0.0, 120.0, 0.1)
+def test_failed_operations_rank_above_the_interval_too(measured: Feed, sample: Callable[..., Sample]) -> None:
+    dues = np.arange(0.0, 300.0, 0.2)
     latencies = np.random.default_rng(4).exponential(0.1, dues.size)
-    failed = [sample(5.0, 0.001, status=500, error="500")]
-    assert "intervals" not in latency_of(measured(dues, latencies, failed)["s"])
+    alone = latency_of(measured(dues, latencies)["s"])
+    failed = [sample(due, 0.001, status=500, error="500") for due in dues[::20].tolist()]
+    found = latency_of(measured(dues, latencies, failed)["s"])
+    assert set(found["intervals"]) == {"p50", "p90", "p95", "mean"}
+    assert found["not_reached"] == ["p99", "p99.9", "max"]
+    assert found["p90"] > alone["p90"]
+    low, high = found["intervals"]["p90"]
+    assert alone["p90"] < low + (high - low)
+    assert low < found["p90"] < high
+    assert found["intervals"]["p95"][1] is None, "one in 21 failed, so it may not be reached"
+    assert found["mean"] == pytest.approx(alone["mean"])
 
 
 def test_variants_have_their_own_and_their_list_has_one_of_all(
@@ -108,7 +115,7 @@ def test_variants_have_their_own_and_their_list_has_one_of_all(
         sample(due, took, operation="ListRuns", variant=variant)
         for variant, typical in (("newest", 0.01), ("sorted", 0.1))
         for due, took in zip(
-            np.arange(0.0, 120.0, 0.2).tolist(), random.exponential(typical, 600).tolist(), strict=True
+            np.arange(0.0, 300.0, 0.5).tolist(), random.exponential(typical, 600).tolist(), strict=True
         )
     ]
     load = figures_of([files(samples)]).of("s")["api"]["load"]

@@ -46,7 +46,7 @@ def everything(
     samples, runs = [], []
     latencies = np.random.default_rng(1).lognormal(-3.0, 0.5, 1200).tolist()
     for place, latency in enumerate(latencies):
-        samples.append(sample(place * 0.1, latency, 0.001))
+        samples.append(sample(place * 0.3, latency, 0.001))
     for place in range(60):
         samples.append(sample(place * 1.0, purpose=Purpose.OBSERVE))
         phases = {name.path[1]: 5.0 + place for name in METRICS["phases"].metrics}

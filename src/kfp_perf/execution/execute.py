@@ -174,7 +174,7 @@ class Execution:
                     self._writer.scenario_folder(scenario.name or ""),
                     self._clock.anchor,
                     self._plugins,
-                    self._plan.pipelines.get(scenario.name or ""),
+                    self._plan.packages.get(scenario.name or ""),
                 )
                 for scenario in self._plan.scenarios
             ]

@@ -53,7 +53,7 @@ class _Target:
         self._medians = array("d")
         self._failed_seconds = array("d")
         self._failed = array("q")
-        self._scenarios: set[str] = set()
+        self._sources: set[tuple[str, str]] = set()
 
     def add(self, line: HistogramLine, scenario: str) -> None:
         """Add the latencies of a second."""
@@ -66,7 +66,7 @@ class _Target:
         )
         middle = binned_quantile(line.counts, 0.5) or 0
         self._medians.append(top_of(int(line.bins[middle])))
-        self._scenarios.add(scenario)
+        self._sources.add((scenario, line.variant))
 
     def add_unanswered(self, line: CallSecond) -> None:
         """Add the operations of a second that were not answered."""
@@ -75,8 +75,11 @@ class _Target:
             self._failed.append(count)
 
     def trend(self) -> dict[str, Any] | None:
-        """The drift of each second's median; None for scenarios together: one that ends would look like a drift."""
-        return trend_summary(self._seconds, self._medians) if len(self._scenarios) == 1 else None
+        """The drift of each second's median; None for scenarios or variants together.
+
+        Where one of them begins later or ends earlier than another, that would look like a drift.
+        """
+        return trend_summary(self._seconds, self._medians) if len(self._sources) == 1 else None
 
     def intervals(self) -> dict[str, list[float | None]]:
         """The intervals of quantiles and mean in seconds, of those that have one.
