@@ -123,7 +123,7 @@ def emulator(**given: Any) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     options = _options(given)
-    from kfp_emulator.serving.server import open_socket
+    from kfp_emulator.http.server import open_socket
 
     try:
         listener = open_socket(given["host"], given["port"])
@@ -174,9 +174,9 @@ def _options(given: dict[str, Any]) -> Options:
     """Read the options that need more than click's types."""
     from kfp_emulator.cluster.timing import load_profile
     from kfp_emulator.errors import InputError
-    from kfp_emulator.faults import FaultError, read_rules
     from kfp_emulator.options import Options
-    from kfp_emulator.prefill import parse_prefill
+    from kfp_emulator.server.faults import FaultError, read_rules
+    from kfp_emulator.server.prefill import parse_prefill
 
     try:
         profile = load_profile(given["profile"])
@@ -227,8 +227,8 @@ def _runner() -> Callable[[Any], Any]:
 
 
 async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -> None:
+    from kfp_emulator.http.server import Server
     from kfp_emulator.options import build
-    from kfp_emulator.serving.server import Server
     from kfp_emulator.storage.store import StoreError
 
     try:

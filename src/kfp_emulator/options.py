@@ -7,31 +7,29 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kfp_emulator.auth import USER_HEADER, Access
-from kfp_emulator.backend import Backend, Identity
-from kfp_emulator.clock import LoopClock
+from kfp_emulator.clock import LoopClock, fine_loop
 from kfp_emulator.cluster.cluster import Cluster
 from kfp_emulator.cluster.schedules import ScheduleController
 from kfp_emulator.cluster.throttle import Throttle
-from kfp_emulator.faults import FaultPlan
-from kfp_emulator.fine_loop import fine_loop
-from kfp_emulator.metrics import ServerMetrics
-from kfp_emulator.prefill import Prefill, prefill
+from kfp_emulator.http.openapi import openapi_document
+from kfp_emulator.http.routes import API_ROUTES
 from kfp_emulator.protocol.wire import OutwardTime
-from kfp_emulator.recurring import RecurringRuns
-from kfp_emulator.reporting import Reporting
-from kfp_emulator.routes import API_ROUTES
-from kfp_emulator.serving.openapi import openapi_document
+from kfp_emulator.server import lifecycle, recurring, reporting
+from kfp_emulator.server.access import USER_HEADER, Access
+from kfp_emulator.server.faults import FaultPlan
+from kfp_emulator.server.metrics import ServerMetrics
+from kfp_emulator.server.prefill import Prefill, prefill
+from kfp_emulator.server.state import Backend, Identity
+from kfp_emulator.server.truth import DEFAULT_CAPACITY, TruthLog
 from kfp_emulator.storage.run_store import RunStore
 from kfp_emulator.storage.store import Store
-from kfp_emulator.truth import DEFAULT_CAPACITY, TruthLog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_emulator.clock import Clock
     from kfp_emulator.cluster.timing import Profile
-    from kfp_emulator.faults import Rule
+    from kfp_emulator.server.faults import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,23 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         reviews=Throttle(options.access_reviews_per_second, 10),
     )
     old = re.match(r"2\.[0-5](?![0-9])", options.version) is not None
+    # Cluster and schedules hand over values while events run, so long after the backend is there.
+    cluster = Cluster(
+        options.profile,
+        clock,
+        lambda report: reporting.receive(backend, report),
+        seed=options.seed,
+        truth=truth.record,
+        anonymous_cache_entries=options.cache_entries,
+        doubled_retry_nodes=options.retry_nodes,
+    )
+    schedules = ScheduleController(
+        options.profile,
+        clock,
+        lambda firing: recurring.start(backend, firing),
+        seed=options.seed,
+        ahead=cluster_time.offset_microseconds,
+    )
     backend = Backend(
         identity=Identity(tag_name=options.version, error_field=old),
         store=store,
@@ -102,29 +117,15 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         metrics=ServerMetrics(),
         truth=truth,
         faults=FaultPlan(options.seed),
+        cluster=cluster,
+        schedules=schedules,
         seed=options.seed,
         any_package_url=options.any_package_url,
         openapi=openapi_document(API_ROUTES, options.version),
     )
-    backend.reporting = Reporting(backend)
-    backend.cluster = Cluster(
-        options.profile,
-        clock,
-        backend.reporting.receive,
-        seed=options.seed,
-        truth=truth.record,
-        anonymous_cache_entries=options.cache_entries,
-        doubled_retry_nodes=options.retry_nodes,
-    )
-    backend.recurring = RecurringRuns(
-        backend,
-        lambda start: ScheduleController(
-            options.profile, clock, start, seed=options.seed, ahead=cluster_time.offset_microseconds
-        ),
-    )
     backend.faults.add(list(options.faults), clock.now())
-    backend.came_up()
+    lifecycle.came_up(backend)
     prefill(backend, options.prefill)
-    backend.resume()
+    lifecycle.resume(backend)
     store.commit()
     return backend

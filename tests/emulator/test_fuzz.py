@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from kfp_emulator.routes import API_ROUTES
+from kfp_emulator.http.routes import API_ROUTES
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -5,8 +5,8 @@ import json
 import re
 from typing import Any
 
-from kfp_emulator.cluster.cluster_run import TruthEvent
-from kfp_emulator.truth import TruthLog
+from kfp_emulator.cluster.requests import TruthEvent
+from kfp_emulator.server.truth import TruthLog
 
 
 def _lines(reply: Any) -> Any:

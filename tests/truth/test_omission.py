@@ -9,7 +9,7 @@ from emulated import emulator
 from stalled import RATE, SECONDS, STALL_FROM, STALL_SECONDS, p99, read_in_turn, read_openly, stall_rules
 from virtual_time import VirtualClock, run_virtually
 
-from kfp_emulator.faults import read_rules
+from kfp_emulator.server.faults import read_rules
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.client import RestClient
 from kfp_perf.client.messages import RunSpec

@@ -12,19 +12,19 @@ from kfp_emulator.protocol.errors import (
     bad_request,
     internal,
     invalid_input,
-    not_found,
 )
 from kfp_emulator.protocol.messages import EXPERIMENT
 from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.server import recurring
+from kfp_emulator.server.experiments import COLUMNS, find, insert
 from kfp_emulator.storage.schema import EXPERIMENTS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.server.state import Backend
     from kfp_emulator.storage.store import Row
 
-COLUMNS = "id, name, description, created_at, namespace, storage_state, last_run_created_at"
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
 
@@ -41,83 +41,6 @@ def show(row: Row) -> dict[str, Any]:
         storage_state=storage_state,
         last_run_created_at=rfc3339(last_run_created_at),
     )
-
-
-def find(backend: Backend, experiment_id: str) -> Row:
-    """Return an experiment's row.
-
-    Raises:
-        ApiFault: 404.
-
-    """
-    row = backend.store.one(f"SELECT {COLUMNS} FROM experiments WHERE id = ?", experiment_id)  # noqa: S608  constant
-    if row is None:
-        raise not_found("Experiment", experiment_id).wrapped(f"Failed to get experiment {experiment_id}")
-    return row
-
-
-def namespace_of(backend: Backend, experiment_id: str) -> str:
-    """Return the namespace that an experiment lies in.
-
-    Raises:
-        ApiFault: 404.
-
-    """
-    try:
-        namespace: str = find(backend, experiment_id)[4]
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace from experiment {experiment_id}") from None
-    return namespace
-
-
-def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[str, str]:
-    """Complete an experiment and its namespace: in single-user mode the default experiment stands in.
-
-    Raises:
-        ApiFault: there is no such experiment, or it lies in another namespace.
-
-    """
-    if not experiment_id:
-        if backend.access.multi_user:
-            raise invalid_input("Experiment id can not be empty in multi-user mode")
-        return default_experiment(backend), ""
-    try:
-        actual = namespace_of(backend, experiment_id)
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace for experiment {experiment_id}") from None
-    if namespace and namespace != actual:
-        raise invalid_input(
-            f"Experiment {experiment_id} belongs to namespace '{actual}' instead of '{namespace}'"
-        )
-    return experiment_id, actual
-
-
-def default_experiment(backend: Backend) -> str:
-    """Return the id of the experiment `Default`, which is made again where it is missing."""
-    known = backend.store.meta("default_experiment")
-    if known:
-        return known
-    experiment_id = insert(
-        backend, "Default", "All runs created without specifying an experiment will be grouped here."
-    )
-    backend.store.set_meta("default_experiment", experiment_id)
-    return experiment_id
-
-
-def insert(backend: Backend, name: str, description: str, namespace: str = "") -> str:
-    """Insert an experiment and return its id.
-
-    Raises:
-        sqlite3.IntegrityError: the name is taken.
-
-    """
-    experiment_id = backend.new_id()
-    tenant = backend.access.namespace(namespace)
-    backend.store.write(
-        "INSERT INTO experiments (id, tenant, namespace, name, description, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (experiment_id, tenant, namespace, name, description, backend.seconds()),
-    )
-    return experiment_id
 
 
 async def create_experiment(backend: Backend, call: Call) -> Answer:
@@ -223,7 +146,7 @@ async def archive_experiment(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to archive experiment") from None
     backend.store.write("UPDATE experiments SET storage_state = 'ARCHIVED' WHERE id = ?", (experiment_id,))
     backend.runs.archive_all(experiment_id)
-    backend.recurring.disable_all(experiment_id)
+    recurring.disable_all(backend, experiment_id)
     return EMPTY
 
 

@@ -9,8 +9,8 @@ import msgspec
 from kfp_emulator.protocol.errors import JSON_HEADER, Answer
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
 
 
 async def get_healthz(backend: Backend, _call: Call) -> Answer:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator import recurring, run_creation
-from kfp_emulator.api import experiments, versions
 from kfp_emulator.cluster.cron import CronError, parse_cron
 from kfp_emulator.pipelines.ir import InvalidPipeline
 from kfp_emulator.protocol.call import EMPTY, encode, reply, reply_list
 from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input, not_found
 from kfp_emulator.protocol.messages import RECURRING_RUN
+from kfp_emulator.server import experiments, recurring, run_creation, versions
 from kfp_emulator.storage.schema import RECURRING_RUNS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.server.state import Backend
     from kfp_emulator.storage.store import Row
 
 _KEPT = ("runtime_config", "trigger", "no_catchup", "plugins_input")
@@ -33,7 +32,7 @@ async def create_recurring_run(backend: Backend, call: Call) -> Answer:
         recurring_run_id = await _create(backend, call, message)
     except ApiFault as fault:
         raise fault.wrapped("Failed to create a recurring run") from None
-    row = backend.recurring.find(recurring_run_id)
+    row = recurring.find(backend, recurring_run_id)
     assert row is not None  # noqa: S101  it was just made
     return reply(recurring.show(row))
 
@@ -91,7 +90,8 @@ async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
     fields = {key: message[key] for key in _KEPT if key in message}
     fields["max_concurrency"] = message["max_concurrency"]
     fields["service_account"] = message.get("service_account") or run_creation.DEFAULT_SERVICE_ACCOUNT
-    return backend.recurring.insert(
+    return recurring.insert(
+        backend,
         {
             "namespace": namespace or backend.access.system_namespace,
             "experiment_id": experiment_id,
@@ -102,7 +102,7 @@ async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
             "pipeline_version_id": source.version_id,
             "spec_id": source.spec_id,
             "fields": fields,
-        }
+        },
     )
 
 
@@ -149,7 +149,7 @@ async def _access(backend: Backend, call: Call, verb: str) -> str:
 
 
 def _find(backend: Backend, recurring_run_id: str) -> Row:
-    row = backend.recurring.find(recurring_run_id)
+    row = recurring.find(backend, recurring_run_id)
     if row is None:
         raise not_found("Job", recurring_run_id)
     return row
@@ -212,7 +212,7 @@ async def _switch(backend: Backend, call: Call, *, enabled: bool) -> None:
             f"Check if recurring run {recurring_run_id} exists"
         ) from None
     await run_creation.kubernetes_write(backend)
-    backend.recurring.set_enabled(recurring_run_id, enabled=enabled)
+    recurring.set_enabled(backend, recurring_run_id, enabled=enabled)
 
 
 async def enable_recurring_run(backend: Backend, call: Call) -> Answer:
@@ -245,5 +245,5 @@ async def delete_recurring_run(backend: Backend, call: Call) -> Answer:
     except ApiFault as fault:
         raise fault.wrapped("Failed to delete a recurring run") from None
     await run_creation.kubernetes_write(backend)
-    backend.recurring.delete(recurring_run_id)
+    recurring.delete(backend, recurring_run_id)
     return EMPTY

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.api import experiments
 from kfp_emulator.protocol.call import EMPTY, reply_list
 from kfp_emulator.protocol.errors import (
     GATEWAY_HEADERS,
@@ -17,13 +16,14 @@ from kfp_emulator.protocol.errors import (
     not_found,
 )
 from kfp_emulator.protocol.messages import RUN
-from kfp_emulator.run_creation import existing_run, kubernetes_write, prepare, start
+from kfp_emulator.server import experiments
+from kfp_emulator.server.run_creation import existing_run, kubernetes_write, prepare, request_again, start
 from kfp_emulator.storage.run_store import FINAL_PHASES, RETRYABLE_PHASES
 from kfp_emulator.storage.schema import RUNS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
 
 _LENGTHS = {"run_id": ("UUID", 191), "experiment_id": ("ExperimentId", 64)}
 
@@ -220,7 +220,7 @@ async def delete_run(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to delete a run") from None
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
-    backend.recurring.run_ended(run_id)
+    backend.schedules.run_ended(run_id)
     _delete_row(backend, run_id)
     return EMPTY
 
@@ -265,5 +265,5 @@ async def retry_run(backend: Backend, call: Call) -> Answer:
     await kubernetes_write(backend)
     nodes = backend.runs.failed_nodes(run_id)
     backend.runs.retry(run_id, backend.clock.now())
-    backend.cluster.retry(run_id, request=backend.request_again(run_id), name=workflow, nodes=nodes)
+    backend.cluster.retry(run_id, request=request_again(backend, run_id), name=workflow, nodes=nodes)
     return EMPTY

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_emulator.cluster.agent import PersistenceAgent
 from kfp_emulator.cluster.cel import Cel
-from kfp_emulator.cluster.cluster_run import ClusterRun, RunRequest, TruthEvent, workflow_name
+from kfp_emulator.cluster.cluster_run import ClusterRun
 from kfp_emulator.cluster.nodes import BAD, Node, Report
 from kfp_emulator.cluster.outcomes import MOST, Outcome
 from kfp_emulator.cluster.pods import Pods
+from kfp_emulator.cluster.requests import RunRequest, TruthEvent, workflow_name
 from kfp_emulator.cluster.resolve import Resolver
 from kfp_emulator.cluster.task_cache import TaskCache, fingerprint
 from kfp_emulator.cluster.throttle import Throttle
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kfp_emulator.clock import Clock
-    from kfp_emulator.cluster.frames import Pod, TaskRun
+    from kfp_emulator.cluster.frames import Pod, RunningWorkflow, TaskRun
 
 KEPT_WORKFLOWS = 10_000
 """How many failed workflows are kept so that their runs can be retried, as Argo's TTL keeps them for a while."""
@@ -216,7 +217,7 @@ class Cluster:
         """Return what was decided, oldest first."""
         return tuple(self._outcomes)
 
-    def _outcome(self, workflow: Workflow, task: TaskRun) -> Outcome | None:
+    def _outcome(self, workflow: RunningWorkflow, task: TaskRun) -> Outcome | None:
         if not self._outcomes:
             return None
         request = self._runs[workflow.run_id].request
@@ -319,12 +320,12 @@ class Cluster:
 
     # --- what workflows ask and tell (workflow.Host)
 
-    def cached(self, workflow: Workflow, run: TaskRun) -> bool:
+    def cached(self, workflow: RunningWorkflow, run: TaskRun) -> bool:
         """Whether a task's execution is in the cache."""
         run.origin = self._cache.newest(self._fingerprint(workflow, run))
         return run.origin is not None
 
-    def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
+    def succeeded(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """Put a task's execution into the cache."""
         self._set_origin(workflow, run)
         self._cache.add(self._fingerprint(workflow, run), workflow.run_id, run.origin)
@@ -332,18 +333,18 @@ class Cluster:
         if self.anonymous_cache_entries:
             self._runs[workflow.run_id].executions.append((self._executions, workflow.now))
 
-    def task_ended(self, workflow: Workflow, run: TaskRun) -> None:
+    def task_ended(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """Tell the truth of a task's end."""
         if self._truth is not None and run.frame.path:
             self._tell(workflow.run_id, "task_finished", run.path, workflow.now)
 
-    def _fingerprint(self, workflow: Workflow, run: TaskRun) -> bytes:
+    def _fingerprint(self, workflow: RunningWorkflow, run: TaskRun) -> bytes:
         request = self._runs[workflow.run_id].request
         return fingerprint(
             run.plan, run.inputs, request.namespace, request.pipeline_name or request.pipeline.name
         )
 
-    def _make(self, workflow: Workflow, run: TaskRun, key: str) -> Any:
+    def _make(self, workflow: RunningWorkflow, run: TaskRun, key: str) -> Any:
         """Make up an output of a container: as decided, as cached, or from the seed."""
         if run.origin is None:
             self._set_origin(workflow, run)
@@ -354,7 +355,7 @@ class Cluster:
         holder = workflow.plan.root if owner is None else owner.plan
         return make_output(workflow.plan, holder.component, run.plan, key, draws, path)
 
-    def _set_origin(self, workflow: Workflow, run: TaskRun) -> None:
+    def _set_origin(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """Settle where the outputs of an execution come from: the draws, the path, and what was decided."""
         decided = self._runs[workflow.run_id].decided
         path = run.path

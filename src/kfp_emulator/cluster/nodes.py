@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from kfp_emulator.cluster.cluster_run import RunRequest
+    from kfp_emulator.cluster.requests import RunRequest
 
 PENDING = "Pending"
 RUNNING = "Running"

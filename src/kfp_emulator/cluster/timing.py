@@ -28,7 +28,7 @@ from typing import Any
 from kfp_emulator.clock import SECOND
 from kfp_emulator.errors import InputError, Problem
 
-PROFILES = Path(__file__).parent / "profiles"
+PROFILES = Path(__file__).parent.parent / "profiles"
 
 Quantile = Callable[[float], float]
 """The inverse of a cumulative distribution: a probability in (0, 1) to seconds."""

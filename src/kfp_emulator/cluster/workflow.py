@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.cluster.executors import DEFAULT_RETRIES, execute, try_again
+from kfp_emulator.cluster.executors import DEFAULT_RETRIES, execute
 from kfp_emulator.cluster.frames import CONTAINER_DRIVER, DAG_DRIVER, IMPORTER, Frame, Host, Pod, TaskRun
 from kfp_emulator.cluster.loops import begin_loop
 from kfp_emulator.cluster.node_tree import MAX_NODES, NodeTree, TooManyNodes
@@ -102,7 +102,7 @@ class Workflow:
         self.live_pods: set[Pod] = set()
         self.pods: list[Pod] = []
         self.kills: list[Pod] = []
-        self.tries: list[tuple[int, TaskRun, int]] = []
+        self.tries: list[tuple[int, Callable[[], None]]] = []
         self.hooks: list[TaskRun] = []
         self.terminating = False
         self.wake_at: int | None = None
@@ -174,15 +174,15 @@ class Workflow:
             else:
                 self.live_pods.discard(pod)
                 pod.node.turn(pod.phase, pod.ended)
-                self._agenda.append(partial(pod.done, self, pod))
+                self._agenda.append(partial(pod.done, pod))
         hooks, self.hooks = self.hooks, []
         for run in hooks:
             self._agenda.append(partial(self._run_hook, run))
 
     def _start_due_tries(self) -> None:
         tries, self.tries = self.tries, []
-        for when, run, attempt in tries:
-            self.plan_try(run, attempt, self.now if self.terminating else when)
+        for when, step in tries:
+            self.plan_try(step, self.now if self.terminating else when)
 
     def _give_up(self, message: str) -> None:
         self._agenda.clear()
@@ -211,7 +211,7 @@ class Workflow:
         run: TaskRun,
         node: LiveNode,
         shell: LiveNode | None,
-        done: Callable[[Workflow, Pod], None],
+        done: Callable[[Pod], None],
         attempt: int = 0,
     ) -> None:
         """Have a pod made for a node; `done` is called in the pass after its end.
@@ -231,14 +231,14 @@ class Workflow:
             pod.phase, pod.ended = kept.phase, kept.finished_at
             node.start = node.start if kept.started_at is None else kept.started_at
         node.turn(pod.phase, pod.ended)
-        self.later(partial(done, self, pod))
+        self.later(partial(done, pod))
 
-    def plan_try(self, run: TaskRun, attempt: int, when: int) -> None:
-        """Have an executor tried again at `when`."""
+    def plan_try(self, step: Callable[[], None], when: int) -> None:
+        """Run a step that starts another attempt at `when`."""
         if when <= self.now:
-            self.later(partial(try_again, self, run, attempt))
+            self.later(step)
         else:
-            self.tries.append((when, run, attempt))
+            self.tries.append((when, step))
             self.wake_at = when if self.wake_at is None else min(when, self.wake_at)
 
     def tried_again(self, pod: Pod) -> bool:
@@ -303,12 +303,12 @@ class Workflow:
             begin_loop(self, run, parents)
         elif kind == "importer":
             run.shell, run.node = self.tree.open(frame, run.name, parents, template=IMPORTER)
-            self.make_pod(run, run.node, run.shell, Workflow._single_done)
+            self.make_pod(run, run.node, run.shell, self._single_done)
         else:
             name = run.name if kind == "volume" else f"{run.name}-driver"
             template = DAG_DRIVER if kind == "dag" else CONTAINER_DRIVER
             shell, run.driver = self.tree.open(frame, name, parents, template=template)
-            done = Workflow._single_done if kind == "volume" else Workflow._driver_done
+            done = self._single_done if kind == "volume" else self._driver_done
             self.make_pod(run, run.driver, shell, done)
 
     def _omit(self, run: TaskRun, parents: list[LiveNode]) -> None:

@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kfp_emulator.protocol.errors import GATEWAY_HEADERS, Answer, Code, GatewayRefusal
-from kfp_emulator.protocol.paging import Listable, ListOptions, read_options
+from kfp_emulator.protocol.paging import ListOptions, read_options
 from kfp_emulator.protocol.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kfp_emulator.protocol.listable import Listable
     from kfp_emulator.protocol.messages import Message
 
 encode = msgspec.json.encode

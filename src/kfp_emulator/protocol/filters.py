@@ -18,7 +18,7 @@ from kfp_emulator.protocol.messages import FILTER
 from kfp_emulator.protocol.wire import ProtoError, decode_message
 
 if TYPE_CHECKING:
-    from kfp_emulator.protocol.paging import Listable
+    from kfp_emulator.protocol.listable import Listable
 
 SECTIONS: dict[str, tuple[str, str]] = {
     "EQUALS": ("EQ", "{column} = ?"),

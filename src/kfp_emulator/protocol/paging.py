@@ -10,49 +10,21 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kfp_emulator.protocol.errors import invalid_input, invalid_input_details
 from kfp_emulator.protocol.filters import Clause, Filter, filter_from_token, parse_filter, tag_clauses
 
+if TYPE_CHECKING:
+    from kfp_emulator.protocol.listable import Listable
+
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 200
 _METRIC_COLUMN = "sort_metric_value"
 _IDENTIFIER = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,127}\Z", re.ASCII)
 _METRIC_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}\Z", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Listable:
-    """A resource that can be listed: what its fields are called in the API, in KFP's tables, and in ours."""
-
-    kind: str
-    """The Go type's name, which error texts use."""
-    model: str
-    """KFP's table, as a page token names it; empty for runs."""
-    table: str
-    """Our table."""
-    fields: dict[str, str]
-    """API name -> KFP's column."""
-    columns: dict[str, str]
-    """KFP's column -> our column."""
-    with_metrics: bool = False
-
-    @property
-    def prefix(self) -> str:
-        """What KFP puts before a column in tokens and filters."""
-        return f"{self.model}." if self.model else ""
-
-    def column(self, key: str) -> str:
-        """Return our column for a key of a token.
-
-        Raises:
-            KeyError: there is none.
-
-        """
-        return self.columns[key.rsplit(".", 1)[-1]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kfp_emulator.protocol.paging import Listable
+from kfp_emulator.protocol.listable import Listable
 
 SCHEMA_VERSION = 1
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_emulator.protocol.errors import internal
-from kfp_emulator.protocol.paging import Listable, ListOptions, conditions_of, page_sql
+from kfp_emulator.protocol.paging import ListOptions, conditions_of, page_sql
 from kfp_emulator.storage.schema import COUNTED, SCHEMA_VERSION, TABLES, counting_triggers
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_emulator.protocol.filters import Clause
+    from kfp_emulator.protocol.listable import Listable
 
 Row = tuple[Any, ...]
 

@@ -11,12 +11,13 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from kfp_emulator.serving.app import App
-from kfp_emulator.serving.injection import TRANSPORT, reset
-from kfp_emulator.serving.listener import Listener
+from kfp_emulator.http.app import App
+from kfp_emulator.http.injection import TRANSPORT, reset
+from kfp_emulator.http.listener import Listener
+from kfp_emulator.server import lifecycle
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
+    from kfp_emulator.server.state import Backend
 
 KEEP_ALIVE_SECONDS = 180
 """Longer than any poll: uvicorn's own 5 s make slow pollers race against the closing of their connection."""
@@ -129,7 +130,7 @@ class Server:
         for task in self._state.tasks:
             if task is not current:
                 task.cancel()
-        self._backend.went_down(forget=forget)
+        lifecycle.went_down(self._backend, forget=forget)
         self._restarting = asyncio.get_running_loop().create_task(self._come_back(outage_seconds))
 
     async def _come_back(self, outage_seconds: float) -> None:
@@ -140,7 +141,7 @@ class Server:
             _log.error("cannot listen again after the restart: %s", error)
             return
         await self.start()
-        self._backend.came_up()
+        lifecycle.came_up(self._backend)
 
     def _close(self, *, broken: bool) -> None:
         if self._server is not None:

@@ -13,7 +13,7 @@ from kfp_emulator.api import (
     uploads,
     versions,
 )
-from kfp_emulator.serving.router import Route
+from kfp_emulator.http.router import Route
 
 V2 = "/apis/v2beta1"
 _EXPERIMENT = f"{V2}/experiments/{{experiment_id}}"

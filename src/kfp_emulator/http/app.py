@@ -12,6 +12,9 @@ from email.utils import format_datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from kfp_emulator.http.injection import Disconnected, Injection
+from kfp_emulator.http.router import NotFound, Router
+from kfp_emulator.http.routes import API_ROUTES, ROUTES
 from kfp_emulator.protocol.call import Call
 from kfp_emulator.protocol.errors import (
     Answer,
@@ -22,15 +25,12 @@ from kfp_emulator.protocol.errors import (
     plain_answer,
     refusal_answer,
 )
-from kfp_emulator.routes import API_ROUTES, ROUTES
-from kfp_emulator.serving.injection import Disconnected, Injection
-from kfp_emulator.serving.router import NotFound, Router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
-    from kfp_emulator.backend import Backend
-    from kfp_emulator.serving.router import Route
+    from kfp_emulator.http.router import Route
+    from kfp_emulator.server.state import Backend
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

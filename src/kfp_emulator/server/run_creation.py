@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_emulator.api import versions
 from kfp_emulator.cluster.cluster import RunRequest
 from kfp_emulator.cluster.outcomes import Outcome
-from kfp_emulator.faults import SlowReports, StuckRuns
 from kfp_emulator.pipelines.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_emulator.pipelines.packages import check_package, documents_of
 from kfp_emulator.protocol.errors import ApiFault, Code, internal, invalid_input
+from kfp_emulator.server import versions
+from kfp_emulator.server.faults import SlowReports, StuckRuns
 from kfp_emulator.storage.run_store import NewRun
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.pipelines.ir import Pipeline
     from kfp_emulator.pipelines.packages import Package
+    from kfp_emulator.server.state import Backend
 
 DEFAULT_SERVICE_ACCOUNT = "pipeline-runner"
 
@@ -214,11 +214,35 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
     return body
 
 
+def request_again(backend: Backend, run_id: str) -> RunRequest | None:
+    """Return the request that a run was submitted with, from its row; None where it cannot be run any more."""
+    columns = "display_name, namespace, spec_id, pipeline_name, parameters, service_account, submitted_us"
+    row = backend.runs.get(run_id, f"{columns}, recurring_run_id")
+    if row is None:
+        return None
+    name, namespace, spec_id, pipeline_name, parameters, account, submitted, recurring = row
+    try:
+        pipeline = backend.pipeline(spec_id)
+    except InvalidPipeline:
+        return None
+    return RunRequest(
+        run_id=run_id,
+        name=name,
+        pipeline=pipeline,
+        parameters=msgspec.json.decode(parameters),
+        namespace=namespace or backend.access.system_namespace,
+        pipeline_name=pipeline_name,
+        service_account=account,
+        created_at=submitted,
+        recurring_run_id=recurring or None,
+    )
+
+
 def _disturb(backend: Backend, run_id: str, name: str, now: int) -> None:
     """Let the faults on runs strike a new run."""
     for effect, rng in backend.faults.for_run(name, now):
         if isinstance(effect, SlowReports):
-            backend.reporting.slow_down(run_id, round(effect.delay.draw(rng) * 1_000_000))
+            backend.inbox.delays[run_id] = round(effect.delay.draw(rng) * 1_000_000)
         elif isinstance(effect, StuckRuns):
             backend.cluster.set_outcome(Outcome(run_id=run_id, stuck=True))
         else:

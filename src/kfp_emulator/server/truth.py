@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kfp_emulator.cluster.cluster import TruthEvent
+    from kfp_emulator.cluster.requests import TruthEvent
 
 DEFAULT_CAPACITY = 500_000
 _CHUNK = 2_000
