@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.server.state import Backend
 
-_METRICS_HEADER = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_METRICS_HEADER = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 
 
 def _json(document: object, status: int = 200) -> Answer:

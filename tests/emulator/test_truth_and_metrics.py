@@ -106,7 +106,8 @@ def _metric(api: Any, name: Any, **labels: Any) -> Any:
 
 def test_metrics_are_true_to_what_happened(start: Any) -> None:
     api = start()
-    assert _metric(api, "run_server_create_requests") is None  # series appear at the first call
+    assert _metric(api, "run_server_create_requests") == 0
+    assert _metric(api, "grpc_server_started_total") is None  # series with labels appear at the first call
     run = api.run("counted")["run_id"]
     api.wait(run)
     api.call("GET", "runs/none")
@@ -144,6 +145,16 @@ def test_every_line_of_metrics_is_in_the_text_format(api: Any) -> None:
     text = api.call("GET", "/metrics").body.decode()
     for line in text.splitlines():
         assert re.fullmatch(
-            r'# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{(\w+="(\\.|[^"\\])*",?)+\})? [0-9.e+-]+',
+            r'# HELP [a-z_]+ .+|# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{(\w+="(\\.|[^"\\])*",?)+\})? [0-9.e+-]+',
             line,
         ), line
+
+
+def test_metrics_have_the_real_ones_help_from_the_start(start: Any) -> None:
+    reply = start().call("GET", "/metrics")
+    assert reply.headers["content-type"].endswith("; escaping=underscores")
+    text = reply.body.decode()
+    assert "# HELP run_server_run_count The current number of runs in Kubeflow Pipelines instance\n" in text
+    assert "# TYPE pipeline_server_update_default_version_requests counter\n" in text
+    assert "\nresource_manager_workflow_gc 0\n" in text
+    assert text.count("# HELP") == text.count("# TYPE") > 50

@@ -10,6 +10,7 @@ from kfp_emulator.protocol.errors import (
     ApiFault,
     already_exists,
     bad_request,
+    data_too_long,
     internal,
     invalid_input,
 )
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
+DESCRIPTION_LENGTH = 255
 
 
 def show(row: Row) -> dict[str, Any]:
@@ -53,10 +55,17 @@ async def create_experiment(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped(context) from None
     namespace = backend.access.namespace(namespace)
     try:
-        await backend.access.authorize(call, "create", "experiments", namespace, name)
-        experiment_id = insert(backend, name, message.get("description", ""), namespace)
+        await backend.access.authorize(
+            call, "create", "experiments", namespace, name, context="Failed to authorize with API"
+        )
     except ApiFault as fault:
         raise fault.wrapped("Failed to authorize the request", "Failed to create a experiment") from None
+    description = message.get("description", "")
+    if len(description) > DESCRIPTION_LENGTH:
+        context = "Failed to add experiment to experiment table"
+        raise data_too_long(context, "Description", twice=True).wrapped("Failed to create a experiment")
+    try:
+        experiment_id = insert(backend, name, description, namespace)
     except sqlite3.IntegrityError:
         text = f"Failed to create a new experiment. The name {name} already exists. Please specify a new name"
         raise already_exists(text).wrapped("Failed to create a experiment") from None
@@ -109,7 +118,9 @@ async def list_experiments(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to create list options") from None
     tenant = backend.access.namespace(call.text("namespace"))
     try:
-        await backend.access.authorize(call, "list", "experiments", tenant)
+        await backend.access.authorize(
+            call, "list", "experiments", tenant, context="Failed to authorize with API"
+        )
     except ApiFault as fault:
         raise fault.wrapped("Failed to authorize with API", "List experiments failed") from None
     page = backend.store.page(EXPERIMENTS, options, "tenant", tenant, COLUMNS, "Failed to list experiments")

@@ -68,7 +68,7 @@ async def create_pipeline(backend: Backend, call: Call) -> Answer:
     try:
         if not fields["name"]:
             raise invalid_input("name is required")
-        await backend.access.authorize_pipeline(call, "create", fields["namespace"], fields["name"])
+        await _authorize_creation(backend, call, fields)
         check_tags(tags)
         pipeline_id = insert(backend, fields, tags)
     except ApiFault as fault:
@@ -80,6 +80,18 @@ async def create_pipeline(backend: Backend, call: Call) -> Answer:
             "Failed to create a pipeline in PipelineStore", "Failed to create a pipeline due to server error"
         ) from None
     return reply(show(find(backend, pipeline_id)))
+
+
+async def _authorize_creation(backend: Backend, call: Call, fields: dict[str, str]) -> None:
+    namespace = fields["namespace"]
+    context = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
+    try:
+        await backend.access.authorize_pipeline(call, "create", namespace, fields["name"], context=context)
+    except ApiFault as fault:
+        raise fault.wrapped(
+            "Failed to create a pipeline due to authorization error. Check if you have write permissions to "
+            f"namespace {namespace}"
+        ) from None
 
 
 async def create_pipeline_and_version(backend: Backend, call: Call) -> Answer:
@@ -127,9 +139,13 @@ async def get_pipeline(backend: Backend, call: Call) -> Answer:
     pipeline_id = call.path["pipeline_id"]
     try:
         await authorize(backend, call, "get", pipeline_id)
-        return reply(show(find(backend, pipeline_id)))
+        try:
+            row = find(backend, pipeline_id)
+        except ApiFault as fault:
+            raise fault.wrapped(f"Failed to get a pipeline with id {pipeline_id}") from None
     except ApiFault as fault:
         raise fault.wrapped(f"Failed to get a pipeline {pipeline_id}. Check error stack") from None
+    return reply(show(row))
 
 
 async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
@@ -138,11 +154,7 @@ async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
     namespace = backend.access.namespace(call.text("namespace"))
     try:
         await backend.access.authorize_pipeline(call, "get", namespace, name)
-        row = backend.store.one(
-            f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
-            namespace,
-            name,
-        )
+        row = _named(backend, namespace, name)
         if row is None:
             fault = not_found("Namespace/Pipeline", f"{namespace}/{name}")
             raise fault.wrapped(f"Failed to get a pipeline named {name} in namespace {namespace}")
@@ -152,18 +164,39 @@ async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
     return reply(show(row))
 
 
+def _named(backend: Backend, namespace: str, name: str) -> Row | None:
+    """Find a pipeline by its name; without a namespace the newest of that name in any."""
+    if namespace:
+        return backend.store.one(
+            f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
+            namespace,
+            name,
+        )
+    return backend.store.one(
+        f"SELECT {COLUMNS} FROM pipelines WHERE name = ? ORDER BY created_at DESC LIMIT 1",  # noqa: S608  constant
+        name,
+    )
+
+
 async def list_pipelines(backend: Backend, call: Call) -> Answer:
     """GET /pipelines: in multi-user mode those of one namespace, or, without one, the shared ones."""
     try:
         options = call.list_options(PIPELINES, taggable=True)
     except ApiFault as fault:
-        raise fault.wrapped("Failed to list pipelines due invalid list options") from None
+        raise fault.wrapped(
+            f"Failed to list pipelines due invalid list options: {call.list_parameters()}"
+        ) from None
     namespace = backend.access.namespace(call.text("namespace"))
     context = f"Failed to list pipelines in namespace {namespace}. Check error stack"
     try:
-        await backend.access.authorize_pipeline(call, "list", namespace)
+        access = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
+        await backend.access.authorize_pipeline(call, "list", namespace, context=access)
     except ApiFault as fault:
-        raise fault.wrapped(context) from None
+        raise fault.wrapped(
+            "Failed to list pipelines due to authorization error. Check if you have read permission to namespace "
+            f"{namespace}",
+            context,
+        ) from None
     page = backend.store.page(PIPELINES, options, "tenant", namespace, COLUMNS, context)
     bodies = [encode(show(row)) for row in page.rows]
     return reply_list("pipelines", bodies, page.total_size, page.next_page_token)

@@ -16,7 +16,7 @@ from kfp_emulator.protocol.errors import (
     not_found,
 )
 from kfp_emulator.protocol.messages import RUN
-from kfp_emulator.server import experiments
+from kfp_emulator.server import experiments, recurring
 from kfp_emulator.server.run_creation import existing_run, kubernetes_write, prepare, request_again, start
 from kfp_emulator.storage.run_store import FINAL_PHASES, RETRYABLE_PHASES
 from kfp_emulator.storage.schema import RUNS
@@ -143,7 +143,8 @@ async def list_runs(backend: Backend, call: Call) -> Answer:
         else:
             namespace = scope
         try:
-            await backend.access.authorize(call, "list", "runs", namespace)
+            context = f"Failed to access run . Check if you have access to namespace {namespace}"
+            await backend.access.authorize(call, "list", "runs", namespace, context=context)
         except ApiFault as fault:
             raise fault.wrapped(
                 "Failed to list runs due to authorization error. Check if you have permission to access namespace "
@@ -200,7 +201,8 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
     """
     row = backend.runs.get(run_id, "experiment_id, phase, workflow")
     if row is None:
-        raise _unknown(run_id).wrapped(f"Failed to {verb} run {run_id} due to error fetching the run")
+        why = "as it does not exist" if verb == "delete" else "due to error fetching the run"
+        raise _unknown(run_id).wrapped(f"Failed to {verb} run {run_id} {why}")
     try:
         experiments.namespace_of(backend, row[0])
     except ApiFault as fault:
@@ -220,7 +222,7 @@ async def delete_run(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to delete a run") from None
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
-    backend.schedules.run_ended(run_id)
+    recurring.run_ended(backend, run_id)
     _delete_row(backend, run_id)
     return EMPTY
 

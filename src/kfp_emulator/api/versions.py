@@ -115,9 +115,13 @@ async def get_version(backend: Backend, call: Call) -> Answer:
     version_id = call.path["pipeline_version_id"]
     try:
         await _authorize(backend, call, "get", version_id)
-        return reply(show(find(backend, version_id)))
+        try:
+            row = find(backend, version_id)
+        except ApiFault as fault:
+            raise fault.wrapped(f"Failed to get a pipeline version with id {version_id}") from None
     except ApiFault as fault:
         raise fault.wrapped(f"Failed to get a pipeline version {version_id}") from None
+    return reply(show(row))
 
 
 async def list_versions(backend: Backend, call: Call) -> Answer:
@@ -126,13 +130,16 @@ async def list_versions(backend: Backend, call: Call) -> Answer:
     try:
         options = call.list_options(VERSIONS, taggable=True)
     except ApiFault as fault:
-        raise fault.wrapped("Failed to list pipeline versions due invalid list options") from None
+        raise fault.wrapped(
+            f"Failed to list pipeline versions due invalid list options: {call.list_parameters()}"
+        ) from None
     context = f"Failed to list pipeline versions for pipeline {pipeline_id}"
     try:
         try:
             pipeline_rows.find(backend, pipeline_id)
         except ApiFault as fault:
             raise fault.wrapped(
+                f"Failed to get a pipeline with id {pipeline_id}",
                 f"Failed to get namespace for pipeline id {pipeline_id}",
                 f"Failed to list pipeline versions due to error fetching the namespace for pipeline {pipeline_id}",
             ) from None

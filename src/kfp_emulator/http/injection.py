@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
+from kfp_emulator.pipelines.ir import BROKEN_YAML
 from kfp_emulator.protocol.errors import (
     GATEWAY_HEADERS,
     HTTP_STATUS,
@@ -16,7 +17,7 @@ from kfp_emulator.protocol.errors import (
     Code,
     fault_answer,
 )
-from kfp_emulator.server.faults import Garbage, Latency, Reset, Restart, Stall, Status, Truncate
+from kfp_emulator.server.faults import BrokenYaml, Garbage, Latency, Reset, Restart, Stall, Status, Truncate
 
 if TYPE_CHECKING:
     import random
@@ -103,6 +104,9 @@ class Injection:
                 self._reset()
             elif isinstance(effect, Status) and effect.when == "after":
                 answer = _status_answer(effect)
+            elif isinstance(effect, BrokenYaml) and isinstance(answer, Answer):
+                if answer.status == 400 and BROKEN_YAML.encode() in answer.body:
+                    await asyncio.Event().wait()
             elif isinstance(effect, Garbage):
                 answer = Answer(200, effect.text.encode(), GATEWAY_HEADERS)
         return answer

@@ -61,6 +61,7 @@ GATEWAY_ROUTES: tuple[Route, ...] = (
 
 BESIDE_ROUTES: tuple[Route, ...] = (
     Route("*", f"{V2}/healthz", "GetHealthz", health.get_healthz),
+    Route("*", "/apis/v1beta1/healthz", "GetHealthzV1", health.get_v1_healthz),
     Route("*", f"{V2}/pipelines/upload", "UploadPipeline", uploads.upload_pipeline),
     Route("*", f"{V2}/pipelines/upload_version", "UploadPipelineVersion", uploads.upload_pipeline_version),
     Route(

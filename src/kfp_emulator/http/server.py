@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KEEP_ALIVE_SECONDS = 180
 """Longer than any poll: uvicorn's own 5 s make slow pollers race against the closing of their connection."""
 
+LONGEST_PARSED_TARGET = 65_535
 _log = logging.getLogger("kfp_emulator")
 
 
@@ -31,6 +32,15 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+
+    def on_headers_complete(self) -> None:
+        """Split a long target here: the parser of targets counts in 16 bits."""
+        if len(self.url) <= LONGEST_PARSED_TARGET:
+            super().on_headers_complete()
+            return
+        self.url, _, query = self.url.partition(b"?")
+        super().on_headers_complete()
+        self.scope["query_string"] = query
 
 
 def open_socket(host: str, port: int) -> socket.socket:

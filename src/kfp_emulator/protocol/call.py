@@ -91,6 +91,12 @@ class Call:
         """Decode the body as a message."""
         return decode(message, self.body)
 
+    def list_parameters(self) -> str:
+        """Return the parameters of a list as some of KFP's errors repeat them."""
+        token, size = self.text("page_token"), self.int32("page_size")
+        order, chosen = self.text("sort_by"), self.text("filter")
+        return f"pageToken: {token}, pageSize: {size}, sortBy: {order}, filter: {chosen}"
+
     def list_options(self, listable: Listable, *, taggable: bool = False) -> ListOptions:
         """Read page_token, page_size, sort_by and filter."""
         return read_options(

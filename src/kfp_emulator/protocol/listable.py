@@ -20,6 +20,9 @@ class Listable:
     columns: dict[str, str]
     """KFP's column -> our column."""
     with_metrics: bool = False
+    unsortable: frozenset[str] = frozenset()
+    """KFP's columns whose value no page token can hold (GetFieldValue of the Go type): a list sorted by one is
+    refused where it has another page."""
 
     @property
     def prefix(self) -> str:

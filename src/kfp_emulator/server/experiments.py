@@ -22,7 +22,7 @@ def find(backend: Backend, experiment_id: str) -> Row:
     """
     row = backend.store.one(f"SELECT {COLUMNS} FROM experiments WHERE id = ?", experiment_id)  # noqa: S608  constant
     if row is None:
-        raise not_found("Experiment", experiment_id).wrapped(f"Failed to get experiment {experiment_id}")
+        raise not_found("Experiment", experiment_id)
     return row
 
 

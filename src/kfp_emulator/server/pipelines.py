@@ -28,7 +28,7 @@ def find(backend: Backend, pipeline_id: str) -> Row:
     """
     row = backend.store.one(f"SELECT {COLUMNS} FROM pipelines WHERE id = ?", pipeline_id)  # noqa: S608  constant
     if row is None:
-        raise not_found("Pipeline", pipeline_id).wrapped(f"Failed to get a pipeline with id {pipeline_id}")
+        raise not_found("Pipeline", pipeline_id)
     return row
 
 
@@ -130,7 +130,7 @@ def insert_both(
     """
     check_tags(tags)
     check_tags(version_tags)
-    check_pipeline_name(package.pipeline.name)
+    check_pipeline_name(package)
     try:
         pipeline_id = insert(backend, fields, tags)
     except sqlite3.IntegrityError:

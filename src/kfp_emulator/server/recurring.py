@@ -179,13 +179,22 @@ def start(backend: Backend, firing: Firing) -> str | None:
     return run_id
 
 
+def run_ended(backend: Backend, run_id: str) -> None:
+    """Let the schedule of a run that has ended, or is gone, start another; the report of that touches its row."""
+    recurring_run_id = backend.schedules.run_ended(run_id)
+    if recurring_run_id:
+        backend.store.write(
+            "UPDATE recurring_runs SET updated_at = ? WHERE id = ?", (backend.seconds(), recurring_run_id)
+        )
+
+
 def _keep_progress(backend: Backend, firing: Firing) -> None:
     recurring_run_id = firing.recurring_run.id
     pending = [each for each in backend.pending.values() if each.recurring_run_id == recurring_run_id]
     progress = {"slot": firing.slot, "index": firing.index, "pending": pending}
     backend.store.write(
-        "UPDATE recurring_runs SET progress = ? WHERE id = ?",
-        (encode(progress).decode(), recurring_run_id),
+        "UPDATE recurring_runs SET progress = ?, updated_at = ? WHERE id = ?",
+        (encode(progress).decode(), backend.seconds(), recurring_run_id),
     )
 
 
@@ -217,7 +226,7 @@ def _request(backend: Backend, row: Row, pending: PendingRun) -> RunRequest | No
         parameters=parameters,
         namespace=row[1],
         pipeline_name=pipeline.name,
-        service_account=given["service_account"],
+        service_account=given.get("service_account", ""),
         created_at=pending.at,
         recurring_run_id=row[0],
     )
@@ -231,7 +240,7 @@ def _call_create_run(backend: Backend, row: Row, pending: PendingRun) -> bool:
         "display_name": pending.name,
         "pipeline_version_reference": {"pipeline_id": row[8]},
         "runtime_config": given.get("runtime_config", {}),
-        "service_account": given["service_account"],
+        "service_account": given.get("service_account", ""),
         "recurring_run_id": row[0],
     }
     try:
@@ -248,7 +257,7 @@ def _finish(backend: Backend, prepared: run_creation.Prepared) -> None:
         run_creation.start(backend, prepared)
     except ApiFault as fault:
         _log.info("a recurring run could not start a run: %s", fault)
-        backend.schedules.run_ended(prepared.message["run_id"])
+        run_ended(backend, prepared.message["run_id"])
 
 
 def adopt(backend: Backend, report: Report) -> bool:
@@ -278,7 +287,7 @@ def adopt(backend: Backend, report: Report) -> bool:
         parameters=bind_parameters(pipeline, parameters),
         given_parameters=parameters,
         pipeline_root=config.get("pipeline_root", ""),
-        service_account=given["service_account"],
+        service_account="",  # the controller creates the workflow, and the report names none
         created_at=backend.cluster_time.seconds(pending.at),
         scheduled_at=pending.slot,
         submitted_us=pending.at,

@@ -40,7 +40,7 @@ def _arrive(backend: Backend, report: Report) -> None:
     backend.truth.visible(report.run_id, now)
     if report.phase in FINAL_PHASES:
         inbox.delays.pop(report.run_id, None)
-        backend.schedules.run_ended(report.run_id)
+        recurring.run_ended(backend, report.run_id)
         if before is not None and before[0] not in FINAL_PHASES:
             backend.metrics.run_ended(before[1], before[2], succeeded=report.phase == "Succeeded")
     if not inbox.commit_due:

@@ -29,9 +29,7 @@ def find(backend: Backend, version_id: str) -> Row:
     """
     row = backend.store.one(f"SELECT {COLUMNS} FROM versions WHERE id = ?", version_id)  # noqa: S608  constant
     if row is None:
-        raise not_found("PipelineVersion", version_id).wrapped(
-            f"Failed to get a pipeline version with id {version_id}"
-        )
+        raise not_found("PipelineVersion", version_id)
     return row
 
 
@@ -72,7 +70,7 @@ def add(
         ApiFault: 400 for its tags or its spec's name; 409 where the name is taken.
 
     """
-    check_pipeline_name(package.pipeline.name)
+    check_pipeline_name(package)
     pipelines.check_tags(tags)
     try:
         return pipelines.insert_version(backend, pipeline_id, fields, tags, package)
