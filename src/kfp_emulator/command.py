@@ -105,7 +105,11 @@ def _offset(_context: click.Context, parameter: click.Parameter, value: float | 
     help="Version to present; 2.5 and older: old errors.",
 )
 @click.option("--cache-entries", is_flag=True, help="Show the anonymous task entries of cached tasks.")
-@click.option("--retry-nodes", is_flag=True, help="Double the nodes, as a default retry strategy does.")
+@click.option(
+    "--retry-nodes/--no-retry-nodes",
+    default=None,
+    help="Double the nodes, as a default retry strategy does  [from version 2.17 on].",
+)
 @click.option("--any-package-url", is_flag=True, help="Fetch pipeline packages from any host.")
 @click.option("--exit-with-stdin", is_flag=True, help="End when standard input closes.")
 @click.option("--log-level", default="WARNING", show_default=True, help="Level of the log on standard error.")

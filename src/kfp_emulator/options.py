@@ -57,8 +57,14 @@ class Options:
     """The throttle of SubjectAccessReviews in multi-user mode: 5 on the real server; 0 means none."""
     cache_entries: bool = False
     """Show the anonymous entries that cached tasks leave in task_details."""
-    retry_nodes: bool = False
-    """Double each executed node, as manifests since June 2026 do with their default retry strategy."""
+    retry_nodes: bool | None = None
+    """Double each executed node, as the default retry strategy of 2.17's manifests does; None: from 2.17 on."""
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Return major and minor of a version; what has none counts as the newest."""
+    found = re.match(r"v?([0-9]{1,9})\.([0-9]{1,9})", version)
+    return (int(found[1]), int(found[2])) if found else (2, 17)
 
 
 def build(options: Options, clock: Clock | None = None) -> Backend:
@@ -88,7 +94,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         now=clock.now,
         reviews=Throttle(options.access_reviews_per_second, 10),
     )
-    old = re.match(r"2\.[0-5](?![0-9])", options.version) is not None
+    release = _release(options.version)
     # Cluster and schedules hand over values while events run, so long after the backend is there.
     cluster = Cluster(
         options.profile,
@@ -97,7 +103,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         seed=options.seed,
         truth=truth.record,
         anonymous_cache_entries=options.cache_entries,
-        doubled_retry_nodes=options.retry_nodes,
+        doubled_retry_nodes=release >= (2, 17) if options.retry_nodes is None else options.retry_nodes,
     )
     schedules = ScheduleController(
         options.profile,
@@ -107,7 +113,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         ahead=cluster_time.offset_microseconds,
     )
     backend = Backend(
-        identity=Identity(tag_name=options.version, error_field=old),
+        identity=Identity(tag_name=options.version, error_field=release < (2, 6), plugins=release >= (2, 17)),
         store=store,
         clock=clock,
         time=time,

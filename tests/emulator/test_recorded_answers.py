@@ -133,9 +133,8 @@ def test_broken_yaml_is_answered_unless_a_fault_says_otherwise(start: Any) -> No
 
 def test_who_asks_is_said_once_without_a_token(start: Any) -> None:
     api = start(multi_user=True)
-    missing = "Unauthenticated: Request header error: there is no user identity header.: " + (
-        "Request header error: there is no user identity header."
-    )
+    missing = "Request header error: there is no user identity header."
+    missing = f"Unauthenticated: {missing}: {missing}"
     begin = "List experiments failed: Failed to authorize with API: Failed to authorize with API: Unauthenticated: "
     begin += "Failed to check authorization. User identity is empty in the request header: "
     reply = api.call("GET", "experiments", namespace="a")

@@ -33,7 +33,7 @@ def test_the_truth_of_a_run_in_microseconds(start: Any) -> None:
     assert of_task["task_finished"] <= of_run["run_finished"] < of_run["visible"]
     assert [event["n"] for event in events] == sorted(event["n"] for event in events)
     later = _lines(api.call("GET", "/emulator/v1/truth", since=events[2]["n"], run_id=run["run_id"]))
-    assert later == events[2:]
+    assert later[: len(events) - 2] == events[2:]
     assert ended["state"] == "SUCCEEDED"
     assert api.call("GET", "/emulator/v1/truth", since="soon").status == 400
 
@@ -145,7 +145,8 @@ def test_every_line_of_metrics_is_in_the_text_format(api: Any) -> None:
     text = api.call("GET", "/metrics").body.decode()
     for line in text.splitlines():
         assert re.fullmatch(
-            r'# HELP [a-z_]+ .+|# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{(\w+="(\\.|[^"\\])*",?)+\})? [0-9.e+-]+',
+            r"# HELP [a-z_]+ .+|# TYPE [a-z_]+ (counter|gauge|histogram)|"
+            r'[a-z_]+(\{(\w+="(\\.|[^"\\])*",?)+\})? [0-9.e+-]+',
             line,
         ), line
 

@@ -134,8 +134,10 @@ class Cluster:
         """
         run = self._runs.get(run_id)
         if run is not None and run.workflow.finished_at is None:
+            now = self.clock.now()
             run.workflow.terminating = True
-            self._request_pass(run, self.clock.now() + self._requeue(run))
+            self._request_pass(run, now + self._requeue(run))
+            self.agent.changed(run, now)
 
     def retry(
         self, run_id: str, *, request: RunRequest | None = None, name: str = "", nodes: Iterable[Node] = ()

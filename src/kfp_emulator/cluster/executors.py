@@ -76,7 +76,8 @@ def _delay_of_next_try(workflow: Controller, pod: Pod) -> int | None:
         return None
     if retry is None:
         return 0 if pod.phase == ERROR and pod.attempt < DEFAULT_RETRIES else None
-    if pod.phase != FAILED or pod.attempt >= retry.max_count:
+    # The manifests' default retryStrategy leaves its policy (OnError) to tasks that have a limit of their own.
+    if pod.phase != (ERROR if workflow.tree.doubled else FAILED) or pod.attempt >= retry.max_count:
         return None
     delay = round(min(retry.backoff_seconds * retry.backoff_factor ** min(pod.attempt, 64), 1e9) * SECOND)
     waited = workflow.now + delay - run.first_try

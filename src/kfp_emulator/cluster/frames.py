@@ -221,7 +221,12 @@ class TaskRun:
         return f"{self.frame.path}.{self.name}" if self.frame.path else self.name
 
     def outbound(self) -> list[LiveNode]:
-        """Return the nodes after which its dependents hang (getOutboundNodes of Argo)."""
+        """Return the nodes after which its dependents hang (getOutboundNodes of Argo).
+
+        Of a node with tries that is the last try, whatever is inside it.
+        """
+        if self.shell is not None and self.node is not None:
+            return [self.node]
         if self.iterations:
             return [node for frame in self.iterations for each in frame.runs for node in each.outbound()]
         if self.inner is not None:

@@ -65,7 +65,8 @@ class NodeTree:
         `template` names a pod's template; the node of a DAG has none.
         """
         shelled = self.doubled or retried
-        outer = self.add(frame, name, PENDING if template and not shelled else RUNNING, dag=not template)
+        began = not template and not shelled  # a retried run sets the node around its tries back
+        outer = self.add(frame, name, PENDING if template and not shelled else RUNNING, dag=began)
         for parent in parents:
             parent.add(outer)
         if not shelled:

@@ -157,6 +157,7 @@ class Profile:
     termination_seconds: Distribution = NOTHING
     report_delay_seconds: Distribution = field(default_factory=lambda: constant(0.001))
     report_seconds: Distribution = NOTHING
+    report_tasks_seconds: Distribution = NOTHING
     report_workers: int = 2
     final_report_calls: int = 0
     schedule_resync_seconds: float = 0.0
@@ -197,6 +198,10 @@ PROFILE_FIELDS: dict[str, tuple[str, str]] = {
         "from a change of a workflow until the persistence agent takes it up",
     ),
     "report_seconds": ("duration", "one report to the API server"),
+    "report_tasks_seconds": (
+        "duration",
+        "from the row of a run until those of its tasks are written, without the calls of a last report",
+    ),
     "report_workers": ("count", "reports at once"),
     "final_report_calls": ("whole", "throttled writes that the last report of a run costs the API server"),
     "schedule_resync_seconds": ("number", "how often the schedule controller looks at each recurring run"),

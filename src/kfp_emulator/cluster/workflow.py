@@ -58,6 +58,7 @@ class Workflow:
         "kills",
         "live_pods",
         "message",
+        "missing",
         "news",
         "parameters",
         "phase",
@@ -104,6 +105,7 @@ class Workflow:
         self.kills: list[Pod] = []
         self.tries: list[tuple[int, Callable[[], None]]] = []
         self.hooks: list[TaskRun] = []
+        self.missing: list[Pod] = []
         self.terminating = False
         self.wake_at: int | None = None
         self.again = False
@@ -150,7 +152,7 @@ class Workflow:
                 agenda.popleft()()
         except TooManyNodes:
             self._give_up(f"the workflow has more than {MAX_NODES} nodes")
-        self.again = bool(self.hooks)
+        self.again = bool(self.hooks or self.missing)
 
     def _begin_workflow(self) -> None:
         self.phase = RUNNING
@@ -175,6 +177,12 @@ class Workflow:
                 self.live_pods.discard(pod)
                 pod.node.turn(pod.phase, pod.ended)
                 self._agenda.append(partial(pod.done, pod))
+        missing, self.missing = self.missing, []
+        for pod in missing:
+            self.changed = True
+            pod.phase, pod.ended = FAILED, self.now
+            pod.node.turn(FAILED, self.now)
+            self._agenda.append(partial(pod.done, pod))
         hooks, self.hooks = self.hooks, []
         for run in hooks:
             self._agenda.append(partial(self._run_hook, run))
@@ -187,6 +195,7 @@ class Workflow:
     def _give_up(self, message: str) -> None:
         self._agenda.clear()
         self.hooks.clear()
+        self.missing.clear()
         self.message = message
         self.kills = list(self.live_pods)
         self.pods = []
@@ -216,20 +225,22 @@ class Workflow:
     ) -> None:
         """Have a pod made for a node; `done` is called in the pass after its end.
 
-        What a retried run has kept of it is taken as it was; once the run is terminated, a pod that is not part
-        of an exit handler fails at once.
+        What a retried run has kept of it is taken as it was. Once the run is terminated, no pod is created but in
+        an exit handler: the node stays pending until the next pass, which finds its pod missing and fails it.
         """
         pod = Pod(self, run, node, shell, done, attempt)
         kept = self.tree.kept_pod(node, shell)
-        if kept is None and not (self.terminating and not run.frame.exit):
+        if kept is None and self.terminating and not run.frame.exit:
+            self.changed = True
+            self.missing.append(pod)
+            return
+        if kept is None:
             self.changed = True
             self.live_pods.add(pod)
             self.pods.append(pod)
             return
-        pod.phase, pod.ended = FAILED, self.now
-        if kept is not None:
-            pod.phase, pod.ended = kept.phase, kept.finished_at
-            node.start = node.start if kept.started_at is None else kept.started_at
+        pod.phase, pod.ended = kept.phase, kept.finished_at
+        node.start = node.start if kept.started_at is None else kept.started_at
         node.turn(pod.phase, pod.ended)
         self.later(partial(done, pod))
 

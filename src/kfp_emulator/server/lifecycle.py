@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def resume(backend: Backend) -> None:
     """Submit the unfinished runs of a kept store again: being deterministic, they catch up at once."""
-    for run_id, state in backend.runs.unfinished():
+    for run_id, state, _ in backend.runs.unfinished():
         request = request_again(backend, run_id)
         if request is None:
             continue

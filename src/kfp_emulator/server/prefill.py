@@ -159,6 +159,7 @@ def _rows(
             "pipeline-runner",
             created * 1_000_000,
             body,
+            0,
         )
 
 

@@ -29,23 +29,50 @@ def _arrive(backend: Backend, report: Report) -> None:
     if inbox.down:
         inbox.held.append(report)
         return
-    before = backend.runs.get(report.run_id, "phase, namespace, display_name")
+    columns = "phase, namespace, display_name, tasks_due"
+    before = backend.runs.get(report.run_id, columns)
     if before is None:
         if not recurring.adopt(backend, report):
             return
-        before = backend.runs.get(report.run_id, "phase, namespace, display_name")
+        before = backend.runs.get(report.run_id, columns)
+    elif before[3] and report.phase not in FINAL_PHASES:
+        return  # a run that had ended is played again for its last tasks
     # It may have been slow, or have waited for the end of an outage.
     now = backend.clock.now()
-    backend.runs.apply(report._replace(at=now))
+    later = max(0, report.tasks_at - report.at)
+    backend.runs.apply(report._replace(at=now), with_tasks=not later)
     backend.truth.visible(report.run_id, now)
+    if later:
+        inbox.writing[report.run_id] = report.at
+        backend.clock.call_at(now + later, lambda: _write_tasks(backend, report))
+    else:
+        inbox.writing.pop(report.run_id, None)
+        backend.truth.tasks_visible(report.run_id, now)
     if report.phase in FINAL_PHASES:
         inbox.delays.pop(report.run_id, None)
         recurring.run_ended(backend, report.run_id)
         if before is not None and before[0] not in FINAL_PHASES:
             backend.metrics.run_ended(before[1], before[2], succeeded=report.phase == "Succeeded")
-    if not inbox.commit_due:
-        inbox.commit_due = True
-        backend.clock.call_at(now + COMMIT_DELAY_US, lambda: _commit(backend))
+    _commit_soon(backend)
+
+
+def _write_tasks(backend: Backend, report: Report) -> None:
+    """Write the tasks of a report whose run is written already, unless a later report has come."""
+    inbox = backend.inbox
+    if inbox.writing.get(report.run_id) != report.at:
+        return
+    del inbox.writing[report.run_id]
+    if inbox.down:  # the agent sends the whole report again
+        inbox.held.append(report._replace(tasks_at=report.at))
+    elif backend.runs.apply_tasks(report):
+        backend.truth.tasks_visible(report.run_id, backend.clock.now())
+        _commit_soon(backend)
+
+
+def _commit_soon(backend: Backend) -> None:
+    if not backend.inbox.commit_due:
+        backend.inbox.commit_due = True
+        backend.clock.call_at(backend.clock.now() + COMMIT_DELAY_US, lambda: _commit(backend))
 
 
 def _commit(backend: Backend) -> None:

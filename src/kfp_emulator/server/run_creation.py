@@ -19,6 +19,7 @@ from kfp_emulator.pipelines.packages import check_package, documents_of
 from kfp_emulator.protocol.errors import ApiFault, Code, data_too_long, internal, invalid_input
 from kfp_emulator.server import versions
 from kfp_emulator.server.faults import SlowReports, StuckRuns
+from kfp_emulator.storage import plugins
 from kfp_emulator.storage.run_store import NewRun
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
         storage_state="ARCHIVED" if message.get("storage_state") == "ARCHIVED" else "AVAILABLE",
         recurring_run_id=recurring_run_id,
         plugins_input=message.get("plugins_input"),
+        plugins_output=plugins.AT_CREATION if backend.identity.plugins else None,
     )
     body = backend.runs.insert(run)
     backend.truth.created(run_id, prepared.created_us)

@@ -48,6 +48,8 @@ class Identity:
     pipeline_store: str = "database"
     error_field: bool = False
     """Whether error bodies carry the field `error`, as those of 2.0 to 2.5 do."""
+    plugins: bool = False
+    """Whether runs show the output of the MLflow plugin, as those of 2.17 do."""
 
 
 @dataclass(slots=True)
@@ -55,11 +57,13 @@ class ReportInbox:
     """Reports on their way to the rows of runs.
 
     `delays` are microseconds by which the reports of a run are held back; `held` are reports that arrived while
-    the server was down; `commit_due` tells whether a commit is planned.
+    the server was down; `writing` tells of each run whose tasks are still to be written when its report was made;
+    `commit_due` tells whether a commit is planned.
     """
 
     delays: dict[str, int] = field(default_factory=dict)
     held: list[Report] = field(default_factory=list)
+    writing: dict[str, int] = field(default_factory=dict)
     down: bool = False
     commit_due: bool = False
 
@@ -144,6 +148,7 @@ class Backend:
         self.pending.clear()
         self.inbox.delays.clear()
         self.inbox.held.clear()
+        self.inbox.writing.clear()
         self.store.clear()
         self._parsed.clear()
         self.reseed()

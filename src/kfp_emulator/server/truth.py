@@ -45,6 +45,10 @@ class TruthLog:
         """A report of a run arrived: what it says can be seen."""
         self._append(run_id, "visible", "", at_us)
 
+    def tasks_visible(self, run_id: str, at_us: int) -> None:
+        """The tasks of a report were written, after its run."""
+        self._append(run_id, "tasks_visible", "", at_us)
+
     def _append(self, run_id: str, what: str, task: str, at_us: int) -> None:
         event = (run_id, what, task, at_us)
         if self._next < self._capacity:

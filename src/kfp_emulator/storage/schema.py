@@ -52,13 +52,14 @@ CREATE TABLE runs (
     conditions TEXT COLLATE NOCASE NOT NULL, created_at INTEGER NOT NULL, scheduled_at INTEGER NOT NULL,
     finished_at INTEGER NOT NULL, recurring_run_id TEXT NOT NULL, phase TEXT NOT NULL, workflow TEXT NOT NULL,
     spec_id TEXT NOT NULL, pipeline_name TEXT NOT NULL, parameters TEXT NOT NULL, service_account TEXT NOT NULL,
-    submitted_us INTEGER NOT NULL, body BLOB NOT NULL);
+    submitted_us INTEGER NOT NULL, body BLOB NOT NULL, tasks_due INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE failed_nodes (run_id TEXT PRIMARY KEY, nodes BLOB NOT NULL);
 CREATE INDEX runs_by_creation ON runs (tenant, created_at, id);
 CREATE INDEX runs_by_state ON runs (tenant, state, created_at, id);
 CREATE INDEX runs_by_name ON runs (tenant, display_name, id);
 CREATE INDEX runs_by_experiment ON runs (experiment_id, created_at, id);
 CREATE INDEX runs_by_schedule ON runs (recurring_run_id, display_name) WHERE recurring_run_id <> '';
+CREATE INDEX runs_tasks_due ON runs (id) WHERE tasks_due;
 CREATE INDEX runs_unfinished ON runs (id) WHERE phase NOT IN ('Succeeded', 'Failed', 'Error');
 """
 
