@@ -110,6 +110,7 @@ def _offset(_context: click.Context, parameter: click.Parameter, value: float | 
     default=None,
     help="Double the nodes, as a default retry strategy does  [from version 2.17 on].",
 )
+@click.option("--read-times", is_flag=True, help="Let reads take as long as those of a real server.")
 @click.option("--any-package-url", is_flag=True, help="Fetch pipeline packages from any host.")
 @click.option("--exit-with-stdin", is_flag=True, help="End when standard input closes.")
 @click.option("--log-level", default="WARNING", show_default=True, help="Level of the log on standard error.")
@@ -215,6 +216,7 @@ def _options(given: dict[str, Any]) -> Options:
         faults=rules,
         version=given["kfp_version"],
         any_package_url=given["any_package_url"],
+        read_times=given["read_times"],
         access_reviews_per_second=given["access_reviews"],
         cache_entries=given["cache_entries"],
         retry_nodes=given["retry_nodes"],

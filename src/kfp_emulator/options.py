@@ -52,6 +52,8 @@ class Options:
     faults: tuple[Rule, ...] = ()
     version: str = "2.17.0"
     any_package_url: bool = False
+    read_times: bool = False
+    """Let reads take as long as those of a real server; see server/read_times.py."""
     truth_events: int = DEFAULT_CAPACITY
     access_reviews_per_second: float = 0.0
     """The throttle of SubjectAccessReviews in multi-user mode: 5 on the real server; 0 means none."""
@@ -127,6 +129,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         schedules=schedules,
         seed=options.seed,
         any_package_url=options.any_package_url,
+        read_times=options.read_times,
         openapi=openapi_document(API_ROUTES, options.version),
     )
     backend.faults.add(list(options.faults), clock.now())

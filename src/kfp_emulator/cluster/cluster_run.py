@@ -16,7 +16,8 @@ class ClusterRun:
     """A run in the cluster.
 
     `passing` is the controller's next look at its workflow, due at `pass_at`; `reporting` whether a report is
-    under way; `gone` whether the workflow has been reported to its end, or deleted. `executions` are anonymous
+    under way; `sending` whether a pass still waits for its requests, and `postponed` whether another is due
+    meanwhile; `gone` whether the workflow has been reported to its end, or deleted. `executions` are anonymous
     entries of the task cache: their id, and when they were made. `decided` are outputs that the control API
     decided, by the path of the task: they stay as they were when the run is retried.
     """
@@ -26,6 +27,8 @@ class ClusterRun:
     passing: Event | None = None
     pass_at: int = 0
     reporting: bool = False
+    sending: bool = False
+    postponed: bool = False
     gone: bool = False
     executions: list[tuple[int, int]] = field(default_factory=list)
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)

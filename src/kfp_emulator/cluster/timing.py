@@ -143,6 +143,8 @@ class Profile:
     kubernetes_burst: int = 1
     controller_requeue_seconds: Distribution = NOTHING
     controller_workers: int = 32
+    controller_calls_per_second: float = 0.0
+    controller_burst: int = 1
     controller_pass_seconds: Distribution = NOTHING
     nodes: int = 1
     pods_per_node: int = 0
@@ -181,6 +183,11 @@ PROFILE_FIELDS: dict[str, tuple[str, str]] = {
         "from a change of a pod until the controller looks at its workflow",
     ),
     "controller_workers": ("count", "how many workflows the controller looks at at once"),
+    "controller_calls_per_second": (
+        "number",
+        "the throttle of each of the controller's two clients; 0 is none",
+    ),
+    "controller_burst": ("count", "how many of their requests pass before the throttle acts"),
     "controller_pass_seconds": ("duration", "how long one look takes"),
     "nodes": ("count", "nodes of the cluster; each pulls an image once"),
     "pods_per_node": ("whole", "pods that fit on a node; 0 is without limit"),

@@ -5,6 +5,7 @@ A router of our own and answers built by hand: Starlette's cost more than all of
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from kfp_emulator.protocol.errors import (
     plain_answer,
     refusal_answer,
 )
+from kfp_emulator.server.read_times import read_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -117,6 +119,8 @@ class App:
         code = "OK"
         try:
             answer = await route.handler(self._backend, call)
+            if self._backend.read_times and isinstance(answer, Answer):
+                await asyncio.sleep(read_seconds(self._backend, call, answer.body))
         except ApiFault as fault:
             code = CODE_NAMES[fault.code]
             return fault_answer(fault, with_error_field=self._backend.identity.error_field)

@@ -1,4 +1,4 @@
-"""What the MLflow plugin of a default 2.17.0 leaves on runs: it is configured with a certificate that is not there."""
+"""What the MLflow plugin of a default 2.17.0 leaves on runs: its configuration names a missing certificate."""
 
 from __future__ import annotations
 
