@@ -10,8 +10,8 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_emulator.clock import LoopClock
 from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.http.server import Server, open_socket
 from kfp_emulator.options import Options, build
-from kfp_emulator.serving.server import Server, open_socket
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import RunnerError, TargetError
@@ -22,7 +22,7 @@ from kfp_perf.scenario.model import TestScenario
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from kfp_emulator.backend import Backend
+    from kfp_emulator.server.state import Backend
     from kfp_perf.client import KfpClient
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.records import RunRecord, Sample

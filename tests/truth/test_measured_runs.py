@@ -23,7 +23,7 @@ from emulated import Emulated
 from random_pipelines import random_pipeline
 
 from kfp_emulator.cluster.timing import PROFILES
-from kfp_emulator.faults import read_rules
+from kfp_emulator.server.faults import read_rules
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:

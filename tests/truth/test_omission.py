@@ -22,7 +22,7 @@ from bad_servers import (
 from emulated import emulator
 from virtual_time import VirtualClock, run_virtually
 
-from kfp_emulator.faults import read_rules
+from kfp_emulator.server.faults import read_rules
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.client import RestClient
 from kfp_perf.client.messages import RunSpec

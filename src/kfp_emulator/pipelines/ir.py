@@ -15,6 +15,8 @@ import yaml
 
 from kfp_emulator.pipelines.ir_shape import Misfit, read_pipeline_spec
 
+BROKEN_YAML = "failed to parse pipeline spec YAML"
+"""How the refusal of a text begins that is no YAML."""
 _SCHEMA_VERSION = "2.1.0"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _MAX_VALUES = 1_000_000
@@ -88,7 +90,7 @@ def load_documents(content: bytes | str) -> list[dict[str, Any]]:
         # Newer versions of libyaml look ahead, and have a bound of their own.
         deep = "nesting depth" in str(fault)
         reason = "exceeded max depth" if deep else " ".join(str(fault).split())
-        raise InvalidPipeline(f"failed to parse pipeline spec YAML: yaml: {reason}") from None
+        raise InvalidPipeline(f"{BROKEN_YAML}: yaml: {reason}") from None
     found = [document for document in documents if document is not None]
     for document in found:
         if not isinstance(document, dict):
@@ -121,7 +123,7 @@ def _refuse_depth(content: bytes | str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                raise InvalidPipeline("failed to parse pipeline spec YAML: yaml: exceeded max depth")
+                raise InvalidPipeline(f"{BROKEN_YAML}: yaml: exceeded max depth")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -138,13 +140,19 @@ def _refuse_bomb(document: Any) -> None:
                 inner.extend(each)
             count += 1
             if count + len(inner) > _MAX_VALUES:
-                raise InvalidPipeline(
-                    "failed to parse pipeline spec YAML: yaml: document contains excessive aliasing"
-                )
+                raise InvalidPipeline(f"{BROKEN_YAML}: yaml: document contains excessive aliasing")
         if not inner:
             return
         level = inner
-    raise InvalidPipeline("failed to parse pipeline spec YAML: yaml: exceeded max depth")
+    raise InvalidPipeline(f"{BROKEN_YAML}: yaml: exceeded max depth")
+
+
+def is_v1(documents: list[dict[str, Any]]) -> bool:
+    """Whether a package is an Argo Workflow, as pipelines of KFP v1 are."""
+    return any(
+        document.get("kind") == "Workflow" and str(document.get("apiVersion")).startswith("argoproj.io/")
+        for document in documents
+    )
 
 
 def parse_pipeline(documents: list[dict[str, Any]]) -> Pipeline:
@@ -154,6 +162,8 @@ def parse_pipeline(documents: list[dict[str, Any]]) -> Pipeline:
         InvalidPipeline: as the API server refuses it at upload, and at the creation of a run.
 
     """
+    if is_v1(documents):
+        raise InvalidPipeline("the emulator runs no v1 pipelines (Argo Workflows)")
     spec: dict[str, Any] | None = None
     platform: dict[str, Any] | None = None
     misfit = ""
@@ -293,6 +303,7 @@ __all__ = [
     "Parameter",
     "Pipeline",
     "bind_parameters",
+    "is_v1",
     "load_documents",
     "parse_pipeline",
 ]

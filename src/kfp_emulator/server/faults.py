@@ -98,6 +98,10 @@ class Restart(Effect, tag="restart", forbid_unknown_fields=True, frozen=True):
     forget: bool = False
 
 
+class BrokenYaml(Effect, tag="broken_yaml", forbid_unknown_fields=True, frozen=True):
+    """Never answer an upload whose YAML cannot be parsed, as 2.17.0 does: there it keeps a core busy, too."""
+
+
 class SlowReports(Effect, tag="slow_reports", forbid_unknown_fields=True, frozen=True):
     """Hold back every report of the runs that are met by so much more."""
 
@@ -117,7 +121,7 @@ class FailedPods(Effect, tag="failed_pods", forbid_unknown_fields=True, frozen=T
     node_phase: Literal["Failed", "Error"] = "Failed"
 
 
-RequestEffect = Latency | Status | Reset | Stall | Truncate | Garbage | Restart
+RequestEffect = Latency | Status | Reset | Stall | Truncate | Garbage | Restart | BrokenYaml
 RunEffect = SlowReports | StuckRuns | FailedPods
 _RUN_EFFECTS = (SlowReports, StuckRuns, FailedPods)
 
@@ -126,7 +130,17 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
     """One rule of a plan; for effects on runs, `operation` is that of the run's creation and `run` its name."""
 
     effect: (
-        Latency | Status | Reset | Stall | Truncate | Garbage | Restart | SlowReports | StuckRuns | FailedPods
+        Latency
+        | Status
+        | Reset
+        | Stall
+        | Truncate
+        | Garbage
+        | Restart
+        | BrokenYaml
+        | SlowReports
+        | StuckRuns
+        | FailedPods
     )
     name: str = ""
     operation: str = "*"

@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.faults import Garbage, Latency, Reset, Restart, Stall, Status, Truncate
+from kfp_emulator.pipelines.ir import BROKEN_YAML
 from kfp_emulator.protocol.errors import (
     GATEWAY_HEADERS,
     HTTP_STATUS,
@@ -17,13 +17,14 @@ from kfp_emulator.protocol.errors import (
     Code,
     fault_answer,
 )
+from kfp_emulator.server.faults import BrokenYaml, Garbage, Latency, Reset, Restart, Stall, Status, Truncate
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from kfp_emulator.backend import Backend
-    from kfp_emulator.faults import RequestEffect
+    from kfp_emulator.server.faults import RequestEffect
+    from kfp_emulator.server.state import Backend
 
 TRANSPORT = "kfp_emulator.transport"
 """The key under which the server puts the connection's transport into the scope."""
@@ -103,6 +104,9 @@ class Injection:
                 self._reset()
             elif isinstance(effect, Status) and effect.when == "after":
                 answer = _status_answer(effect)
+            elif isinstance(effect, BrokenYaml) and isinstance(answer, Answer):
+                if answer.status == 400 and BROKEN_YAML.encode() in answer.body:
+                    await asyncio.Event().wait()
             elif isinstance(effect, Garbage):
                 answer = Answer(200, effect.text.encode(), GATEWAY_HEADERS)
         return answer

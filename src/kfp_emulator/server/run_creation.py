@@ -12,21 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_emulator.api import versions
 from kfp_emulator.cluster.cluster import RunRequest
 from kfp_emulator.cluster.outcomes import Outcome
-from kfp_emulator.faults import SlowReports, StuckRuns
 from kfp_emulator.pipelines.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_emulator.pipelines.packages import check_package, documents_of
-from kfp_emulator.protocol.errors import ApiFault, Code, internal, invalid_input
+from kfp_emulator.protocol.errors import ApiFault, Code, data_too_long, internal, invalid_input
+from kfp_emulator.server import versions
+from kfp_emulator.server.faults import SlowReports, StuckRuns
+from kfp_emulator.storage import plugins
 from kfp_emulator.storage.run_store import NewRun
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.pipelines.ir import Pipeline
     from kfp_emulator.pipelines.packages import Package
+    from kfp_emulator.server.state import Backend
 
-DEFAULT_SERVICE_ACCOUNT = "pipeline-runner"
+
+COLUMN_LENGTH = 255
+"""How many characters a run's or a recurring run's name or description may have in KFP's tables."""
+
+
+def default_service_account(backend: Backend) -> str:
+    """Return the account that runs use if none is named: Kubeflow's params.env sets another in multi-user mode."""
+    return "default-editor" if backend.access.multi_user else "pipeline-runner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,8 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
         package = _inline_package(msgspec.json.encode(spec))
     except ApiFault as fault:
         raise fault.wrapped("Failed to fetch a template with an invalid pipeline spec manifest") from None
+    if package.pipeline is None:
+        raise InvalidPipeline("the emulator runs no v1 pipelines (Argo Workflows)")
     spec_id = backend.store.keep_spec(package.documents, package.shown)
     return Source({"pipeline_spec": msgspec.Raw(package.shown)}, spec_id, package.pipeline)
 
@@ -162,10 +172,11 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
     run_id = message.get("run_id") or backend.new_id()
     if backend.runs.get(run_id, "1") is not None:
         raise internal(
-            f"Failed to store run {name} to table", f"Duplicate entry '{run_id}' for key 'PRIMARY'"
+            f"Failed to store run {name} to table",
+            f"Error 1062 (23000): Duplicate entry '{run_id}' for key 'PRIMARY'",
         ).wrapped("Failed to create a run")
     now = backend.clock.now()
-    service_account = message.get("service_account") or DEFAULT_SERVICE_ACCOUNT
+    service_account = message.get("service_account") or default_service_account(backend)
     recurring_run_id = message.get("recurring_run_id", "")
     request = RunRequest(
         run_id=run_id,
@@ -183,6 +194,11 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
     except CompileError as error:
         fault = ApiFault(Code.INTERNAL, "Internal Server Error", str(error))
         raise fault.wrapped("Failed to compile job", "Failed to generate the ExecutionSpec") from None
+    for column, text in (("DisplayName", name), ("Description", message.get("description", ""))):
+        if len(text) > COLUMN_LENGTH:  # the workflow is there by now, and stays
+            raise data_too_long(f"Failed to store run {name} to table", column).wrapped(
+                "Failed to create a run"
+            )
     config = message.get("runtime_config", {})
     created_at = backend.time.seconds(prepared.created_us)
     run = NewRun(
@@ -205,6 +221,7 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
         storage_state="ARCHIVED" if message.get("storage_state") == "ARCHIVED" else "AVAILABLE",
         recurring_run_id=recurring_run_id,
         plugins_input=message.get("plugins_input"),
+        plugins_output=plugins.AT_CREATION if backend.identity.plugins else None,
     )
     body = backend.runs.insert(run)
     backend.truth.created(run_id, prepared.created_us)
@@ -214,11 +231,35 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
     return body
 
 
+def request_again(backend: Backend, run_id: str) -> RunRequest | None:
+    """Return the request that a run was submitted with, from its row; None where it cannot be run any more."""
+    columns = "display_name, namespace, spec_id, pipeline_name, parameters, service_account, submitted_us"
+    row = backend.runs.get(run_id, f"{columns}, recurring_run_id")
+    if row is None:
+        return None
+    name, namespace, spec_id, pipeline_name, parameters, account, submitted, recurring = row
+    try:
+        pipeline = backend.pipeline(spec_id)
+    except InvalidPipeline:
+        return None
+    return RunRequest(
+        run_id=run_id,
+        name=name,
+        pipeline=pipeline,
+        parameters=msgspec.json.decode(parameters),
+        namespace=namespace or backend.access.system_namespace,
+        pipeline_name=pipeline_name,
+        service_account=account,
+        created_at=submitted,
+        recurring_run_id=recurring or None,
+    )
+
+
 def _disturb(backend: Backend, run_id: str, name: str, now: int) -> None:
     """Let the faults on runs strike a new run."""
     for effect, rng in backend.faults.for_run(name, now):
         if isinstance(effect, SlowReports):
-            backend.reporting.slow_down(run_id, round(effect.delay.draw(rng) * 1_000_000))
+            backend.inbox.delays[run_id] = round(effect.delay.draw(rng) * 1_000_000)
         elif isinstance(effect, StuckRuns):
             backend.cluster.set_outcome(Outcome(run_id=run_id, stuck=True))
         else:

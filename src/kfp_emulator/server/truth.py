@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kfp_emulator.cluster.cluster import TruthEvent
+    from kfp_emulator.cluster.requests import TruthEvent
 
 DEFAULT_CAPACITY = 500_000
 _CHUNK = 2_000
@@ -44,6 +44,10 @@ class TruthLog:
     def visible(self, run_id: str, at_us: int) -> None:
         """A report of a run arrived: what it says can be seen."""
         self._append(run_id, "visible", "", at_us)
+
+    def tasks_visible(self, run_id: str, at_us: int) -> None:
+        """The tasks of a report were written, after its run."""
+        self._append(run_id, "tasks_visible", "", at_us)
 
     def _append(self, run_id: str, what: str, task: str, at_us: int) -> None:
         event = (run_id, what, task, at_us)

@@ -10,16 +10,16 @@ import random
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.api import experiments, pipelines
 from kfp_emulator.pipelines.packages import check_package
 from kfp_emulator.protocol.call import encode
 from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.server import experiments, pipelines
 from kfp_emulator.storage.run_store import CONDITIONS, INSERT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kfp_emulator.backend import Backend
+    from kfp_emulator.server.state import Backend
 
 SPAN_SECONDS = 30 * 24 * 3600
 _BATCH = 10_000
@@ -159,6 +159,7 @@ def _rows(
             "pipeline-runner",
             created * 1_000_000,
             body,
+            0,
         )
 
 

@@ -9,8 +9,8 @@ import msgspec
 from kfp_emulator.protocol import messages
 
 if TYPE_CHECKING:
+    from kfp_emulator.http.router import Route
     from kfp_emulator.protocol.messages import Field, Message
-    from kfp_emulator.serving.router import Route
 
 BODIES: dict[str, Message] = {
     "CreateExperiment": messages.EXPERIMENT,

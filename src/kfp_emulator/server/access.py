@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from kfp_emulator.protocol.call import Call
 
-_MISSING = "Request header error: there is no user identity header."
+_MISSING = (
+    "Unauthenticated: Request header error: there is no user identity header.: "
+    "Request header error: there is no user identity header."
+)
+_REVIEW_FAILED = (
+    "Authentication failure: Unauthenticated: Review.Status.Authenticated is false. "
+    "Error invalid bearer token: Failed to authenticate token review"
+)
 USER_HEADER = "kubeflow-userid"
 """The header that Kubeflow's manifests set, without a prefix. The bare API server's own default is
 `x-goog-authenticated-user-email` with the prefix `accounts.google.com:`."""
@@ -78,16 +85,16 @@ class Access:
             user = self.tokens.get(bearer[0].removeprefix("Bearer "))
             if user is not None:
                 return user
-            problems.append("Failed to review the token provided: Unauthenticated")
-        else:
-            problems.append("Request header error: Authorization header is empty")
+            problems.append(_REVIEW_FAILED)
         raise unauthenticated(
             "Failed to check authorization. User identity is empty in the request header",
-            f"[{', '.join(problems)}]",
+            problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]",
         )
 
-    async def authorize(self, call: Call, verb: str, resource: str, namespace: str, name: str = "") -> None:
-        """Let the request pass, or refuse it.
+    async def authorize(
+        self, call: Call, verb: str, resource: str, namespace: str, name: str = "", *, context: str = ""
+    ) -> None:
+        """Let the request pass, or refuse it; `context` is put before a refusal for want of rights.
 
         Raises:
             ApiFault: 401 or 403; 400 where a namespace is needed and there is none.
@@ -97,6 +104,12 @@ class Access:
             return
         if not namespace:
             raise _without_namespace(resource)
+        try:
+            await self._review(call, verb, resource, namespace, name)
+        except ApiFault as fault:
+            raise (fault.wrapped(context) if context else fault) from None
+
+    async def _review(self, call: Call, verb: str, resource: str, namespace: str, name: str) -> None:
         user = self.user(call)
         wait = self.reviews.take(self.now())
         if wait:
@@ -106,14 +119,16 @@ class Access:
             if namespace not in granted and "*" not in granted:
                 raise self._denied(user, verb, resource, namespace, name)
 
-    async def authorize_pipeline(self, call: Call, verb: str, namespace: str, name: str = "") -> None:
+    async def authorize_pipeline(
+        self, call: Call, verb: str, namespace: str, name: str = "", *, context: str = ""
+    ) -> None:
         """Do the same for pipelines, of which those without a namespace are shared: all may read them."""
         if not self.multi_user:
             return
         if namespace:
-            await self.authorize(call, verb, "pipelines", namespace, name)
+            await self.authorize(call, verb, "pipelines", namespace, name, context=context)
         elif verb not in {"get", "list"}:
-            await self.authorize(call, verb, "pipelines", self.system_namespace, name)
+            await self.authorize(call, verb, "pipelines", self.system_namespace, name, context=context)
 
     @staticmethod
     def _denied(user: str, verb: str, resource: str, namespace: str, name: str) -> ApiFault:

@@ -1,7 +1,8 @@
 """The API server's own Prometheus metrics at /metrics, under the real server's names, true to what happened.
 
 Names and kinds are those of server/*_server.go and resource_manager.go of kubeflow/pipelines and of
-go-grpc-prometheus. As there, a series appears at its first call, and the `_count` gauges restart at 0.
+go-grpc-prometheus. As there, a series with labels appears at its first call, all others are there from the start,
+and the `_count` gauges restart at 0.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kfp_emulator.server.metric_families import FAMILIES, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,6 +124,7 @@ class ServerMetrics:
         self._gauges: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[tuple[str, str]]] = {"success": Counter(), "failed": Counter()}
         self._report_gaps = _Operation()
+        self._scrapes = 0
 
     def started(self, operation: str) -> None:
         """A request reached its handler."""
@@ -174,64 +178,70 @@ class ServerMetrics:
 
     def prometheus(self) -> str:
         """Return the text that a Prometheus server scrapes."""
-        lines: list[str] = []
-        lines += _grpc_lines(self._operations)
-        counters: Counter[str] = Counter()
+        self._scrapes += 1
+        values: dict[str, float] = dict.fromkeys(PLAIN, 0)
         for name, found in self._operations.items():
             if name in RPCS:
-                counters[RPCS[name].counter] += found.started
+                values[RPCS[name].counter] += found.started
         uploads = self._operations.get("UploadPipeline")
         if uploads is not None:  # a pipeline's upload counts as its version's, too
-            counters["pipeline_version_upload_requests"] += uploads.started
-        for counter, value in sorted(counters.items()):
-            lines += _family(counter, "counter", [("", value)])
-        for gauge, value in sorted(self._gauges.items()):
-            lines += _family(gauge, "gauge", [("", value)])
+            values["pipeline_version_upload_requests"] += uploads.started
+        values.update(self._gauges)
+        values.update(_process_values())
+        samples = {name: [("", value)] for name, value in values.items()}
+        samples |= _grpc_samples(self._operations)
         for outcome, runs in self._outcomes.items():
-            samples = [
+            samples[f"resource_manager_workflow_runs_{outcome}"] = [
                 (f'{{profile="{_escape(namespace)}",workflow="{_escape(name)}"}}', value)
                 for (namespace, name), value in sorted(runs.items())
             ]
-            lines += _family(f"resource_manager_workflow_runs_{outcome}", "gauge", samples)
-        if self._report_gaps.handled:
-            lines += _histogram("resource_manager_recurring_run_report_gap", [("", self._report_gaps)])
-        lines += _process_lines()
+        samples["promhttp_metric_handler_requests_in_flight"] = [("", 1)]
+        samples["promhttp_metric_handler_requests_total"] = [
+            (f'{{code="{code}"}}', self._scrapes - 1 if code == 200 else 0) for code in (200, 500, 503)
+        ]
+        lines: list[str] = []
+        for name in FAMILIES:
+            if name == "grpc_server_handling_seconds":
+                lines += _histogram(name, _grpc_series(self._operations))
+            elif name == "resource_manager_recurring_run_report_gap":
+                lines += _histogram(name, [("", self._report_gaps)])
+            else:
+                lines += _family(name, samples.get(name, ()))
         return "\n".join(lines) + "\n"
 
 
-def _grpc_lines(operations: dict[str, _Operation]) -> list[str]:
-    grpc = [
-        (name, found) for name, found in sorted(operations.items()) if name in RPCS and RPCS[name].service
+def _grpc_series(operations: dict[str, _Operation]) -> list[tuple[str, _Operation]]:
+    return [
+        (f'grpc_method="{name}",grpc_service="{_SERVICE}.{RPCS[name].service}",grpc_type="unary"', found)
+        for name, found in sorted(operations.items())
+        if name in RPCS and RPCS[name].service
     ]
-    labels = {
-        name: f'grpc_method="{name}",grpc_service="{_SERVICE}.{RPCS[name].service}",grpc_type="unary"'
-        for name, _ in grpc
-    }
-    lines = _family(
-        "grpc_server_started_total",
-        "counter",
-        [(f"{{{labels[name]}}}", found.started) for name, found in grpc],
-    )
-    lines += _family(
-        "grpc_server_handled_total",
-        "counter",
-        [
-            (f'{{grpc_code="{code}",{labels[name]}}}', count)
-            for name, found in grpc
+
+
+def _grpc_samples(operations: dict[str, _Operation]) -> dict[str, list[tuple[str, float]]]:
+    series = _grpc_series(operations)
+    return {
+        "grpc_server_started_total": [(f"{{{labels}}}", found.started) for labels, found in series],
+        "grpc_server_handled_total": [
+            (f'{{grpc_code="{code}",{labels}}}', count)
+            for labels, found in series
             for code, count in sorted(found.handled.items())
         ],
-    )
-    return lines + _histogram("grpc_server_handling_seconds", [(labels[name], found) for name, found in grpc])
+        "grpc_server_msg_received_total": [(f"{{{labels}}}", found.started) for labels, found in series],
+        "grpc_server_msg_sent_total": [(f"{{{labels}}}", found.handled["OK"]) for labels, found in series],
+    }
 
 
-def _family(name: str, kind: str, samples: Iterable[tuple[str, float]]) -> list[str]:
+def _family(name: str, samples: Iterable[tuple[str, float]]) -> list[str]:
+    kind, text = FAMILIES[name]
     lines = [f"{name}{labels} {value}" for labels, value in samples]
-    return [f"# TYPE {name} {kind}", *lines] if lines else []
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines] if lines else []
 
 
 def _histogram(name: str, series: Iterable[tuple[str, _Operation]]) -> list[str]:
+    kind, text = FAMILIES[name]
     lines = [line for labels, found in series for line in _buckets(name, labels, found)]
-    return [f"# TYPE {name} histogram", *lines] if lines else []
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines] if lines else []
 
 
 def _buckets(name: str, labels: str, found: _Operation) -> Iterator[str]:
@@ -253,17 +263,31 @@ def _escape(text: str) -> str:
 _STARTED = time.time()
 
 
-def _process_lines() -> list[str]:
+def _process_values() -> dict[str, float]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    samples: dict[str, tuple[str, float]] = {
-        "process_cpu_seconds_total": ("counter", round(usage.ru_utime + usage.ru_stime, 6)),
-        "process_start_time_seconds": ("gauge", round(_STARTED, 3)),
-        "process_resident_memory_bytes": ("gauge", _resident_bytes(usage.ru_maxrss)),
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    virtual, _ = resource.getrlimit(resource.RLIMIT_AS)
+    values: dict[str, float] = {
+        "process_cpu_seconds_total": round(usage.ru_utime + usage.ru_stime, 6),
+        "process_start_time_seconds": round(_STARTED, 3),
+        "process_resident_memory_bytes": _resident_bytes(usage.ru_maxrss),
+        "process_max_fds": soft,
+        "process_virtual_memory_max_bytes": virtual,
     }
     descriptors = Path("/proc/self/fd")
     if descriptors.is_dir():
-        samples["process_open_fds"] = ("gauge", len(list(descriptors.iterdir())))
-    return [line for name, (kind, value) in samples.items() for line in _family(name, kind, [("", value)])]
+        values["process_open_fds"] = len(list(descriptors.iterdir()))
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        values["process_virtual_memory_bytes"] = int(statm.read_text().split()[0]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
+    network = Path("/proc/self/net/dev")
+    if network.exists():
+        rows = [line.split(":", 1)[1].split() for line in network.read_text().splitlines() if ":" in line]
+        values["process_network_receive_bytes_total"] = sum(int(row[0]) for row in rows)
+        values["process_network_transmit_bytes_total"] = sum(int(row[8]) for row in rows)
+    return values
 
 
 def _resident_bytes(peak: int) -> int:

@@ -13,7 +13,7 @@ from kfp_emulator.api import (
     uploads,
     versions,
 )
-from kfp_emulator.serving.router import Route
+from kfp_emulator.http.router import Route
 
 V2 = "/apis/v2beta1"
 _EXPERIMENT = f"{V2}/experiments/{{experiment_id}}"
@@ -61,6 +61,7 @@ GATEWAY_ROUTES: tuple[Route, ...] = (
 
 BESIDE_ROUTES: tuple[Route, ...] = (
     Route("*", f"{V2}/healthz", "GetHealthz", health.get_healthz),
+    Route("*", "/apis/v1beta1/healthz", "GetHealthzV1", health.get_v1_healthz),
     Route("*", f"{V2}/pipelines/upload", "UploadPipeline", uploads.upload_pipeline),
     Route("*", f"{V2}/pipelines/upload_version", "UploadPipelineVersion", uploads.upload_pipeline_version),
     Route(

@@ -11,16 +11,18 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from kfp_emulator.serving.app import App
-from kfp_emulator.serving.injection import TRANSPORT, reset
-from kfp_emulator.serving.listener import Listener
+from kfp_emulator.http.app import App
+from kfp_emulator.http.injection import TRANSPORT, reset
+from kfp_emulator.http.listener import Listener
+from kfp_emulator.server import lifecycle
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
+    from kfp_emulator.server.state import Backend
 
 KEEP_ALIVE_SECONDS = 180
 """Longer than any poll: uvicorn's own 5 s make slow pollers race against the closing of their connection."""
 
+LONGEST_PARSED_TARGET = 65_535
 _log = logging.getLogger("kfp_emulator")
 
 
@@ -30,6 +32,15 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+
+    def on_headers_complete(self) -> None:
+        """Split a long target here: the parser of targets counts in 16 bits."""
+        if len(self.url) <= LONGEST_PARSED_TARGET:
+            super().on_headers_complete()
+            return
+        self.url, _, query = self.url.partition(b"?")
+        super().on_headers_complete()
+        self.scope["query_string"] = query
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -129,7 +140,7 @@ class Server:
         for task in self._state.tasks:
             if task is not current:
                 task.cancel()
-        self._backend.went_down(forget=forget)
+        lifecycle.went_down(self._backend, forget=forget)
         self._restarting = asyncio.get_running_loop().create_task(self._come_back(outage_seconds))
 
     async def _come_back(self, outage_seconds: float) -> None:
@@ -140,7 +151,7 @@ class Server:
             _log.error("cannot listen again after the restart: %s", error)
             return
         await self.start()
-        self._backend.came_up()
+        lifecycle.came_up(self._backend)
 
     def _close(self, *, broken: bool) -> None:
         if self._server is not None:

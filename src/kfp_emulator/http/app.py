@@ -5,13 +5,18 @@ A router of our own and answers built by hand: Starlette's cost more than all of
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from kfp_emulator.http.injection import Disconnected, Injection
+from kfp_emulator.http.router import Moved, NotFound, Router
+from kfp_emulator.http.routes import API_ROUTES, ROUTES
 from kfp_emulator.protocol.call import Call
 from kfp_emulator.protocol.errors import (
     Answer,
@@ -22,15 +27,13 @@ from kfp_emulator.protocol.errors import (
     plain_answer,
     refusal_answer,
 )
-from kfp_emulator.routes import API_ROUTES, ROUTES
-from kfp_emulator.serving.injection import Disconnected, Injection
-from kfp_emulator.serving.router import NotFound, Router
+from kfp_emulator.server.read_times import read_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
-    from kfp_emulator.backend import Backend
-    from kfp_emulator.serving.router import Route
+    from kfp_emulator.http.router import Route
+    from kfp_emulator.server.state import Backend
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 40 << 20
 """More than the largest package that is accepted; beyond it the answer is 413, and the rest is read away."""
+BUFFERED_BYTES = 2048
+"""Go's net/http announces the length of an answer that fits its buffer; a longer one is sent in chunks."""
 CODE_NAMES = {
     Code.UNKNOWN: "Unknown",
     Code.INVALID_ARGUMENT: "InvalidArgument",
@@ -93,6 +98,8 @@ class App:
                     answer = await self._handle(route, parameters, scope, body)
             except GatewayRefusal as refusal:
                 answer = refusal_answer(refusal)
+            except Moved as moved:
+                answer = _moved(moved.location, scope["query_string"])
             except NotFound:
                 answer = plain_answer(404, "404 page not found")
             if injection is not None:
@@ -112,6 +119,8 @@ class App:
         code = "OK"
         try:
             answer = await route.handler(self._backend, call)
+            if self._backend.read_times and isinstance(answer, Answer):
+                await asyncio.sleep(read_seconds(self._backend, call, answer.body))
         except ApiFault as fault:
             code = CODE_NAMES[fault.code]
             return fault_answer(fault, with_error_field=self._backend.identity.error_field)
@@ -142,7 +151,9 @@ class App:
         # What an answer tells must survive the process: so everything written is committed before it leaves.
         self._store.commit()
         body = answer.body
-        headers = [*answer.headers, (b"date", self._now()), (b"content-length", b"%d" % len(body))]
+        headers = [*answer.headers, (b"date", self._now())]
+        if len(body) <= BUFFERED_BYTES or method == "HEAD":
+            headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if injection is not None and injection.cuts_body:
             await injection.send_part(send, body)
@@ -164,6 +175,11 @@ class App:
             self._date_second = second
             self._date = format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True).encode()
         return self._date
+
+
+def _moved(path: str, query: bytes) -> Answer:
+    location = quote(path, safe="/:@!$&'()*+,;=~") + ("?" + query.decode("latin-1") if query else "")
+    return Answer(301, b"", ((b"location", location.encode("latin-1")),))
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from posixpath import normpath
 from typing import Any
 
 from kfp_emulator.protocol.errors import Code, GatewayRefusal
@@ -29,6 +30,21 @@ class _Node:
     parameter: _Node | None = None
     routes: dict[str, dict[str, tuple[Route, tuple[str, ...]]]] = field(default_factory=dict)
     """verb -> method -> route and the names of its parameters."""
+
+
+class Moved(Exception):
+    """The path is not clean: the mux redirects to the one that is."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.location = location
+
+
+def clean_path(path: str) -> str:
+    """Return a path without empty, `.` and `..` segments, as path.Clean of Go, but for the slash at its end."""
+    clean = normpath(path)
+    clean = "/" + clean.lstrip("/")
+    return clean + "/" if path.endswith("/") and clean != "/" else clean
 
 
 class NotFound(Exception):
@@ -66,10 +82,15 @@ class Router:
         Raises:
             GatewayRefusal: 404 under /apis; 501 where only the method does not fit.
             NotFound: anywhere else.
+            Moved: the path is not clean.
 
         """
         if not path.startswith("/"):  # OPTIONS *
             raise NotFound
+        if "//" in path or "/." in path:
+            clean = clean_path(path)
+            if clean != path:
+                raise Moved(clean)
         segments = path.split("/")[1:]
         verb = ""
         last, colon, tail = segments[-1].rpartition(":")
@@ -115,5 +136,5 @@ def _walk(node: _Node, segments: list[str], index: int, values: tuple[str, ...])
     child = node.literals.get(segment)
     if child is not None:
         yield from _walk(child, segments, index + 1, values)
-    if node.parameter is not None and segment:
+    if node.parameter is not None and (segment or index == len(segments) - 1):  # `/runs/` is a run without id
         yield from _walk(node.parameter, segments, index + 1, (*values, segment))
