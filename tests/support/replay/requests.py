@@ -184,22 +184,23 @@ def _as_json(document: Any) -> bytes:
 
 
 _BY_NAME: dict[str, Callable[[], bytes]] = {
-    "rec-argo": _ARGO.encode,
-    "rec-badref": lambda: _as_json(_unknown_component(_hello())),
-    "rec-noinfo": lambda: _as_json(_hello(pipelineInfo=None)),
-    "rec-unknown": lambda: _as_json(_hello(colour=1)),
-    "rec-schema": lambda: _as_json(_hello(schemaVersion="9.9")),
-    "rec-badname": lambda: _as_json(_hello(pipelineInfo={"name": "Bad Name!"})),
-    "rec-noroot": lambda: _as_json(_hello(root=None)),
-    "rec-platform": _platform,
+    "argo": _ARGO.encode,
+    "badref": lambda: _as_json(_unknown_component(_hello())),
+    "noinfo": lambda: _as_json(_hello(pipelineInfo=None)),
+    "unknown": lambda: _as_json(_hello(colour=1)),
+    "schema": lambda: _as_json(_hello(schemaVersion="9.9")),
+    "badname": lambda: _as_json(_hello(pipelineInfo={"name": "Bad Name!"})),
+    "noroot": lambda: _as_json(_hello(root=None)),
+    "platform": _platform,
 }
+"""The pipelines of uploads by the end of their name: `badref` for `name=rec-badref`."""
 _BY_SIZE = {0: b"", 8: b"nonsense", 2: b"{}"}
 
 
 def _uploaded(file_name: str, size: int, path: str) -> bytes:
     """Return the content of an upload that was recorded as name and size."""
     hello = catalog_pipeline("hello")
-    name = re.search(r"[?&]name=([\w-]+)", path)
+    name = re.search(r"[?&]name=\w+-(\w+)", path)
     if name and name[1] in _BY_NAME:
         return _BY_NAME[name[1]]()
     if file_name.endswith(".zip"):
