@@ -27,6 +27,11 @@ ON_PURPOSE: tuple[Purpose, ...] = (
     ),
     Purpose(
         "healthz-metrics",
+        r"^header transfer-encoding: recorded None, emulated chunked$",
+        "the recording of /metrics holds no transfer-encoding, though 200 KB without a length are chunked",
+    ),
+    Purpose(
+        "healthz-metrics",
         r"^\$\.names: (go|process)_\w+ is missing",
         "metrics of the Go runtime and of its process would be made up",
     ),

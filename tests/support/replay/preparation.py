@@ -98,7 +98,7 @@ PREPARATIONS: dict[str, Preparation] = {
     "41-recurring-life": Preparation(steps=(Wait(4, 32.0), Wait(5, 1.0), Wait(17, 31.0), Wait(18, 1.0))),
     "50-cached": Preparation(cached=True),
     "60-multi-user": Preparation(
-        steps=(Experiments(0, {"e1": "384d13bb-765c-4cbb-add8-f6155ad74c0e"}, "team-a"),),
+        steps=(Experiments(0, {"e1": "384d13bb-765c-4cbb-add8-f6155ad74c0e"}, "team-a"), Wait(47, 1.0)),
         options={"multi_user": True},
     ),
 }
