@@ -228,3 +228,21 @@ def test_what_a_failed_scenario_has_to_report_is_kept(play: Play) -> None:
     assert info.error == "It stayed away."
     assert info.custom == {"made": 3}
     assert info.warnings == ("three were made",)
+
+
+class CannotReport(Mine):
+    def reports(self) -> dict[str, Any]:
+        raise ZeroDivisionError("no reports")
+
+    def remarks(self) -> list[str]:
+        raise ValueError("no remarks, \udcff")
+
+
+def test_a_runner_that_cannot_report_cleans_up_all_the_same(play: Play) -> None:
+    played = play(CannotReport)
+    assert played.runner.called == ["run", "stop"]
+    assert played.result.exit_code == ExitCode.FAILED
+    assert played.info.error == "ZeroDivisionError: no reports"
+    assert played.info.warnings == ("ValueError: no remarks, ?",)
+    assert played.info.custom == {"mine": 1}
+    assert played.info.ended

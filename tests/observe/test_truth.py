@@ -17,10 +17,10 @@ from true_path import PlayedRun, play
 
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.observe import TrackedRun
-from kfp_perf.observe.phases import PHASES, clamped, contradiction, phases_of
+from kfp_perf.observe.phases import PHASES, clamped, contradiction, duration, phases_of
 from kfp_perf.observe.run_analysis import analyse
 from kfp_perf.observe.task_details import read_entries
-from kfp_perf.observe.times import ClockOffset, duration
+from kfp_perf.observe.times import ClockOffset
 from kfp_perf.pipelines.shape import shape_of
 
 if TYPE_CHECKING:

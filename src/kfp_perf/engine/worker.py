@@ -55,16 +55,24 @@ class _End:
     measured: bool = False
 
     def keep(self, name: str, error: BaseException) -> None:
-        """Keep an error. What is meant for the user goes into the log in a line, a bug with its traceback."""
-        if isinstance(error, KfpPerfError):
-            self.failure, self.error, self.exit_code = error, str(error), int(error.exit_code)
-            log.error("%s: %s", name, error)
+        """Keep the first error; another one becomes a warning.
+
+        What is meant for the user goes into the log in a line, a bug with its traceback.
+        """
+        text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
+        if text in {self.error, *self.warnings}:
             return
-        self.error = _text_of(error)
-        self.exit_code = int(ExitCode.FAILED)
+        if isinstance(error, KfpPerfError):
+            log.error("%s: %s", name, error)
+        else:
+            log.error("%s failed", name, exc_info=error)
+        if self.error:
+            self.warnings.append(text)
+            return
+        self.error = text
+        self.exit_code = int(error.exit_code if isinstance(error, KfpPerfError) else ExitCode.FAILED)
         # A plug-in's SystemExit or CancelledError is no Exception: raised again, it would end more than a scenario.
-        self.failure = error if isinstance(error, Exception) else RunnerError(self.error)
-        log.error("%s failed", name, exc_info=error)
+        self.failure = error if isinstance(error, Exception) else RunnerError(text)
 
 
 def run_scenario(work: ScenarioWork, link: Link) -> ScenarioResult:
@@ -117,7 +125,7 @@ def _live(
     save()
     with asyncio.Runner(loop_factory=new_event_loop) as loop:
         try:
-            _call(loop, runner, writer, runner.prepare)
+            _call(loop, runner, writer, end, runner.prepare)
             runner.phase = ScenarioPhase.WAITING
             runner.t0 = link.prepared()
             runner.calculate_timing()
@@ -126,18 +134,19 @@ def _live(
             runner.start()
             end.started = runner.clock.now()
             save()
-            returned = _call(loop, runner, writer, lambda: _feeling_lag(runner, runner.run()))
+            returned = _call(loop, runner, writer, end, lambda: _feeling_lag(runner, runner.run()))
             end.custom |= _plain(returned or {})
         except BaseException as error:  # noqa: BLE001  one runner's failure must not stop another
             end.keep(runner.name, error)
         finally:
             end.finished = runner.clock.now()
             end.measured = True
-            _write_state(runner, writer)
+            _write_state(runner, writer, end)
             # The result must not hang on a clean-up that may take minutes, or be killed.
             save()
+            runner.phase = ScenarioPhase.CLEANING
             _stop(loop, runner, writer, end)
-    _write_state(runner, writer)
+    _write_state(runner, writer, end)
     runner.phase = ScenarioPhase.ENDED
     save(ended=True)
 
@@ -147,15 +156,33 @@ def counters_of(runner: BaseRunner) -> ScenarioCounters:
     return ScenarioCounters(scenario=runner.name, **runner.counters())
 
 
-def _write_state(runner: BaseRunner, writer: ScenarioWriter) -> None:
+def _write_state(runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
     """Write what was measured until now."""
     for _ in writer.flush(runner.clock.now()):
         pass
-    writer.state(counters_of(runner), _built_in(_plain(runner.reports())))
+    writer.state(counters_of(runner), _built_in(_reports(runner, end)))
 
 
 def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
     return {key: report for key, report in reports.items() if key in METRICS and report is not None}
+
+
+def _reports(runner: BaseRunner, end: _End) -> dict[str, Any]:
+    """What the runner reports; nothing where it fails to, which must not keep it from cleaning up."""
+    try:
+        return _plain(runner.reports())
+    except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
+        end.keep(runner.name, error)
+        return {}
+
+
+def _remarks(runner: BaseRunner, end: _End) -> list[str]:
+    """The runner's remarks; none where it fails to make them."""
+    try:
+        return list(runner.remarks())
+    except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
+        end.keep(runner.name, error)
+        return []
 
 
 def _save_info(
@@ -170,9 +197,9 @@ def _save_info(
     custom = dict(end.custom)
     if end.measured:
         if end.started:
-            warnings = [*runner.remarks(), *warnings]
+            warnings = [*_remarks(runner, end), *warnings]
             custom = {
-                key: report for key, report in _plain(runner.reports()).items() if key not in METRICS
+                key: report for key, report in _reports(runner, end).items() if key not in METRICS
             } | custom
         warnings += runner.outage.remarks(runner.start_at)
         custom |= {one.name: one.result() for one in collectors}
@@ -220,7 +247,11 @@ def _write_failure(work: ScenarioWork, end: _End) -> None:
 
 
 def _call(
-    loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, function: Callable[[], Any]
+    loop: asyncio.Runner,
+    runner: BaseRunner,
+    writer: ScenarioWriter,
+    end: _End,
+    function: Callable[[], Any],
 ) -> Any:
     """Call a step of the runner's life, a function or a coroutine function; flush files beside a coroutine."""
     returned = function()
@@ -228,7 +259,7 @@ def _call(
         return returned
 
     async def finish() -> Any:
-        flushing = asyncio.ensure_future(_keep_flushing(runner, writer))
+        flushing = asyncio.ensure_future(_keep_flushing(runner, writer, end))
         try:
             return await returned
         finally:
@@ -238,7 +269,7 @@ def _call(
     return loop.run(finish())
 
 
-async def _keep_flushing(runner: BaseRunner, writer: ScenarioWriter) -> None:
+async def _keep_flushing(runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
     """Write the seconds that are over until cancelled, an operation at a time, so that the load is not delayed."""
     while True:
         now = runner.clock.now()
@@ -246,7 +277,7 @@ async def _keep_flushing(runner: BaseRunner, writer: ScenarioWriter) -> None:
         for _ in writer.flush(runner.clock.now()):
             await asyncio.sleep(0)
         if int(runner.clock.now()) != int(now):
-            writer.state(counters_of(runner), _built_in(_plain(runner.reports())))
+            writer.state(counters_of(runner), _built_in(_reports(runner, end)))
 
 
 _plain_decoder = msgspec.json.Decoder(dict[str, Any])
@@ -289,12 +320,15 @@ def _refuse_late_start(runner: BaseRunner) -> None:
 
 def _stop(loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
     try:
-        _call(loop, runner, writer, runner.stop)
+        _call(loop, runner, writer, end, runner.stop)
     except BaseException as error:
         text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
         end.warnings.append(f"Cleaning up failed: {text}")
         log.exception("%s: cleaning up failed", runner.name)
-    loop.run(runner.client.aclose())
+    try:
+        loop.run(runner.client.aclose())
+    except BaseException as error:  # noqa: BLE001  a client of the user's own may raise anything
+        end.keep(runner.name, error)
 
 
 def _text_of(error: BaseException) -> str:

@@ -32,4 +32,6 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: it was not set from Python, and cannot be put back.
+            if handler is not None:
+                signal.signal(number, handler)

@@ -55,7 +55,7 @@ class Child:
         """Hand a message over without waiting; False: the child is gone."""
         line = msgspec.json.encode(message) + b"\n"
         with self._waiting:
-            if self._closed or self._gone:
+            if self._closed or self._gone or self.process.poll() is not None:
                 return False
             if message.snapshot is not None:
                 self._snapshot = line

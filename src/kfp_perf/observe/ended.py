@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.client.messages import RunState
-from kfp_perf.observe.phases import ACROSS_CLOCKS, clamped, contradiction, phases_of
+from kfp_perf.observe.phases import ACROSS_CLOCKS, clamped, contradiction, duration, phases_of
 from kfp_perf.observe.run_analysis import failure_text, task_spans
-from kfp_perf.observe.times import duration
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:

@@ -18,8 +18,6 @@ from kfp_perf.observe.times import (
     ClockOffset,
     Estimate,
     Interval,
-    creation,
-    duration,
     edges_of,
     range_of,
     span,
@@ -187,3 +185,32 @@ def _visible(
         looked = Interval(tracked.seen_unfinished, tracked.seen_finished).shift(ahead)
         reported = looked if reported is None else reported.intersect(looked) or reported
     return None if reported is None else span(finished, reported)
+
+
+def creation(tracked: TrackedRun, offset: ClockOffset) -> Interval | None:
+    """When a run was created, on the server's clock; None if the server gave no time.
+
+    The moment lies within the stated second and within our call. Where the two contradict each other, as after a
+    step of a clock, the server's second is used.
+    """
+    if tracked.created_at is None:
+        return None
+    stated = whole_second(tracked.created_at)
+    if not tracked.sent or tracked.adopted:
+        return stated
+    ahead = offset.at(tracked.ended)
+    if ahead is None:
+        return stated
+    return stated.intersect(Interval(tracked.sent, tracked.ended).shift(ahead)) or stated
+
+
+def duration(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
+    """From creation to finish; None if the server gave no times.
+
+    The finish is stamped by the workflow controller. Its clock is assumed to equal the API server's, because their
+    difference cannot be measured from outside; `phases.contradiction` finds the runs that disprove this.
+    """
+    created = creation(tracked, offset)
+    if created is None or tracked.finished_at is None:
+        return None
+    return span(created, whole_second(tracked.finished_at))

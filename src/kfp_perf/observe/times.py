@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kfp_perf.observe.tracked import TrackedRun
 
 # adjtimex(2) slews a clock by at most 500 parts per million.
 DRIFT_SECONDS_PER_SECOND = 500e-6
@@ -98,38 +97,6 @@ class ClockOffset:
             return None
         drift = DRIFT_SECONDS_PER_SECOND * abs(moment - self._known_at)
         return Interval(self._known.low - drift, self._known.high + drift)
-
-
-# -- a run's creation and duration ----------------------------------------------------------------------------
-
-
-def creation(tracked: TrackedRun, offset: ClockOffset) -> Interval | None:
-    """When a run was created, on the server's clock; None if the server gave no time.
-
-    The moment lies within the stated second and within our call. Where the two contradict each other, as after a
-    step of a clock, the server's second is used.
-    """
-    if tracked.created_at is None:
-        return None
-    stated = whole_second(tracked.created_at)
-    if not tracked.sent or tracked.adopted:
-        return stated
-    ahead = offset.at(tracked.ended)
-    if ahead is None:
-        return stated
-    return stated.intersect(Interval(tracked.sent, tracked.ended).shift(ahead)) or stated
-
-
-def duration(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
-    """From creation to finish; None if the server gave no times.
-
-    The finish is stamped by the workflow controller. Its clock is assumed to equal the API server's, because their
-    difference cannot be measured from outside; `phases.contradiction` finds the runs that disprove this.
-    """
-    created = creation(tracked, offset)
-    if created is None or tracked.finished_at is None:
-        return None
-    return span(created, whole_second(tracked.finished_at))
 
 
 # -- sums of time spans ---------------------------------------------------------------------------------------

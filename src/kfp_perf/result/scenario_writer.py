@@ -22,6 +22,7 @@ from kfp_perf.result.files import (
     TASKS_FILE,
 )
 from kfp_perf.result.records import CallOutcome, Purpose
+from kfp_perf.result.result_writer import as_json
 from kfp_perf.result.series import WARMUP, SeriesEncoder, series_head
 from kfp_perf.result.tasks import Slowest, most_telling, task_lines
 
@@ -79,6 +80,13 @@ class _Channel:
         self.latency = array("d")
         self.failed = array("d")
         self.service = array("d")
+
+
+def _encoded(info: ScenarioInfo) -> bytes:
+    try:
+        return msgspec.json.encode(info, enc_hook=str)
+    except ValueError:  # a lone surrogate in a text of the user's
+        return msgspec.json.encode(as_json(msgspec.to_builtins(info, enc_hook=str)))
 
 
 _DONE = object()
@@ -159,7 +167,7 @@ class ScenarioWriter:
         """Write `scenario.json`, whole or not at all."""
         temporary = self.folder / f".{SCENARIO_FILE}.new"
         try:
-            temporary.write_bytes(msgspec.json.encode(info, enc_hook=str))
+            temporary.write_bytes(_encoded(info))
             temporary.replace(self.folder / SCENARIO_FILE)
         except OSError as error:
             self._missing(SCENARIO_FILE, error)
