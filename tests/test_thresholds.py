@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_perf.errors import ExitCode, Problem
-from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics import METRICS, MetricsCollector
 from kfp_perf.metrics.figures import Figures
-from kfp_perf.metrics.metric import Metric, distribution
+from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.registry import Registry, built_in
 from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Judged, Judgement, Reason, decide, judge, why_failed

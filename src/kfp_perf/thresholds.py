@@ -55,7 +55,8 @@ _NOT_YET = (
 class Threshold:
     """A bound of one value of one metric: of the scenario named, or of the whole test (None).
 
-    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its place in the file.
+    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its place in the
+    file. `default`: it holds because the file neither bounds nor lifts it.
     """
 
     scenario: str | None
@@ -64,6 +65,24 @@ class Threshold:
     bound: float
     condition: str
     where: str
+    default: bool = False
+
+
+#: The default thresholds: of each scenario by its metrics, and of the whole test. `{call}` stands for each
+#: operation of the load. docs/metrics.md has the false alarms of `load.fell_behind`.
+SCENARIO_DEFAULTS = {
+    "run.success_rate": ">= 95%",
+    "api.{call}.error_rate": "<= 5%",
+    "load.fell_behind": "== 0",
+    "load.slot_time_lost": "<= 5%",
+}
+TEST_DEFAULTS = {"cleanup.left": "== 0"}
+
+
+def is_default(name: str) -> bool:
+    """Whether there is a default threshold on the metric of this name."""
+    operation = re.sub(r"^api\.\w+\.", "api.{call}.", name)
+    return name in TEST_DEFAULTS or name in SCENARIO_DEFAULTS or operation in SCENARIO_DEFAULTS
 
 
 def parse_threshold(

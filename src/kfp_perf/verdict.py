@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics.metric import Unit
-from kfp_perf.thresholds import OPERATORS
+from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, TEST_DEFAULTS, Threshold, parse_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.metrics.figures import Figures
-    from kfp_perf.thresholds import Threshold
 
 _MOST_REASONS = 3
 
@@ -53,6 +52,11 @@ class Judgement:
         return self.judged is Judged.KEPT
 
     @property
+    def told(self) -> bool:
+        """Whether there was something to judge, and enough of it."""
+        return self.judged is not Judged.NOT_ENOUGH_DATA
+
+    @property
     def margin(self) -> float | None:
         """How far the value stayed on the good side of the bound, in the metric's unit; negative: it did not."""
         if self.value is None:
@@ -84,7 +88,35 @@ class Judgement:
             "passed": self.passed,
             "judged": self.judged.value,
             "reason": self.reason,
+            "default": self.threshold.default,
         }
+
+
+def with_defaults(
+    thresholds: Sequence[Threshold], lifted: Iterable[tuple[str | None, str]], figures: Figures
+) -> list[Threshold]:
+    """Return the thresholds, and the default ones after them.
+
+    A default is left out where the file bounds that metric for the scenario or for the whole test, where it is
+    `lifted` (pairs of scenario, None for the whole test, and metric), and where there is nothing to judge.
+    """
+    taken = {(one.scenario, one.metric.name) for one in thresholds} | set(lifted)
+    found = [*thresholds]
+    for scenario, name, condition in _defaults(figures):
+        if taken.isdisjoint({(scenario, name), (None, name)}):
+            parsed = parse_threshold(name, condition, "default", scenario)
+            if isinstance(parsed, Threshold) and _judged(parsed, figures.of(scenario)).told:
+                found.append(dataclasses.replace(parsed, default=True))
+    return found
+
+
+def _defaults(figures: Figures) -> Iterator[tuple[str | None, str, str]]:
+    for scenario, metrics in figures.scenarios.items():
+        calls = [name for name in (metrics.get("api") or {}).get("load", ()) if "." not in name]
+        for pattern, condition in SCENARIO_DEFAULTS.items():
+            names = [pattern.replace("{call}", call) for call in calls] if "{call}" in pattern else [pattern]
+            yield from ((scenario, name, condition) for name in names)
+    yield from ((None, name, condition) for name, condition in TEST_DEFAULTS.items())
 
 
 def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:

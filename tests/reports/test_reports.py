@@ -89,7 +89,9 @@ def test_a_table_without_rows_has_its_columns_all_the_same(
     assert head == list(COLUMNS[name])
     with_rows = REPORTS["csv"].draw(nightly)[f"{name}.csv"].decode()
     assert with_rows.startswith(",".join(head)), "they come first, and in the same order"
-    not_in_the_sample = {"judged", "error", "not_reached", "value_low", "value_high"} if name == "thresholds" else set()
+    not_in_the_sample = (
+        {"judged", "error", "not_reached", "value_low", "value_high"} if name == "thresholds" else set()
+    )
     told = {column for row in TABLES[name](nightly) for column in row}
     assert set(head) - told <= not_in_the_sample
 

@@ -213,6 +213,7 @@ def _save_info(
             start_at=runner.start_at,
             end_at=runner.end_at,
             measured_from=runner.measured_from,
+            open_load=runner.open_load,
             started=end.started,
             finished=end.finished,
             warnings=tuple(end.warnings + warnings),

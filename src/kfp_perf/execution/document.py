@@ -16,7 +16,7 @@ from kfp_perf.errors import ExitCode
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.result.files import safe_name
 from kfp_perf.thresholds import Threshold, parse_threshold
-from kfp_perf.verdict import Reason, decide, judge
+from kfp_perf.verdict import Reason, decide, judge, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +58,7 @@ def given_document(
             }
             for one in plan.thresholds
         ],
+        "lifted": [list(one) for one in plan.lifted],
         "scenarios": [
             {
                 "name": one.name,
@@ -94,7 +95,8 @@ def result_document(
     figures = figures_of(scenarios)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
     thresholds = list(_thresholds(given, registry))
-    judgements = judge(thresholds, figures)
+    lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
+    judgements = judge(with_defaults(thresholds, lifted, figures), figures)
     last = max((_last_written(one) for one in scenarios), default=0.0)
     ended = bool(infos) and all(info.ended for info in infos)
     started = _epoch(given.get("started"))

@@ -13,6 +13,8 @@ from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
+from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
 from kfp_perf.reports import write_report
 from kfp_perf.runners import create_runner
@@ -58,6 +60,7 @@ def run_test(
         scenario_file or config.SCENARIO_FILE_NAME,
         config,
         extra_modes=loaded.runners,
+        registry=Registry({**METRICS, **loaded.collectors}),
         assume_yes=assume_yes,
     )
     with contextlib.ExitStack() as stack:

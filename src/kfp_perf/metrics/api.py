@@ -72,6 +72,11 @@ class OperationFigures:
         """From when the first was due to the end of the last; 0 for a single one."""
         return max(0.0, self._last_ended - self._first_due) if self.counts["count"] > 1 else 0.0
 
+    @property
+    def mean_latency_seconds(self) -> float | None:
+        """The mean latency of answered operations; None where there are none."""
+        return self._latency_sum / self.counts["answered"] if self.counts["answered"] else None
+
     def merge(self, other: OperationFigures) -> None:
         """Add what another scenario, or another variant, recorded."""
         self.counts.update(other.counts)
@@ -90,10 +95,9 @@ class OperationFigures:
         counts, unanswered = self.counts, self.unanswered
         # A read of what others had deleted was neither answered nor refused.
         asked = counts["count"] - counts["gone"]
-        answered = counts["answered"]
         return {
             "count": counts["count"],
-            "answered": answered,
+            "answered": counts["answered"],
             "errors": self.errors.total(),
             "cut_off": counts["cut_off"],
             "never_started": counts["never_started"],
@@ -107,7 +111,7 @@ class OperationFigures:
             "unknown": counts["unknown"],
             "rate_per_second": counts["count"] / self.lasted_seconds if self.lasted_seconds else None,
             "latency_seconds": ranked_summary(
-                self.latency, unanswered, FINE_QUANTILES, self._latency_sum / answered if answered else None
+                self.latency, unanswered, FINE_QUANTILES, self.mean_latency_seconds
             ),
             "service_seconds": self.service.summary(FINE_QUANTILES),
             "failed_seconds": self.failed.summary(FINE_QUANTILES),

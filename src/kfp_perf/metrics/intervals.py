@@ -112,7 +112,7 @@ class _Target:
         (mean,) = ratio_intervals(sums, answered)
         if mean.half_width is not None:
             # Sums of bins are off by their width; the mean itself is exact.
-            exact = self._histogram.mean or 0.0
+            exact = self._operation.mean_latency_seconds or 0.0
             found["mean"] = [max(0.0, exact - mean.half_width), exact + mean.half_width]
         return found
 

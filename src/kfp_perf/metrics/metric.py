@@ -29,8 +29,8 @@ FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
 #: What stands beside the values of metrics in a metrics dictionary, and is no metric of its own.
 BESIDE: Mapping[str, str] = {
     "n": "How many values a distribution was made from.",
-    "not_reached": "The statistics of this distribution that lie above all that was answered, or that ended: `null`, "
-    "and longer than any bound.",
+    "not_reached": "The statistics of this distribution that lie above all that was answered, or that ended: "
+    "`null`, and longer than any bound.",
     "longest_answered": "The longest of the values; those that rank above it have none.",
     "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
     "data does not reach.",

@@ -14,14 +14,15 @@ from kfp_perf.scenario.cron import firings
 from kfp_perf.scenario.estimate import estimate
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import suits
-from kfp_perf.thresholds import parse_threshold
+from kfp_perf.thresholds import SCENARIO_DEFAULTS, TEST_DEFAULTS, is_default, parse_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
+    from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
     from kfp_perf.scenario.estimate import Estimate
@@ -97,18 +98,40 @@ def _read(path: Path) -> PipelinePackage | tuple[Problem, ...]:
         return error.problems
 
 
-def parse_thresholds(parsed: ParsedFile, names: Mapping[int, str]) -> list[Threshold | Problem]:
-    """Return the thresholds of the whole test, then those of the scenarios, or what is wrong with them."""
-    whole = [
-        (name, condition, parsed.place("$", ("thresholds", name)), None)
-        for name, condition in parsed.thresholds.items()
-    ]
-    own = [
-        (name, condition, parsed.where(index, ("thresholds", name)), names[index])
-        for index, scenario in parsed.scenarios.items()
-        for name, condition in scenario.thresholds.items()
-    ]
-    return [parse_threshold(*one) for one in (*whole, *own)]
+def parse_thresholds(
+    parsed: ParsedFile, names: Mapping[int, str], registry: Registry | None = None
+) -> list[Threshold | Problem]:
+    """Return the thresholds of the whole test, then those of the scenarios, or what is wrong with them.
+
+    `null` lifts a default threshold; of another metric it is wrong.
+    """
+    found: list[Threshold | Problem] = []
+    for name, condition, where, scenario in _thresholds(parsed, names):
+        if condition is not None:
+            found.append(parse_threshold(name, condition, where, scenario, registry))
+        elif not is_default(name):
+            known = ", ".join([*SCENARIO_DEFAULTS, *TEST_DEFAULTS])
+            what = f"null lifts a default threshold, and {name} has none"
+            found.append(Problem(where, what, f"default thresholds are on {known}"))
+    return found
+
+
+def lifted_thresholds(parsed: ParsedFile, names: Mapping[int, str]) -> tuple[tuple[str | None, str], ...]:
+    """Return the default thresholds that `null` lifts: pairs of scenario (None: the whole test) and metric."""
+    return tuple(
+        (scenario, name) for name, condition, _, scenario in _thresholds(parsed, names) if condition is None
+    )
+
+
+def _thresholds(
+    parsed: ParsedFile, names: Mapping[int, str]
+) -> Iterator[tuple[str, str | None, str, str | None]]:
+    """Yield each threshold's metric, condition, place and scenario."""
+    for name, condition in parsed.thresholds.items():
+        yield name, condition, parsed.place("$", ("thresholds", name)), None
+    for index, scenario in parsed.scenarios.items():
+        for name, condition in scenario.thresholds.items():
+            yield name, condition, parsed.where(index, ("thresholds", name)), names[index]
 
 
 def estimates_of(

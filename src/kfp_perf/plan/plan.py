@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.errors import InputError
 from kfp_perf.plan.checks import errors_of, warnings_of
-from kfp_perf.plan.draft import Draft, estimates_of, parse_thresholds, read_pipelines
+from kfp_perf.plan.draft import (
+    Draft,
+    estimates_of,
+    lifted_thresholds,
+    parse_thresholds,
+    read_pipelines,
+)
 from kfp_perf.plan.limits import read_limits
 from kfp_perf.plan.names import safe_name, unique_names
 from kfp_perf.plan.scenario_files import find_scenario_file, label_of, pipeline_folders
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
     from kfp_perf.errors import Problem
+    from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
     from kfp_perf.scenario.estimate import Estimate
@@ -38,8 +45,9 @@ class Plan:
 
     `text` is the scenario file as given; every scenario has a `name`, unique in the plan. By that name,
     `packages` holds the pipeline of each scenario that has one, as its runner uses it, and `estimates` what each
-    scenario is expected to make; `thresholds` are those of the whole test, then those of the scenarios. A plan can
-    be pickled.
+    scenario is expected to make; `thresholds` are those of the whole test, then those of the scenarios;
+    `lifted` are the default ones that do not hold, as pairs of scenario (None: the whole test) and metric. A
+    plan can be pickled.
     """
 
     name: str
@@ -49,6 +57,7 @@ class Plan:
     packages: Mapping[str, PipelinePackage] = field(default_factory=dict)
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
+    lifted: tuple[tuple[str | None, str], ...] = ()
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -66,13 +75,15 @@ def make_plan(
     now: float | None = None,
     seconds_per_step: float = SECONDS_PER_STEP,
     limits: Limits | None = None,
+    registry: Registry | None = None,
 ) -> Plan:
     """Return the plan of a scenario file: a path, or the name of a built-in scenario.
 
     `extra_modes` are the modes that plug-ins add; `assume_yes` confirms any number of rows beforehand; `now`
     (seconds since the epoch, default: the clock) is when the test would start, for schedules; `seconds_per_step`
     is how long the estimates assume that a pod in a run's sequence takes; `limits` are those of this process by
-    default. Raises InputError with every problem of the file and of its pipelines.
+    default; `registry` has the metrics that thresholds may name (default: the built-in ones). Raises InputError
+    with every problem of the file and of its pipelines.
     """
     path = find_scenario_file(scenario_file)
     parsed = JsonDeserializationUtils.parse_scenario_file(path, label_of(path), extra_modes=extra_modes)
@@ -87,7 +98,7 @@ def make_plan(
         assume_yes=assume_yes,
         names=names,
         pipelines=pipelines,
-        thresholds=parse_thresholds(parsed, names),
+        thresholds=parse_thresholds(parsed, names, registry),
         estimates=estimates_of(parsed.scenarios, pipelines, start, seconds_per_step),
     )
     # A wrong default is found in every scenario, and reported once.
@@ -105,5 +116,6 @@ def make_plan(
         },
         estimates={names[index]: guess for index, guess in draft.estimates.items()},
         thresholds=tuple(one for one in draft.thresholds if isinstance(one, Threshold)),
+        lifted=lifted_thresholds(parsed, names),
         warnings=tuple(dict.fromkeys(warnings_of(draft))),
     )

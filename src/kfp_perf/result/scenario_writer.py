@@ -40,10 +40,10 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a scenario is, and how it ended; `scenario.json`.
 
     Times are seconds since the Unix epoch, 0.0 where they are not known yet: `start_at` and `end_at` bound its
-    load, `measured_from` is the end of the warm-up, `started` and `finished` bound the work of its runner.
-    `error` is the text of what ended it early (empty: nothing did), and `exit_code` the code that it asks for.
-    `measured` says that the load is over and its runs are accounted for, `ended` that its clean-up is over as
-    well.
+    load, `measured_from` is the end of the warm-up, `open_load` says that operations are due whatever became of
+    earlier ones, `started` and `finished` bound the work of its runner. `error` is the text of what ended it
+    early (empty: nothing did), and `exit_code` the code that it asks for. `measured` says that the load is over
+    and its runs are accounted for, `ended` that its clean-up is over as well.
     """
 
     name: str
@@ -51,6 +51,7 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     start_at: float = 0.0
     end_at: float = 0.0
     measured_from: float = 0.0
+    open_load: bool = False
     started: float = 0.0
     finished: float = 0.0
     warnings: tuple[str, ...] = ()

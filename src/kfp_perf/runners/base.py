@@ -17,7 +17,7 @@ from kfp_perf.pacing import Drive, Punctuality, RealClock, StopSignal
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import Outcome
 from kfp_perf.runners.outage import OutageWatch
-from kfp_perf.scenario.workload import workload_of
+from kfp_perf.scenario.workload import OpenLoad, workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -178,6 +178,11 @@ class BaseRunner(ABC):
     def resting(self) -> bool:
         """Whether nothing is under way because nothing is due: no progress is then no trouble."""
         return self._drive is not None and self._drive.resting
+
+    @property
+    def open_load(self) -> bool:
+        """Whether operations are due whatever became of earlier ones: an open load, or schedules."""
+        return isinstance(workload_of(self.scenario), OpenLoad)
 
     def record_sample(self, sample: Sample) -> None:
         """Record one operation; the client calls this for each call, with all its attempts."""

@@ -92,6 +92,11 @@ class ScheduledRunner(ExperimentRunner):
         return super().owns(made) or (bool(made.parent) and made.parent == self.experiment_id)
 
     @property
+    def open_load(self) -> bool:
+        """Schedules are due whatever became of earlier runs."""
+        return True
+
+    @property
     def resting(self) -> bool:
         """Whether no run is in flight, and no slot waits for one."""
         return self._resting

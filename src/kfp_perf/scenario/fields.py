@@ -178,9 +178,10 @@ class ScenarioFields(BaseModel):
         "the configuration; `null` leaves the pipeline as it is.",
         examples=[True],
     )
-    thresholds: dict[str, str] = Field(
+    thresholds: dict[str, str | None] = Field(
         default_factory=dict,
-        description="Bounds of the scenario's own metrics that decide whether it passed.",
+        description="Bounds of the scenario's own metrics that decide whether it passed; `null` lifts a "
+        "default one.",
         examples=[{"run.duration.p95": "< 90s"}],
     )
 

@@ -57,9 +57,9 @@ class FileHead(BaseModel):
         description="Fields for every scenario that does not give them and whose mode they suit.",
         examples=[{"runTime": 5, "pipelineFileName": "hello.yaml"}],
     )
-    thresholds: dict[str, str] = Field(
+    thresholds: dict[str, str | None] = Field(
         default_factory=dict,
-        description="Bounds of the whole test's metrics that decide whether it passed.",
+        description="Bounds of the whole test's metrics that decide whether it passed; `null` lifts a default one.",
         examples=[{"api.CreateRun.error_rate": "<= 1%"}],
     )
 

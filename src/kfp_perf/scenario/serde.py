@@ -110,7 +110,7 @@ class ParsedFile:
     text: str = ""
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
-    thresholds: dict[str, str] = field(default_factory=dict)
+    thresholds: dict[str, str | None] = field(default_factory=dict)
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _root: str = "$"

@@ -35,8 +35,8 @@ _PURPOSES = {
 }
 _MOST_ERRORS = 20
 _CAPTION = (
-    "Latency counts from when an operation was due to the end of its last attempt; those that were not answered rank "
-    "above all that were"
+    "Latency counts from when an operation was due to the end of its last attempt; those that were not answered "
+    "rank above all that were"
 )
 _SMALL_PRINT = (
     "Below a p99 stands its 95 % confidence interval; below a p50 its change from the beginning of the test to the "
