@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     Call = Callable[..., tuple[int, str, str]]
 
 
-def leave(folder: Path, target: str) -> Path:
-    path = folder / "journal.jsonl"
+def leave(folder: Path, target: str, scenario: str = "a") -> Path:
+    path = folder / "scenarios" / scenario / "journal.jsonl"
+    path.parent.mkdir(parents=True)
     journal = Journal(path, target)
     journal.intend(Kind.EXPERIMENT, "kfp-perf-left")
     journal.made(Kind.EXPERIMENT, "kfp-perf-left", "00000000-0000-4000-8000-000000000000")
