@@ -21,16 +21,24 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 SLICES = 12
+STANDARD_ERRORS = 2.0
+
 FIRST_RUNS = 20
+"""From how many runs, the first that left, the typical time is taken."""
 FEWEST_FIRST_RUNS = 5
+
+FILLING_TIMES = 2.0
+"""How many typical times a system takes to fill."""
+JUDGED_TIMES = 3.0
+"""How many typical times must be left to say that a load did not fall behind."""
 FEWEST_SECONDS = 12.0
 
 GROWTH_BOUND = 0.05
+"""Seconds a second by which the lag must grow."""
 CERTAIN_GROWTH = 0.5
+"""The same where less time is left."""
 RISE_BOUND = 0.25
-FILLING_TIMES = 2.0
-JUDGED_TIMES = 3.0
-STANDARD_ERRORS = 2.0
+"""How far the lag must end above where it was before, as a share of that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,16 +154,22 @@ def judge_backlog(
 ) -> Backlog:
     """Say whether an open load or a schedule fell behind.
 
+    `flow` counts all runs, those of the warm-up too, from before the first was due to at least the end of the load.
     `first_visible_seconds`: from due to visible, of the first 20 runs that left; their median is the *typical
     time*. `load_end` is the end of the load, `warmup_end` that of the warm-up, on the clock of the flow.
 
     What is judged begins two typical times after the flow's first run, when a system that keeps up has filled, and
     not before the end of the warm-up; it must last three typical times and 12 s. The load fell behind if the lag,
     in 12 equal slices of that stretch or of its last third, grows by more than 0.05 s a second and by more than two
-    standard errors, and ends more than 25 % above its median in the first third, and above the typical time.
+    standard errors, and ends more than 25 % above its median in the first third and above the typical time.
 
-    docs/metrics.md has the false alarms and the power by simulation.
+    A stretch of one to three typical times can only show that a load fell behind, by a growth of more than 0.5 s a
+    second: while a system that keeps up fills, the lag grows by the share of runs that take longer than the time so
+    far, which is at most a half from the median on.
+
+    docs/metrics.md has the false alarms and the power by simulation, and where the rule fails.
     """
+    load_end = min(load_end, flow.begin + flow.step * flow.due.size)
     typical_of = np.asarray(first_visible_seconds, dtype=np.float64)[:FIRST_RUNS]
     due_until = flow.due[: flow.between(flow.begin, load_end).stop]
     if not due_until.size or not due_until[-1]:
