@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
+import math
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emulated import emulator
 from virtual_time import run_virtually
 
 from replay.compare import differences
-from replay.ids import UUID, Ids
+from replay.ids import Ids
 from replay.on_purpose import reason_of
-from replay.preparation import OUTCOMES, Experiments, Runs, Step, Wait, preparation_of
-from replay.requests import NotReplayable, Request, catalog_pipeline, rebuild, upload_body
-from replay.wire import Answer, send
+from replay.preparation import OUTCOMES, preparation_of
+from replay.requests import NotReplayable, Request, rebuild
+from replay.surroundings import V2, Server, make_what_is_missing, take
+from replay.wire import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator
 
     from replay.recording import Exchange, Recording
 
-V2 = "/apis/v2beta1"
 PROFILE = Path(__file__).with_name("test_kubelet.json")
 HEADERS = (
     "content-type",
@@ -35,11 +36,16 @@ HEADERS = (
     "x-content-type-options",
 )
 """The headers that are compared, where the recording has any."""
-WITHIN_A_PASS = (0.0, -2.0, 2.0, -4.0, 4.0)
-"""Seconds around the recorded moment of a look at a run at which the emulator may show the same."""
+WITHIN_A_PASS = (0.0, *(sign * seconds for seconds in (0.5, 1.0, 2.0, 4.0) for sign in (-1, 1)))
+"""Seconds around the recorded moment of a look at a run at which the emulator may show the same.
+
+That is less than half a pass of the controller.
+"""
+CLOSELY = (0.0, *(sign * step / 20 for step in range(1, 81) for sign in (-1, 1)))
+"""The same in small steps, which find what is written a moment later than the rest."""
 MINUTES_LATER_SECONDS = 120.0
 _PATIENCE_SECONDS = 180
-_MISSING_ID = re.compile(rf"experiment_id\W+({UUID})")
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,78 +73,113 @@ class Pair:
 
 def replay(recording: Recording) -> list[Pair]:
     """Send the requests of a recording to a new emulator, and compare the answers."""
-    return run_virtually(lambda: _Player(recording).play())
+    pairs = _play(recording, frozenset())
+    closely = frozenset(
+        pair.exchange.number
+        for pair in pairs
+        if pair.result == "different" and pair.exchange.t_seconds is not None
+    )
+    return _play(recording, closely) if closely else pairs
+
+
+def _play(recording: Recording, closely: frozenset[int]) -> list[Pair]:
+    """Play a recording; `closely` are the looks at a run that are made in small steps.
+
+    The emulator does the same each time, and looks do not change it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        profile = Path(folder) / PROFILE.name
+        changed = json.loads(PROFILE.read_text("utf-8")) | dict(preparation_of(recording.name).profile)
+        profile.write_text(json.dumps(changed))
+        return run_virtually(lambda: _Player(recording, str(profile), closely).play())
 
 
 class _Player:
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, profile: str, closely: frozenset[int]) -> None:
         self.recording = recording
+        self._closely = closely
+        self._profile = profile
         self.preparation = preparation_of(recording.name)
         self.ids = Ids()
-        self.url = ""
         self._began = 0.0
         self._last_t: float | None = None
-        self._user: Mapping[str, str] = {}
 
     async def play(self) -> list[Pair]:
-        async with emulator(str(PROFILE), dict(self.preparation.options)) as (_, self.url):
-            if self.preparation.options.get("multi_user"):
-                self._user = {"kubeflow-userid": "alice@example.com"}
+        async with emulator(self._profile, dict(self.preparation.options)) as (_, url):
+            self._server = Server(url, self.preparation.headers)
             outcomes = json.dumps(OUTCOMES).encode()
-            await self._good("POST", "/emulator/v1/outcomes", outcomes)
+            await self._server.good("POST", "/emulator/v1/outcomes", outcomes)
             return [pair for each in self.recording.exchanges if (pair := await self._exchange(each))]
 
     async def _exchange(self, exchange: Exchange) -> Pair | None:
         for step in self.preparation.steps:
             if step.before == exchange.number:
-                await self._take(step)
+                await take(step, self._server, self.recording, self.ids)
+        if exchange.note.startswith("read again"):
+            await asyncio.sleep(MINUTES_LATER_SECONDS)
         if not exchange.method:
             return await self._note(exchange)
         if exchange.number in self.preparation.not_replayable:
             reason = self.preparation.not_replayable[exchange.number]
             return Pair(exchange, reason=reason, replayed=False)
-        await self._make_what_is_missing(exchange)
+        await make_what_is_missing(self._server, self.recording, exchange, self.ids)
         try:
             request = rebuild(self.recording, exchange, self.ids)
         except NotReplayable as reason:
             return Pair(exchange, reason=str(reason), replayed=False)
-        if exchange.t_seconds is None:
-            return self._compared(exchange, [await send(self.url, request)])
-        return self._compared(exchange, await self._looks(exchange, request))
+        if exchange.t_seconds is not None:
+            return await self._look(exchange, request, exchange.t_seconds)
+        pair = await self._compared(exchange, self._once(request))
+        await asyncio.sleep(exchange.took_seconds)
+        return pair
 
-    def _compared(self, exchange: Exchange, answers: Iterable[Answer]) -> Pair:
-        """Compare with the answer that fits; with the first one where none does."""
-        first: tuple[tuple[str, ...], Ids] | None = None
-        for answer in answers:
+    async def _compared(self, exchange: Exchange, answers: AsyncIterator[tuple[float, Answer]]) -> Pair:
+        """Compare with the first answer that fits; where none does, with that nearest to the recorded moment."""
+        nearest: float | None = None
+        found: tuple[str, ...] = ()
+        before, learnt = None, self.ids
+        async for offset, answer in answers:
+            nearer = nearest is None or abs(offset) < nearest
+            if answer.body == before and not nearer:
+                continue
+            before = answer.body
             ids = self.ids.copy()
-            found = tuple(_differences(exchange, answer, ids))
-            if not found:
+            differing = tuple(_differences(exchange, answer, ids))
+            if not differing:
                 self.ids = ids
                 return Pair(exchange)
-            first = first or (found, ids)
-        if first is None:
+            if nearer:
+                nearest, found, learnt = abs(offset), differing, ids
+        if nearest is None:
             raise AssertionError("there is an answer to each request")
-        self.ids = first[1]
-        return Pair(exchange, first[0], reason_of(self.recording.name, first[0]))
+        self.ids = learnt
+        return Pair(exchange, found, reason_of(self.recording.name, found))
 
     # --- time
 
-    async def _looks(self, exchange: Exchange, request: Request) -> list[Answer]:
-        """Ask at the recorded moment and within a pass around it; the answer of that moment comes first."""
-        assert exchange.t_seconds is not None
+    async def _once(self, request: Request) -> AsyncIterator[tuple[float, Answer]]:
+        yield 0.0, await self._server.send(request)
+
+    async def _look(self, exchange: Exchange, request: Request, t_seconds: float) -> Pair:
+        """Ask until the answer fits, within a pass around the recorded moment; go on after that moment."""
         loop = asyncio.get_running_loop()
-        if self._last_t is None or exchange.t_seconds < self._last_t:
-            self._began = loop.time() - exchange.t_seconds
-        following = self._following_moment(exchange)
-        answers = {}
-        for offset in sorted(WITHIN_A_PASS):
-            moment = self._began + exchange.t_seconds + offset
-            if offset and not (loop.time() <= moment and exchange.t_seconds + offset < following):
-                continue
-            await asyncio.sleep(moment - loop.time())
-            answers[offset] = await send(self.url, request)
-        self._last_t = exchange.t_seconds
-        return [answers[offset] for offset in WITHIN_A_PASS if offset in answers]
+        if self._last_t is None or t_seconds < self._last_t:
+            self._began = loop.time() - t_seconds
+        self._last_t = t_seconds
+        pair = await self._compared(exchange, self._looks(exchange, request, self._began + t_seconds))
+        await asyncio.sleep(self._began + t_seconds - loop.time())
+        return pair
+
+    async def _looks(
+        self, exchange: Exchange, request: Request, moment: float
+    ) -> AsyncIterator[tuple[float, Answer]]:
+        loop = asyncio.get_running_loop()
+        following = self._began + self._following_moment(exchange)
+        for offset in sorted(CLOSELY if exchange.number in self._closely else WITHIN_A_PASS):
+            at = moment + offset
+            if not offset or loop.time() <= at < following:
+                await asyncio.sleep(at - loop.time())
+                yield offset, await self._server.send(request)
 
     def _following_moment(self, exchange: Exchange) -> float:
         """Return until when one may look: what changes the run comes next, or another look."""
@@ -151,100 +192,25 @@ class _Player:
         return exchange.t_seconds
 
     async def _note(self, exchange: Exchange) -> Pair | None:
-        if exchange.note.startswith("read again"):
-            await asyncio.sleep(MINUTES_LATER_SECONDS)
         if exchange.body is None:
             return None
-        return self._compared(exchange, [await self._spawned(exchange)])
+        return await self._compared(exchange, self._spawned(exchange))
 
-    async def _spawned(self, exchange: Exchange) -> Answer:
-        """Wait until a schedule has started another run, and return it."""
+    async def _spawned(self, exchange: Exchange) -> AsyncIterator[tuple[float, Answer]]:
+        """Wait until a schedule has started another run, and show it in its first second."""
         experiment = self.ids.translate(exchange.body["experiment_id"])
         path = f"{V2}/runs?experiment_id={experiment}&page_size=200&sort_by=created_at"
         number = sum(1 for each in self.recording.exchanges[: exchange.number] if not each.method)
-        for _ in range(_PATIENCE_SECONDS):
-            runs = (await self._good("GET", path)).get("runs", [])
+        seen = 0
+        for _ in range(round(_PATIENCE_SECONDS / _POLL_SECONDS)):
+            runs = (await self._server.good("GET", path)).get("runs", [])
             if len(runs) > number:
-                return Answer(0, {}, runs[number])
-            await asyncio.sleep(1)
-        return Answer(0, {}, None)
-
-    # --- what was there before the recording
-
-    async def _take(self, step: Step) -> None:
-        if isinstance(step, Wait):
-            await asyncio.sleep(step.seconds)
-        elif isinstance(step, Experiments):
-            await self._make_experiments(step)
-        else:
-            await self._make_runs(step)
-
-    async def _make_experiments(self, step: Experiments) -> None:
-        """Make each experiment until its id lies in its part of all ids: then they have the wanted order."""
-        part = (1 << 32) // len(step.ids)
-        for number, (name, recorded) in enumerate(step.ids.items()):
-            while True:
-                made = await self._make_experiment(name, step.namespace)
-                if int(made[:8], 16) // part == number:
-                    break
-                await self._good("DELETE", f"{V2}/experiments/{made}")
-            self.ids.learn(recorded, made)
-
-    async def _make_experiment(self, name: str, namespace: str = "") -> str:
-        body = {"display_name": name, "namespace": namespace}
-        made: str = (await self._good("POST", f"{V2}/experiments", json.dumps(body).encode()))[
-            "experiment_id"
-        ]
-        return made
-
-    async def _make_runs(self, step: Runs) -> None:
-        """Make runs whose ids lie beside that of the first one as the recorded ids do."""
-        like = self.recording.exchanges[step.like]
-        body = json.loads(self.ids.translate(json.dumps(like.request)))
-        first_recorded, first = like.body["run_id"], self.ids.translate(like.body["run_id"])
-        for number, (name, recorded) in enumerate(step.ids.items(), 1):
-            await asyncio.sleep(1)
-            beside = number if recorded > first_recorded else -number
-            run_id = _uuid(int(first.replace("-", ""), 16) + beside)
-            made = body | {"display_name": name, "run_id": run_id}
-            await self._good("POST", f"{V2}/runs", json.dumps(made).encode())
-            self.ids.learn(recorded, run_id)
-
-    async def _make_what_is_missing(self, exchange: Exchange) -> None:
-        """Make the experiment and the pipeline that a request refers to where no answer has shown them."""
-        if not isinstance(exchange.request, dict):
-            return
-        experiment = exchange.request.get("experiment_id") or ""
-        if re.fullmatch(UUID, experiment) and self.ids.translate(experiment) == experiment:
-            self.ids.learn(experiment, await self._make_experiment("rec-exp"))
-        reference = exchange.request.get("pipeline_version_reference", {})
-        pipeline = reference.get("pipeline_id", "")
-        if re.fullmatch(UUID, pipeline) and self.ids.translate(pipeline) == pipeline:
-            await self._make_pipeline(pipeline)
-
-    async def _make_pipeline(self, recorded: str) -> None:
-        body = upload_body("uploadfile", "p.yaml", catalog_pipeline("hello"))
-        target = f"{V2}/pipelines/upload?name=rec-before"
-        headers = {"Content-Type": "multipart/form-data; boundary=replay"}
-        answer = await send(self.url, Request("POST", target, body, headers))
-        made = answer.body["pipeline_id"]
-        self.ids.learn(recorded, made)
-        versions = await self._good("GET", f"{V2}/pipelines/{made}/versions")
-        version = versions["pipeline_versions"][0]["pipeline_version_id"]
-        for exchange in self.recording.exchanges:
-            if isinstance(exchange.request, dict):
-                reference = exchange.request.get("pipeline_version_reference", {})
-                if reference.get("pipeline_id") == recorded and re.fullmatch(
-                    UUID, reference.get("pipeline_version_id", "")
-                ):
-                    self.ids.learn(reference["pipeline_version_id"], version)
-
-    async def _good(self, method: str, target: str, body: bytes | None = None) -> Any:
-        headers = {**self._user, "Content-Type": "application/json"}
-        answer = await send(self.url, Request(method, target, body, headers))
-        if answer.status != 200:
-            raise AssertionError(f"{method} {target}: {answer.status} {answer.body}")
-        return answer.body
+                yield seen * _POLL_SECONDS, Answer(0, {}, runs[number])
+                seen += 1
+                if seen * _POLL_SECONDS >= 1:
+                    return
+            await asyncio.sleep(_POLL_SECONDS)
+        yield math.inf, Answer(0, {}, None)
 
 
 def _differences(exchange: Exchange, answer: Answer, ids: Ids) -> list[str]:
@@ -257,11 +223,6 @@ def _differences(exchange: Exchange, answer: Answer, ids: Ids) -> list[str]:
             if recorded != emulated:
                 found.append(f"header {name}: recorded {recorded}, emulated {emulated}")
     return found + differences(exchange.body, answer.body, ids)
-
-
-def _uuid(number: int) -> str:
-    text = f"{number:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 __all__ = ["Pair", "replay"]

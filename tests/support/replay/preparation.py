@@ -52,7 +52,11 @@ class Preparation:
 
     steps: tuple[Step, ...] = ()
     cached: bool = False
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the emulator's profile that differ from those of the other recordings."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The headers of requests that are not in the recording."""
     not_replayable: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -63,6 +67,11 @@ OUTCOMES = (
     {"task": "choose", "outputs": {"chosen": "heads"}},
 )
 """How tasks ended on the recorded server, whose pods were played by a test program."""
+
+TERMINATED_AT_ONCE = Preparation(
+    profile={"controller_pass_seconds": 1, "controller_requeue_seconds": 1, "report_delay_seconds": 5}
+)
+"""The recorded server was busy: the controller looked at the workflow after it was terminated, the agent later."""
 
 PREPARATIONS: dict[str, Preparation] = {
     "05-experiment-lists": Preparation(
@@ -95,11 +104,14 @@ PREPARATIONS: dict[str, Preparation] = {
         ),
         not_replayable={23: OLDER},
     ),
+    "24-life-terminated-at-once": TERMINATED_AT_ONCE,
+    "run-terminated": TERMINATED_AT_ONCE,
     "41-recurring-life": Preparation(steps=(Wait(4, 32.0), Wait(5, 1.0), Wait(17, 31.0), Wait(18, 1.0))),
     "50-cached": Preparation(cached=True),
     "60-multi-user": Preparation(
         steps=(Experiments(0, {"e1": "384d13bb-765c-4cbb-add8-f6155ad74c0e"}, "team-a"), Wait(47, 1.0)),
         options={"multi_user": True},
+        headers={"kubeflow-userid": "alice@example.com"},
     ),
 }
 

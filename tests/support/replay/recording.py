@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Exchange:
     """One request and its answer; or, with a `note` and no method, something that the recorder saw.
 
-    `t_seconds` is counted from the last change of a run (its creation, termination or retry). `headers` is None
-    where the answer's headers were not recorded.
+    `t_seconds` is counted from the last change of a run (its creation, termination or retry), `took_seconds` from
+    the request to its answer. `headers` is None where the answer's headers were not recorded.
     """
 
     number: int
@@ -29,6 +29,7 @@ class Exchange:
     body: Any
     t_seconds: float | None
     note: str
+    took_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,5 @@ def _exchange(number: int, entry: dict[str, Any]) -> Exchange:
         body=entry.get("body"),
         t_seconds=entry.get("t_seconds"),
         note=entry.get("note", ""),
+        took_seconds=entry.get("ms", 0.0) / 1000,
     )

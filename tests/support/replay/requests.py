@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from replay.recording import Exchange, Recording
 
 _BOUNDARY = "replay"
+MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
 _TRIMMED = "...<trimmed>"
 _UPLOAD = re.compile(r"multipart (\w+)=(\S+) \((\d+) bytes\)")
 _LONG_URL = "x" * 70_000
@@ -79,12 +80,12 @@ def _body(recording: Recording, exchange: Exchange, ids: Ids) -> tuple[bytes | N
         return None, ""
     if isinstance(request, str):
         if request == "no parts":
-            return b"--replay--\r\n", f"multipart/form-data; boundary={_BOUNDARY}"
+            return b"--replay--\r\n", MULTIPART
         upload = _UPLOAD.fullmatch(request)
         if upload is None:
             return request.encode(), "application/json"
         content = _uploaded(upload[2], int(upload[3]), exchange.path)
-        return upload_body(upload[1], upload[2], content), f"multipart/form-data; boundary={_BOUNDARY}"
+        return upload_body(upload[1], upload[2], content), MULTIPART
     spec = request.get("pipeline_spec")
     if isinstance(spec, str) and spec.startswith("<trimmed"):
         change = CHANGED_SPECS.get((recording.name, exchange.number), _unchanged)
@@ -110,9 +111,14 @@ def upload_body(name: str, file_name: str, content: bytes) -> bytes:
     return head.encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
-def catalog_pipeline(name: str) -> bytes:
+def _catalog_pipeline(name: str) -> bytes:
     """Return the file of a built-in pipeline."""
     return files("kfp_perf").joinpath(f"catalog/pipelines/{name}.yaml").read_bytes()
+
+
+def uncached_pipeline() -> bytes:
+    """Return a pipeline of one task that is never taken from the cache."""
+    return _as_json(_without_caching(_hello()))
 
 
 def _translated(text: str, ids: Ids) -> str:
@@ -169,14 +175,14 @@ CHANGED_SPECS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]
 
 
 def _hello(**changed: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = yaml.safe_load(catalog_pipeline("hello")) | changed
+    spec: dict[str, Any] = yaml.safe_load(_catalog_pipeline("hello")) | changed
     return {key: value for key, value in spec.items() if value is not None}
 
 
 def _platform() -> bytes:
     labels = {"podMetadata": {"labels": {"a": "b"}}}
     document = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-echo": labels}}}}}
-    return catalog_pipeline("hello") + b"\n---\n" + yaml.safe_dump(document).encode()
+    return _catalog_pipeline("hello") + b"\n---\n" + yaml.safe_dump(document).encode()
 
 
 def _as_json(document: Any) -> bytes:
@@ -199,7 +205,7 @@ _BY_SIZE = {0: b"", 8: b"nonsense", 2: b"{}"}
 
 def _uploaded(file_name: str, size: int, path: str) -> bytes:
     """Return the content of an upload that was recorded as name and size."""
-    hello = catalog_pipeline("hello")
+    hello = _catalog_pipeline("hello")
     name = re.search(r"[?&]name=\w+-(\w+)", path)
     if name and name[1] in _BY_NAME:
         return _BY_NAME[name[1]]()
@@ -207,7 +213,7 @@ def _uploaded(file_name: str, size: int, path: str) -> bytes:
         return _zipped(hello)
     if file_name.endswith(".tar.gz"):
         return _tarred(hello)
-    known = _BY_SIZE | {len(content): content for content in (hello, catalog_pipeline("sequential"))}
+    known = _BY_SIZE | {len(content): content for content in (hello, _catalog_pipeline("sequential"))}
     if size not in known:
         raise NotReplayable(f"an upload of {size} bytes is not described")
     return known[size]
@@ -229,4 +235,4 @@ def _tarred(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["NotReplayable", "Request", "catalog_pipeline", "rebuild", "upload_body"]
+__all__ = ["MULTIPART", "NotReplayable", "Request", "rebuild", "uncached_pipeline", "upload_body"]

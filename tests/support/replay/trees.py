@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 UNKNOWN = "?"
@@ -36,10 +37,14 @@ def workflow_name(entries: list[dict[str, Any]]) -> str:
 
 def node_names(entries: list[dict[str, Any]]) -> dict[str, str]:
     """Return the full name of each node that is somebody's child, without the workflow's name."""
-    workflow = workflow_name(entries)
     wanted = {child["pod_name"] for entry in entries for child in entry.get("child_tasks", ())}
     suffixes = {f".{entry.get('display_name', '')}" for entry in entries}
     suffixes |= {f"({number})" for number in range(_TRIES)}
+    return _names(workflow_name(entries), frozenset(wanted), frozenset(suffixes))
+
+
+@lru_cache(maxsize=256)
+def _names(workflow: str, wanted: frozenset[str], suffixes: frozenset[str]) -> dict[str, str]:
     found_names: dict[str, str] = {}
     fresh = [""]
     while fresh and len(found_names) < len(wanted):
