@@ -51,6 +51,16 @@ def test_what_is_gone_from_its_server_is_forgotten(
     assert left_behind(path) == []
 
 
+def test_the_journals_of_all_scenarios_are_read(kfp_perf: Call, emulator_url: str, folder: Path) -> None:
+    paths = [leave(folder, emulator_url, name) for name in ("a", "b")]
+    _, out, _ = kfp_perf("cleanup", ".", "--dry-run")
+    assert "2 objects to delete" in out
+    code, out, err = kfp_perf("cleanup", ".")
+    assert code == 0, err
+    assert "2 objects deleted" in out
+    assert [left_behind(path) for path in paths] == [[], []]
+
+
 def test_without_a_host_the_target_is_the_test_s(kfp_perf: Call, emulator_url: str, folder: Path) -> None:
     path = leave(folder, emulator_url)
     code, out, err = kfp_perf("cleanup", ".")

@@ -25,7 +25,7 @@ T0 = 1_790_000_000.0
 
 @pytest.fixture
 def measured(sample: Callable[..., Sample], files: Callable[..., ScenarioFiles]) -> Feed:
-    """The figures of a scenario whose operations had these due times and latencies; under None of the whole test."""
+    """The figures of a scenario whose operations had these due times and latencies; under None of the test."""
     names = (f"s{place}" for place in itertools.count())
 
     def feed(dues: NDArray[Any], latencies: NDArray[Any], more: Sequence[Sample] = ()) -> Any:

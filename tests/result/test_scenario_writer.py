@@ -6,8 +6,6 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase, Tally, coarse_counts, coarse_quantile
 from kfp_perf.result.reader import ScenarioFiles
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, RunRecord
@@ -16,6 +14,8 @@ from kfp_perf.result.scenario_writer import ScenarioInfo, ScenarioWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     from kfp_perf.result.records import Sample
 

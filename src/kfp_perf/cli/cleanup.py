@@ -47,13 +47,14 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
     from kfp_perf.reports.quantities import count_of
+    from kfp_perf.result.files import JOURNAL_FILE
     from kfp_perf.result.journal import left_behind
     from kfp_perf.result.reader import TestResult
 
     paths = TestResult(results).journal_paths
     if not paths:
         remedy = "Name a folder that `kfp-perf run` made."
-        raise InputError(Problem(str(results), "holds no journal of what a test made", remedy))
+        raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE} of a scenario", remedy))
     journals = {path: left_behind(path) for path in paths}
     objects = [made for found in journals.values() for made in found]
     if dry_run or not objects:
