@@ -181,7 +181,7 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
         60.0, description="How long the target may stay away before the test ends"
     )
     cleanup_timeout_seconds: Seconds = Field(
-        300.0, description="Longest time for deleting what the test made"
+        300.0, description="Longest time in which the clean-up deletes nothing before it gives up"
     )
 
     keep: Literal["nothing", "failed", "all"] = Field(

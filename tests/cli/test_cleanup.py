@@ -19,8 +19,8 @@ def leave(folder: Path, target: str, scenario: str = "a") -> Path:
     path = folder / "scenarios" / scenario / "journal.jsonl"
     path.parent.mkdir(parents=True)
     journal = Journal(path, target)
-    journal.intend(Kind.EXPERIMENT, "kfp-perf-left")
-    journal.made(Kind.EXPERIMENT, "kfp-perf-left", "00000000-0000-4000-8000-000000000000")
+    journal.intend(Kind.EXPERIMENT, f"kfp-perf-{scenario}")
+    journal.made(Kind.EXPERIMENT, f"kfp-perf-{scenario}", "00000000-0000-4000-8000-000000000000")
     journal.close()
     return path
 

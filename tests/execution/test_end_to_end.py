@@ -77,7 +77,7 @@ def test_the_main_job(program: Start, server: Server) -> None:
     for run in runs:
         assert run["outcome"] == "succeeded"
         assert run["due"] <= run["sent"] <= run["ended"] <= run["seen_finished"]
-    assert (one.folder / "results/latest/kfp-perf.log").stat().st_size > 0
+    assert (one.folder / "results/latest/logs/kfp-perf.log").stat().st_size > 0
 
 
 def test_scenarios_share_one_time_zero_and_overlap(program: Start, server: Server) -> None:

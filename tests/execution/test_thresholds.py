@@ -124,7 +124,7 @@ def test_what_is_graver_wins_and_thresholds_are_judged_all_the_same(program: Sta
     assert document["verdict"]["text"] == "stopped before its end"
     stopped, why = document["verdict"]["reasons"]
     assert "stopped" in stopped
-    assert why.startswith("1 of 2 thresholds failed: load: run.due is ")
+    assert why.startswith("1 of 5 thresholds failed: load: run.due is ")
     assert [row["judged"] for row in document["thresholds"]] == ["not kept", "kept"]
     assert "✗ not kept" in out
     assert server.ours() == {}

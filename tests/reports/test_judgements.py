@@ -58,7 +58,7 @@ def test_the_summary_has_a_line_for_each(judged: TestResult) -> None:
 def test_a_test_without_thresholds_says_nothing_of_them(
     sample: Callable[[SampleTest], TestResult],
 ) -> None:
-    result = sample(SampleTest(loads=(Load("steady", 20, 0.0, 60.0, 10.0),)))
+    result = sample(SampleTest(loads=(Load("steady", 20, 0.0, 60.0, 10.0),), extra={"thresholds": []}))
     for report in ("console", "markdown", "html"):
         assert "threshold" not in text(result, report).lower()
 

@@ -122,7 +122,7 @@ def test_after_a_kill_the_journal_is_enough_to_delete_everything(journal: Journa
             left_behind(journal.path),
             client,
             played.clock,
-            deadline=now + 300,
+            patience_seconds=300.0,
             on_gone=lambda made: journal.gone(made.kind, made.name),
         )
         # Runs that are started but have not been reported yet show up only now, if at all.

@@ -361,7 +361,7 @@ def test_a_request_to_stop_ends_schedules_and_runs(tmp_path: Path) -> None:
         journal=journal,
     )
     assert played.error is None
-    assert played.outcomes == {"unfinished": 4}
+    assert played.outcomes == {"cut_off": 4}
     assert played.ended < 153
     assert not played.kfp.runs
     assert not played.kfp.recurring_runs

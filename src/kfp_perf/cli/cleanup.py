@@ -22,8 +22,6 @@ _TARGET_FIELDS = ("KFP_API_HOST", "KFP_API_PORT")
 _CREDENTIAL_FIELDS = frozenset(
     {"KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIE", "KFP_USER", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY"}
 )
-#: Added to the time limit for each object: the API server makes about five calls to Kubernetes a second.
-_SECONDS_PER_OBJECT = 1.0
 
 
 @click.command()
@@ -126,7 +124,7 @@ async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[
                 objects,
                 client,
                 clock,
-                deadline=clock.now() + config.cleanup_timeout_seconds + len(objects) * _SECONDS_PER_OBJECT,
+                patience_seconds=config.cleanup_timeout_seconds,
                 on_gone=lambda made: written[paths[made.kind, made.name]].gone(made.kind, made.name),
                 on_progress=lambda _done, _total: bar.update(1),
             )

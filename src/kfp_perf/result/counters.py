@@ -160,6 +160,9 @@ class Tally:
         self.longest_run_seconds = 0.0
         self.cleaned_up = 0
         self.to_clean_up = 0
+        self._cleaning_since = 0.0
+        #: When the clean-up will be over at the rate until now; None: that is not known yet.
+        self.cleaned_up_at: float | None = None
         self._latency = CoarseHistogram()
         self._lateness = CoarseHistogram()
         self._runs = CoarseHistogram()
@@ -200,9 +203,13 @@ class Tally:
             self.longest_run_seconds = max(self.longest_run_seconds, record.duration_seconds)
             self._runs.record(record.duration_seconds)
 
-    def on_cleanup(self, done: int, total: int) -> None:
-        """Record how far the clean-up is."""
+    def on_cleanup(self, done: int, total: int, now: float) -> None:
+        """Record how far the clean-up is, at a time in seconds since the Unix epoch."""
+        if not self.to_clean_up:
+            self._cleaning_since = now
         self.cleaned_up, self.to_clean_up = done, total
+        if done:
+            self.cleaned_up_at = now + (now - self._cleaning_since) / done * (total - done)
 
     @property
     def ended(self) -> int:

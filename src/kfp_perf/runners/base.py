@@ -207,7 +207,7 @@ class BaseRunner(ABC):
                 return "its start", self.start_at
             case ScenarioPhase.CLEANING if self.progress.to_clean_up > self.progress.cleaned_up:
                 left = self.progress.to_clean_up - self.progress.cleaned_up
-                return f"{left:,} objects to be deleted", None
+                return f"{left:,} objects to be deleted", self.progress.cleaned_up_at
         return "", None
 
     def counters(self) -> dict[str, Any]:

@@ -177,12 +177,13 @@ class JournaledRunner(BaseRunner):
         if not to_delete:
             return
         self.log.log(logging.DEBUG, "%s: deleting %d objects", self.name, len(to_delete))
+        self.progress.on_cleanup(0, len(to_delete), self.clock.now())
         self.leftovers = await clean_up(
             to_delete,
             self.client.for_purpose(Purpose.CLEANUP),
             self.clock,
-            deadline=self.clock.now() + self.config.cleanup_timeout_seconds,
+            patience_seconds=self.config.cleanup_timeout_seconds,
             spared=frozenset(made.id for made in mine if made.kept),
             on_gone=lambda made: self.journal.gone(made.kind, made.name) if self.journal else None,
-            on_progress=self.progress.on_cleanup,
+            on_progress=lambda done, total: self.progress.on_cleanup(done, total, self.clock.now()),
         )

@@ -16,6 +16,7 @@ from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
 from kfp_perf.runners import remarks
 from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.journaled import JournaledRunner
+from kfp_perf.runners.repeated import RepeatedWarnings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -32,6 +33,8 @@ _LOOK_AT_GRACE_SECONDS = 1.0
 _LOST_HOLDS_SLOT_SECONDS = 5.0
 #: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
+#: What KFP says of the termination of a run that has ended meanwhile.
+_NOT_IN_FLIGHT = "Row not found"
 
 
 class PipelineRunner(JournaledRunner):
@@ -46,7 +49,8 @@ class PipelineRunner(JournaledRunner):
         self._followed: dict[TrackedRun, asyncio.Future[TrackedRun]] = {}
         self._lost: set[asyncio.Future[None]] = set()
         self._given_up = False
-        self._terminate_until = math.inf
+        self._given_up_at = math.inf
+        self._not_terminated = RepeatedWarnings(self.log)
         self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
 
     async def prepare(self) -> None:
@@ -93,6 +97,7 @@ class PipelineRunner(JournaledRunner):
                 await self._drain(self._finish_all(drive))
         finally:
             await asyncio.gather(*self._lost, return_exceptions=True)
+            self._not_terminated.summarize()
         self._refuse_total_failure()
 
     async def _finish_all(self, drive: Drive) -> None:
@@ -195,7 +200,7 @@ class PipelineRunner(JournaledRunner):
             finally:
                 del self._followed[tracked]
         if tracked.run_id:
-            tracked.outcome = Outcome.UNFINISHED
+            tracked.outcome = Outcome.CUT_OFF if self.stop_signal.is_set() else Outcome.UNFINISHED
             await self._terminate(tracked)
         return False
 
@@ -303,7 +308,7 @@ class PipelineRunner(JournaledRunner):
         """Follow no run any longer: those in flight are terminated, and count as unfinished."""
         if not self._given_up:
             self._given_up = True
-            self._terminate_until = self.clock.now() + self.config.cleanup_timeout_seconds
+            self._given_up_at = self.clock.now()
         for seen in tuple(self._followed.values()):
             seen.cancel()
 
@@ -314,13 +319,28 @@ class PipelineRunner(JournaledRunner):
         return max(_SHORTEST_DEFAULT_GRACE_SECONDS, 2 * self.progress.longest_run_seconds)
 
     async def _terminate(self, tracked: TrackedRun) -> None:
-        """Have a run stopped, unless the target is away. All of that takes no longer than a clean-up may."""
+        """Have a run stopped that stays on the server, unless the target is away.
+
+        One that the clean-up deletes is stopped by that; another call to Kubernetes for each would double its time.
+        """
+        if self.journal is not None and self.config.keep != "all":
+            return
+        patience = self._given_up_at + self.config.cleanup_timeout_seconds - self.clock.now()
         try:
-            async with asyncio.timeout(self._terminate_until - self.clock.now()), self._terminations:
+            async with asyncio.timeout(patience), self._terminations:
                 if not self.outage.away:
                     await self.client.for_purpose(Purpose.CLEANUP).terminate_run(tracked.run_id)
         except (ApiError, TimeoutError) as error:
-            self.log.warning("Could not terminate the run %s: %s", tracked.name, str(error) or "no time left")
+            if _NOT_IN_FLIGHT not in str(error):
+                self._not_terminated.add("terminate a run", f"{tracked.name}: {str(error) or 'no time left'}")
+
+    def waiting(self) -> tuple[str, float | None]:
+        """While runs are in flight after the load: these, until the end of the grace period."""
+        if self.phase is ScenarioPhase.DRAINING and self.progress.in_flight:
+            if self._given_up:
+                return f"{self.progress.in_flight:,} runs to be terminated", None
+            return f"{self.progress.in_flight:,} runs in flight", self.end_at + self._grace_seconds()
+        return super().waiting()
 
     def _refuse_total_failure(self) -> None:
         outcomes = self.progress.outcomes
