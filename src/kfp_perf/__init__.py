@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics import MetricsCollector
     from kfp_perf.plan import Plan, make_plan
     from kfp_perf.result.reader import TestResult
-    from kfp_perf.result.records import RunRecord, Sample, ScenarioResult
+    from kfp_perf.result.records import RunRecord, Sample
     from kfp_perf.runners import (
         BaseRunner,
         ExperimentRunner,

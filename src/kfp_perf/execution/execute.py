@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
 from kfp_perf.execution.document import given_document, result_document
+from kfp_perf.execution.own_loop import run_in_own_loop
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.watch import Watch
-from kfp_perf.health import HealthChecks
+from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.pacing import RealClock
@@ -81,7 +81,8 @@ def execute(
     """
     RealClock.read_wall_time()
     clock = RealClock()
-    health = asyncio.run(_check(config, plan))
+    raise_open_files_limit()
+    health = run_in_own_loop(_check(config, plan))
     writer = ResultWriter.create(config.results_folder, plan.name, clock.now())
     writer.save_given(given_document(plan, config, health, emulator_profile, clock.now()))
     logger.write_to(
@@ -139,6 +140,7 @@ class Execution:
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
         self._blind: Exception | None = None
+        self._in_flight: dict[str, int] = {}
         self._saved_while_cleaning = False
         self._save_health_at = self._clock.now() + _SAVE_HEALTH_EVERY_SECONDS
 
@@ -155,6 +157,9 @@ class Execution:
             with checks:
                 ended = self._run_scenarios(engine, checks, display)
             self.abandoned = bool(engine.running)
+            if self.abandoned:
+                counters = engine.counters()
+                self._in_flight = {name: counters[name].in_flight for name in engine.running}
             self.errors += [one.failure for one in ended if one.failure is not None]
             if self.interruptions:
                 self.errors.insert(0, TestInterrupted(_ABANDONED if self.abandoned else _STOPPED))
@@ -219,7 +224,7 @@ class Execution:
         ):
             self._saved_while_cleaning = True
             self._writer.save_health(self._health(checks))
-            self._writer.save(self._document({}))
+            self._writer.save_meanwhile(self._document({}))
 
     def _health(self, checks: HealthChecks, *, over: bool = False) -> dict[str, Any]:
         saturated = checks.verdict()
@@ -233,6 +238,7 @@ class Execution:
         return {
             "over": over,
             "reasons": reasons,
+            "in_flight": self._in_flight,
             "generator": checks.generator.document(),
             "health": checks.document(),
         }
@@ -253,6 +259,7 @@ class Execution:
         except InputError as unsaved:
             # What was measured is still at hand: whoever waits for it gets it, and is told what is wrong.
             self.errors.append(unsaved)
+            document["verdict"]["reasons"].append(str(unsaved))
         return TestResult(self._writer.path, document)
 
 

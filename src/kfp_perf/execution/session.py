@@ -11,6 +11,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
+from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
 from kfp_perf.metrics import METRICS
@@ -54,6 +55,7 @@ def run_test(
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
     """
+    raise_open_files_limit()
     config = config or TestConfig.from_environment()
     loaded = dataclasses.replace(load_plugins(plugins), create_runner=create_runner)
     plan = make_plan(

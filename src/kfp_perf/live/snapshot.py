@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kfp_perf.reports.quantities import clock_of
+
 
 class ScenarioState(msgspec.Struct, omit_defaults=True):
     """One scenario; times in seconds from the start of the test."""
@@ -23,6 +25,17 @@ class ScenarioState(msgspec.Struct, omit_defaults=True):
     away: bool = False  # the target does not answer
     waiting_for: str = ""  # what it waits for, and until when at most
     waiting_until: float | None = None
+
+
+def waits_of(scenarios: list[ScenarioState], elapsed: float) -> list[str]:
+    """What scenarios wait for and until when at most, a line for each that says so, but for its own start."""
+    lines = []
+    for one in scenarios:
+        if one.waiting_for and one.phase != "waiting":
+            left = None if one.waiting_until is None else max(0.0, one.waiting_until - elapsed)
+            until = "" if left is None else f", for {clock_of(left)} more at most"
+            lines.append(f"{one.name} waits for {one.waiting_for}{until}")
+    return lines
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):

@@ -214,26 +214,3 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         row["outcome"] = self.outcome.value
         row |= {f"phase_{name}_seconds": seconds for name, seconds in phases.items()}
         return row | {f"phase_{name}_error_seconds": seconds for name, seconds in errors.items()}
-
-
-class ScenarioResult(msgspec.Struct, kw_only=True):
-    """What one scenario did; picklable, so that an engine may bring it from another process.
-
-    `metrics` is what the runner and the user's collectors tell: a key each. `collector` holds the built-in
-    families; they are asked when the whole test is over, since their statistics would disturb scenarios that still
-    run, and the whole test's figures are made from all of them.
-    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
-    code that it asks for.
-    """
-
-    name: str
-    mode: str
-    started: float = 0.0
-    finished: float = 0.0
-    metrics: dict[str, Any] = {}
-    warnings: list[str] = []
-    leftovers: list[str] = []
-    error: str = ""
-    exit_code: int = 0
-    failure: Exception | None = None
-    collector: Any = None

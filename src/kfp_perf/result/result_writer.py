@@ -81,6 +81,11 @@ class ResultWriter:
         """
         return self._save(RESULT_FILE, {"schema_version": SCHEMA_VERSION, **document})
 
+    def save_meanwhile(self, document: dict[str, Any]) -> None:
+        """Write a `result.json` that another one will replace, where there is space for it."""
+        with contextlib.suppress(InputError):
+            self._save(RESULT_FILE, {"schema_version": SCHEMA_VERSION, **document}, rescue=False)
+
     def _save(self, name: str, document: dict[str, Any], *, rescue: bool = True) -> dict[str, Any]:
         try:
             encoded = msgspec.json.encode(document)
