@@ -414,7 +414,10 @@ def test_a_workflow_that_outgrows_the_controller_ends_in_an_error(draft: Draft) 
             "wait for each other: a, b",
         ),
         (lambda tasks: tasks.update(a=task("work", after=["a"])), "wait for each other: a"),
-        (lambda tasks: tasks.update(a=task("work", after=["ghost"])), 'dependency "ghost" not defined'),
+        (
+            lambda tasks: tasks.update(a=task("work", after=["ghost"])),
+            "templates.entrypoint.tasks.root templates.root sorting failed: invalid dependency ghost",
+        ),
         (
             lambda tasks: tasks.update(a=task("work", gets={"x": ("ghost", "out")})),
             'unknown producer task "ghost"',
