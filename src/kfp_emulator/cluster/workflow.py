@@ -1,7 +1,7 @@
 """A run's workflow as the Argo controller takes it through its DAG, node by node.
 
-A workflow moves only in the controller's passes: `advance` applies what its pods did since the last one, and leaves
-the pods to create or to kill. A *frame* is a DAG node that is running, a *task run* one task in it. Frames nest: the
+It moves only in the controller's passes: `advance` applies what its pods did since the last one, and leaves the
+pods to create or to kill. A *frame* is a DAG node that is running, a *task run* one task in it. Frames nest: the
 entry holds `root`, a loop one frame for each item, a hook (`T.onExit`) an exit task.
 """
 

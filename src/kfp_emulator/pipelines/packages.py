@@ -168,9 +168,19 @@ def check_pipeline_name(package: Package) -> None:
 def _shown(documents: list[dict[str, Any]]) -> bytes:
     platform = next((document for document in documents if "platforms" in document), None)
     spec = next((document for document in documents if document is not platform), documents[0])
-    return msgspec.json.encode(
-        spec if platform is None else {"pipeline_spec": spec, "platform_spec": platform}
-    )
+    shown = spec if platform is None else {"pipeline_spec": spec, "platform_spec": platform}
+    return msgspec.json.encode(_go_numbers(shown))
+
+
+def _go_numbers(value: Any) -> Any:
+    """Return a value with whole floats as Go writes them, without a fraction."""
+    if isinstance(value, dict):
+        return {key: _go_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_go_numbers(each) for each in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    return value
 
 
 def _invalid(message: str) -> ApiFault:
