@@ -250,14 +250,18 @@ def test_a_run_without_its_experiment_cannot_be_deleted(api: Any, small: Any) ->
     [
         (
             {"pipeline_version_reference": {"pipeline_version_id": "none"}},
-            "Failed to fetch a pipeline version and its manifest from pipeline version none: "
-            "Failed to get a pipeline version with id none: "
-            "ResourceNotFoundError: PipelineVersion none not found",
+            (
+                "Failed to fetch a pipeline version and its manifest from pipeline version none: "
+                "Failed to get a pipeline version with id none: "
+                "ResourceNotFoundError: PipelineVersion none not found"
+            ),
         ),
         (
             {"pipeline_spec": {}},
-            "Failed to fetch a template with an invalid pipeline spec manifest: "
-            "InvalidInputError: unknown template format: pipeline spec is invalid",
+            (
+                "Failed to fetch a template with an invalid pipeline spec manifest: "
+                "InvalidInputError: unknown template format: pipeline spec is invalid"
+            ),
         ),
     ],
 )

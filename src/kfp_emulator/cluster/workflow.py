@@ -363,7 +363,7 @@ class Workflow:
     def finish(self, run: TaskRun, phase: str) -> None:
         """End a task; what was executed has its exit task run first.
 
-        Argo looks for the exit task of a DAG's last tasks in the pass in which they end, and of others when it comes
+        Argo starts the exit task of a DAG's last tasks in the pass in which they end, and of others when it comes
         to them again (executeDAG and executeDAGTask of workflow/controller/dag.go).
         """
         run.phase = phase
