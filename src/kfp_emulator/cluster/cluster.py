@@ -122,7 +122,7 @@ class Cluster:
         lies in the past, the workflow catches up at once.
 
         Raises:
-            CompileError: the pipeline cannot be compiled; the text follows "Failed to compile job: ".
+            CompileError: the pipeline cannot be compiled; the text follows "Internal error: ".
 
         """
         name = name or workflow_name(request, self.seed)

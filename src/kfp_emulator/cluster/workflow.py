@@ -361,14 +361,20 @@ class Workflow:
     # --- ends
 
     def finish(self, run: TaskRun, phase: str) -> None:
-        """End a task; what was executed has its exit task run first, one pass later."""
+        """End a task; what was executed has its exit task run first.
+
+        Argo starts the exit task of a DAG's last tasks in the pass in which they end, and of others when it comes
+        to them again (executeDAG and executeDAGTask of workflow/controller/dag.go).
+        """
         run.phase = phase
         self.changed = True
         self.host.task_ended(self, run)
-        if run.plan.hook is not None and run.node is not None and run.node.phase in COMPLETED:
+        if run.plan.hook is None or run.node is None or run.node.phase not in COMPLETED:
+            self._settle(run)
+        elif run.plan.dependents:
             self.hooks.append(run)
         else:
-            self._settle(run)
+            self.later(partial(self._run_hook, run))
 
     def _run_hook(self, run: TaskRun) -> None:
         hook, node = run.plan.hook, run.shell or run.node

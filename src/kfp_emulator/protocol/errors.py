@@ -67,9 +67,34 @@ class ApiFault(Exception):
         return ApiFault(self.code, self.message, chain)
 
     @property
+    def detail_code(self) -> Code:
+        """The code that stands with the short text."""
+        return self.code
+
+    @property
     def status(self) -> int:
         """The HTTP status that the gateway gives this code."""
         return HTTP_STATUS[self.code]
+
+
+class PlainError(ApiFault):
+    """An error of Go that is none of KFP's own: its contexts follow it, a line each, and the client sees them."""
+
+    def wrapped(self, *contexts: str) -> PlainError:
+        """Return the error with each context in a line after it, the innermost first."""
+        chain = "\n".join((self.chain, *contexts))
+        return PlainError(self.code, chain, chain)
+
+    @property
+    def detail_code(self) -> Code:
+        """Unknown, whatever the code of the answer."""
+        return Code.UNKNOWN
+
+
+def plain_error(cause: str) -> PlainError:
+    """Make what util.Wrap of kubeflow/pipelines makes of any other error: 500, but for the stack traces."""
+    text = f"Internal error: {cause}"
+    return PlainError(Code.INTERNAL, text, text)
 
 
 def invalid_input(message: str) -> ApiFault:
@@ -176,7 +201,11 @@ def fault_answer(fault: ApiFault, *, with_error_field: bool = False) -> Answer:
     document["code"] = int(fault.code)
     document["message"] = fault.chain
     document["details"] = [
-        {"@type": "type.googleapis.com/google.rpc.Status", "code": int(fault.code), "message": fault.message}
+        {
+            "@type": "type.googleapis.com/google.rpc.Status",
+            "code": int(fault.detail_code),
+            "message": fault.message,
+        }
     ]
     answer = Answer(fault.status, msgspec.json.encode(document), (JSON_HEADER,))
     if fault.code is Code.UNAUTHENTICATED:
