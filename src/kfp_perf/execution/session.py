@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kfp_perf.config import TestConfig
+from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
@@ -60,7 +61,10 @@ def run_test(
         update={"pipeline_folders": (folder, folder / "pipelines", *config.pipeline_folders)}
     )
     with contextlib.ExitStack() as stack:
-        if emulator:
+        if not emulator:
+            namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
+            check_quickly(config, namespaces if config.IS_KUBEFLOW_MODE else ())
+        else:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
         display = stack.enter_context(contextlib.closing(open_display(logger, quiet=quiet, page=page)))
