@@ -71,7 +71,7 @@ def _check_header_name(value: str) -> str:
 def _check_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
     for folder in folders:
         try:
-            os.listdir(folder)
+            next(folder.iterdir(), None)
         except OSError as error:
             raise ValueError(f"the folder {folder} cannot be read: {error.strerror}") from None
     return folders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import time
 from collections import Counter
@@ -18,7 +19,8 @@ from kfp_perf.pipelines.package import PipelinePackage, find_pipeline, read_pipe
 from kfp_perf.scenario.cron import firings
 from kfp_perf.scenario.documents import read_text
 from kfp_perf.scenario.estimate import Estimate, estimate
-from kfp_perf.scenario.model import TestMode, TestScenario
+from kfp_perf.scenario.model import NAME_PATTERN, TestMode, TestScenario
+from kfp_perf.scenario.overrides import resolve
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import PIPELINE_MODES, unused_fields
 from kfp_perf.scenario.serde import SCENARIO_FILE_KIND, ParsedFile, parse_scenarios
@@ -54,10 +56,11 @@ _RUN_METRICS = {
 class Plan:
     """A test that can start.
 
-    `text` is the scenario file as given; every scenario has a `name`, unique in the plan; `packages` holds the
-    pipeline of each scenario that has one, `estimates` what each is expected to make, both by that name;
-    `thresholds` are those of the whole test, then those of the scenarios;
-    `duration_seconds` lasts to the end of the last run time, without grace periods and clean-up.
+    `text` is the scenario file with variables and overrides in place, `resolved` says what these changed. Every
+    scenario has a `name`, unique in the plan; `packages` holds the pipeline of each scenario that has one,
+    `estimates` what each is expected to make, both by that name; `thresholds` are those of the whole test, then
+    those of the scenarios; `duration_seconds` lasts to the end of the last run time, without grace periods and
+    clean-up.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Plan:
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    resolved: tuple[str, ...] = ()
 
     @property
     def duration_seconds(self) -> float:
@@ -83,16 +87,23 @@ def make_plan(
     assume_yes: bool = False,
     now: float | None = None,
     seconds_per_step: float = SECONDS_PER_STEP,
+    name: str | None = None,
+    overrides: Iterable[str] = (),
+    environment: Mapping[str, str] = os.environ,
 ) -> Plan:
     """Return the plan of a scenario file: a path, or the name of a built-in scenario.
 
     `extra_modes` are the modes that plug-ins add; `assume_yes` lifts the cap on rows made beforehand; `now`
     (seconds since the epoch, default: the clock) is when the test would start, for schedules; `seconds_per_step`
-    is what the estimates take a pod in a run's sequence to last. Raises InputError with every problem of the file
-    and of its pipelines.
+    is what the estimates take a pod in a run's sequence to last. `name` is what results are called instead of the
+    file's own name; `overrides` are set in the file (see `scenario.overrides`), `environment` gives its variables.
+    Raises InputError with every problem of the file and of its pipelines.
     """
     path = find_scenario_file(scenario_file)
-    text = read_text(path, SCENARIO_FILE_KIND)
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(Problem("--name", f"must match {NAME_PATTERN}, got {shown(name)}", "shorten it"))
+    resolved = resolve(read_text(path, SCENARIO_FILE_KIND), _label(path), overrides, environment)
+    text = resolved.text
     parsed = parse_scenarios(text, _label(path), extra_modes=extra_modes)
     check = _Check(
         parsed, config, datetime.fromtimestamp(time.time() if now is None else now, UTC), assume_yes
@@ -112,7 +123,7 @@ def make_plan(
     }
     check.warnings += _with_too_few_runs(thresholds, estimates, set(scenarios.values()))
     return Plan(
-        name=parsed.name or _safe_name(path.stem),
+        name=name or parsed.name or _safe_name(path.stem),
         path=path,
         text=text,
         scenarios=tuple(
@@ -123,6 +134,7 @@ def make_plan(
         estimates=estimates,
         thresholds=thresholds,
         warnings=tuple(check.warnings),
+        resolved=resolved.changes,
     )
 
 

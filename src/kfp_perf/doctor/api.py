@@ -211,7 +211,8 @@ class Api:
                 "clock", Status.WARNING, "the server's clock is not known: no answer names it", remedy
             )
         ahead = "ahead" if known.middle >= 0 else "behind"
-        detail = f"the server's is {abs(known.middle):.2f} s {ahead}, to within {known.half_width:.2f} s, by {source}"
+        how_far = f"{abs(known.middle):.2f} s {ahead}, to within {known.half_width:.2f} s"
+        detail = f"the server's is {how_far}, by {source}"
         if min(abs(known.low), abs(known.high)) > MUCH_SECONDS and known.low * known.high > 0:
             return Finding(
                 "clock", Status.WARNING, detail, "Set one of the clocks: is NTP running on both sides?"

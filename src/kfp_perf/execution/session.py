@@ -35,6 +35,9 @@ def run_test(
     assume_yes: bool = False,
     quiet: bool = False,
     page: bool = False,
+    page_address: tuple[str, int] = ("127.0.0.1", 0),
+    name: str | None = None,
+    overrides: Iterable[str] = (),
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -42,7 +45,8 @@ def run_test(
     from the environment if not given, `plugins` are modules or Python files with runners and collectors.
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
-    `page` serves it to browsers on this machine too. The folder gets a `report.html`; one that cannot be drawn is
+    `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
+    those of `make_plan`. The folder gets a `report.html`; one that cannot be drawn is
     said in the log, and changes nothing else.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
@@ -55,6 +59,8 @@ def run_test(
         config,
         extra_modes=loaded.runners,
         assume_yes=assume_yes,
+        name=name,
+        overrides=overrides,
     )
     folder = plan.path.parent
     config = config.model_copy(
@@ -67,7 +73,8 @@ def run_test(
         else:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
-        display = stack.enter_context(contextlib.closing(open_display(logger, quiet=quiet, page=page)))
+        opened = open_display(logger, quiet=quiet, page=page_address if page else None)
+        display = stack.enter_context(contextlib.closing(opened))
         try:
             result = execute(
                 plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator
