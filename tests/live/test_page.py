@@ -176,11 +176,8 @@ def test_the_server_stays_for_as_long_as_somebody_looks(server: PageServer, cloc
 
 
 def test_the_program_tells_its_address_and_ends_after_its_input(snapshot: Callable[..., Snapshot]) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-m", "kfp_perf.live.page", "--linger", "0.1"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    command = [sys.executable, "-m", "kfp_perf.live.page", "--linger", "0.1"]
+    program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert program.stdin is not None
     assert program.stdout is not None
     address = program.stdout.readline().decode()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kfp_perf.scenario.model import TestMode
+from kfp_perf.scenario.overrides import resolve
 from kfp_perf.scenario.serde import parse_scenarios
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,7 +40,7 @@ def test_a_part_without_markers_is_an_error(make: Any) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_good(example: str) -> None:
-    assert parse_scenarios(example, "example.json").problems == []
+    assert parse_scenarios(resolve(example, "example.json", (), {}).text, "example.json").problems == []
 
 
 @pytest.mark.parametrize("mode", list(TestMode))
