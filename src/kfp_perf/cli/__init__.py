@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
         "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
     },
     "Set up": {
+        "init": ("kfp_perf.cli.init", "init", "Write a first scenario, pipeline, test and CI workflow."),
         "doctor": ("kfp_perf.cli.doctor", "doctor", "Check the way to the target, step by step."),
         "emulator": ("kfp_emulator.command", "emulator", "Run an emulator of the KFP API."),
         "schema": ("kfp_perf.cli.schema", "schema", "Print the JSON Schema of scenario files."),
