@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RECORDINGS ?= tests/contract/recordings
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help smoke test lint format bench clean constraints docs
+.PHONY: help smoke test replay lint format bench clean constraints docs
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +16,9 @@ smoke: $(VENV)/.base ## set up, and run the built-in smoke test against the emul
 
 test: $(VENV)/.dev ## set up, and pass the tests
 	$(BIN)/python -m pytest
+
+replay: $(VENV)/.dev ## replay the RECORDINGS of a real KFP server against the emulator, and count what is equal
+	PYTHONPATH=tests/support $(BIN)/python -m replay $(RECORDINGS)
 
 lint: $(VENV)/.dev ## style, types and layers
 	$(BIN)/ruff check .

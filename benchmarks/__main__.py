@@ -26,6 +26,8 @@ BENCHMARKS = (
     "truth",
     "emulator",
     "report",
+    "backlog",
+    "intervals",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

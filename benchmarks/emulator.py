@@ -152,7 +152,7 @@ class Measured:
 
 async def _serve_static() -> None:
     """Answer every request with the same 3 KB, on the emulator's own HTTP server: the base of the comparison."""
-    from kfp_emulator.serving import server
+    from kfp_emulator.http import server
 
     body = b"x" * 3000
     headers = [(b"content-type", b"application/json"), (b"content-length", b"3000")]

@@ -15,17 +15,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import tracemalloc
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.observer import LASTING
 from benchmarks.processes import emulator, pin, say_surroundings, two_cpus
-
-if TYPE_CHECKING:
-    from kfp_perf.runners import BaseRunner
 
 FEW = 200
 #: After all are created, the observer looks at each of them some times.
@@ -36,8 +31,8 @@ GIVE_UP_SECONDS = 300.0
 def hold(url: str, runs: int, *, profile: bool) -> dict[str, int]:
     """Hold so many runs in flight; return what is resident then, and at most was."""
     from kfp_perf.config import TestConfig
-    from kfp_perf.engine import ScenarioContext, run_scenario
-    from kfp_perf.result.journal import Journal
+    from kfp_perf.engine import ScenarioWork, ThreadEngine
+    from kfp_perf.pacing import RealClock
     from kfp_perf.scenario.model import TestScenario
 
     if profile:
@@ -51,15 +46,14 @@ def hold(url: str, runs: int, *, profile: bool) -> dict[str, int]:
             "pipelineFileName": "hello.yaml",
         }
     )
-    runners: list[BaseRunner] = []
-    journal = Journal(Path(tempfile.mkdtemp()) / "journal.jsonl")
-    context = ScenarioContext(announce=runners.append, journal=journal)
-    config = TestConfig(KFP_API_HOST=url)
-    threading.Thread(target=run_scenario, args=(scenario, config, time.time(), context), daemon=True).start()
+    clock = RealClock()
+    engine = ThreadEngine(clock.now)
+    folder = Path(tempfile.mkdtemp()) / "holds"
+    engine.start([ScenarioWork(scenario, TestConfig(KFP_API_HOST=url), folder, clock.anchor)])
     until = time.monotonic() + GIVE_UP_SECONDS
-    while not runners or runners[0].progress.answered < runs:
+    while (created := engine.counters()["holds"].answered) < runs:
         if time.monotonic() > until:
-            raise SystemExit(f"only {runners[0].progress.answered if runners else 0} runs were created")
+            raise SystemExit(f"only {created} runs were created")
         time.sleep(0.1)
     time.sleep(SETTLE_SECONDS)
     if profile:

@@ -50,7 +50,7 @@ def quantiles(lateness_seconds: list[float]) -> dict[str, float]:
 def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str, float]:
     """Be kfp-perf for a round."""
     from kfp_perf.config import TestConfig
-    from kfp_perf.engine import ScenarioContext, run_scenario
+    from kfp_perf.engine import ScenarioWork, ThreadEngine
     from kfp_perf.engine.worker import new_event_loop  # type: ignore[attr-defined]
     from kfp_perf.execution.watch import Watch
     from kfp_perf.health import GeneratorWatch
@@ -74,16 +74,8 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
     config = TestConfig(KFP_API_HOST=emulator_url, results_folder=folder, keep="all")
     plan = make_plan(str(folder / "t.json"), config)
     lateness: list[float] = []
-    runners: list[Any] = []
-    done = threading.Thread(
-        target=run_scenario,
-        args=(
-            TestScenario.model_validate(follower),
-            config,
-            time.time(),
-            ScenarioContext(announce=runners.append),
-        ),
-    )
+    clock = RealClock()
+    work = ScenarioWork(TestScenario.model_validate(follower), config, folder / "follows", clock.anchor)
     load = threading.Thread(
         target=lambda: asyncio.Runner(loop_factory=new_event_loop).run(
             paced_gets(port, rate, seconds, lateness)
@@ -91,19 +83,18 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
     )
     with Logger("WARNING") as logger:
         display = open_display(logger, quiet=False)
-        watch = Watch(plan, config.KFP_url, RealClock(), emulator=True)
-        began = time.time()
-        with GeneratorWatch(folder) as generator:
-            done.start()
+        watch = Watch(plan, config.KFP_url, clock, emulator=True)
+        with GeneratorWatch(folder) as generator, ThreadEngine(clock.now) as engine:
+            engine.start([work])
             load.start()
             while load.is_alive():
                 load.join(0.25)
-                watch.look(runners, began, stopping=False)
-                generator.look(runners)
+                counters = engine.counters()
+                watch.look(counters, engine.t0, stopping=False)
+                generator.look(counters)
                 display.update(watch.snapshot)
             display.close()
-        done.join()
-    followed = sum(runners[0].progress.outcomes.values()) if runners else 0
+    followed = sum(engine.counters()["follows"].outcomes.values())
     return {**quantiles(lateness), "followed": followed}
 
 
@@ -119,8 +110,8 @@ async def paced_gets(port: int, rate: float, seconds: float, lateness: list[floa
     counted_from = start + WARM_UP_SECONDS
 
     def record(sample: Sample) -> None:
-        if sample.due >= counted_from:
-            lateness.append(sample.lateness_seconds)
+        if sample.due >= counted_from and (late := sample.lateness_seconds) is not None:
+            lateness.append(late)
 
     client = RestClient(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=port), clock, record)
 

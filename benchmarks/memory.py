@@ -1,9 +1,10 @@
-"""What a collector's memory depends on: not on the number of requests, and by some bytes on that of runs.
+"""What memory depends on: not on the number of operations, and by some bytes on that of runs.
 
-Requests: ten operations at 1,000 requests a second, with latencies from below a millisecond to a minute and some
-failures, go through a built-in collector with its series. Runs: records with all their phases go through one, too.
-What is resident after a tenth is compared with what is resident after all; for runs also what making the figures of
-so many takes on top. Each is measured in a process of its own.
+Operations: five of them for two purposes at 1,000 operations a second, with latencies from below a millisecond to a
+minute and some failures, go through a recorder with its files. Runs: records with all their phases go through the
+families of metrics. What is resident after a tenth is compared with what is resident after all; for runs also what
+making the figures of so many takes in addition, and for operations how long it takes to make the figures from the
+files. Each is measured in a process of its own.
 
 Usage: python -m benchmarks.memory [--samples N] [--runs N]
 """
@@ -25,7 +26,7 @@ from benchmarks.processes import say_surroundings
 STARTED = 1_790_000_000.0
 PER_SECOND = 1000
 AT_ONCE = 10_000
-#: What is taken in by then is warm-up: the first tenth.
+#: What is recorded by then is warm-up: the first tenth.
 WARM_UP_SHARE = 0.1
 
 
@@ -35,21 +36,24 @@ def resident(key: str = "VmRSS") -> int:
     return int(status[key].split()[0]) * 1024
 
 
-def requests(count: int) -> dict[str, float]:
-    """Take in so many samples; return what was resident after the warm-up and at the end, and the time for one."""
-    from kfp_perf.metrics import built_in_collector
-    from kfp_perf.result.records import Purpose, Sample
-    from kfp_perf.result.series import Series, SeriesFile
+def operations(count: int) -> dict[str, float]:
+    """Record so many operations; return what was resident after the warm-up and at the end, and times."""
+    from kfp_perf.metrics import Recorder
+    from kfp_perf.metrics.figures import figures_of
+    from kfp_perf.result.reader import ScenarioFiles
+    from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
+    from kfp_perf.result.scenario_writer import ScenarioWriter
 
     random = np.random.default_rng(1)
-    operations = [
+    kinds = [
         (name, purpose)
         for name in ("GetRun", "ListRuns", "CreateRun", "GetPipeline", "ListPipelines")
         for purpose in (Purpose.LOAD, Purpose.OBSERVE)
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        file = SeriesFile(Path(folder) / "series.hlog", STARTED)
-        collector = built_in_collector("s", Series("s", file))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        writer = ScenarioWriter(folder, STARTED)
+        recorder = Recorder(writer)
         warm, begin = 0, time.perf_counter()
         for done in range(0, count, AT_ONCE):
             latencies = np.minimum(random.lognormal(-5.0, 2.0, AT_ONCE), 60.0).tolist()
@@ -58,21 +62,32 @@ def requests(count: int) -> dict[str, float]:
                 # In the order in which they end, as they come in a test.
                 ended = STARTED + place / PER_SECOND
                 due = ended - latency
-                name, purpose = operations[place % len(operations)]
+                name, purpose = kinds[place % len(kinds)]
                 status, error = (503, "503") if bad else (200, "")
-                collector.on_sample(Sample(name, due, due + 1e-4, ended, status, error, purpose=purpose))
+                outcome = CallOutcome.FAILED if bad else CallOutcome.ANSWERED
+                attempts = (Attempt(due + 1e-4, ended, status, error),)
+                recorder.sample(Sample(name, due, ended, attempts, outcome, purpose))
             if not warm and done + AT_ONCE >= count * WARM_UP_SHARE:
                 warm = resident()
         seconds = time.perf_counter() - begin
-        collector.close()
-        file.close()
-        written = (Path(folder) / "series.hlog").stat().st_size
-    return {"warm": warm, "end": resident(), "us": seconds / count * 1e6, "written": written}
+        writer.close()
+        end = resident()
+        written = sum(path.stat().st_size for path in folder.iterdir())
+        begin = time.perf_counter()
+        figures_of([ScenarioFiles(folder, "s")])
+        figures_seconds = time.perf_counter() - begin
+    return {
+        "warm": warm,
+        "end": end,
+        "us": seconds / count * 1e6,
+        "written": written,
+        "seconds": figures_seconds,
+    }
 
 
 def runs(count: int) -> dict[str, float]:
-    """Take in so many runs; return what was resident after the warm-up, at the end, and with the figures made."""
-    from kfp_perf.metrics import built_in_collector
+    """Record so many runs; return what was resident after the warm-up, at the end, and with the figures made."""
+    from kfp_perf.metrics import METRICS
     from kfp_perf.observe.phases import PHASES
     from kfp_perf.result.records import Outcome, RunRecord
 
@@ -80,32 +95,33 @@ def runs(count: int) -> dict[str, float]:
     import scipy.stats  # noqa: F401  isort: skip
 
     random = np.random.default_rng(1)
-    collector = built_in_collector("s")
+    families = [family() for family in METRICS.values()]
     warm = 0
     for place in range(count):
         due, duration = STARTED + place * 0.1, 30.0 * random.lognormal(0.0, 0.5)
         phases = {name: duration / len(PHASES) for name in PHASES}
-        collector.on_run(
-            RunRecord(
-                scenario="s",
-                name=f"kfp-perf-s-{place}",
-                run_id=f"00000000-0000-4000-8000-{place:012d}",
-                outcome=Outcome.SUCCEEDED,
-                due=due,
-                sent=due,
-                ended=due + 0.1,
-                duration_seconds=duration,
-                duration_error_seconds=1.0,
-                seen_finished=due + duration + 1.0,
-                phases=phases,
-                phase_errors=dict.fromkeys(phases, 1.0),
-            )
+        record = RunRecord(
+            scenario="s",
+            name=f"kfp-perf-s-{place}",
+            run_id=f"00000000-0000-4000-8000-{place:012d}",
+            outcome=Outcome.SUCCEEDED,
+            due=due,
+            sent=due,
+            ended=due + 0.1,
+            duration_seconds=duration,
+            duration_error_seconds=1.0,
+            seen_finished=due + duration + 1.0,
+            phases=phases,
+            phase_errors=dict.fromkeys(phases, 1.0),
         )
+        for family in families:
+            family.on_run(record)
         if place + 1 == int(count * WARM_UP_SHARE):
             warm = resident()
     end = resident()
     begin = time.perf_counter()
-    collector.metrics()
+    for family in families:
+        family.result()
     return {"warm": warm, "end": end, "seconds": time.perf_counter() - begin, "peak": resident("VmHWM")}
 
 
@@ -124,20 +140,21 @@ def main() -> None:
     )
     parser.add_argument("--samples", type=int, default=10_000_000)
     parser.add_argument("--runs", type=int, default=500_000)
-    parser.add_argument("--role", choices=("requests", "runs"), help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=("operations", "runs"), help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.role:
-        print(json.dumps((requests if given.role == "requests" else runs)(given.count)))
+        print(json.dumps((operations if given.role == "operations" else runs)(given.count)))
         return
     say_surroundings()
-    asked = measured("requests", given.samples)
+    asked = measured("operations", given.samples)
     growth = asked["end"] - asked["warm"]
     print(
-        f"  {given.samples:,} requests, {1 / WARM_UP_SHARE:.0f} times those of the warm-up: "
+        f"  {given.samples:,} operations, {1 / WARM_UP_SHARE:.0f} times those of the warm-up: "
         f"{asked['warm'] / 1e6:.1f} MB, then {asked['end'] / 1e6:.1f} MB resident "
-        f"({asked['end'] / asked['warm']:.3f} times as much, {growth / given.samples:.3f} bytes a request); "
-        f"{asked['us']:.2f} us a request, {asked['written'] / given.samples:.1f} bytes of series on disk"
+        f"({asked['end'] / asked['warm']:.3f} times as much, {growth / given.samples:.3f} bytes an operation); "
+        f"{asked['us']:.2f} us an operation, {asked['written'] / given.samples:.1f} bytes on disk; "
+        f"making the figures from the files takes {asked['seconds']:.1f} s"
     )
     ran = measured("runs", given.runs)
     per_run = (ran["end"] - ran["warm"]) / (given.runs * (1 - WARM_UP_SHARE))

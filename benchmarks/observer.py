@@ -21,7 +21,8 @@ from benchmarks.processes import cpu_seconds_of, emulator, pin, say_surroundings
 
 if TYPE_CHECKING:
     from kfp_perf.client import RestClient
-    from kfp_perf.result.records import RunRecord, Sample
+    from kfp_perf.observe import TrackedRun
+    from kfp_perf.result.records import Sample
 
 PARALLEL = 16
 #: Runs that begin at once and stay in flight.
@@ -39,7 +40,7 @@ class Follower:
         self.clock = RealClock()
         self.requests = 0
         self.client: RestClient = RestClient(TestConfig(KFP_API_HOST=url), self.clock, self._count)
-        self.records: list[RunRecord] = []
+        self.records: list[TrackedRun] = []
         self._pid = pid
 
     def _count(self, _sample: Sample) -> None:
@@ -49,8 +50,9 @@ class Follower:
         """Have so many runs in flight."""
         from kfp_perf.client.messages import RunSpec
         from kfp_perf.client.query import ListQuery
-        from kfp_perf.pipelines.package import find_pipeline, read_pipeline
-        from kfp_perf.result.records import RunRecord
+        from kfp_perf.observe import TrackedRun
+        from kfp_perf.pipelines.find import find_pipeline
+        from kfp_perf.pipelines.package import read_pipeline
 
         if not self.records:
             content = read_pipeline(find_pipeline("hello.yaml", ())).content(False)
@@ -71,7 +73,7 @@ class Follower:
                 sent = self.clock.now()
                 run = await self.client.create_run(spec)
                 self.records.append(
-                    RunRecord(
+                    TrackedRun(
                         scenario="observer",
                         name=spec.name,
                         run_id=run.run_id,

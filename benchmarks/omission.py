@@ -1,8 +1,10 @@
-"""Coordinated omission: what a stall of the server looks like from due, and in a naive generator's closed loop.
+"""Coordinated omission: what stalls and failures look like from due, and in a naive generator's closed loop.
 
-The emulator answers nothing for 2 s in the middle of 20 s. First ours reads at 200/s in the open model, and counts
-latency from when a read was due; then one reader reads in a closed loop, with the pause that makes about the same
-rate, and counts from when a read was sent. Both see the same stall.
+Each bad server (a stall, 503s, resets, time-outs, an outage) is read for 20 s at 200/s in the open model, where
+latency counts from when a read was due to the end of its last attempt: once with failed calls repeated, and once
+without, where a call that failed was never answered. Then one reader reads in a closed loop, with the pause that
+makes about the same rate, and counts each attempt that succeeded from when it was sent. The figures are the p99
+of each.
 
 Usage: python -m benchmarks.omission
 """
@@ -25,25 +27,71 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import Sample
 
 
-async def _post(url: str, body: Any) -> None:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+async def _request(method: str, url: str, body: Any = None) -> None:
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"content-type": "application/json"}, method=method)
     await asyncio.to_thread(lambda: urllib.request.urlopen(request).close())
 
 
-async def measure(url: str) -> dict[str, float]:
-    """Read in both ways; print what each saw."""
-    from stalled import STALL_FROM, p99, read_in_turn, read_openly, stall_rules
+async def measure(url: str) -> dict[str, float | None]:
+    """Read from each bad server in both ways; print what each saw."""
+    from bad_servers import (
+        BAD_SERVERS,
+        STALL_FROM,
+        TIMEOUT_SECONDS,
+        p99_from_due,
+        p99_of_attempts,
+        read_in_turn,
+        read_openly,
+    )
 
+    from kfp_perf.client import RestClient
+    from kfp_perf.config import TestConfig
+    from kfp_perf.pacing import RealClock
+
+    clock = RealClock()
+    run_id = await _run_to_read(url)
+    figures: dict[str, float | None] = {}
+    print(f"  {'server':<34} {'attempts, ms':>13} {'from due, repeated, ms':>23} {'from due, ms':>13}")
+    for name, rules in BAD_SERVERS.items():
+        found: list[float | None] = []
+        for read, retries in ((read_openly, 10), (read_openly, 0), (read_in_turn, 0)):
+            samples: list[Sample] = []
+            config = TestConfig(
+                KFP_API_HOST=url,
+                load_retries=retries,
+                request_timeout_seconds=TIMEOUT_SECONDS + 2.0 * ("stall" in name),
+            )
+            client = RestClient(config, clock, samples.append, seed=1)
+            await _request("DELETE", f"{url}/emulator/v1/faults")
+            await _request("POST", f"{url}/emulator/v1/faults", rules(STALL_FROM))
+            await read(client, clock, run_id, clock.now())
+            await client.aclose()
+            found.append(p99_of_attempts(samples) if read is read_in_turn else p99_from_due(samples))
+        repeated, once, naive = found
+        print(f"  {name:<34} {_ms(naive):>13} {_ms(repeated):>23} {_ms(once):>13}")
+        figures |= {
+            f"{name}: {key}": value
+            for key, value in (("naive", naive), ("repeated", repeated), ("due", once))
+        }
+    await _request("DELETE", f"{url}/emulator/v1/faults")
+    return figures
+
+
+def _ms(seconds: float | None) -> str:
+    return "not reached" if seconds is None else f"{1e3 * seconds:,.1f}"
+
+
+async def _run_to_read(url: str) -> str:
     from kfp_perf.client import RestClient
     from kfp_perf.client.messages import RunSpec
     from kfp_perf.client.query import ListQuery
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import RealClock
-    from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+    from kfp_perf.pipelines.find import find_pipeline
+    from kfp_perf.pipelines.package import read_pipeline
 
-    clock = RealClock()
-    samples: list[Sample] = []
-    client = RestClient(TestConfig(KFP_API_HOST=url), clock, samples.append)
+    client = RestClient(TestConfig(KFP_API_HOST=url), RealClock())
     content = read_pipeline(find_pipeline("hello.yaml", ())).content(False)
     made = await client.upload_pipeline(content, name="read")
     version = (await client.list_pipeline_versions(made.pipeline_id, ListQuery())).items[0]
@@ -54,19 +102,8 @@ async def measure(url: str) -> dict[str, float]:
         pipeline_version_id=version.pipeline_version_id,
     )
     run = await client.create_run(spec)
-    figures: dict[str, float] = {}
-    for key, read, measure, what in (
-        ("p99_due_ms", read_openly, "latency_seconds", "open model, from due"),
-        ("p99_naive_ms", read_in_turn, "service_seconds", "closed loop, from sent"),
-    ):
-        samples.clear()
-        await _post(f"{url}/emulator/v1/faults", stall_rules(STALL_FROM))
-        await read(client, clock, run.run_id, clock.now())
-        figures[key] = round(1e3 * p99(samples, measure), 3)
-        longest = 1e3 * max(getattr(sample, measure) for sample in samples)
-        print(f"  {what:<23} {len(samples):>5} reads, p99 {figures[key]:>9.3f} ms, longest {longest:.0f} ms")
     await client.aclose()
-    return figures
+    return run.run_id
 
 
 def main() -> None:

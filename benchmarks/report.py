@@ -30,7 +30,7 @@ from sample_results import Load, SampleTest, make_result
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 SCENARIOS = 5
 SECONDS = 3600.0

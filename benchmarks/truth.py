@@ -58,9 +58,9 @@ async def serve(profile: str, seed: int, clock_off: float, faults: str) -> None:
     from compared import Witness, truth_of
 
     from kfp_emulator.cluster.timing import PROFILES, parse_profile
-    from kfp_emulator.faults import read_rules
+    from kfp_emulator.http.server import Server, open_socket
     from kfp_emulator.options import Options, build
-    from kfp_emulator.serving.server import Server, open_socket
+    from kfp_emulator.server.faults import read_rules
 
     timing = json.loads((PROFILES / f"{profile}.json").read_text())
     options = Options(

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.metrics import METRICS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -62,18 +64,13 @@ def scenario_fields() -> str:
 
 def scenario_modes() -> str:
     """Return what each mode does, and the fields that are its own."""
-    from kfp_perf.scenario.model import MODE_DESCRIPTIONS, TestMode, TestScenario
-    from kfp_perf.scenario.rules import FIELD_MODES
+    from kfp_perf.scenario.model import TestScenario
+    from kfp_perf.scenario.modes import MODES
 
-    def own_fields(mode: TestMode) -> str:
-        aliases = (
-            TestScenario.model_fields[field].alias
-            for field, modes in FIELD_MODES.items()
-            if mode.name in modes
-        )
-        return ", ".join(f"`{alias}`" for alias in aliases)
-
-    rows = ([f"`{mode.name}`", MODE_DESCRIPTIONS[mode], own_fields(mode)] for mode in TestMode)
+    rows = []
+    for mode, entry in MODES.items():
+        own = (info.alias for name, info in TestScenario.model_fields.items() if name in entry.fields)
+        rows.append([f"`{mode.name}`", entry.description, ", ".join(f"`{alias}`" for alias in own)])
     return table(("mode", "what it does", "fields that not every mode has"), rows)
 
 
@@ -110,10 +107,10 @@ def read_calls() -> str:
 
 def earlier_names() -> str:
     """Return names of earlier proposals, and what to write instead."""
-    from kfp_perf.scenario.model import EARLIER_MODES
+    from kfp_perf.scenario.modes import EARLIER_MODES
     from kfp_perf.scenario.wording import EARLIER_FIELDS
 
-    modes = ([f"mode `{old}`", f"write `{new}`"] for old, new in EARLIER_MODES.items())
+    modes = ([f"mode `{old}`", remedy] for old, remedy in EARLIER_MODES.items())
     fields = ([f"field `{old}`", remedy] for old, remedy in EARLIER_FIELDS.items())
     return table(("earlier", "now"), [*modes, *fields])
 
@@ -137,13 +134,19 @@ def built_in_pipelines() -> str:
     """Return the built-in pipelines."""
     from kfp_perf.catalog import PIPELINES
     from kfp_perf.pipelines.package import read_pipeline
+    from kfp_perf.pipelines.shape import Dag, shape_of
+
+    def tasks_in(dag: Dag) -> int:
+        return sum(1 if task.inner is None else tasks_in(task.inner) for task in dag.tasks.values())
 
     rows = []
     for path in sorted(PIPELINES.glob("*.yaml")):
         package = read_pipeline(path)
         parameters = (f"`{name}` = {code(given.default)}" for name, given in package.parameters.items())
         description = str(package.spec["pipelineInfo"].get("description", ""))
-        rows.append([f"`{path.name}`", description, str(package.task_count), ", ".join(parameters)])
+        rows.append(
+            [f"`{path.name}`", description, str(tasks_in(shape_of(package.spec))), ", ".join(parameters)]
+        )
     return table(("file", "what it is", "tasks", "parameters"), rows)
 
 
@@ -163,8 +166,6 @@ def metrics_of(family: str) -> Callable[[], str]:
     """Return what writes the metrics of a family."""
 
     def write() -> str:
-        from kfp_perf.metrics import METRICS
-
         rows = []
         for metric in METRICS[family].metrics:
             place = ".".join(metric.path).replace("{call}", "{purpose}.{operation}")
@@ -244,7 +245,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "metrics.md": {
         "conditions": metric_conditions,
-        **{family: metrics_of(family) for family in ("runs", "phases", "schedule", "api", "generator")},
+        **{family: metrics_of(family) for family in METRICS},
         "operations": metric_calls,
         "beside": beside_metrics,
     },

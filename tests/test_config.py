@@ -226,3 +226,36 @@ def test_a_folder_that_cannot_be_read_is_named(
     (problem,) = caught.value.problems
     assert problem.where == "KFP_PERF_PIPELINE_FOLDERS"
     assert f"the folder /root cannot be read: {reason}" in problem.what
+
+
+def test_settings_can_be_read_on_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("local", "API_PORT", "KFP_PERF_DEPTH"):
+        monkeypatch.delenv(variable, raising=False)
+    assert TestConfig.LOCAL is False
+    assert TestConfig.KFP_API_PORT == 8888
+    monkeypatch.setenv("local", "true")
+    monkeypatch.setenv("API_PORT", "9999")
+    assert TestConfig.LOCAL is True
+    assert TestConfig.KFP_API_PORT == 9999
+
+    class Extended(TestConfig):
+        KFP_API_PORT: int = 7777
+        depth: int = 3
+
+    assert Extended.depth == 3
+    assert Extended.LOCAL is True
+    assert Extended.KFP_API_PORT == 7777
+    monkeypatch.setenv("KFP_PERF_DEPTH", "4")
+    assert Extended.depth == 4
+    monkeypatch.delenv("local")
+    assert Extended().LOCAL is False, "the environment at the time of the class must not become a default"
+
+
+def test_settings_on_the_class_are_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AttributeError, match=r"TestConfig\.LOCAL is read from the environment"):
+        TestConfig.LOCAL = True
+    with pytest.raises(AttributeError):
+        TestConfig.none  # noqa: B018
+    monkeypatch.setenv("API_PORT", "none")
+    with pytest.raises(InputError, match="API_PORT"):
+        TestConfig.KFP_API_PORT  # noqa: B018

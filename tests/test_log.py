@@ -4,12 +4,13 @@ import io
 import json
 import logging
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from kfp_perf.client.auth import Credentials
 from kfp_perf.config import TestConfig
-from kfp_perf.log import REQUESTS, Logger, Redactor, correlation_id, wants_colours
+from kfp_perf.log import LOG_COLORS, REQUESTS, Logger, Redactor, correlation_id, wants_colours
 
 TOKEN = "eyJhbGciOi.planted"
 COOKIE = "authservice_session=MTY5; other=2"
@@ -104,7 +105,8 @@ def test_levels_and_colours(monkeypatch: pytest.MonkeyPatch) -> None:
         log.warning("warning")
         log.error("error")
     lines = console.getvalue().splitlines()
-    assert [line.split("m")[0] for line in lines] == ["\x1b[1;37", "\x1b[32", "\x1b[33", "\x1b[31"]
+    levels = ("REQUESTS", "INFO", "WARNING", "ERROR")
+    assert [line.partition("m")[0] + "m" for line in lines] == [LOG_COLORS[level] for level in levels]
     assert "REQUESTS" in lines[0]
 
 
@@ -204,3 +206,39 @@ def test_python_s_loggers_are_left_as_they_were() -> None:
         assert not logging.getLogger("asyncio").propagate
     assert [(one.propagate, one.level, one.handlers) for one in loggers] == before
     assert before[1][0]
+
+
+def test_without_arguments_the_active_log_is_returned() -> None:
+    console = io.StringIO()
+    with Logger("INFO", console=console) as logger:
+        assert Logger() is logger
+        logging.getLogger("kfp_perf").info("still the same")
+        assert Logger("DEBUG", console=console) is not logger
+        assert Logger() is not logger
+        Logger().close()
+    assert console.getvalue().count("still the same") == 1
+    with Logger() as first:
+        assert first is not logger
+
+
+def test_handlers_can_be_changed_in_a_subclass() -> None:
+    class Plain(Logger):
+        def _configure_console_handler(self, stream: TextIO) -> logging.Handler:
+            handler = super()._configure_console_handler(stream)
+            handler.setFormatter(logging.Formatter("<%(message)s>"))
+            return handler
+
+    console = io.StringIO()
+    with Plain("INFO", console=console):
+        logging.getLogger("kfp_perf").info("mine")
+    assert console.getvalue() == "<mine>\n"
+
+
+@pytest.mark.parametrize("name", ["runs.log", "runs.jsonl", "runs", ".jsonl", "x.jsonl.jsonl"])
+def test_text_and_json_never_go_to_one_file(tmp_path: Path, name: str) -> None:
+    with Logger("INFO", console=io.StringIO()) as logger:
+        logger.write_to(tmp_path, name, 100_000, 1)
+        logging.getLogger("kfp_perf").info("hello")
+    (other,) = set(tmp_path.iterdir()) - {tmp_path / name}
+    assert (tmp_path / name).read_text().endswith("hello\n")
+    assert json.loads(other.read_text())["message"] == "hello"

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfp_perf.errors import Problem
-from kfp_perf.metrics.metric import Unit
-from kfp_perf.metrics.registry import REGISTRY, find_metric
-from kfp_perf.thresholds import Judged, Judgement, Threshold, judge, parse_threshold, why_failed
+from kfp_perf.errors import ExitCode, Problem
+from kfp_perf.metrics import METRICS, MetricsCollector
+from kfp_perf.metrics.figures import Figures
+from kfp_perf.metrics.metric import Metric, Unit, distribution
+from kfp_perf.metrics.registry import Registry, built_in
+from kfp_perf.thresholds import Threshold, parse_threshold
+from kfp_perf.verdict import Judged, Judgement, Reason, decide, judge, why_failed
 
 
 def parsed(name: str, condition: str, scenario: str | None = None) -> Threshold:
@@ -19,7 +22,7 @@ def parsed(name: str, condition: str, scenario: str | None = None) -> Threshold:
 
 
 def judged(name: str, condition: str, metrics: dict[str, Any]) -> Judgement:
-    (found,) = judge([parsed(name, condition)], {None: metrics})
+    (found,) = judge([parsed(name, condition)], Figures({}, metrics))
     return found
 
 
@@ -159,8 +162,9 @@ def test_a_quantile_needs_so_many_values_that_one_lies_beyond_it(statistic: str,
     [
         ("run.duration.p95", "< 1s", {}, "there is none"),
         ("run.duration.p95", "< 1s", {"runs": {"duration_seconds": {}}}, "there is none"),
-        ("run.duration.p95", "< 1s", durations(p95=None), "had ended to reach it"),
-        ("run.success_rate", ">= 0.9", {"runs": {"decided": 0, "success_rate": None}}, "there is none"),
+        ("run.duration.p95", "< 1s", durations(), "it cannot be told"),
+        ("run.duration.mean", "< 1s", durations(mean=None, not_reached=["p50", "max"]), "it cannot be told"),
+        ("run.success_rate", ">= 0.9", {"runs": {"due": 0, "success_rate": None}}, "there is none"),
         ("run.duration.drift", "<= 10%", {"runs": {"duration_trend": None}}, "there is none"),
         ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "none of its quantiles"),
         ("api.GetRun.errors", "== 0", {"api": {"load": {}}}, "there is none"),
@@ -182,8 +186,8 @@ def test_a_scenario_is_judged_by_its_own_figures() -> None:
         parsed("run.failed", "== 0", "a"),
         parsed("run.due", "> 1", "gone"),
     ]
-    metrics = {None: {"runs": {"failed": 3}}, "a": {"runs": {"failed": 0}}}
-    whole, one, gone = judge(bounds, metrics)
+    figures = Figures({"a": {"runs": {"failed": 0}}}, {"runs": {"failed": 3}})
+    whole, one, gone = judge(bounds, figures)
     assert (whole.passed, one.passed, gone.passed) == (False, True, False)
     assert str(one) == "a: run.failed holds"
     assert str(whole) == "run.failed is 3, not == 0"
@@ -198,7 +202,7 @@ def test_a_scenario_is_judged_by_its_own_figures() -> None:
         ("run.duration.p95", "< 10ms", durations(p95=0.0123456), "is 12.3 ms, not < 10ms"),
         ("run.duration.p95", "< 2s", durations(p95=2.0), "is 2 s, not < 2s"),
         ("run.duration.p95", "< 20m", durations(p95=123456.0), "is 123000 s, not < 20m"),
-        ("run.success_rate", ">= 99%", {"runs": {"decided": 9, "success_rate": 0.98999}}, "98.999 %"),
+        ("run.success_rate", ">= 99%", {"runs": {"due": 9, "success_rate": 0.98999}}, "98.999 %"),
         ("run.due", "== 1000000", {"runs": {"due": 1234567}}, "is 1234567, not"),
         ("run.throughput", "> 1/s", {"runs": {"succeeded": 9, "throughput_per_second": 0.5}}, "is 0.5/s"),
     ],
@@ -225,10 +229,10 @@ def test_the_interval_of_a_value_comes_with_it() -> None:
     assert judged("run.duration.max", "< 2s", durations(max=1.5)).document()["interval"] is None
 
 
-@pytest.mark.parametrize("metric", REGISTRY, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", built_in().metrics, ids=lambda metric: metric.name)
 def test_every_metric_can_have_a_threshold(metric: Any) -> None:
     name = metric.name.replace("{call}", "GetRun") + (f".{metric.statistics[0]}" if metric.statistics else "")
-    assert find_metric(name) is not None
+    assert built_in().find(name) is not None
     condition = {Unit.SECONDS: "< 1s", Unit.PER_SECOND: "> 1/s", Unit.COUNT: "< 1"}.get(metric.unit, "< 1%")
     assert parsed(name, condition).metric.metric is metric
 
@@ -239,3 +243,81 @@ def test_the_error_of_a_value_comes_with_it() -> None:
     assert judged("run.duration.p95", "< 2s", metrics).document()["error"] == 0.8
     exact = {"api": {"load": {"GetRun": {"latency_seconds": {"n": 1000, "p95": 1.0}}}}}
     assert judged("api.GetRun.latency.p95", "< 2s", exact).document()["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [("< 1h", False), ("<= 1h", False), ("== 1h", False), ("> 1ms", True), (">= 1h", True)],
+)
+@pytest.mark.parametrize("statistic", ["p99", "max"])
+def test_what_is_not_reached_is_longer_than_any_bound(statistic: str, condition: str, kept: bool) -> None:
+    latency = {"n": 100, "p95": 0.1, "p99": None, "max": None, "not_reached": ["p99", "max"]}
+    metrics = {"api": {"load": {"CreateRun": {"latency_seconds": latency}}}}
+    found = judged(f"api.CreateRun.latency.{statistic}", condition, metrics)
+    assert found.judged is (Judged.KEPT if kept else Judged.NOT_KEPT)
+    assert (found.value, found.margin, found.count) == (None, None, 100)
+    assert found.reason == ("" if kept else f"is not reached, not {condition}")
+    assert found.document()["not_reached"] is True
+    assert judged("api.CreateRun.latency.p95", "< 1s", metrics).document()["not_reached"] is False
+
+
+def test_too_few_operations_are_not_enough_data_even_where_they_failed() -> None:
+    latency = {"n": 99, "p99": None, "not_reached": ["p99"]}
+    found = judged(
+        "api.CreateRun.latency.p99", "< 1s", {"api": {"load": {"CreateRun": {"latency_seconds": latency}}}}
+    )
+    assert found.judged is Judged.NOT_ENOUGH_DATA
+
+
+class Gpus(MetricsCollector):
+    """A user's collector with metrics of its own."""
+
+    metrics = (
+        Metric("gpus.lost", Unit.COUNT, "GPUs that were lost.", "the nodes", ("gpus", "lost")),
+        distribution("gpus.*.wait", "How long pods waited.", "the pods", ("gpus", "*")),
+    )
+
+
+def of_gpus(name: str, condition: str, metrics: dict[str, Any]) -> Judgement:
+    found = parse_threshold(name, condition, "$", None, Registry({**METRICS, "gpus": Gpus}))
+    assert isinstance(found, Threshold), found
+    (judgement,) = judge([found], Figures({}, metrics))
+    return judgement
+
+
+def test_a_users_metrics_can_be_bounded_where_they_are_registered() -> None:
+    assert of_gpus("gpus.lost", "== 0", {"gpus": {"lost": 0}}).passed
+    assert not of_gpus("gpus.lost", "== 0", {"gpus": {"error": "ZeroDivisionError: x"}}).passed
+    unknown = parse_threshold("gpus.lost", "== 0", "$")
+    assert isinstance(unknown, Problem)
+    unlike = parse_threshold("gpus.lots", "== 0", "$", None, Registry({"gpus": Gpus}))
+    assert isinstance(unlike, Problem)
+    assert "did you mean gpus.lost?" in unlike.remedy
+
+
+def test_a_pattern_is_judged_by_the_worst_value_and_names_it() -> None:
+    waits = {"a100": {"n": 50, "max": 1.0}, "t4": {"n": 50, "max": 9.0}, "l4": {"n": 50, "max": 4.0}}
+    bad = of_gpus("gpus.*.wait.max", "< 5s", {"gpus": waits})
+    assert (bad.passed, bad.value) == (False, 9.0)
+    assert str(bad) == "gpus.t4.wait.max is 9 s, not < 5s"
+    good = of_gpus("gpus.*.wait.max", "< 10s", {"gpus": waits})
+    assert (good.passed, good.value) == (True, 9.0)
+    assert of_gpus("gpus.a100.wait.max", "< 5s", {"gpus": waits}).passed
+    unreached = waits | {"h100": {"n": 50, "max": None, "not_reached": ["max"]}}
+    assert "gpus.h100.wait.max is not reached" in str(
+        of_gpus("gpus.*.wait.max", "< 10s", {"gpus": unreached})
+    )
+    assert of_gpus("gpus.*.wait.max", "< 5s", {"gpus": {}}).judged is Judged.NOT_ENOUGH_DATA
+
+
+def test_the_gravest_reason_decides_and_scenarios_share_a_text() -> None:
+    bad = judged("run.failed", "== 0", {"runs": {"failed": 2}})
+    reasons = [
+        Reason(ExitCode.TARGET, "refused", "a"),
+        Reason(ExitCode.INTERRUPTED, "killed"),
+        Reason(ExitCode.TARGET, "refused", "b"),
+    ]
+    verdict = decide(reasons, [bad])
+    assert (verdict.text, verdict.exit_code) == ("stopped before its end", ExitCode.INTERRUPTED)
+    assert verdict.reasons == ("killed", "a, b: refused", "run.failed is 2, not == 0.")
+    assert decide([], []).exit_code is ExitCode.GOOD

@@ -105,7 +105,12 @@ def _offset(_context: click.Context, parameter: click.Parameter, value: float | 
     help="Version to present; 2.5 and older: old errors.",
 )
 @click.option("--cache-entries", is_flag=True, help="Show the anonymous task entries of cached tasks.")
-@click.option("--retry-nodes", is_flag=True, help="Double the nodes, as a default retry strategy does.")
+@click.option(
+    "--retry-nodes/--no-retry-nodes",
+    default=None,
+    help="Double the nodes, as a default retry strategy does  [from version 2.17 on].",
+)
+@click.option("--read-times", is_flag=True, help="Let reads take as long as those of a real server.")
 @click.option("--any-package-url", is_flag=True, help="Fetch pipeline packages from any host.")
 @click.option("--exit-with-stdin", is_flag=True, help="End when standard input closes.")
 @click.option("--log-level", default="WARNING", show_default=True, help="Level of the log on standard error.")
@@ -123,7 +128,7 @@ def emulator(**given: Any) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     options = _options(given)
-    from kfp_emulator.serving.server import open_socket
+    from kfp_emulator.http.server import open_socket
 
     try:
         listener = open_socket(given["host"], given["port"])
@@ -174,9 +179,9 @@ def _options(given: dict[str, Any]) -> Options:
     """Read the options that need more than click's types."""
     from kfp_emulator.cluster.timing import load_profile
     from kfp_emulator.errors import InputError
-    from kfp_emulator.faults import FaultError, read_rules
     from kfp_emulator.options import Options
-    from kfp_emulator.prefill import parse_prefill
+    from kfp_emulator.server.faults import FaultError, read_rules
+    from kfp_emulator.server.prefill import parse_prefill
 
     try:
         profile = load_profile(given["profile"])
@@ -211,6 +216,7 @@ def _options(given: dict[str, Any]) -> Options:
         faults=rules,
         version=given["kfp_version"],
         any_package_url=given["any_package_url"],
+        read_times=given["read_times"],
         access_reviews_per_second=given["access_reviews"],
         cache_entries=given["cache_entries"],
         retry_nodes=given["retry_nodes"],
@@ -227,8 +233,8 @@ def _runner() -> Callable[[Any], Any]:
 
 
 async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -> None:
+    from kfp_emulator.http.server import Server
     from kfp_emulator.options import build
-    from kfp_emulator.serving.server import Server
     from kfp_emulator.storage.store import StoreError
 
     try:

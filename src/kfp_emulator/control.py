@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_emulator.cluster.outcomes import Outcome
-from kfp_emulator.faults import UNREADABLE, FaultError, read_rules
 from kfp_emulator.protocol.errors import JSON_HEADER, Answer, ApiFault, Code
+from kfp_emulator.server.faults import UNREADABLE, FaultError, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
 
-_METRICS_HEADER = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_METRICS_HEADER = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 
 
 def _json(document: object, status: int = 200) -> Answer:

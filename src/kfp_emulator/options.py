@@ -7,31 +7,29 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kfp_emulator.auth import USER_HEADER, Access
-from kfp_emulator.backend import Backend, Identity
-from kfp_emulator.clock import LoopClock
+from kfp_emulator.clock import LoopClock, fine_loop
 from kfp_emulator.cluster.cluster import Cluster
 from kfp_emulator.cluster.schedules import ScheduleController
 from kfp_emulator.cluster.throttle import Throttle
-from kfp_emulator.faults import FaultPlan
-from kfp_emulator.fine_loop import fine_loop
-from kfp_emulator.metrics import ServerMetrics
-from kfp_emulator.prefill import Prefill, prefill
+from kfp_emulator.http.openapi import openapi_document
+from kfp_emulator.http.routes import API_ROUTES
 from kfp_emulator.protocol.wire import OutwardTime
-from kfp_emulator.recurring import RecurringRuns
-from kfp_emulator.reporting import Reporting
-from kfp_emulator.routes import API_ROUTES
-from kfp_emulator.serving.openapi import openapi_document
+from kfp_emulator.server import lifecycle, recurring, reporting
+from kfp_emulator.server.access import USER_HEADER, Access
+from kfp_emulator.server.faults import FaultPlan
+from kfp_emulator.server.metrics import ServerMetrics
+from kfp_emulator.server.prefill import Prefill, prefill
+from kfp_emulator.server.state import Backend, Identity
+from kfp_emulator.server.truth import DEFAULT_CAPACITY, TruthLog
 from kfp_emulator.storage.run_store import RunStore
 from kfp_emulator.storage.store import Store
-from kfp_emulator.truth import DEFAULT_CAPACITY, TruthLog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_emulator.clock import Clock
     from kfp_emulator.cluster.timing import Profile
-    from kfp_emulator.faults import Rule
+    from kfp_emulator.server.faults import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +52,21 @@ class Options:
     faults: tuple[Rule, ...] = ()
     version: str = "2.17.0"
     any_package_url: bool = False
+    read_times: bool = False
+    """Let reads take as long as those of a real server; see server/read_times.py."""
     truth_events: int = DEFAULT_CAPACITY
     access_reviews_per_second: float = 0.0
     """The throttle of SubjectAccessReviews in multi-user mode: 5 on the real server; 0 means none."""
     cache_entries: bool = False
     """Show the anonymous entries that cached tasks leave in task_details."""
-    retry_nodes: bool = False
-    """Double each executed node, as manifests since June 2026 do with their default retry strategy."""
+    retry_nodes: bool | None = None
+    """Double each executed node, as the default retry strategy of 2.17's manifests does; None: from 2.17 on."""
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Return major and minor of a version; what has none counts as the newest."""
+    found = re.match(r"v?([0-9]{1,9})\.([0-9]{1,9})", version)
+    return (int(found[1]), int(found[2])) if found else (2, 17)
 
 
 def build(options: Options, clock: Clock | None = None) -> Backend:
@@ -90,9 +96,26 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         now=clock.now,
         reviews=Throttle(options.access_reviews_per_second, 10),
     )
-    old = re.match(r"2\.[0-5](?![0-9])", options.version) is not None
+    release = _release(options.version)
+    # Cluster and schedules hand over values while events run, so long after the backend is there.
+    cluster = Cluster(
+        options.profile,
+        clock,
+        lambda report: reporting.receive(backend, report),
+        seed=options.seed,
+        truth=truth.record,
+        anonymous_cache_entries=options.cache_entries,
+        doubled_retry_nodes=release >= (2, 17) if options.retry_nodes is None else options.retry_nodes,
+    )
+    schedules = ScheduleController(
+        options.profile,
+        clock,
+        lambda firing: recurring.start(backend, firing),
+        seed=options.seed,
+        ahead=cluster_time.offset_microseconds,
+    )
     backend = Backend(
-        identity=Identity(tag_name=options.version, error_field=old),
+        identity=Identity(tag_name=options.version, error_field=release < (2, 6), plugins=release >= (2, 17)),
         store=store,
         clock=clock,
         time=time,
@@ -102,29 +125,16 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         metrics=ServerMetrics(),
         truth=truth,
         faults=FaultPlan(options.seed),
+        cluster=cluster,
+        schedules=schedules,
         seed=options.seed,
         any_package_url=options.any_package_url,
+        read_times=options.read_times,
         openapi=openapi_document(API_ROUTES, options.version),
     )
-    backend.reporting = Reporting(backend)
-    backend.cluster = Cluster(
-        options.profile,
-        clock,
-        backend.reporting.receive,
-        seed=options.seed,
-        truth=truth.record,
-        anonymous_cache_entries=options.cache_entries,
-        doubled_retry_nodes=options.retry_nodes,
-    )
-    backend.recurring = RecurringRuns(
-        backend,
-        lambda start: ScheduleController(
-            options.profile, clock, start, seed=options.seed, ahead=cluster_time.offset_microseconds
-        ),
-    )
     backend.faults.add(list(options.faults), clock.now())
-    backend.came_up()
+    lifecycle.came_up(backend)
     prefill(backend, options.prefill)
-    backend.resume()
+    lifecycle.resume(backend)
     store.commit()
     return backend

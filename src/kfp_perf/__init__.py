@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from kfp_perf._version import __version__
     from kfp_perf.config import TestConfig
     from kfp_perf.execution import TestFailed, run_test
-    from kfp_perf.log import Logger
+    from kfp_perf.log import LOG_COLORS, Logger
     from kfp_perf.metrics import MetricsCollector
     from kfp_perf.plan import Plan, make_plan
-    from kfp_perf.result.folder import TestResult
-    from kfp_perf.result.records import RunRecord, Sample, ScenarioResult
+    from kfp_perf.result.reader import TestResult
+    from kfp_perf.result.records import RunRecord, Sample
     from kfp_perf.runners import (
         BaseRunner,
         ExperimentRunner,
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestMode, TestScenario
     from kfp_perf.scenario.serde import EnumSerDe, JsonDeserializationUtils
 
-# `import kfp_perf` must cost nothing: the command line answers `--version` within a tenth of a second.
+# `import kfp_perf` must be cheap: the command line answers `--version` within a tenth of a second.
 _HOMES = {
     "BaseRunner": "kfp_perf.runners",
     "EnumSerDe": "kfp_perf.scenario.serde",
     "ExperimentRunner": "kfp_perf.runners",
     "JournaledRunner": "kfp_perf.runners",
     "JsonDeserializationUtils": "kfp_perf.scenario.serde",
+    "LOG_COLORS": "kfp_perf.log",
     "Logger": "kfp_perf.log",
     "MetricsCollector": "kfp_perf.metrics",
     "PipelineRunner": "kfp_perf.runners",
@@ -46,7 +47,7 @@ _HOMES = {
     "TestConfig": "kfp_perf.config",
     "TestFailed": "kfp_perf.execution",
     "TestMode": "kfp_perf.scenario.model",
-    "TestResult": "kfp_perf.result.folder",
+    "TestResult": "kfp_perf.result.reader",
     "TestScenario": "kfp_perf.scenario.model",
     "UploadRunner": "kfp_perf.runners",
     "__version__": "kfp_perf._version",
@@ -56,6 +57,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "LOG_COLORS",
     "BaseRunner",
     "EnumSerDe",
     "ExperimentRunner",

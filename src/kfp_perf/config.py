@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kfp_perf.environment import misspelt
+from kfp_perf.environment_view import EnvironmentView
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.hosts import parse_host
 
@@ -96,7 +97,7 @@ def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any
     return Field(field, validation_alias=AliasChoices(*names), description=description, **constraints)
 
 
-class TestConfig(BaseSettings):
+class TestConfig(BaseSettings, metaclass=EnvironmentView):
     """What a test needs to know about its target and itself; read from the environment, then immutable.
 
     Subclass it to add settings of your own (`kfp-perf run --config-class package.module:ExtendedTestConfig`).
@@ -172,12 +173,15 @@ class TestConfig(BaseSettings):
     connect_timeout_seconds: Seconds = Field(10.0, description="Longest wait for a connection")
     request_timeout_seconds: Seconds = Field(60.0, description="Longest wait for a whole answer")
     max_connections: int = Field(1000, ge=1, description="Connections at most, for each scenario")
-    retries: int = Field(3, ge=0, le=20, description="Repetitions at most of a request that may be repeated")
+    retries: int = Field(
+        3, ge=0, le=20, description="Repetitions at most of a call of set-up, observation or clean-up"
+    )
+    load_retries: int = Field(0, ge=0, le=20, description="Repetitions at most of a call of the load")
     outage_limit_seconds: Seconds = Field(
         60.0, description="How long the target may stay away before the test ends"
     )
     cleanup_timeout_seconds: Seconds = Field(
-        300.0, description="Longest time for deleting what the test made"
+        300.0, description="Longest time in which the clean-up deletes nothing before it gives up"
     )
 
     keep: Literal["nothing", "failed", "all"] = Field(

@@ -42,6 +42,11 @@ class ExitCode(IntEnum):
         return min(codes, key=_GRAVEST_FIRST.index, default=cls.GOOD)
 
     @classmethod
+    def rank(cls, code: ExitCode) -> int:
+        """Return the place of a code in the order of `worst`, from 0."""
+        return _GRAVEST_FIRST.index(code)
+
+    @classmethod
     def of(cls, errors: Iterable[Exception]) -> ExitCode:
         """Return the worst exit code of some errors; one that is no `KfpPerfError` is a failure."""
         return cls.worst(map(_code_of, errors))

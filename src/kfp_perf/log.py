@@ -1,7 +1,7 @@
 """The log: coloured on the console, rotated in a file, and as JSON lines, all written by one thread.
 
-Whoever logs only puts a record into a queue, so a slow disk or terminal never delays the load. Secrets are
-taken out where records enter the queue, the one place that all of them pass.
+A logging call only puts a record into a queue, so a slow disk or terminal never delays the load. Secrets are
+removed where records enter the queue, the one place that all of them pass.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 REQUESTS = 15
 logging.addLevelName(REQUESTS, "REQUESTS")
 
-#: The id under which a log line, a request's header and a result can be brought together.
+#: The id that a log line, a request's header and a result have in common.
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="-")
 
 _ROOTS = ("kfp_perf", "asyncio")
-_COLOURS = {
-    logging.DEBUG: "\x1b[2;37m",
-    REQUESTS: "\x1b[1;37m",
-    logging.INFO: "\x1b[32m",
-    logging.WARNING: "\x1b[33m",
-    logging.ERROR: "\x1b[31m",
-    logging.CRITICAL: "\x1b[1;31m",
+LOG_COLORS = {
+    "DEBUG": "\x1b[2;37m",
+    "REQUESTS": "\x1b[1;37m",
+    "INFO": "\x1b[32m",
+    "WARNING": "\x1b[33m",
+    "ERROR": "\x1b[31m",
+    "CRITICAL": "\x1b[1;31m",
 }
+"""The colour of each level on the console, as an ANSI escape sequence."""
+
 _RESET = "\x1b[0m"
 _HIDDEN = "[hidden]"
 _SECRET_SHAPES = re.compile(
@@ -48,15 +50,15 @@ _SECRET_SHAPES = re.compile(
 
 
 class Redactor:
-    """Takes secrets out of text: values that are known, and what looks like a credential."""
+    """Removes secrets from text: values that are known, and what looks like a credential."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Remember more values to hide (a token that was renewed, say)."""
-        # A one-letter "secret" would blacken the whole log, and protects nothing.
+        """Hide more values (a renewed token, for example)."""
+        # A "secret" of a few letters would hide most of the log, and protects nothing.
         self._known |= {secret for secret in secrets if len(secret) > 3}
 
     def __call__(self, text: str) -> str:
@@ -67,7 +69,7 @@ class Redactor:
 
 
 def hide(*secrets: str) -> None:
-    """Keep these values out of the log that is open, if one is: a token that was read from a file, say."""
+    """Keep these values out of the active log, if there is one: a token that was read from a file, for example."""
     if Logger._active is not None:
         Logger._active.redact.add(*secrets)
 
@@ -110,11 +112,11 @@ class _ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        return f"{_COLOURS.get(record.levelno, '')}{text}{_RESET}" if self._colours else text
+        return f"{LOG_COLORS.get(record.levelname, '')}{text}{_RESET}" if self._colours else text
 
 
 class _FileHandler(logging.handlers.RotatingFileHandler):
-    """Lets go of lines that there is no room for: a test does not depend on its log."""
+    """Drops lines that the disk has no space for: a test does not depend on its log."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name in logging
         if not isinstance(sys.exception(), OSError):
@@ -129,20 +131,39 @@ class _FileHandler(logging.handlers.RotatingFileHandler):
             super().close()
 
 
+def _rotating(path: Path, maximum_bytes: int, count: int) -> _FileHandler:
+    return _FileHandler(
+        path,
+        maxBytes=maximum_bytes,
+        backupCount=count,
+        encoding="utf-8",
+        errors="backslashreplace",
+        delay=True,
+    )
+
+
 def wants_colours(stream: TextIO) -> bool:
-    """Whether to colour what goes to this stream: a terminal, and no `NO_COLOR` (https://no-color.org)."""
+    """Return whether to colour what goes to this stream: a terminal, and no `NO_COLOR` (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 class Logger:
-    """The log of one process: console, rotating file and JSON lines behind one queue.
+    """The log of one process: console, rotating file and JSON lines behind one queue. Thread-safe.
 
-    Use it as a context manager, or call `close()`, so that all is written at the end. There is one log at a
-    time: starting another ends the one before, so setting up twice never writes a line twice. Libraries log
-    through `logging.getLogger("kfp_perf.<part>")`.
+    There is one log at a time. `Logger()` without arguments returns the active one; with arguments, or where there
+    is none, it starts a log and ends the one before, so setting up twice never writes a line twice. Use it as a
+    context manager, or call `close()`, so that everything is written at the end. Libraries log through
+    `logging.getLogger("kfp_perf.<part>")`.
     """
 
     _active: Logger | None = None
+
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        """Return the active log where nothing is given, else a new one."""
+        active = Logger._active
+        if isinstance(active, cls) and not args and not given:
+            return active
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -151,19 +172,17 @@ class Logger:
         console: TextIO | None = None,
         secrets: Iterable[str] = (),
     ) -> None:
+        if Logger._active is self:
+            return
         if Logger._active is not None:
             Logger._active.close()
         self.redact = Redactor(secrets)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         #: The handler through which all records come in.
         self.entrance: logging.Handler = _QueueHandler(self._queue, self.redact)
-        self._handlers: list[logging.Handler] = []
+        self._console = self._configure_console_handler(sys.stderr if console is None else console)
+        self._handlers: list[logging.Handler] = [self._console]
         self._listener: logging.handlers.QueueListener | None = None
-        self._level = level
-        stream = sys.stderr if console is None else console
-        self._console = logging.StreamHandler(stream)
-        self._console.setFormatter(_ConsoleFormatter(colours=wants_colours(stream)))
-        self._handlers.append(self._console)
         self._before: list[tuple[logging.Logger, bool, int]] = []
         for root in _ROOTS:
             logger = logging.getLogger(root)
@@ -175,33 +194,52 @@ class Logger:
         Logger._active = self
 
     def write_to(self, folder: Path, file_name: str, maximum_bytes: int, count: int) -> None:
-        """Write to a rotating file in the folder too, and as JSON lines to a second one beside it."""
-        from pythonjsonlogger.json import JsonFormatter
+        """Write to a rotating file in the folder too, and as JSON lines to another one beside it.
 
+        The JSON file has the same name with the suffix `.jsonl`. `maximum_bytes` is the size at which a file is
+        rotated, `count` how many rotated files are kept.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        text = logging.Formatter(
-            "%(asctime)s %(levelname)-8s %(threadName)s %(correlation)s %(name)s: %(message)s"
-        )
-        lines = JsonFormatter(
-            "%(created)f %(levelname)s %(name)s %(threadName)s %(correlation)s %(message)s",
-            rename_fields={"created": "time", "levelname": "level", "threadName": "thread"},
-        )
         path = folder / file_name
-        for target, formatter in ((path, text), (path.with_suffix(".jsonl"), lines)):
-            handler = _FileHandler(
-                target,
-                maxBytes=maximum_bytes,
-                backupCount=count,
-                encoding="utf-8",
-                errors="backslashreplace",
-                delay=True,
-            )
-            handler.setFormatter(formatter)
-            self._handlers.append(handler)
+        # The text and the JSON must not be one file, whatever the name is.
+        beside = path.with_suffix(".jsonl.jsonl" if path.suffix == ".jsonl" else ".jsonl")
+        self._handlers += [
+            self._configure_file_handler(path, maximum_bytes, count),
+            self._configure_json_handler(beside, maximum_bytes, count),
+        ]
         self._restart()
 
+    def _configure_console_handler(self, stream: TextIO) -> logging.Handler:
+        """Return a handler that writes coloured lines to a stream."""
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(_ConsoleFormatter(colours=wants_colours(stream)))
+        return handler
+
+    def _configure_file_handler(self, path: Path, maximum_bytes: int, count: int) -> logging.Handler:
+        """Return a handler that writes lines of text to a rotating file."""
+        handler = _rotating(path, maximum_bytes, count)
+        handler.setFormatter(
+            logging.Formatter(
+                "%(asctime)s %(levelname)-8s %(threadName)s %(correlation)s %(name)s: %(message)s"
+            )
+        )
+        return handler
+
+    def _configure_json_handler(self, path: Path, maximum_bytes: int, count: int) -> logging.Handler:
+        """Return a handler that writes JSON lines to a rotating file."""
+        from pythonjsonlogger.json import JsonFormatter
+
+        handler = _rotating(path, maximum_bytes, count)
+        handler.setFormatter(
+            JsonFormatter(
+                "%(created)f %(levelname)s %(name)s %(threadName)s %(correlation)s %(message)s",
+                rename_fields={"created": "time", "levelname": "level", "threadName": "thread"},
+            )
+        )
+        return handler
+
     def divert_console(self, handler: logging.Handler) -> logging.Handler:
-        """Send the console's lines to `handler` (a live display, say); return the handler that had them."""
+        """Send the console's lines to `handler` (a live display, for example); return the one that had them."""
         previous = self._handlers[0]
         self._handlers[0] = handler
         self._restart()
@@ -214,7 +252,7 @@ class Logger:
             handler.flush()
 
     def close(self) -> None:
-        """Write what is waiting, end, and leave Python's loggers as they were. Harmless when called again."""
+        """Write what is queued, end, and restore Python's loggers. A second call does nothing."""
         if self._listener is not None:
             self._listener.stop()
             self._listener = None
@@ -237,7 +275,7 @@ class Logger:
         self.close()
 
     def _restart(self) -> None:
-        # A listener that stops first hands out all that waits; what comes meanwhile waits for the next.
+        # A listener that stops first writes all that is queued; what is queued meanwhile is left to the next.
         if self._listener is not None:
             self._listener.stop()
         self._listener = logging.handlers.QueueListener(

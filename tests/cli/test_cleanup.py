@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     Call = Callable[..., tuple[int, str, str]]
 
 
-def leave(folder: Path, target: str) -> Path:
-    path = folder / "journal.jsonl"
+def leave(folder: Path, target: str, scenario: str = "a") -> Path:
+    path = folder / "scenarios" / scenario / "journal.jsonl"
+    path.parent.mkdir(parents=True)
     journal = Journal(path, target)
-    journal.intend(Kind.EXPERIMENT, "kfp-perf-left")
-    journal.made(Kind.EXPERIMENT, "kfp-perf-left", "00000000-0000-4000-8000-000000000000")
+    journal.intend(Kind.EXPERIMENT, f"kfp-perf-{scenario}")
+    journal.made(Kind.EXPERIMENT, f"kfp-perf-{scenario}", "00000000-0000-4000-8000-000000000000")
     journal.close()
     return path
 
@@ -48,6 +49,16 @@ def test_what_is_gone_from_its_server_is_forgotten(
     code, _, err = kfp_perf("cleanup", ".", "--host", emulator_url, *flags)
     assert code == 0, err
     assert left_behind(path) == []
+
+
+def test_the_journals_of_all_scenarios_are_read(kfp_perf: Call, emulator_url: str, folder: Path) -> None:
+    paths = [leave(folder, emulator_url, name) for name in ("a", "b")]
+    _, out, _ = kfp_perf("cleanup", ".", "--dry-run")
+    assert "2 objects to delete" in out
+    code, out, err = kfp_perf("cleanup", ".")
+    assert code == 0, err
+    assert "2 objects deleted" in out
+    assert [left_behind(path) for path in paths] == [[], []]
 
 
 def test_without_a_host_the_target_is_the_test_s(kfp_perf: Call, emulator_url: str, folder: Path) -> None:

@@ -19,7 +19,7 @@ from kfp_perf.pacing import RealClock, StopSignal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kfp_perf.result.records import Sample
+    from kfp_perf.result.records import Attempt, Sample
 
     Behaviour = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 
@@ -146,6 +146,11 @@ class Scene:
     samples: list[Sample]
     stop: StopSignal
 
+    @property
+    def attempts(self) -> list[Attempt]:
+        """The attempts of all calls, one after the other."""
+        return [attempt for sample in self.samples for attempt in sample.attempts]
+
 
 @pytest.fixture
 def behave() -> type[Behave]:
@@ -170,6 +175,8 @@ def play(request: pytest.FixtureRequest) -> Callable[..., Any]:
             server.port = listener.sockets[0].getsockname()[1]
             spoken = scheme or ("https" if tls else "http")
             given = {"KFP_API_HOST": f"{spoken}://127.0.0.1:{server.port}{path}"} | settings
+            # What is repeated is the same for every purpose, as far as the numbers of retries are.
+            given.setdefault("load_retries", settings.get("retries", 3))
             clock = QuickClock()
             samples: list[Sample] = []
             stop = StopSignal()

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.catalog import PIPELINES
-from kfp_perf.client import Exchange, ListQuery, Operator, Predicate, RestClient, check_target
+from kfp_perf.client import ListQuery, Operator, Predicate, RestClient, check_target
 from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiStatusError, TargetError
-from kfp_perf.observe import PHASES, Observer, shape_of
+from kfp_perf.observe import PHASES, Observer, TrackedRun, shape_of
 from kfp_perf.pacing import RealClock
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample
@@ -112,9 +112,9 @@ def test_every_call_works(emulator: Callable[..., str]) -> None:
             await client.create_experiment(made.display_name)
         assert caught.value.status == 409
 
-        exchange = Exchange()
-        run = await client.create_run(it.spec("run + 1", made.experiment_id), exchange=exchange)
-        assert exchange.due <= exchange.sent < exchange.ended
+        calls: list[Sample] = []
+        run = await client.create_run(it.spec("run + 1", made.experiment_id), on_sample=calls.append)
+        assert calls[-1].due <= calls[-1].sent < calls[-1].ended
         assert run.state == "PENDING"
         found_run = await client.find_run("run + 1", experiment_id=made.experiment_id)
         assert found_run is not None
@@ -179,29 +179,35 @@ def test_runs_are_followed_to_their_ends(emulator: Callable[..., str], options: 
     async def scene(it: Target) -> None:
         await it.upload("follow")
         made = await it.client.create_experiment("follow")
+        records: list[RunRecord] = []
         observer = Observer(
             it.client.for_purpose(Purpose.OBSERVE),
             it.clock,
             experiment_id=made.experiment_id,
             shape=shape_of(PACKAGE.spec),
+            on_record=records.append,
         )
         observing = asyncio.ensure_future(observer.run())
         seen = []
         for index in range(12):
-            record = RunRecord(scenario="s", name=f"run-{index}", due=it.clock.now())
-            exchange = Exchange()
-            run = await it.client.create_run(it.spec(record.name, made.experiment_id), exchange=exchange)
-            record.run_id, record.created_at = run.run_id, run.created_at
-            record.sent, record.ended = exchange.sent, exchange.ended
-            seen.append(observer.watch(record))
-        lost = RunRecord(scenario="s", name="lost", due=it.clock.now())
+            tracked = TrackedRun(scenario="s", name=f"run-{index}", due=it.clock.now())
+            calls: list[Sample] = []
+            run = await it.client.create_run(
+                it.spec(tracked.name, made.experiment_id), on_sample=calls.append
+            )
+            tracked.run_id, tracked.created_at = run.run_id, run.created_at
+            tracked.sent, tracked.ended = calls[-1].sent, calls[-1].ended
+            seen.append(observer.watch(tracked))
+        lost = TrackedRun(scenario="s", name="lost", due=it.clock.now())
         await it.client.create_run(it.spec("lost", made.experiment_id))
         seen.append(observer.watch(lost))
-        records = await asyncio.gather(*seen)
+        await asyncio.gather(*seen)
         await observer.aclose()
         await observing
-        assert {record.outcome for record in records} == {Outcome.SUCCEEDED}
-        for record in records[:-1]:
+        assert [record.outcome for record in records] == [Outcome.SUCCEEDED] * 13
+        for record in records:
+            if record.adopted:
+                continue
             assert record.phases.keys() == record.phase_errors.keys() == PHASES.keys()
             assert record.duration_seconds is not None
             assert record.duration_error_seconds is not None
@@ -210,8 +216,9 @@ def test_runs_are_followed_to_their_ends(emulator: Callable[..., str], options: 
             )
             # They lead from creation to finish; each is the middle of its own bounds.
             assert abs(between - record.duration_seconds) <= sum(record.phase_errors.values())
-        assert lost.adopted
-        assert lost.phases.keys() == PHASES.keys() - {"submit"}
+        (adopted,) = [record for record in records if record.adopted]
+        assert adopted.name == "lost"
+        assert adopted.phases.keys() == PHASES.keys() - {"submit"}
         report = observer.report()
         assert (report.anomalies, report.adopted, report.failures) == ({}, 1, 0)
         assert report.components["echo"].executed == report.components["echo"].on_critical_path == 13

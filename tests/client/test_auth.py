@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,10 @@ from kfp_perf.client.auth import TOKEN_FILE_CHECK_SECONDS, Credentials, tls_cont
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiError, ApiStatusError, InputError
-from kfp_perf.metrics import built_in_collector
-from kfp_perf.observe import Observer
+from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.records import Purpose, RunRecord
+from kfp_perf.result.records import CallOutcome, Purpose
+from kfp_perf.result.scenario_writer import ScenarioWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +112,7 @@ def test_a_token_that_expired_is_renewed_and_the_call_repeated(
         await it.client.create_run(RunSpec(name="r"))
         tokens = [request.headers["Authorization"] for request in it.server.requests]
         assert tokens == ["Bearer old", "Bearer new"]
-        assert [(sample.attempt, sample.status) for sample in it.samples] == [(1, 401), (2, 200)]
+        assert [attempt.status for attempt in it.attempts] == [401, 200]
         assert it.clock.waits == []
 
     play(scene, expired, behave.answer(RUN), KFP_TOKEN_FILE=path)
@@ -216,8 +215,8 @@ def test_no_secret_in_a_samples_message_however_a_server_repeats_it(
         assert part not in said
 
 
-def test_no_secret_in_figures_when_a_server_repeats_it_in_a_run_that_failed(
-    play: Play, behave: Behave
+def test_no_secret_in_the_files_when_a_server_repeats_it_in_a_run_that_failed(
+    play: Play, behave: Behave, tmp_path: Path
 ) -> None:
     token = "s3cr3t-t0k3n"
     failed = {
@@ -228,16 +227,17 @@ def test_no_secret_in_figures_when_a_server_repeats_it_in_a_run_that_failed(
     }
 
     async def scene(it: Any) -> str:
-        collector = built_in_collector("s")
+        writer = ScenarioWriter(tmp_path / "s", it.clock.now())
         observer = Observer(it.client, it.clock)
         observing = asyncio.ensure_future(observer.run())
-        seen = observer.watch(RunRecord(scenario="s", name="r", run_id="run-1", due=it.clock.now()))
-        collector.on_run(await seen)
+        seen = observer.watch(TrackedRun(scenario="s", name="r", run_id="run-1", due=it.clock.now()))
+        writer.run((await seen).record())
         await observer.aclose()
         await observing
         for sample in it.samples:
-            collector.on_sample(sample)
-        return json.dumps(collector.metrics())
+            writer.sample(sample, warmup=False)
+        writer.close()
+        return (tmp_path / "s" / "runs.jsonl").read_text() + (tmp_path / "s" / "calls.jsonl").read_text()
 
     refusal = behave.answer({"message": f"bad token {token}"}, 500)
     told = play(scene, refusal, refusal, behave.answer(failed), KFP_TOKEN=token, retries=0)
@@ -259,7 +259,9 @@ def test_what_becomes_of_an_attempt_that_is_given_up_is_said(play: Play, behave:
         asking.cancel()
         await asyncio.wait({asking})
         (sample,) = it.samples
-        assert (sample.error, sample.message) == ("cancelled", "kfp-perf stopped waiting for the answer")
+        assert sample.outcome is CallOutcome.CUT_OFF
+        (attempt,) = sample.attempts
+        assert (attempt.error, attempt.message) == ("cancelled", "kfp-perf stopped waiting for the answer")
 
     play(scene, stall)
 

@@ -37,7 +37,7 @@ def _say(*blocks: bytes) -> Any:
 
 def _connections(it: Any) -> list[Any]:
     """The client's connections that are made and not lost."""
-    return [made for pool in it.client._wire.transport._pools.values() for made in pool._made]
+    return [made for pool in it.client._caller.transport._pools.values() for made in pool._made]
 
 
 async def _get_twice(it: Any) -> list[int]:
@@ -72,7 +72,7 @@ PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + JSON
 def test_an_answer_is_read_to_its_end_and_its_connection_used_again(play: Play, blocks: list[bytes]) -> None:
     async def scene(it: Any) -> None:
         assert await _get_twice(it) == [1, 1]
-        assert {sample.received_bytes for sample in it.samples} == {len(JSON)}
+        assert {attempt.received_bytes for attempt in it.attempts} == {len(JSON)}
 
     play(scene, _say(*blocks))
 
@@ -116,7 +116,7 @@ def test_an_answer_that_would_end_with_its_connection_is_cut_by_a_reset(play: Pl
             await asyncio.sleep(0.001)
         read.set()
         await call
-        assert [sample.error for sample in it.samples] == ["cut", ""]
+        assert [attempt.error for attempt in it.attempts] == ["cut", ""]
 
     read = asyncio.Event()
     play(scene, begin_and_reset, behave.answer(RUN))
@@ -205,7 +205,7 @@ def test_a_refusal_before_the_whole_body_was_read_is_heard(play: Play, is_told: 
             with pytest.raises(ApiStatusError, match="too large"):
                 await it.client.create_run(LARGE)
         over.set()
-        assert [(sample.status, sample.unknown) for sample in it.samples] == [(413, False)] * 2
+        assert [(attempt.status, attempt.unknown) for attempt in it.attempts] == [(413, False)] * 2
         # What is left of a body would stand before the next request.
         assert len(served) == 2
         assert len(_connections(it)) <= 1

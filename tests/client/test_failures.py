@@ -239,8 +239,8 @@ def test_a_good_status_with_something_else_than_kfps_answer(
         assert words in caught.value.message
         assert caught.value.hint
         (sample,) = it.samples
-        assert (sample.status, sample.error, sample.unknown) == (200, "answer", False)
-        assert sample.received_bytes == len(body)
+        assert (sample.status, sample.error, sample.attempts[0].unknown) == (200, "answer", False)
+        assert sample.attempts[0].received_bytes == len(body)
 
     play(scene, behave.answer(body))
 
@@ -281,7 +281,7 @@ def test_an_answer_that_is_not_http(
 def test_an_answer_that_is_cut_off_is_repeated(play: Play, behave: Behave, content: bytes) -> None:
     async def scene(it: Any) -> None:
         assert (await it.client.get_run("run-1")).run_id == "run-1"
-        assert [sample.error for sample in it.samples] == ["cut", ""]
+        assert [attempt.error for attempt in it.attempts] == ["cut", ""]
         assert it.samples[0].status == 200
 
     play(scene, behave.raw(content), behave.answer({"run_id": "run-1"}))
@@ -291,7 +291,7 @@ def test_a_head_that_is_cut_off(play: Play, behave: Behave) -> None:
     async def scene(it: Any) -> None:
         with pytest.raises(ApiInterrupted):
             await it.client.get_run("run-1")
-        assert [sample.error for sample in it.samples] == ["reset"]
+        assert [attempt.error for attempt in it.attempts] == ["reset"]
 
     play(scene, behave.raw(b"HTTP/1.1 200 OK\r\nContent-Le"), retries=0)
 
@@ -305,7 +305,7 @@ def test_a_server_that_stalls_is_given_up_on(play: Play, behave: Behave, head: b
     async def scene(it: Any) -> None:
         with pytest.raises(ApiInterrupted, match="request_timeout_seconds"):
             await it.client.get_run("run-1")
-        assert [(sample.attempt, sample.error) for sample in it.samples] == [(1, "timeout"), (2, "timeout")]
+        assert [attempt.error for attempt in it.attempts] == ["timeout", "timeout"]
 
     play(scene, stall, request_timeout_seconds=0.05, retries=1)
 
@@ -341,7 +341,7 @@ def test_a_large_answer_is_read_whole(play: Play, behave: Behave) -> None:
     async def scene(it: Any) -> None:
         run = await it.client.get_run("run-1")
         assert len(run.display_name) == 5_000_000
-        assert it.samples[0].received_bytes > 5_000_000
+        assert it.attempts[0].received_bytes > 5_000_000
 
     play(scene, behave.answer({"run_id": "run-1", "display_name": "n" * 5_000_000}))
 
@@ -355,7 +355,7 @@ def test_a_name_that_does_not_resolve(play: Play, behave: Behave, monkeypatch: p
     async def scene(it: Any) -> None:
         with pytest.raises(ApiUnreachable, match=r"kfp\.invalid does not resolve"):
             await it.client.get_run("run-1")
-        assert [(sample.error, sample.sent) for sample in it.samples] == [("dns", 0.0)]
+        assert [(attempt.error, attempt.sent) for attempt in it.attempts] == [("dns", 0.0)]
 
     play(scene, behave.close, KFP_API_HOST="http://kfp.invalid:8888", retries=0)
 
@@ -363,12 +363,12 @@ def test_a_name_that_does_not_resolve(play: Play, behave: Behave, monkeypatch: p
 def test_a_wait_for_a_free_connection_that_is_too_long(play: Play, behave: Behave) -> None:
     async def scene(it: Any) -> None:
         await it.client.get_run("run-1")
-        (pool,) = it.client._wire.transport._pools.values()
+        (pool,) = it.client._caller.transport._pools.values()
         held = pool.take()
         with pytest.raises(ApiUnreachable, match="max_connections"):
             await it.client.get_run("run-1")
         pool.release(held)
-        waited = it.samples[1]
+        waited = it.attempts[1]
         assert (waited.error, waited.sent, waited.unknown) == ("no_connection", 0.0, False)
         assert len(it.server.requests) == 1
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kfp_perf.client import Exchange, RestClient
+from kfp_perf.client import RestClient
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.client.retry import (
     FIRST_BACKOFF_SECONDS,
@@ -23,6 +23,8 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.records import Purpose
+from kfp_perf.runners import create_runner
+from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,11 @@ _ALWAYS: dict[str, Any] = {"repeatable": True, "retry_after": None}
 
 
 def _outcome(samples: list[Any]) -> list[tuple[int, int, str, bool]]:
-    return [(sample.attempt, sample.status, sample.error, sample.unknown) for sample in samples]
+    return [
+        (number, attempt.status, attempt.error, attempt.unknown)
+        for sample in samples
+        for number, attempt in enumerate(sample.attempts, 1)
+    ]
 
 
 @pytest.mark.parametrize("fault", ["close", "reset"])
@@ -56,7 +62,7 @@ def test_no_repetition_hides_in_a_latency(play: Play, behave: Behave) -> None:
     async def scene(it: Any) -> None:
         await it.client.get_run("run-1")
         await it.client.get_run("run-1")
-        assert len(it.server.requests) == len(it.samples) == 3
+        assert len(it.server.requests) == len(it.attempts) == 3
         assert _outcome(it.samples)[1] == (1, 0, "reset", False)
 
     play(scene, behave.answer(RUN), behave.close, behave.answer(RUN))
@@ -124,20 +130,20 @@ def test_a_refused_creation_is_repeated_since_no_byte_was_sent(unused_port: int)
         class Clock(RealClock):
             async def sleep_until(self, *given: Any) -> bool:
                 nonlocal listener
-                if len(samples) == 2:
+                if client.retries == 1:
                     listener = await asyncio.start_server(answer, "127.0.0.1", unused_port)
                 return bool(await super().sleep_until(*given))
 
-        config = TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=unused_port)
+        config = TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=unused_port, load_retries=3)
         client = RestClient(config, Clock(), samples.append)
-        exchange = Exchange()
-        run = await client.create_run(SPEC, exchange=exchange)
+        calls: list[Any] = []
+        run = await client.create_run(SPEC, on_sample=calls.append)
         assert run.run_id == "run-1"
         refused = (0, "refused", False)
         assert _outcome(samples) == [(1, *refused), (2, *refused), (3, 200, "", False)]
-        assert [sample.sent for sample in samples[:2]] == [0.0, 0.0]
-        assert (exchange.attempts, exchange.sent, exchange.ended) == (3, samples[2].sent, samples[2].ended)
-        assert exchange.backoff_seconds == pytest.approx(client.backoff_seconds)
+        (sample,) = samples
+        assert [attempt.sent for attempt in sample.attempts[:2]] == [0.0, 0.0]
+        assert calls == samples
         await client.aclose()
         assert listener is not None
         listener.close()
@@ -151,7 +157,7 @@ def test_repetitions_end(unused_port: int, play: Play, behave: Behave) -> None:
             await it.client.get_run("run-1")
         assert caught.value.kind == "refused"
         assert not caught.value.outcome_unknown
-        assert [sample.attempt for sample in it.samples] == [1, 2, 3]
+        assert [len(sample.attempts) for sample in it.samples] == [3]
         assert it.client.retries == 2
 
     play(scene, behave.close, KFP_API_HOST=f"http://127.0.0.1:{unused_port}", retries=2)
@@ -189,14 +195,25 @@ def test_429_is_repeated_for_creations_too_after_the_time_that_the_server_asks_f
     play: Play, behave: Behave
 ) -> None:
     async def scene(it: Any) -> None:
-        exchange = Exchange()
-        await it.client.create_run(SPEC, exchange=exchange)
+        calls: list[Any] = []
+        await it.client.create_run(SPEC, on_sample=calls.append)
         assert _outcome(it.samples) == [(1, 429, "429", False), (2, 200, "", False)]
         assert it.clock.waits == [pytest.approx(7.0)]
         assert it.client.backoff_seconds == pytest.approx(7.0, abs=0.1)
-        assert exchange.backoff_seconds == it.client.backoff_seconds
 
     play(scene, behave.answer(status=429, Retry_After="7"), behave.answer(RUN))
+
+
+def test_calls_of_the_load_are_not_repeated_unless_asked_for(play: Play, behave: Behave) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiStatusError):
+            await it.client.get_run("run-1")
+        assert _outcome(it.samples) == [(1, 503, "503", False)]
+        await it.client.for_purpose(Purpose.SETUP).get_run("run-1")
+        assert _outcome(it.samples[1:]) == [(1, 503, "503", False), (2, 200, "", False)]
+
+    unavailable = behave.answer(status=503)
+    play(scene, unavailable, unavailable, behave.answer(RUN), load_retries=0)
 
 
 def test_a_server_cannot_make_us_wait_for_ever(play: Play, behave: Behave) -> None:
@@ -222,16 +239,17 @@ def test_a_request_to_stop_ends_back_off_but_not_that_of_the_clean_up(
     play(scene, behave.answer({"error": "slow down"}, status=429, Retry_After="30"))
 
 
-def test_back_off_is_in_no_latency(play: Play, behave: Behave) -> None:
+def test_latency_counts_from_due_with_back_off_and_service_does_not(play: Play, behave: Behave) -> None:
     async def scene(it: Any) -> None:
         due = it.clock.now() - 1.0
         await it.client.get_run("run-1", due=due)
-        first, second = it.samples
-        assert first.due == due
-        assert first.latency_seconds >= 1.0
-        assert second.due >= first.ended + 20.0
-        assert second.latency_seconds < 20.0
-        assert it.client.backoff_seconds == pytest.approx(second.due - first.ended, abs=0.1)
+        (sample,) = it.samples
+        first, second = sample.attempts
+        assert (sample.due, sample.ended, sample.answered) == (due, second.ended, True)
+        assert sample.latency_seconds >= 21.0
+        assert second.sent >= first.ended + 20.0
+        assert second.service_seconds < 20.0
+        assert it.client.backoff_seconds == pytest.approx(second.sent - first.ended, abs=0.1)
 
     play(scene, behave.answer(status=503, Retry_After="20"), behave.answer(RUN))
 
@@ -278,7 +296,7 @@ def test_a_call_that_is_cancelled_just_as_its_connection_is_lost(
         call = asyncio.create_task(it.client.create_run(SPEC))
         while not it.server.requests:  # noqa: ASYNC110  the server tells by its list
             await asyncio.sleep(0.001)
-        (pool,) = it.client._wire.transport._pools.values()
+        (pool,) = it.client._caller.transport._pools.values()
         (connection,) = pool._made
         connection._finish(None)
         call.cancel()
@@ -313,6 +331,14 @@ def test_the_same_seed_waits_the_same() -> None:
     for attempt in (1, 2, 3):
         assert first.delay(error, attempt, **_ALWAYS) == second.delay(error, attempt, **_ALWAYS)
     assert first.delay(error, 4, **_ALWAYS) is None
+
+
+def test_a_runner_gives_its_seed_to_the_back_off_of_its_client() -> None:
+    scenario = {"mode": "RANDOM_GETS", "runTime": 1, "seed": 7}
+    runner: Any = create_runner(TestScenario.model_validate(scenario), config=TestConfig())
+    error = ApiUnreachable("GetRun", "refused", kind="refused")
+    expected = RetryPolicy(3, 7).delay(error, 1, **_ALWAYS)
+    assert runner.client._caller._policy.delay(error, 1, **_ALWAYS) == expected
 
 
 @pytest.mark.parametrize("kind", ["tls", "no_connection"])

@@ -41,7 +41,7 @@ def test_an_unknown_authority_is_not_trusted(play: Play, behave: Behave, certifi
         with pytest.raises(ApiUnreachable, match=r"not trusted: .*local issuer.*\n.*KFP_CA_CERT") as caught:
             await it.client.get_run("run-1")
         assert caught.value.kind == "tls"
-        assert [sample.error for sample in it.samples] == ["tls"]
+        assert [attempt.error for attempt in it.attempts] == ["tls"]
 
     play(scene, behave.answer(RUN), tls=server_context(certificates.server))
 
@@ -135,7 +135,7 @@ def test_a_connection_that_is_lost(
     async def scene(it: Any) -> None:
         await it.client.get_run("run-1")
         await it.client.get_run("run-1")
-        assert [sample.error for sample in it.samples] == ["", "reset", ""]
+        assert [attempt.error for attempt in it.attempts] == ["", "reset", ""]
 
     play(
         scene,

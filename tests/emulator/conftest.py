@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.http.server import Server, open_socket
 from kfp_emulator.options import Options, build
-from kfp_emulator.serving.server import Server, open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -67,7 +67,6 @@ def test_archives_are_taken_by_content(api: Any, small: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "unknown template format"),
         (b"hello", "unknown template format"),
         (b"a: [", "failed to parse pipeline spec YAML"),
         (b"a: &a [x]\nb: &b [*a,*a]\n" * 1, "unknown template format"),

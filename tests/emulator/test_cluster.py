@@ -540,3 +540,42 @@ def test_a_thousand_runs_in_flight_are_small() -> None:
     simulation.clock.run_until_idle()
     assert simulation.cluster.in_flight() == 0
     assert {report.phase for report in simulation.reports if report.finished_at is not None} == {"Succeeded"}
+
+
+def _overloaded(*, throttled: bool) -> tuple[float, float]:
+    """Return median and maximum of the durations of 240 one-task runs that come at 6 a second, in seconds."""
+    profile = Profile(
+        controller_requeue_seconds=constant(10),
+        controller_pass_seconds=constant(0.03),
+        controller_calls_per_second=20 if throttled else 0,
+        controller_burst=30,
+        driver_seconds=constant(3),
+        executor_seconds=constant(5),
+    )
+    simulation = Simulation(profile, doubled_retry_nodes=True)
+    draft = Draft()
+    draft.container("say")
+    pipeline = draft.pipeline({"say": task("say")})
+    for number in range(240):
+        simulation.submit(pipeline, f"r{number}")
+        simulation.clock.advance(SECOND // 6)
+    simulation.clock.run_until_idle()
+    ended = [report for report in simulation.reports if report.finished_at is not None]
+    durations = sorted(((each.finished_at or 0) - each.created_at) / SECOND for each in ended)
+    assert len(durations) == 240
+    return durations[120], durations[-1]
+
+
+def test_the_controllers_throttle_holds_pods_back_when_many_runs_come() -> None:
+    free, longest_free = _overloaded(throttled=False)
+    median, longest = _overloaded(throttled=True)
+    assert free == longest_free == pytest.approx(30.1, abs=0.1)
+    assert 33 < median < longest < 60
+
+
+def test_the_controllers_throttle_is_not_felt_by_a_single_run() -> None:
+    profile = Profile(controller_calls_per_second=20, controller_burst=30)
+    draft = Draft()
+    draft.container("say")
+    last = Simulation(profile).run(draft.pipeline({"say": task("say")}))
+    assert last.finished_at == last.created_at

@@ -27,7 +27,7 @@ def test_ready_line_and_end_with_standard_input(spawn: Any) -> None:
 def test_what_a_condition_needs_is_loaded_before_the_first_connection_can_be_made() -> None:
     program = """
 import sys
-from kfp_emulator.serving import server
+from kfp_emulator.http import server
 from kfp_emulator.command import emulator
 assert "celpy" not in sys.modules
 async def start(self):

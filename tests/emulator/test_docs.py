@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kfp_emulator import faults
 from kfp_emulator.cluster.timing import PROFILE_FIELDS, list_profiles, parse_profile
 from kfp_emulator.command import emulator
+from kfp_emulator.http.routes import ROUTES
 from kfp_emulator.protocol import messages
-from kfp_emulator.routes import ROUTES
+from kfp_emulator.server import faults
 
 TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
 

@@ -13,7 +13,7 @@ import pytest
 from manual_emulator import Manual
 
 from kfp_emulator.clock import SECOND
-from kfp_emulator.faults import Delay, FaultError, FaultPlan, read_rules
+from kfp_emulator.server.faults import Delay, FaultError, FaultPlan, read_rules
 
 V2 = "/apis/v2beta1"
 

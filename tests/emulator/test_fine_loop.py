@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from kfp_emulator.clock import LoopClock
-from kfp_emulator.fine_loop import fine_loop
+from kfp_emulator.clock import LoopClock, fine_loop
 
 uvloop = pytest.importorskip("uvloop")
 

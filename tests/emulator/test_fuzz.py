@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from kfp_emulator.routes import API_ROUTES
+from kfp_emulator.http.routes import API_ROUTES
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -56,7 +56,11 @@ def known(api: Any) -> Any:
     }
     return {
         "name": api.get(f"pipelines/{pipeline}")["name"],
-        "node_id": run["run_details"]["task_details"][0]["child_tasks"][0]["pod_name"],
+        "node_id": next(
+            task["child_tasks"][0]["pod_name"]
+            for task in run["run_details"]["task_details"]
+            if "child_tasks" in task
+        ),
         "experiment_id": run["experiment_id"],
         "pipeline_id": pipeline,
         "pipeline_version_id": run["pipeline_version_reference"]["pipeline_version_id"],

@@ -24,7 +24,7 @@ def test_healthz_has_its_zeros(api: Any) -> None:
     ("method", "path", "status", "body"),
     [
         ("GET", f"{V2}/nothing", 404, {"code": 5, "message": "Not Found"}),
-        ("GET", f"{V2}/runs/", 404, {"code": 5, "message": "Not Found"}),
+        ("GET", f"{V2}/runs/a/b", 404, {"code": 5, "message": "Not Found"}),
         ("PUT", f"{V2}/runs", 501, {"code": 12, "message": "Method Not Allowed"}),
         ("DELETE", f"{V2}/runs", 501, {"code": 12, "message": "Method Not Allowed"}),
         ("GET", f"{V2}/runs/x:archive", 404, None),
@@ -48,12 +48,24 @@ def test_paths_and_methods(api: Any, method: Any, path: Any, status: Any, body: 
     [
         ('{"x": 1}', 'proto: (line 1:2): unknown field "x"'),
         ('{\n  "display_name": "a",\n  "colour": 1}', 'proto: (line 3:3): unknown field "colour"'),
-        ('{"display_name": 5}', "proto: (line 1:2): invalid value for string field displayName: 5"),
-        ('{"storage_state": "GONE"}', 'proto: (line 1:2): invalid value for enum field storageState: "GONE"'),
-        ('{"created_at": "today"}', 'proto: (line 1:2): invalid google.protobuf.Timestamp value "today"'),
+        ('{"display_name": 5}', "proto: (line 1:18): invalid value for string field displayName: 5"),
+        (
+            '{"storage_state": "GONE"}',
+            'proto: (line 1:19): invalid value for enum field storageState: "GONE"',
+        ),
+        ('{"created_at": "today"}', 'proto: (line 1:16): invalid google.protobuf.Timestamp value "today"'),
         ('{"display_name": "a", "displayName": "b"}', 'proto: (line 1:23): duplicate field "displayName"'),
         ("[]", "proto: syntax error (line 1:1): unexpected token ["),
-        ("nonsense", "proto: syntax error (line 1:1): unexpected token nonsense"),
+        ("nonsense", "invalid character 'o' in literal null (expecting 'u')"),
+        ('{"display_name": "a", "display_name": "b"}', 'proto: (line 1:23): duplicate field "display_name"'),
+        ("{", "unexpected EOF"),
+        ('{"display_name": tru}', "invalid character '}' in literal true (expecting 'e')"),
+        ('{"display_name" 1}', "invalid character '1' after object key"),
+        ('{"display_name": 1 2}', "invalid character '2' after object key:value pair"),
+        ("{a: 1}", "invalid character 'a' looking for beginning of object key string"),
+        ('{"display_name": [1 2]}', "invalid character '2' after array element"),
+        ('{"display_name": "\\x"}', "invalid character 'x' in string escape code"),
+        ("xx", "invalid character 'x' looking for beginning of value"),
         ("[" * 100_000, None),
         (b'{"display_name": "\xff"}', "proto: syntax error (line 1:1): invalid UTF-8 in string"),
         ('{"display_name": "\\ud800"}', None),
@@ -65,13 +77,21 @@ def test_bodies_that_are_no_messages(api: Any, body: Any, message: Any) -> None:
     assert reply.json["code"] == 3
     assert "details" not in reply.json
     if message is not None:
-        assert reply.json["message"] == message
+        # This build of protojson writes a no-break space.
+        assert reply.json["message"] == message.replace("proto: ", "proto:\u00a0")
+
+
+def test_what_follows_the_first_value_of_a_body_is_ignored(api: Any) -> None:
+    assert api.call("POST", "experiments", '{"display_name": "first"} {"display_name": 1}').status == 200
 
 
 def test_oneof_fields_exclude_each_other(api: Any) -> None:
     reply = api.call("POST", "runs", {"pipeline_spec": {}, "pipeline_version_reference": {}})
     assert reply.status == 400
-    assert "oneof" in reply.json["message"]
+    assert (
+        "oneof kubeflow.pipelines.backend.api.v2beta1.Run.pipeline_source is already set"
+        in reply.json["message"]
+    )
 
 
 def test_int64_is_taken_as_number_and_as_string_and_leaves_as_string(api: Any, small: Any) -> None:

@@ -185,9 +185,9 @@ def test_literals_are_the_only_values_allowed() -> None:
 
 
 def test_documents_of_a_stream() -> None:
-    assert load_documents(b"a: 1\n---\n---\nb: 2025-01-01\n") == [{"a": 1}, {"b": "2025-01-01"}]
+    assert load_documents(b"a: 1\n---\n---\nb: 2025-01-01\n") == [{"a": 1}, {"b": "2025-01-01T00:00:00Z"}]
     assert load_documents('{"a": [1, null]}') == [{"a": [1, None]}]
-    assert load_documents(b"") == []
+    assert load_documents(b"") == load_documents("- a\n--- text\n") == []
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -200,14 +200,14 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ("content", "message"),
     [
         (BOMB, "excessive aliasing"),
-        ("a: &a [*a]", "exceeded max depth"),
+        ("a: &a [*a]", "anchor 'a' value contains itself"),
         ("[" * 100_000, "exceeded max depth"),
         ("{a: " * 100_000, "exceeded max depth"),
         ("- " * 50_000, "exceeded max depth"),
-        ("- a", "unknown template format"),
-        ("text", "unknown template format"),
         ("a: [", "failed to parse pipeline spec YAML"),
-        ("a: !!python/object:os.system x", "failed to parse pipeline spec YAML"),
+        ("a: 1\nb: 2\na: 3", 'mapping key "a" already defined at line 1'),
+        ("a: {x: 1, 'x': 2}", 'mapping key "x" already defined at line 1'),
+        ('{"a": 1, "a": 2}', 'mapping key "a" already defined at line 1'),
         ("a: b: c", "failed to parse pipeline spec YAML"),
         (b"\xff\xfe\x00", "failed to parse pipeline spec YAML"),
         ("? [a]\n: 1", "failed to parse pipeline spec YAML"),
@@ -474,23 +474,3 @@ def test_a_plausible_pipeline_ends_whatever_happens(
 def test_a_written_pipeline_reads_as_itself() -> None:
     document = minimal()
     assert load_documents(yaml.safe_dump(document)) == [document]
-
-
-def test_plain_scalars_are_read_as_go_reads_them() -> None:
-    """Also JSON of Python's own writer: it writes 1e-05, which YAML 1.1 takes for a string."""
-    read = load_documents(
-        "{a: 1e-05, b: -2E3, c: 0o14, d: on, e: No, f: TRUE, g: '1e5', h: 2024-01-01, i: 1e}"
-    )
-    assert read == [
-        {
-            "a": 1e-05,
-            "b": -2000.0,
-            "c": 12,
-            "d": "on",
-            "e": "No",
-            "f": True,
-            "g": "1e5",
-            "h": "2024-01-01",
-            "i": "1e",
-        }
-    ]

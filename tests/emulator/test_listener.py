@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
-from kfp_emulator.serving.listener import Listener
-from kfp_emulator.serving.server import open_socket
+from kfp_emulator.http.listener import Listener
+from kfp_emulator.http.server import open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -228,13 +228,66 @@ def test_an_empty_list_is_an_empty_object(api: Any) -> None:
     assert api.get("recurringruns") == {}
 
 
-def test_runs_can_be_sorted_by_a_metric_that_none_has(api: Any) -> None:
-    for number in range(3):
+@pytest.mark.parametrize(
+    ("key", "column"),
+    [("experiment_id", "ExperimentUUID"), ("metric:x", "x"), ("state_history", "StateHistory")],
+)
+def test_keys_that_no_token_can_hold_are_refused_where_there_is_another_page(
+    api: Any, key: Any, column: Any
+) -> None:
+    for number in range(2):
         api.run(f"m{number}")
-    first = api.get("runs", sort_by="metric:log-loss", page_size=2)
-    second = api.get("runs", page_token=first["next_page_token"], page_size=200)
-    ids = [run["run_id"] for run in first["runs"] + second["runs"]]
-    assert ids == sorted(ids)
+    assert len(api.get("runs", sort_by=key, page_size=200)["runs"]) >= 2
+    reply = api.call("GET", "runs", sort_by=key, page_size=1)
+    assert reply.status == 400
+    text = f'cannot sort by field "{column}" on type "Run"'
+    assert reply.json["details"][0]["message"] == text
+    assert reply.json["message"] == f"Failed to list runs: Failed to list runs: Invalid input error: {text}"
+
+
+def test_case_does_not_count_in_filters_and_orders(start: Any) -> None:
+    api = start()
+    for name in ("rec-l0", "REC-L1", "rec-L2"):
+        api.post("experiments", {"display_name": name})
+    for operation, key, value in (
+        ("EQUALS", "name", "Rec-l1"),
+        ("EQUALS", "storage_state", "available"),
+        ("IS_SUBSTRING", "name", "ReC"),
+    ):
+        spec = _filter({"operation": operation, "key": key, "string_value": value})
+        assert "REC-L1" in {
+            each["display_name"] for each in api.get("experiments", filter=spec)["experiments"]
+        }
+    names = [each["display_name"] for each in api.get("experiments", sort_by="name")["experiments"]]
+    assert names == ["Default", "rec-l0", "REC-L1", "rec-L2"]
+    run = api.wait(api.run("state")["run_id"])
+    spec = _filter({"operation": "EQUALS", "key": "state", "string_value": "succeeded"})
+    assert [each["run_id"] for each in api.get("runs", filter=spec)["runs"]] == [run["run_id"]]
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("nonsense", "invalid character '\\u009e' looking for beginning of value"),
+        ("e30x", "invalid character '1' after top-level value"),
+        ("!!", "illegal base64 data at input byte 0"),
+        ("W10=", None),
+    ],
+)
+def test_page_tokens_that_are_none(api: Any, token: Any, reason: Any) -> None:
+    reply = api.call("GET", "runs", page_token=token)
+    assert reply.status == 400
+    assert reply.json["details"][0]["message"] == "Invalid page token"
+    if reason:
+        assert reply.json["message"].endswith(f"InvalidInputError: Invalid page token: {reason}")
+
+
+def test_lists_of_pipelines_repeat_what_was_asked(api: Any) -> None:
+    reply = api.call("GET", "pipelines", sort_by="colour", page_size=3)
+    assert (
+        "due invalid list options: pageToken: , pageSize: 3, sortBy: colour, filter: : "
+        in reply.json["message"]
+    )
 
 
 def test_runs_can_be_filtered_by_v1_words_and_states(api: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kfp_emulator.prefill import Prefill, parse_prefill
+from kfp_emulator.server.prefill import Prefill, parse_prefill
 
 
 @pytest.fixture

@@ -47,12 +47,12 @@ JSON = st.recursive(
 @given(document=JSON)
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_any_json_is_a_message_or_a_proto_error(message: Any, document: Any) -> None:
-    fields, told = {}, "proto: "
+    fields, told = {}, "proto:\u00a0"
     try:
         fields = decode_message(message, json.dumps(document).encode())
     except ProtoError as error:
         told = str(error)
-    assert told.startswith("proto: ")
+    assert told.startswith("proto:\u00a0")
     assert set(fields) <= set(message.fields)
 
 

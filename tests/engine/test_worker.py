@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from open_link import OpenLink
 
 from kfp_perf.config import TestConfig
-from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
+from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine, run_scenario
 from kfp_perf.errors import ExitCode, GeneratorSaturated, TargetError
+from kfp_perf.metrics import MetricsCollector
 from kfp_perf.pacing import RealClock
+from kfp_perf.result.reader import ScenarioFiles
 from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
-    from kfp_perf.result.records import ScenarioResult
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kfp_perf.engine import ScenarioResult
+    from kfp_perf.result.scenario_writer import ScenarioInfo
+
+    Play = Callable[..., "Played"]
 
 
 class Mine(BaseRunner):
@@ -33,72 +43,97 @@ class Mine(BaseRunner):
         self.called.append("stop")
 
 
-def play(
-    kind: type[BaseRunner], gate: StartGate | None = None, *, stop: bool = False
-) -> tuple[ScenarioResult, Any]:
-    scenario = TestScenario.model_validate(
-        {"name": "s", "mode": "MINE", "runTime": "1s"}, context={"extra_modes": {"MINE"}}
-    )
-    made: list[BaseRunner] = []
+@dataclass
+class Played:
+    """What became of a scenario: its result, its runner, and what it wrote."""
 
-    def announce(runner: BaseRunner) -> None:
-        made.append(runner)
+    result: ScenarioResult
+    runner: Any
+    info: ScenarioInfo
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    def play(
+        kind: type[BaseRunner], seconds_ago: float = 0.0, *, stop: bool = False, **plugins: Any
+    ) -> Played:
+        made: list[BaseRunner] = []
+
+        class Remembered(kind):  # type: ignore[misc, valid-type]
+            def __init__(self, *given: Any, **named: Any) -> None:
+                super().__init__(*given, **named)
+                made.append(self)
+
+        scenario = TestScenario.model_validate(
+            {"name": "s", "mode": "MINE", "runTime": "1s"}, context={"extra_modes": {"MINE"}}
+        )
+        link = OpenLink(seconds_ago)
         if stop:
-            runner.request_stop()
+            link.stop.set()
+        folder = tmp_path / "s"
+        config = TestConfig.from_environment()
+        work = ScenarioWork(
+            scenario, config, folder, RealClock().anchor, Plugins(runners={"MINE": Remembered}, **plugins)
+        )
+        result = run_scenario(work, link)
+        return Played(result, made[0] if made else None, ScenarioFiles(folder).info)
 
-    context = ScenarioContext(plugins=Plugins(runners={"MINE": kind}), gate=gate, announce=announce)
-    result = run_scenario(scenario, TestConfig.from_environment(), RealClock().now(), context)
-    return result, made[0] if made else None
+    return play
 
 
-def opened(seconds_ago: float) -> StartGate:
-    gate = StartGate(1, lambda: RealClock().now() - seconds_ago)
-    gate.release()
-    return gate
-
-
-def test_what_a_runner_returns_joins_the_metrics() -> None:
-    result, runner = play(Mine, opened(0.0))
-    assert (result.error, result.metrics) == ("", {"mine": 1})
-    assert runner.called == ["run", "stop"]
+def test_what_a_runner_returns_joins_the_metrics(play: Play) -> None:
+    played = play(Mine)
+    assert (played.info.error, played.info.custom) == ("", {"mine": 1})
+    assert played.info.measured
+    assert played.info.ended
+    assert played.runner.called == ["run", "stop"]
 
 
 @pytest.mark.parametrize(
     ("returned", "error"), [({"a": "\udcff"}, "UnicodeEncodeError"), ([1], "ValidationError")]
 )
-def test_metrics_that_json_cannot_hold_are_that_runner_s_failure(returned: Any, error: str) -> None:
+def test_metrics_that_json_cannot_hold_are_that_runner_s_failure(
+    play: Play, returned: Any, error: str
+) -> None:
     class Odd(Mine):
         def run(self) -> Any:
             return returned
 
-    result, runner = play(Odd, opened(0.0))
-    assert result.exit_code == ExitCode.FAILED
-    assert result.error.startswith(error)
-    assert result.metrics == {}
-    assert runner.called == ["stop"]
+    played = play(Odd)
+    assert played.result.exit_code == played.info.exit_code == ExitCode.FAILED
+    assert played.result.error == played.info.error
+    assert played.result.error.startswith(error)
+    assert played.info.custom == {}
+    assert played.runner.called == ["stop"]
 
 
-def test_keys_and_values_of_other_kinds_become_text() -> None:
+def test_keys_and_values_of_other_kinds_become_text(play: Play) -> None:
     class Odd(Mine):
         def run(self) -> Any:
             return {("a", 1): {2: ExitCode}}
 
-    result, _ = play(Odd, opened(0.0))
-    assert (result.error, result.metrics) == ("", {"('a', 1)": {"2": str(ExitCode)}})
+    info = play(Odd).info
+    assert (info.error, info.custom) == ("", {"('a', 1)": {"2": str(ExitCode)}})
 
 
-def test_a_scenario_that_no_thread_was_free_for_in_time_does_not_start_and_makes_the_test_invalid() -> None:
-    result, runner = play(Mine, opened(58.0))
-    assert isinstance(result.failure, GeneratorSaturated)
-    assert result.exit_code == ExitCode.INVALID
-    assert "58 s after its startTime" in result.error
-    assert "KFP_PERF_POOL_SIZE" in result.error
-    assert runner.called == ["stop"]
+def test_a_scenario_that_no_thread_was_free_for_in_time_does_not_start_and_makes_the_test_invalid(
+    play: Play,
+) -> None:
+    played = play(Mine, 58.0)
+    assert isinstance(played.result.failure, GeneratorSaturated)
+    assert played.result.exit_code == ExitCode.INVALID
+    assert "58 s after its startTime" in played.info.error
+    assert "KFP_PERF_POOL_SIZE" in played.info.error
+    assert played.runner.called == ["stop"]
 
 
-def test_one_that_was_asked_to_stop_is_not_late() -> None:
-    result, _runner = play(Mine, opened(58.0), stop=True)
-    assert result.error == ""
+def test_one_that_was_asked_to_stop_is_not_late(play: Play) -> None:
+    assert play(Mine, 58.0, stop=True).result.error == ""
+
+
+class Seen(MetricsCollector):
+    def collect_custom_metrics(self) -> dict[str, Any]:
+        return {"scenario": self.scenario_name}
 
 
 class Exits(Mine):
@@ -140,30 +175,41 @@ class CannotClose(Mine):
     ],
 )
 def test_whatever_a_runner_raises_ends_its_scenario_only_and_what_it_measured_is_kept(
-    kind: type[BaseRunner], words: str
+    play: Play, kind: type[BaseRunner], words: str
 ) -> None:
-    result, runner = play(kind, opened(0.0))
-    assert words in result.error
-    assert result.exit_code == ExitCode.FAILED
-    assert isinstance(result.failure, Exception)
-    assert result.collector is runner.collector
+    played = play(kind, collectors={"seen": Seen})
+    assert words in played.result.error
+    assert played.result.exit_code == ExitCode.FAILED
+    assert isinstance(played.result.failure, Exception)
+    assert [one.result() for one in played.result.collectors] == [{"scenario": "s"}]
+    assert played.info.custom["seen"] == {"scenario": "s"}
 
 
-def test_a_clean_up_that_exits_is_a_warning() -> None:
-    result, runner = play(ExitsAtTheEnd)
-    assert result.warnings == ["Cleaning up failed: SystemExit: 3"]
-    assert result.collector is runner.collector
+def test_a_clean_up_that_exits_is_a_warning(play: Play) -> None:
+    info = play(ExitsAtTheEnd).info
+    assert info.warnings == ("Cleaning up failed: SystemExit: 3",)
+    assert info.ended
 
 
-def test_a_constructor_that_exits_does_not_keep_the_others_waiting() -> None:
+def test_a_constructor_that_exits_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
     class ExitsAtOnce(Mine):
         def __init__(self, *_given: Any, **_named: Any) -> None:
             raise SystemExit(3)
 
-    gate = StartGate(1, lambda: 100.0)
-    result, _ = play(ExitsAtOnce, gate)
-    assert result.error == "SystemExit: 3"
-    assert gate.t0 == 100.0
+    def work(name: str, kind: type[BaseRunner]) -> ScenarioWork:
+        scenario = TestScenario.model_validate(
+            {"name": name, "mode": "MINE", "runTime": "1s"}, context={"extra_modes": {"MINE"}}
+        )
+        plugins = Plugins(runners={"MINE": kind})
+        return ScenarioWork(scenario, TestConfig(), tmp_path / name, RealClock().anchor, plugins)
+
+    with ThreadEngine(RealClock().now) as engine:
+        engine.start([work("exits", ExitsAtOnce), work("good", Mine)])
+        ended = {one.name: one for one in engine.ended(60.0)}
+    assert ended["exits"].error == "SystemExit: 3"
+    assert ended["good"].error == ""
+    info = ScenarioFiles(tmp_path / "exits").info
+    assert (info.error, info.ended) == ("SystemExit: 3", True)
 
 
 class Reports(Mine):
@@ -177,8 +223,26 @@ class Reports(Mine):
         return ["three were made"]
 
 
-def test_what_a_failed_scenario_has_to_report_is_kept() -> None:
-    result, _ = play(Reports)
-    assert result.error == "It stayed away."
-    assert result.metrics == {"made": 3}
-    assert result.warnings == ["three were made"]
+def test_what_a_failed_scenario_has_to_report_is_kept(play: Play) -> None:
+    info = play(Reports).info
+    assert info.error == "It stayed away."
+    assert info.custom == {"made": 3}
+    assert info.warnings == ("three were made",)
+
+
+class CannotReport(Mine):
+    def reports(self) -> dict[str, Any]:
+        raise ZeroDivisionError("no reports")
+
+    def remarks(self) -> list[str]:
+        raise ValueError("no remarks, \udcff")
+
+
+def test_a_runner_that_cannot_report_cleans_up_all_the_same(play: Play) -> None:
+    played = play(CannotReport)
+    assert played.runner.called == ["run", "stop"]
+    assert played.result.exit_code == ExitCode.FAILED
+    assert played.info.error == "ZeroDivisionError: no reports"
+    assert played.info.warnings == ("ValueError: no remarks, ?",)
+    assert played.info.custom == {"mine": 1}
+    assert played.info.ended

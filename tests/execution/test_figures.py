@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from made_samples import made_sample
 
-from kfp_perf.execution.figures import figures_of
-from kfp_perf.metrics import built_in_collector
-from kfp_perf.result.records import Sample, ScenarioResult
-from kfp_perf.result.series import Series, SeriesFile, read_series
+from kfp_perf.metrics.figures import figures_of
+from kfp_perf.result.reader import ScenarioFiles
+from kfp_perf.result.scenario_writer import ScenarioInfo, ScenarioWriter
+from kfp_perf.result.series import read_series
 from kfp_perf.thresholds import Threshold, parse_threshold
+from kfp_perf.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,56 +52,45 @@ METRICS = {"seen": Seen, "unmade": Unmade, "bad": Bad}
 """
 
 
-def measured(name: str, series: SeriesFile, seed: int) -> ScenarioResult:
+def measured(folder: Path, name: str, seed: int) -> ScenarioFiles:
     """A scenario of two minutes with ten requests a second."""
-    collector = built_in_collector(name, Series(name, series))
+    writer = ScenarioWriter(folder / name, T0)
+    writer.info(ScenarioInfo(name=name, mode="RANDOM_GETS", measured=True, ended=True))
     for due, latency in enumerate(np.random.default_rng(seed).exponential(0.1, 1200).tolist()):
         at = T0 + due * 0.1
-        collector.on_sample(Sample("GetRun", at, at, at + latency))
-    collector.close()
-    return ScenarioResult(name=name, mode="RANDOM_GETS", collector=collector)
+        writer.sample(made_sample("GetRun", at, at, at + latency), warmup=False)
+    writer.close()
+    return ScenarioFiles(folder / name)
 
 
 def test_quantiles_of_each_scenario_and_of_all_have_intervals(tmp_path: Path) -> None:
-    path = tmp_path / "series.hlog"
-    series = SeriesFile(path, T0)
-    results = [measured("a", series, 1), measured("b", series, 2), ScenarioResult(name="broken", mode="X")]
-    series.close()
+    files = [measured(tmp_path, "a", 1), measured(tmp_path, "b", 2), ScenarioFiles(tmp_path / "broken")]
     bounds = [
         parse_threshold("api.GetRun.latency.p95", "< 10s", "$", scenario)
         for scenario in (None, "a", "broken")
     ]
-    figures = figures_of(results, [one for one in bounds if isinstance(one, Threshold)], path)
+    figures = figures_of(files)
     widths = {}
     for name in ("a", "b", None):
-        latency = figures.metrics[name]["api"]["load"]["GetRun"]["latency_seconds"]
+        latency = figures.of(name)["api"]["load"]["GetRun"]["latency_seconds"]
         low, high = latency["intervals"]["p95"]
         assert low < latency["p95"] < high
         widths[name] = high - low
     assert widths[None] < max(widths["a"], widths["b"]), "twice the requests tell more"
-    whole, one, broken = figures.judgements
+    whole, one, broken = judge([one for one in bounds if isinstance(one, Threshold)], figures)
     assert (whole.passed, one.passed, broken.passed) == (True, True, False)
     assert whole.interval == tuple(
-        figures.metrics[None]["api"]["load"]["GetRun"]["latency_seconds"]["intervals"]["p95"]
+        figures.total["api"]["load"]["GetRun"]["latency_seconds"]["intervals"]["p95"]
     )
     assert "there is none" in broken.reason
 
 
-def test_a_series_that_cannot_be_read_costs_the_intervals_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    series = SeriesFile(tmp_path / "series.hlog", T0)
-    results = [measured("a", series, 1)]
-    series.close()
-
-    def fails(*_: object) -> Any:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr("kfp_perf.metrics.intervals.read_series", fails)
-    latency = figures_of(results, [], tmp_path / "series.hlog").metrics[None]["api"]["load"]["GetRun"]
-    assert latency["count"] == 1200
-    assert "intervals" not in latency["latency_seconds"]
-    assert "no intervals" in caplog.text
+def test_a_series_that_is_lost_costs_the_times_only(tmp_path: Path) -> None:
+    files = measured(tmp_path, "a", 1)
+    files.series_path.unlink()
+    found = figures_of([files]).total["api"]["load"]["GetRun"]
+    assert found["count"] == 1200
+    assert found["latency_seconds"].get("p50") is None
 
 
 def test_all_families_arrive_and_the_warm_up_stays_out(program: Start, server: Server) -> None:
@@ -144,8 +134,8 @@ def test_all_families_arrive_and_the_warm_up_stays_out(program: Start, server: S
     assert document["total"]["runs"]["duration_seconds"] == told["duration_seconds"]
 
     seconds: Counter[bool] = Counter()
-    for second in read_series(one.folder / "results/latest/series.hlog"):
-        if (second.purpose, second.operation) == ("load", "CreateRun"):
+    for second in read_series(one.folder / "results/latest/scenarios/s/series.hlog"):
+        if (second.purpose, second.operation, second.measure) == ("load", "CreateRun", "latency"):
             seconds[second.warmup] += int(second.counts.sum())
     assert seconds == {True: 15, False: 25}
 

@@ -13,7 +13,7 @@ import pytest
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ExitCode
 from kfp_perf.execution import TestFailed, execute
-from kfp_perf.execution.figures import figures_of
+from kfp_perf.execution.document import result_document
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
 from kfp_perf.plan import make_plan
@@ -34,12 +34,13 @@ SCENARIO: dict[str, Any] = {
 def test_an_impatient_user_abandons_no_test_whose_scenarios_have_all_ended(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def while_figures_are_made(*given: Any) -> Any:
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        return figures_of(*given)
+    def while_figures_are_made(*given: Any, **named: Any) -> Any:
+        if all(one.info.ended for one in given[0].scenarios):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return result_document(*given, **named)
 
-    monkeypatch.setattr(sys.modules[execute.__module__], "figures_of", while_figures_are_made)
+    monkeypatch.setattr(sys.modules[execute.__module__], "result_document", while_figures_are_made)
     (tmp_path / "t.json").write_text(json.dumps([SCENARIO]))
     config = TestConfig(KFP_API_HOST=server.url, results_folder=tmp_path / "results")
     plan = make_plan(tmp_path / "t.json", config)

@@ -38,7 +38,7 @@ def test_a_threshold_that_is_not_kept_fails_the_test(program: Start, server: Ser
     verdict = document["verdict"]
     assert (verdict["text"], verdict["exit_code"]) == ("failed", 1)
     (why,) = verdict["reasons"]
-    assert why.startswith("3 of 5 thresholds failed: run.duration.p50 is ")
+    assert why.startswith("3 of 8 thresholds failed: run.duration.p50 is ")
     judged = {(row["scenario"], row["metric"]): row for row in document["thresholds"]}
     assert {key: row["judged"] for key, row in judged.items()} == {
         (None, "run.duration.p50"): "not kept",
@@ -46,12 +46,15 @@ def test_a_threshold_that_is_not_kept_fails_the_test(program: Start, server: Ser
         (None, "api.CreateRun.latency.p99.9"): "not enough data",
         ("load", "run.failed"): "kept",
         ("load", "run.duration.max"): "not kept",
+        ("load", "api.CreateRun.error_rate"): "kept",
+        ("load", "load.slot_time_lost"): "kept",
+        (None, "cleanup.left"): "kept",
     }
     median = judged[None, "run.duration.p50"]
     told = document["total"]["runs"]["duration_seconds"]
     assert (median["value"], median["count"], median["bound"]) == (told["p50"], told["n"], 0.2)
     assert median["margin"] == 0.2 - told["p50"] < 0
-    assert median["interval"] == told["intervals"]["p50"]
+    assert median["interval"] == told.get("intervals", {}).get("p50")
     assert (
         judged["load", "run.duration.max"]["value"]
         == document["scenarios"][0]["metrics"]["runs"]["duration_seconds"]["max"]
@@ -76,14 +79,16 @@ def test_thresholds_that_are_kept_change_nothing(program: Start, server: Server)
     document = one.result()
     assert document["verdict"]["text"] == "passed"
     assert document["verdict"]["reasons"] == []
-    assert [row["passed"] for row in document["thresholds"]] == [True] * 3
-    assert out.count("✓ kept") == 3
+    assert [row["passed"] for row in document["thresholds"]] == [True] * 6
+    assert out.count("✓ kept") == 6
 
 
-def test_a_test_without_thresholds_has_none(program: Start, server: Server) -> None:
-    one = program([{**LOAD, "runTime": "1s"}], "--host", server.url)
-    code, out, _ = one.end()
-    assert code == 0
+def test_a_test_whose_default_thresholds_are_lifted_has_none(program: Start, server: Server) -> None:
+    lifted = {"run.success_rate": None, "api.CreateRun.error_rate": None, "load.slot_time_lost": None}
+    scenario = {**LOAD, "runTime": "1s", "thresholds": lifted}
+    one = program({"thresholds": {"cleanup.left": None}, "scenarios": [scenario]}, "--host", server.url)
+    code, out, err = one.end()
+    assert code == 0, err
     assert one.result()["thresholds"] == []
     assert "thresholds" not in out
 
@@ -109,7 +114,7 @@ def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
 
 
 def test_what_is_graver_wins_and_thresholds_are_judged_all_the_same(program: Start, server: Server) -> None:
-    bounds = {"run.due": ">= 1000000", "run.not_created": "== 0"}
+    bounds = {"run.due": ">= 1000000", "run.refused": "== 0"}
     one = program([{**LOAD, "runTime": "10min", "thresholds": bounds}], "--host", server.url)
     one.wait_for(" in flight, ")
     one.interrupt()
@@ -119,7 +124,8 @@ def test_what_is_graver_wins_and_thresholds_are_judged_all_the_same(program: Sta
     assert document["verdict"]["text"] == "stopped before its end"
     stopped, why = document["verdict"]["reasons"]
     assert "stopped" in stopped
-    assert why.startswith("1 of 2 thresholds failed: load: run.due is ")
-    assert [row["judged"] for row in document["thresholds"]] == ["not kept", "kept"]
+    assert why.startswith("1 of 5 thresholds failed: load: run.due is ")
+    judged = {row["metric"]: row["judged"] for row in document["thresholds"]}
+    assert (judged["run.due"], judged["run.refused"]) == ("not kept", "kept")
     assert "✗ not kept" in out
     assert server.ours() == {}

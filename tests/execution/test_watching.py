@@ -16,7 +16,7 @@ from kfp_perf.live import open_display
 from kfp_perf.log import Logger
 from kfp_perf.pacing import RealClock
 from kfp_perf.plan import make_plan
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import TestResult
 
 if TYPE_CHECKING:
     from pathlib import Path

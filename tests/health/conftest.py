@@ -1,57 +1,63 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kfp_perf.health.generator import GeneratorWatch
 from kfp_perf.health.machine import Reading, Space
 from kfp_perf.pacing import Punctuality
-from kfp_perf.runners import Phase
-from kfp_perf.runners.progress import Progress
+from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase, Tally
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.runners import BaseRunner
-
-
-@dataclass
-class Burden:
-    attempts: int = 0
-    waited: int = 0
-    decode_seconds: float = 0.0
-    limit: int = 10
-    most_requests: int = 0
-    waited_seconds: float = 0.0
-
-
-@dataclass
-class Client:
-    burden: Burden = field(default_factory=Burden)
-
 
 class StandIn:
-    """What the health checks see of a runner."""
+    """What the counters of a scenario are made of."""
 
     def __init__(self, name: str = "a", **fields: Any) -> None:
-        given = {"mode": "PIPELINE_RUN", "runTime": "10min", "pipelineFileName": "hello.yaml", **fields}
+        given = {
+            "name": name,
+            "mode": "PIPELINE_RUN",
+            "runTime": "10min",
+            "pipelineFileName": "hello.yaml",
+            **fields,
+        }
         if given["mode"] == "RANDOM_GETS":
             del given["pipelineFileName"]
         self.name = name
         self.scenario = TestScenario.model_validate(given)
-        self.phase = Phase.RUNNING
+        self.phase = ScenarioPhase.RUNNING
         self.punctuality = Punctuality()
         self.punctuality.felt = True
-        self.progress = Progress()
-        self.client = Client()
+        self.progress = Tally()
         self.resting = False
+        self.at = 0.0
+        self.requested = 0
+        self.waited = 0
+        self.decode_seconds = 0.0
+        self.local_failures = 0
 
-    def as_runner(self) -> BaseRunner:
-        return cast("BaseRunner", self)
+    def counters(self) -> ScenarioCounters:
+        fields: dict[str, Any] = {
+            **self.progress.fields(),
+            **self.punctuality.fields(),
+            "local_failures": self.local_failures,
+        }
+        return ScenarioCounters(
+            scenario=self.name,
+            at=self.at,
+            phase=self.phase,
+            resting=self.resting,
+            connections_limit=10,
+            connections_requested=self.requested,
+            connections_waited=self.waited,
+            decode_seconds=self.decode_seconds,
+            **fields,
+        )
 
 
 class Test:
@@ -69,7 +75,12 @@ class Test:
             now=lambda: self.time,
             read=lambda _pauses: self.reading,
             space=lambda _folder: self.space,
+            scenarios=[runner.scenario for runner in self.runners],
         )
+
+    @property
+    def counters(self) -> dict[str, ScenarioCounters]:
+        return {runner.name: runner.counters() for runner in self.runners}
 
     def second(
         self,
@@ -85,6 +96,7 @@ class Test:
         requests: int = 100,
         waited: int = 0,
         decoding: float = 0.01,
+        local_failures: int = 0,
         only: StandIn | None = None,
         others: Callable[[StandIn], None] = lambda _runner: None,
     ) -> None:
@@ -104,11 +116,13 @@ class Test:
             runner.punctuality.late_moments += late_moments * hit
             runner.punctuality.starts += starts
             runner.punctuality.late_starts += late_starts * hit
-            runner.client.burden.attempts += requests
-            runner.client.burden.waited += waited * hit
-            runner.client.burden.decode_seconds += decoding
+            runner.at = self.time
+            runner.requested += requests
+            runner.waited += waited * hit
+            runner.decode_seconds += decoding
+            runner.local_failures += local_failures * hit
             others(runner)
-        self.watch.look([runner.as_runner() for runner in self.runners])
+        self.watch.look(self.counters)
 
     def seconds(self, count: int, **used: Any) -> None:
         for _ in range(count):

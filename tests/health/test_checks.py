@@ -37,7 +37,7 @@ def test_once_a_minute_a_line_says_how_things_stand(make_test: Any, said: Any) -
         for runner in test.runners:
             runner.progress.answered += 1
         test.second()
-        checks.look([runner.as_runner() for runner in test.runners])
+        checks.look(test.counters)
     lines = said()
     assert len(lines) == 2
     assert "the API answers, 1 of 1 scenarios get on, CPU 10% of a core" in lines[0]
@@ -50,7 +50,7 @@ def test_a_stall_and_a_saturation_are_warned_of_once(make_test: Any, said: Any) 
     checks = HealthChecks(test.watch, ApiHealth(), now=lambda: test.time)
     for _ in range(100):
         test.second(cpu=1.0)
-        checks.look([runner.as_runner() for runner in test.runners])
+        checks.look(test.counters)
     warnings = [line for line in said() if not line.startswith("Health:")]
     assert len(warnings) == 2
     assert "The generator is saturated: process_cpu" in warnings[0]
@@ -66,7 +66,7 @@ def test_saturation_on_purpose_is_said(make_test: Any, stand_in: Any, said: Any)
     checks = HealthChecks(test.watch, ApiHealth(), now=lambda: test.time)
     for _ in range(10):
         test.second(cpu=1.0)
-        checks.look([runner.as_runner() for runner in test.runners])
+        checks.look(test.counters)
     assert ["on purpose" in line for line in said()] == [True]
 
 
@@ -82,7 +82,7 @@ def test_an_outage_of_the_api_is_told_with_its_beginning_and_its_end(make_test: 
             if number in {2, 3}:
                 kfp.failures["GetHealthz"].append(ApiUnreachable("GetHealthz", "refused", kind="refused"))
             await ask(kfp, health, clock.now)
-            checks.look([])
+            checks.look({})
             await clock.sleep_until(clock.now() + 15)
 
     run_virtually(main)
@@ -107,8 +107,8 @@ def test_a_result_folder_that_is_gone_for_a_while_is_said_and_judged_by_nobody(
     for space in (room._replace(disk_bytes=None), room):
         test.space = space
         test.seconds(10)
-        checks.look([])
-        assert ("disk unknown" in checks.line([])) == (space.disk_bytes is None)
+        checks.look({})
+        assert ("disk unknown" in checks.line({})) == (space.disk_bytes is None)
     assert said() == [
         "The folder of the result cannot be reached",
         "It is over: The folder of the result cannot be reached",
@@ -124,7 +124,7 @@ def test_one_clock_tells_the_time_of_everything(
     checks = HealthChecks(test.watch, ApiHealth())
     for _ in range(130):
         test.second()
-        checks.look([])
+        checks.look({})
     assert len(said()) == 2
 
     asked = threading.Event()
@@ -152,7 +152,7 @@ def test_what_checks_change_in_the_process_they_change_in_their_context_only(tmp
     before = state()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        checks = HealthChecks.of_test(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=port), tmp_path)
+        checks = HealthChecks.of_test(TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=port), tmp_path, ())
         assert state() == before
         with checks:
             assert state() == (

@@ -8,7 +8,7 @@ import pytest
 
 from kfp_perf.health.bounds import BOUNDS, FEWEST_WINDOWS
 from kfp_perf.health.machine import Space
-from kfp_perf.runners import Phase
+from kfp_perf.result.counters import ScenarioPhase
 
 
 def test_a_healthy_generator_stays_within_its_bounds(make_test: Any) -> None:
@@ -110,8 +110,10 @@ def test_readers_that_think_are_no_excuse(make_test: Any, stand_in: Any) -> None
     assert test.gave_way == [("process_cpu", "")]
 
 
-@pytest.mark.parametrize("phase", [Phase.PREPARING, Phase.WAITING, Phase.CLEANING, Phase.ENDED])
-def test_only_a_scenario_at_work_is_judged(make_test: Any, stand_in: Any, phase: Phase) -> None:
+@pytest.mark.parametrize(
+    "phase", [ScenarioPhase.PREPARING, ScenarioPhase.WAITING, ScenarioPhase.CLEANING, ScenarioPhase.ENDED]
+)
+def test_only_a_scenario_at_work_is_judged(make_test: Any, stand_in: Any, phase: ScenarioPhase) -> None:
     runner = stand_in()
     runner.phase = phase
     test = make_test(runner)

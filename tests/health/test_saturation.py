@@ -7,20 +7,24 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from made_samples import made_sample
+from open_link import OpenLink
 
 from kfp_perf.config import TestConfig
-from kfp_perf.engine import Plugins, ScenarioContext, run_scenario
+from kfp_perf.engine import Plugins, ScenarioWork, run_scenario
 from kfp_perf.errors import ExitCode
 from kfp_perf.health import GeneratorWatch, HealthChecks
 from kfp_perf.health.connectivity import ApiHealth
 from kfp_perf.metrics import MetricsCollector
-from kfp_perf.result.records import Sample
+from kfp_perf.pacing import RealClock
 from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from kfp_perf.result.records import Sample
 
 WINDOW_SECONDS = 0.2
 
@@ -36,7 +40,7 @@ class Ticker(BaseRunner):
 
     async def tick(self, _index: int, due: float) -> bool:
         now = self.clock.now()
-        self.record_sample(Sample("Tick", due, now, now))
+        self.record_sample(made_sample("Tick", due, now, now))
         return True
 
     def stop(self) -> None:
@@ -77,20 +81,23 @@ def watch_a_test(folder: Path, collector: type[MetricsCollector]) -> HealthCheck
         {"name": "t", "mode": "TICK", "runTime": "1min", "arrivalRate": "20/s"},
         context={"extra_modes": {"TICK"}},
     )
-    runners: list[BaseRunner] = []
-    context = ScenarioContext(
-        plugins=Plugins(runners={"TICK": Ticker}, collectors={"custom": collector}), announce=runners.append
+    work = ScenarioWork(
+        scenario,
+        TestConfig(),
+        folder / "t",
+        RealClock().anchor,
+        Plugins(runners={"TICK": Ticker}, collectors={"custom": collector}),
     )
+    link = OpenLink()
     checks = HealthChecks(GeneratorWatch(folder, window_seconds=WINDOW_SECONDS), ApiHealth())
-    thread = threading.Thread(target=run_scenario, args=(scenario, TestConfig(), time.time(), context))
+    thread = threading.Thread(target=run_scenario, args=(work, link))
     with checks:
         thread.start()
         while thread.is_alive():
             thread.join(WINDOW_SECONDS / 4)
-            checks.look(runners)
+            checks.look({"t": link.counters()} if link.counters is not None else {})
             if checks.verdict() is not None:
-                for runner in runners:
-                    runner.request_stop()
+                link.stop.set()
     return checks
 
 

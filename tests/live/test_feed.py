@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kfp_perf.live import Snapshot, open_display
+from kfp_perf.live import ScenarioState, Snapshot, open_display
 from kfp_perf.live.child import Child
 from kfp_perf.live.feed import _Terminal
 from kfp_perf.live.snapshot import LogLine, Message
@@ -58,7 +58,6 @@ def test_a_child_that_is_killed_is_noticed_and_harms_nothing(
     sleeper.process.send_signal(signal.SIGKILL)
     sleeper.process.wait()
     assert not sleeper.send(Message(snapshot=snapshot()))
-    sleeper.deliver(Message(snapshot=snapshot()))
     sleeper.close()
     sleeper.close()
     assert not sleeper.send(Message(snapshot=snapshot()))
@@ -67,11 +66,54 @@ def test_a_child_that_is_killed_is_noticed_and_harms_nothing(
 def test_what_a_child_gets_are_lines_of_json(child: Any, tmp_path: Path) -> None:
     copier = child(_COPIER, str(tmp_path / "copy"))
     copier.send(Message(log=LogLine("hello", 20)))
-    copier.deliver(Message(log=LogLine("last", 40)))
+    copier.send(Message(log=LogLine("last", 40)))
     copier.close()
     copier.wait(30.0)
     lines = [json.loads(line) for line in (tmp_path / "copy").read_bytes().splitlines() if line]
     assert [line["log"]["text"] for line in lines] == ["hello", "last"]
+
+
+def test_a_child_that_closes_its_input_is_noticed(child: Any, snapshot: Callable[..., Snapshot]) -> None:
+    deaf = child("import os, time\nos.close(0); print('ready', flush=True); time.sleep(600)", answers=True)
+    assert deaf.answer() == "ready"
+    deaf.send(Message(snapshot=snapshot()))
+    deaf._writer.join(60.0)
+    assert not deaf.send(Message(snapshot=snapshot()))
+
+
+def test_a_snapshot_of_600_scenarios_arrives_whole(
+    child: Any, tmp_path: Path, snapshot: Callable[..., Snapshot]
+) -> None:
+    names = [f"scenario {number} {'x' * 200}" for number in range(600)]
+    scenarios = [ScenarioState(name, "PIPELINE_RUN", "running", 0.0, 60.0, 1, 2, 3, 4, 5) for name in names]
+    copier = child(_COPIER, str(tmp_path / "copy"))
+    for at in (1.0, 2.0):
+        copier.send(Message(snapshot=snapshot(at, scenarios=scenarios)))
+    copier.close()
+    copier.wait(60.0)
+    *_, last = (tmp_path / "copy").read_bytes().splitlines()
+    assert len(last) > 2**17
+    shown = json.loads(last)["snapshot"]
+    assert shown["elapsed_seconds"] == 2.0
+    assert [one["name"] for one in shown["scenarios"]] == names
+
+
+def test_the_page_shows_all_of_600_scenarios(snapshot: Callable[..., Snapshot]) -> None:
+    names = [f"scenario {number}" for number in range(600)]
+    scenarios = [ScenarioState(name, "PIPELINE_RUN", "running", 0.0, 60.0) for name in names]
+    page = Child("kfp_perf.live.page", answers=True)
+    try:
+        address = page.answer()
+        page.send(Message(snapshot=snapshot(scenarios=scenarios)))
+        body = ""
+        while names[-1] not in body:  # the message is on its way
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                body = answer.read().decode()
+        assert all(f"{name}<" in body for name in names)
+    finally:
+        page.process.kill()
+        page.process.wait()
+        page.close()
 
 
 def test_a_child_that_does_not_end_is_ended(child: Any) -> None:

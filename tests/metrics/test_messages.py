@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kfp_perf.metrics.messages import MOST_MESSAGES, OTHERS, Messages, alike
+from kfp_perf.metrics.messages import Messages
+from kfp_perf.result.calls import MOST_MESSAGES, OTHERS, alike
 
 
 @pytest.mark.parametrize(

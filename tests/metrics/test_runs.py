@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import theilslopes
@@ -10,7 +11,6 @@ from kfp_perf.metrics.phases import PhaseMetrics
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.metrics.schedule import ScheduleMetrics
 from kfp_perf.result.records import Outcome
-from kfp_perf.statistics.survival import kaplan_meier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,7 @@ def told(family: MetricFamily, records: list[RunRecord]) -> dict[str, Any]:
 def unfinished(run: Make, due: float, seen: float) -> RunRecord:
     """A run that was last seen in flight `seen` seconds after its creation was answered."""
     record = run(due, outcome=Outcome.UNFINISHED, duration_seconds=None, seen_finished=None)
-    record.seen_unfinished = record.ended + seen
-    return record
+    return msgspec.structs.replace(record, seen_unfinished=record.ended + seen)
 
 
 def test_outcomes_are_counted(run: Make) -> None:
@@ -40,8 +39,10 @@ def test_outcomes_are_counted(run: Make) -> None:
         run(6.0, outcome=Outcome.FAILED),
         run(7.0, cached=True, took=2.0),
         unfinished(run, 8.0, 30.0),
-        run(9.0, outcome=Outcome.NOT_CREATED, run_id="", duration_seconds=None, seen_finished=None),
-        run(9.5, outcome=Outcome.UNKNOWN, run_id="", sent=0.0, duration_seconds=None, seen_finished=None),
+        run(9.0, outcome=Outcome.REFUSED, run_id="", duration_seconds=None, seen_finished=None),
+        run(9.5, outcome=Outcome.LOST, run_id="", sent=0.0, duration_seconds=None, seen_finished=None),
+        run(9.7, outcome=Outcome.NEVER_STARTED, run_id="", sent=0.0, duration_seconds=None),
+        run(9.8, outcome=Outcome.CUT_OFF, duration_seconds=None, seen_finished=None),
         run(-5.0, took=99.0, warmup=True),
         run(3.0, adopted=True),
     ]
@@ -51,19 +52,27 @@ def test_outcomes_are_counted(run: Make) -> None:
         for name in ("due", "sent", "created", "adopted", "ended", "succeeded", "failed", "unfinished")
     }
     assert counts == {
-        "due": 12,
-        "sent": 11,
-        "created": 10,
+        "due": 13,
+        "sent": 12,
+        "created": 11,
         "adopted": 1,
         "ended": 9,
         "succeeded": 8,
         "failed": 1,
         "unfinished": 1,
     }
-    assert (found["not_created"], found["unknown"], found["warmup"]) == (1, 1, 1)
-    assert (found["decided"], found["success_rate"]) == (11, 8 / 11)
-    assert found["duration_seconds"]["n"] == 7
-    assert found["duration_seconds"]["max"] == 10.0
+    assert (found["refused"], found["lost"], found["never_started"]) == (1, 1, 1)
+    assert (found["cut_off"], found["warmup"]) == (1, 1)
+    assert found["due"] == sum(
+        found[name] for name in ("succeeded", "failed", "refused", "lost", "unfinished", "never_started")
+    )
+    assert found["success_rate"] == 8 / 13
+    assert found["duration_seconds"]["n"] == 8, (
+        "the unfinished one ranks above the 7 that executed and succeeded"
+    )
+    assert found["duration_seconds"]["longest_answered"] == 10.0
+    assert (found["visible_seconds"]["n"], found["visible_seconds"]["p50"]) == (13, 11.0)
+    assert found["visible_seconds"]["not_reached"] == ["p90", "p95", "p99", "max"]
     assert found["failed_duration_seconds"]["n"] == 1
     assert found["cached_duration_seconds"] == {
         "n": 1,
@@ -74,44 +83,41 @@ def test_outcomes_are_counted(run: Make) -> None:
     assert found["throughput_per_second"] == 8 / 16.0
 
 
-def test_censored_runs_count_as_longer_than_they_were_seen(run: Make) -> None:
-    # By hand: of ten at risk one ends at 1, of nine one at 2, and so on to 5; at 5.5 three leave; then 6 and 7.
-    # S(5) = 5/10, S(6) = 5/10 * 1/2 = 0.25, S(7) = 0.
+def test_unfinished_runs_rank_above_all_that_ended(run: Make) -> None:
     records = [run(took=float(took)) for took in (1, 2, 3, 4, 5, 6, 7)]
-    records += [unfinished(run, 0.0, 5.5) for _ in range(3)]
+    records += [unfinished(run, 0.0, 0.5) for _ in range(3)]
     duration = told(RunMetrics(), records)["duration_seconds"]
-    assert (duration["n"], duration["censored"]) == (7, 3)
-    assert (duration["p50"], duration["p90"], duration["max"]) == (5.0, 7.0, 7.0)
-    # The area below: 1 + 0.9 + 0.8 + 0.7 + 0.6 + 0.5 (5 to 6) + 0.25 (6 to 7).
-    assert duration["mean"] == pytest.approx(4.75)
-    low, high = duration["intervals"]["p50"]
-    assert low < 5.0
-    assert high is None, "at 6 the band still reaches above a half"
+    assert (duration["n"], duration["p50"]) == (10, 5.0)
+    assert [duration[name] for name in ("p90", "p95", "p99", "max")] == [None] * 4
+    assert duration["not_reached"] == ["p90", "p95", "p99", "max"]
+    assert (duration["longest_answered"], duration["mean"]) == (7.0, 4.0)
 
 
-def test_quantiles_that_are_not_reached_are_absent(run: Make) -> None:
-    records = [run(took=1.0), run(took=2.0), *(unfinished(run, 0.0, 60.0) for _ in range(8))]
-    duration = told(RunMetrics(), records)["duration_seconds"]
-    assert [duration[name] for name in ("p50", "p90", "p95", "p99")] == [None] * 4
-    assert duration["max"] == 2.0
+def test_failed_runs_are_visible_to_nobody_as_successes(run: Make) -> None:
+    records = [run(took=float(took)) for took in range(1, 20)]
+    records.append(run(outcome=Outcome.FAILED, took=0.1))
+    found = told(RunMetrics(), records)
+    assert found["visible_seconds"]["p95"] == 20.0
+    assert found["visible_seconds"]["not_reached"] == ["p99", "max"]
+    assert "not_reached" not in found["duration_seconds"], "it is of runs that succeeded"
 
 
-def test_the_band_is_log_log(run: Make) -> None:
-    # S(t) = 1/2 of ten: Greenwood's variance of log(-log S) is (sum of d/(n(n-d))) / (log S)**2, by hand.
-    times = [float(time) for time in range(1, 11)]
-    greenwood = sum(1 / (at_risk * (at_risk - 1)) for at_risk in range(10, 5, -1))
-    reach = 1.959964 * np.sqrt(greenwood) / abs(np.log(0.5))
-    band = [0.5 ** np.exp(sign * reach) for sign in (1.0, -1.0)]
-    found = kaplan_meier(times)
-    assert found is not None
-    place = int(np.flatnonzero(found.curve.times == 5.0)[0])
-    assert found.curve.values[place] == pytest.approx(0.5)
-    assert [found.low.values[place], found.high.values[place]] == pytest.approx(band, rel=1e-6)
-    interval = told(RunMetrics(), [run(took=time) for time in times])["duration_seconds"]["intervals"]["p50"]
-    assert interval == [
-        min(time for time, value in zip(found.low.times, found.low.values, strict=True) if value <= 0.5),
-        min(time for time, value in zip(found.high.times, found.high.values, strict=True) if value <= 0.5),
-    ]
+def test_where_no_run_ended_nothing_is_reached(run: Make) -> None:
+    found = told(RunMetrics(), [unfinished(run, 0.0, 60.0)])
+    for key in ("visible_seconds", "duration_seconds"):
+        assert found[key]["n"] == 1
+        assert found[key]["not_reached"] == ["p50", "p90", "p95", "p99", "max"]
+        assert found[key]["mean"] is found[key]["longest_answered"] is None
+    assert found["success_rate"] == 0.0
+
+
+def test_runs_that_were_cut_off_count_in_no_rate(run: Make) -> None:
+    cut_off = run(outcome=Outcome.CUT_OFF, duration_seconds=None, seen_finished=None)
+    found = told(RunMetrics(), [run(), cut_off])
+    assert (found["due"], found["created"], found["cut_off"], found["success_rate"]) == (1, 2, 1, 1.0)
+    assert found["visible_seconds"]["n"] == 1
+    alone = told(RunMetrics(), [cut_off])
+    assert (alone["due"], alone["success_rate"], alone["visible_seconds"]) == (0, None, {})
 
 
 def test_durations_that_drift_are_noticed(run: Make) -> None:
@@ -218,7 +224,7 @@ def test_schedules_are_compared_with_their_slots(run: Make) -> None:
     records = [
         slot(0.0),
         slot(60.0, 25.0),
-        slot(120.0, None, run_id="", outcome=Outcome.NOT_CREATED),
+        slot(120.0, None, run_id="", outcome=Outcome.REFUSED),
         slot(60.0, 30.0, doubled=True),
         run(70.0, recurring_run_id="r"),
         slot(-60.0, 999.0, warmup=True),
@@ -243,11 +249,11 @@ def test_runs_without_a_good_end_are_grouped_by_what_was_said(run: Make) -> None
     for place in range(3):
         family.on_run(run(outcome=Outcome.FAILED, error="FAILED: task train failed", name=f"r{place}"))
     other.on_run(run(outcome=Outcome.FAILED, error="FAILED: task train failed"))
-    other.on_run(run(outcome=Outcome.NOT_CREATED, run_id="", error="CreateRun failed: no\n    hint"))
+    other.on_run(run(outcome=Outcome.REFUSED, run_id="", error="CreateRun failed: no\n    hint"))
     other.on_run(run(outcome=Outcome.FAILED, error="of the warm-up", warmup=True))
     other.on_run(run())
     family.merge(other)
     assert family.result()["errors_by_message"] == [
         {"kind": "failed", "message": "FAILED: task train failed", "count": 4},
-        {"kind": "not_created", "message": "CreateRun failed: no", "count": 1},
+        {"kind": "refused", "message": "CreateRun failed: no", "count": 1},
     ]

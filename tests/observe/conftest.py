@@ -7,14 +7,14 @@ import pytest
 from fake_kfp import FakeKfp
 from virtual_time import VirtualClock, run_virtually
 
-from kfp_perf.client import Exchange
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError
-from kfp_perf.observe import Observer
-from kfp_perf.result.records import RunRecord
+from kfp_perf.observe import Observer, TrackedRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from kfp_perf.result.records import RunRecord, Sample
 
 
 class World:
@@ -23,24 +23,35 @@ class World:
     def __init__(self, given: dict[str, Any], **fake: Any) -> None:
         self.clock = VirtualClock()
         self.kfp = FakeKfp(self.clock, **fake)
-        self.observer = Observer(self.kfp, self.clock, experiment_id="experiment-1", **given)
+        self.records: list[RunRecord] = []
+        self.written = asyncio.Event()
+        self.observer = Observer(
+            self.kfp, self.clock, experiment_id="experiment-1", on_record=self._record, **given
+        )
 
-    async def start(self, name: str = "run", **changes: Any) -> asyncio.Future[RunRecord]:
+    def _record(self, record: RunRecord) -> None:
+        self.records.append(record)
+        self.written.set()
+
+    async def start(
+        self, name: str = "run", *, warmup: bool = False, **changes: Any
+    ) -> asyncio.Future[TrackedRun]:
         """Create a run and have it watched; `changes` are made to the fake's run."""
-        record = RunRecord(scenario="s", name=name, due=self.clock.now())
-        exchange = Exchange()
+        tracked = TrackedRun(scenario="s", name=name, due=self.clock.now(), warmup=warmup)
+        samples: list[Sample] = []
         try:
             run = await self.kfp.create_run(
-                RunSpec(name=name, experiment_id="experiment-1"), due=record.due, exchange=exchange
+                RunSpec(name=name, experiment_id="experiment-1"), due=tracked.due, on_sample=samples.append
             )
         except ApiError as error:
-            record.error = str(error)
+            tracked.error = str(error)
         else:
-            record.run_id, record.created_at = run.run_id, run.created_at
+            tracked.run_id, tracked.created_at = run.run_id, run.created_at
             for field, value in changes.items():
                 setattr(self.kfp.runs[run.run_id], field, value)
-        record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
-        return self.observer.watch(record)
+        sample = samples[-1]
+        tracked.sent, tracked.ended, tracked.attempts = sample.sent, sample.ended, len(sample.attempts)
+        return self.observer.watch(tracked)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Phases read from names and whole seconds, against what really happened in the emulator's cluster.
+"""Phases derived from names and whole seconds, compared with the truth of the emulator's cluster.
 
 Half of the seeds double the entries by a retry strategy, two thirds add anonymous ones.
 """
@@ -16,15 +16,15 @@ from random_pipelines import random_pipeline
 from true_path import PlayedRun, play
 
 from kfp_perf.catalog import PIPELINES
-from kfp_perf.observe.clock_offset import ClockOffset
-from kfp_perf.observe.durations import duration
-from kfp_perf.observe.phases import PHASES, phases_of
-from kfp_perf.observe.reading import read_run
+from kfp_perf.observe import TrackedRun
+from kfp_perf.observe.phases import PHASES, clamped, contradiction, duration, phases_of
+from kfp_perf.observe.run_analysis import analyse
+from kfp_perf.observe.task_details import read_entries
+from kfp_perf.observe.times import ClockOffset
 from kfp_perf.pipelines.shape import shape_of
-from kfp_perf.result.records import RunRecord
 
 if TYPE_CHECKING:
-    from kfp_perf.observe.durations import Estimate
+    from kfp_perf.observe.times import Estimate
 
 SHARED = Path(__file__).parents[3] / "shared" / "pipelines"
 CLIENT_CLOCK_OFF = 2.8
@@ -43,13 +43,16 @@ def _documents(path: Path) -> list[dict[str, Any]]:
 
 
 def _measure(
-    documents: list[dict[str, Any]], true: PlayedRun, seed: int
+    documents: list[dict[str, Any]], true: PlayedRun, seed: int, *, plain: bool = False
 ) -> tuple[dict[str, float], dict[str, Estimate]]:
-    """The truth and the estimates of all phases and the duration, seen from a clock that is off."""
+    """The truth and the estimates of all phases and the duration, for a client whose clock is wrong.
+
+    `plain`: differences below zero are not stated as 0.
+    """
     chance = random.Random(seed)
     sent = ours(true.created) - chance.random() * CALL_SECONDS
     looked = ours(true.reported) + chance.random() * POLL_SECONDS
-    record = RunRecord(
+    tracked = TrackedRun(
         scenario="s",
         name="r",
         due=ours(true.created) - DUE_BEFORE,
@@ -65,12 +68,15 @@ def _measure(
     for tenth in range(10):
         created = int(true.created) - 1 + (tenth + chance.random()) / 10
         offset.bracket(int(created), ours(created) - 0.005, ours(created) + 0.005)
-    assert record.created_at is not None
-    offset.bracket(record.created_at, record.sent, record.ended)
+    assert tracked.created_at is not None
+    offset.bracket(tracked.created_at, tracked.sent, tracked.ended)
     spec = next(document for document in documents if "platforms" not in document)
-    reading = read_run(true.shown, shape_of(spec))
-    estimates = phases_of(record, true.shown, reading.path, offset)
-    whole = duration(record, offset)
+    shape = shape_of(spec)
+    analysis = analyse(read_entries(true.shown, shape), shape)
+    differences = phases_of(tracked, true.shown, analysis.path, offset)
+    assert not contradiction(tracked, differences, offset)
+    estimates = differences if plain else clamped(differences)
+    whole = duration(tracked, offset)
     assert whole is not None
     return (
         {"submit": DUE_BEFORE, **true.phases(), "duration": true.finished - true.created},
@@ -105,8 +111,8 @@ def test_phases_of_our_own_pipelines_are_within_their_bounds(pipeline: Path, pro
 
 @pytest.mark.parametrize("profile", ["fast", "kfp-2.17"])
 @pytest.mark.parametrize("pipeline", sorted(PIPELINES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_so_they_are_where_no_ids_tell_entries_apart(pipeline: Path, profile: str) -> None:
-    """Then names and times have to, and the bounds are wider where there are loops."""
+def test_they_are_so_without_ids_too(pipeline: Path, profile: str) -> None:
+    """Then entries are told apart by names and times, and the bounds are wider where there are loops."""
     documents = _documents(pipeline)
     assert [_outside(documents, profile, seed, ids=False) for seed in range(2)] == [set()] * 2
 
@@ -130,7 +136,7 @@ def test_the_phases_of_a_run_add_up_to_its_duration(pipeline: str, profile: str)
     documents = _documents(PIPELINES / f"{pipeline}.yaml")
     within = ("queue", "driver", "execute", "transition", "finish")
     for seed in range(10):
-        _, estimates = _measure(documents, play(documents, profile, seed), seed)
+        _, estimates = _measure(documents, play(documents, profile, seed), seed, plain=True)
         total = sum(estimates[name].value for name in within)
         assert total == pytest.approx(estimates["duration"].value, abs=1e-5)
 
@@ -141,7 +147,7 @@ def test_errors_average_out(profile: str) -> None:
     documents = _documents(PIPELINES / "sequential.yaml")
     errors: dict[str, list[float]] = {}
     for seed in range(400):
-        truth, estimates = _measure(documents, play(documents, profile, seed), seed)
+        truth, estimates = _measure(documents, play(documents, profile, seed), seed, plain=True)
         for name, estimate in estimates.items():
             errors.setdefault(name, []).append(estimate.value - truth[name])
     assert errors.keys() == {*PHASES, "duration"}
@@ -150,11 +156,11 @@ def test_errors_average_out(profile: str) -> None:
         assert abs(statistics.mean(each)) < 3 * standard_error, name
 
 
-def test_the_bounds_say_something() -> None:
-    """Of runs without tasks side by side, no bound is much wider than what whole seconds cost.
+def test_the_bounds_are_not_much_wider_than_the_errors() -> None:
+    """Of runs without parallel tasks, no bound is much wider than the error of whole seconds.
 
-    Of sums, the bound is the worst case, which adds up what each stretch may be off; the errors of some runs, added
-    up by chance, stay below.
+    Of sums, the bound is the worst case, which adds up the errors of all spans; the errors of single runs stay
+    below.
     """
     documents = _documents(PIPELINES / "sequential.yaml")
     worst: dict[str, float] = {}

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from virtual_time import EPOCH, VirtualClock, run_virtually
 
-from kfp_perf.pacing import Drive, StopSignal
+from kfp_perf.errors import ApiStatusError
+from kfp_perf.pacing import Drive, DriveReport, StopSignal
 from kfp_perf.scenario.model import TestScenario
 from kfp_perf.scenario.workload import workload_of
 
@@ -201,6 +202,30 @@ def test_a_start_in_the_future_is_waited_for() -> None:
     recorder, _report, ran, _ = drive({"numTimes": 1, "startTime": "30s"}, seconds=60)
     assert recorder.due == [30]
     assert ran == 90
+
+
+@pytest.mark.parametrize("fields", [{"numTimes": 1}, {"arrivalRate": "60/min"}])
+def test_a_failed_call_is_a_failed_operation_and_the_drive_goes_on(fields: dict[str, Any]) -> None:
+    async def main() -> DriveReport:
+        clock, stop = VirtualClock(), StopSignal()
+
+        async def failing(index: int, due: float) -> bool:
+            await clock.sleep_until(clock.now() + 0.5)
+            if index % 2:
+                raise ApiStatusError("GetHealthz", "Service Unavailable", status=503)
+            return index % 4 == 0
+
+        load = workload_of(scenario(**fields))
+        one = Drive(load, failing, clock=clock, stop=stop, start=EPOCH, end=EPOCH + 60, seed=1)
+        await one.run()
+        await one.finish()
+        assert not stop.is_set()
+        assert clock.now() - EPOCH >= 60
+        return one.report
+
+    report = run_virtually(main)
+    assert report.started > 20
+    assert report.failed == sum(index % 4 != 0 for index in range(report.started))
 
 
 @pytest.mark.parametrize("fields", [{"numTimes": 3}, {"arrivalRate": "60/min"}])

@@ -60,7 +60,7 @@ def spec() -> dict[str, Any]:
                     "flag": {"parameterType": "BOOLEAN", "isOptional": True},
                     "items": {"parameterType": "LIST", "isOptional": True},
                     "options": {"parameterType": "STRUCT", "isOptional": True},
-                    "newer": {"parameterType": "SOMETHING_NEW", "isOptional": True},
+                    "config": {"parameterType": "TASK_CONFIG", "isOptional": True},
                 }
             },
         },

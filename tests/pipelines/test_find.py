@@ -6,7 +6,7 @@ import pytest
 
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.errors import InputError
-from kfp_perf.pipelines.package import find_pipeline
+from kfp_perf.pipelines.find import find_pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,11 @@ import pytest
 import yaml
 
 from kfp_perf.errors import InputError
+from kfp_perf.pipelines.documents import parse_yaml
 from kfp_perf.pipelines.graph import dags
+from kfp_perf.pipelines.ir_fields import ENUMS, MESSAGES, ONE_OF
 from kfp_perf.pipelines.package import PipelinePackage, read_pipeline
+from kfp_perf.pipelines.shape import Kind, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +29,7 @@ def caching(content: bytes) -> list[Any]:
 def test_a_pipeline_is_read(write: Write, spec: dict[str, Any]) -> None:
     package = read_pipeline(write(spec))
     assert package.name == "small"
-    assert [task.path for task in package.tasks] == [("group",), ("work",), ("group", "inner")]
-    assert package.task_count == 2
-    assert [task.name for task in package.tasks if task.is_group] == ["group"]
+    assert shape_of(package.spec).names(Kind.CONTAINER) == {"work", "inner"}
     text, count = package.parameters["text"], package.parameters["count"]
     assert (text.type, text.required, text.default) == ("STRING", True, None)
     assert (count.type, count.required, count.default) == ("NUMBER_INTEGER", False, 3)
@@ -45,22 +46,23 @@ def test_caching_is_switched_for_every_task_of_every_dag(write: Write, spec: dic
     assert read_pipeline(path).spec == package.spec, "switching must not change the package"
 
 
-def test_others_pipelines_are_read_and_switched(others_pipeline: Path, tmp_path: Path) -> None:
+def without_caching(document: Any) -> Any:
+    """A document without the caching options of its tasks."""
+    copied = copy.deepcopy(document)
+    for component in (copied.get("root", {}), *copied.get("components", {}).values()):
+        for task in component.get("dag", {}).get("tasks", {}).values():
+            task.pop("cachingOptions", None)
+    return copied
+
+
+def test_others_pipelines_are_read_and_the_copy_changes_nothing_but_caching(others_pipeline: Path) -> None:
     package = read_pipeline(others_pipeline)
-    assert package.task_count >= 1
     assert package.sequential_steps >= 3
     assert package.content(None) == others_pipeline.read_bytes()
     for on in (True, False):
-        switched = tmp_path / "switched.yaml"
-        switched.write_bytes(package.content(on))
-        again = read_pipeline(switched)
-        assert all(bool(options) is on for options in caching(switched.read_bytes()))
-        assert (again.name, again.parameters, again.tasks, again.platform) == (
-            package.name,
-            package.parameters,
-            package.tasks,
-            package.platform,
-        )
+        switched = parse_yaml(package.content(on), "switched")
+        assert list(map(without_caching, switched)) == list(map(without_caching, package.documents))
+        assert all(bool(options.get("enableCache")) is on for options in caching(package.content(on)))
 
 
 @pytest.fixture
@@ -72,13 +74,16 @@ def package(write: Write, spec: dict[str, Any]) -> PipelinePackage:
     ("values", "problems"),
     [
         ({"text": "a"}, {}),
-        ({"text": "", "count": 1, "share": 0.5, "flag": False, "items": [], "options": {}, "newer": [1]}, {}),
+        (
+            {"text": "", "count": 1, "share": 0.5, "flag": False, "items": [], "options": {}, "config": [1]},
+            {},
+        ),
         ({"text": "a", "count": 2.0, "share": 1}, {}),
         ({"text": "a", "count": 1.5}, {}),
         ({"text": "a", "flag": None}, {"flag": "must be true or false (BOOLEAN), got null"}),
         ({}, {"text": "is missing: the pipeline small requires it"}),
-        ({"text": None}, {"text": "must be a text (STRING), got null"}),
-        ({"text": 5}, {"text": "must be a text (STRING), got 5"}),
+        ({"text": None}, {"text": "must be a string (STRING), got null"}),
+        ({"text": 5}, {"text": "must be a string (STRING), got 5"}),
         ({"text": "a", "count": "1"}, {"count": 'must be a number (NUMBER_INTEGER), got "1"'}),
         ({"text": "a", "count": True}, {"count": "must be a number (NUMBER_INTEGER), got true"}),
         ({"text": "a", "share": "x"}, {"share": 'must be a number (NUMBER_DOUBLE), got "x"'}),
@@ -105,7 +110,7 @@ def test_an_unknown_parameter_is_answered_with_the_nearest(package: PipelinePack
         for problem in package.check_parameters({"text": "a", "cuont": 1, "zzz": 2})
     }
     assert remedies["cuont"] == "did you mean count?"
-    assert remedies["zzz"].startswith("parameters of small: count, flag")
+    assert remedies["zzz"].startswith("parameters of small: config, count")
 
 
 def test_a_literal_is_one_of_those_allowed(write: Write, spec: dict[str, Any]) -> None:
@@ -122,6 +127,8 @@ def test_null_is_answered_by_what_to_do_instead(package: PipelinePackage) -> Non
 
 
 HOLDS_GROUP = {"dag": {"tasks": {"a": {"componentRef": {"name": "comp-group"}}}}}
+WORK = ("root", "dag", "tasks", "work")
+PARAMETERS = ("root", "inputDefinitions", "parameters")
 WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "x"}, "spec": {}}
 
 
@@ -146,23 +153,37 @@ def test_yaml_that_is_no_pipeline(write: Write, documents: tuple[Any, ...], what
 @pytest.mark.parametrize(
     ("path", "value", "what"),
     [
-        (("pipelineInfo", "name"), "Big Name", "is not a pipeline's name, got 'Big Name'"),
-        (("pipelineInfo", "name"), None, "is not a pipeline's name, got None"),
+        (("pipelineInfo", "name"), "Big Name", "pipelineInfo.name: is not a valid name, got 'Big Name'"),
+        (("pipelineInfo", "name"), None, "pipelineInfo.name: is missing"),
+        (("pipelineInfo", "name"), 5, "pipelineInfo.name: must be a string, got 5"),
         (("schemaVersion",), "2.0.0", "schemaVersion: must be 2.1.0, got 2.0.0"),
+        (("schemaVersion",), "2.1.1", "schemaVersion: must be 2.1.0, got 2.1.1"),
         (("schemaVersion",), "", "schemaVersion: must be 2.1.0, got none"),
+        (("schemaVersion",), 2.1, "schemaVersion: must be a string, got 2.1"),
         (("root", "dag"), None, "root.dag: is missing"),
-        (
-            ("root", "dag", "tasks", "work", "componentRef", "name"),
-            "comp-x",
-            "task work: refers to no component",
-        ),
-        (("root", "dag", "tasks", "work", "componentRef"), 5, "its tasks cannot be read"),
-        (("root", "dag", "tasks", "work"), None, "its tasks cannot be read"),
-        (("root", "dag", "tasks"), [1], "its tasks cannot be read"),
-        (("root", "dag", "tasks", "work", "dependentTasks"), ["group"], "has tasks that wait for each other"),
-        (("components", "comp-work"), HOLDS_GROUP, ": holds itself"),
-        (("root", "inputDefinitions", "parameters", "text"), "STRING", "parameter text: must be an object"),
-        (("components",), [], "it needs pipelineInfo and root"),
+        ((*WORK, "componentRef", "name"), "comp-x", "task work: refers to a component that does not exist"),
+        ((*WORK, "componentRef"), 5, "root.dag.tasks.work.componentRef: must be an object, got 5"),
+        (WORK, [1], "root.dag.tasks.work: must be an object, got [1]"),
+        (("root", "dag", "tasks"), [1], "root.dag.tasks: must be an object, got [1]"),
+        ((*WORK, "dependentTasks"), ["group"], "has tasks that depend on each other: group, work"),
+        ((*WORK, "dependentTasks"), ["none"], "task work: depends on a task that does not exist: none"),
+        (("components", "comp-work"), HOLDS_GROUP, "contains itself"),
+        (("components", "comp-work", "executorLabel"), "none", "refers to an executor that does not exist"),
+        (PARAMETERS, "STRING", "root.inputDefinitions.parameters: must be an object"),
+        ((*PARAMETERS, "text", "parameterType"), "TEXT", "parameterType: must be one of NUMBER_DOUBLE"),
+        ((*PARAMETERS, "text", "isOptional"), "yes", "isOptional: must be true or false, got 'yes'"),
+        (("components",), [], "components: must be an object"),
+        # what protojson does not know, it refuses
+        ((*WORK, "dependsOn"), ["group"], "root.dag.tasks.work.dependsOn: is not a field of a pipeline"),
+        ((*WORK, "depndentTasks"), [], "did you mean dependentTasks?"),
+        (("description",), "x", "p.yaml: description: is not a field of a pipeline"),
+        ((*WORK, "caching_options"), {}, "caching_options: is given twice, in camelCase and in snake_case"),
+        (("components", "comp-work", "dag"), {"tasks": {}}, "has dag and executorLabel, of which only one"),
+        ((*WORK, "retryPolicy"), {"maxRetryCount": 1.5}, "maxRetryCount: must be a whole number, got 1.5"),
+        ((*WORK, "retryPolicy"), {"backoffDuration": 30}, 'must be a duration such as "30s", got 30'),
+        ((*WORK, "dependentTasks"), "group", "dependentTasks: must be a list, got 'group'"),
+        ((*WORK, "dependentTasks"), [None], "dependentTasks[0]: must be a string, got None"),
+        (("deploymentSpec", "executors"), [1], "deploymentSpec.executors: must hold an object for each"),
     ],
 )
 def test_a_broken_pipeline(
@@ -185,6 +206,79 @@ def test_all_faults_of_a_pipeline_are_told(write: Write, spec: dict[str, Any]) -
     with pytest.raises(InputError) as caught:
         read_pipeline(write(spec))
     assert len(caught.value.problems) == 3
+
+
+def test_what_the_server_accepts_in_other_spellings_is_accepted(write: Write, spec: dict[str, Any]) -> None:
+    """Protojson takes snake_case, nulls, enumerations by number, and numbers in strings."""
+    task = spec["root"]["dag"]["tasks"]["group"]
+    task["dependent_tasks"] = task.pop("dependentTasks")
+    task["caching_options"] = {"enable_cache": True, "cache_key": "k"}
+    task["retryPolicy"] = {"maxRetryCount": "3", "backoffFactor": "1.5", "backoffDuration": None}
+    task["triggerPolicy"] = {"strategy": 2}
+    spec["pipeline_info"] = spec.pop("pipelineInfo")
+    spec["defaultPipelineRoot"] = None
+    package = read_pipeline(write(spec))
+    read = package.spec["root"]["dag"]["tasks"]["group"]
+    assert read["dependentTasks"] == ["work"]
+    assert read["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert "backoffDuration" not in read["retryPolicy"]
+    off, on = (parse_yaml(package.content(enabled), "x")[0] for enabled in (False, True))
+    assert off["root"]["dag"]["tasks"]["group"]["caching_options"] == {"cache_key": "k"}
+    assert on["root"]["dag"]["tasks"]["group"]["caching_options"] == {"enableCache": True, "cache_key": "k"}
+    assert off["defaultPipelineRoot"] is None
+
+
+@pytest.mark.sdk
+def test_the_fields_are_those_of_the_sdk() -> None:
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    pending = [("PipelineSpec", pipeline_spec_pb2.PipelineSpec.DESCRIPTOR)]
+    compared: set[str] = set()
+    while pending:
+        name, descriptor = pending.pop()
+        if name in compared:
+            continue
+        compared.add(name)
+        assert set(MESSAGES[name]) == {field.json_name for field in descriptor.fields}
+        groups = [
+            {field.json_name for field in group.fields}
+            for group in descriptor.oneofs
+            if len(group.fields) > 1
+        ]
+        assert groups == ([set(ONE_OF[name])] if name in ONE_OF else [])
+        for field in descriptor.fields:
+            kind = MESSAGES[name][field.json_name].split()[-1]
+            message, enum = field.message_type, field.enum_type
+            if message is not None and message.GetOptions().map_entry:
+                message, enum = message.fields_by_name["value"].message_type, None
+            if enum is not None:
+                assert [value.name for value in enum.values] == list(ENUMS[kind])
+            elif kind in MESSAGES:
+                pending.append((kind, message))
+    assert compared == set(MESSAGES)
+
+
+@pytest.mark.parametrize("levels", [100, 101])
+def test_dags_are_nested_to_a_bound(write: Write, spec: dict[str, Any], levels: int) -> None:
+    spec["components"] |= {
+        f"comp-{level}": {
+            "dag": {
+                "tasks": {
+                    "t": {
+                        "componentRef": {"name": f"comp-{level + 1}" if level < levels - 3 else "comp-work"}
+                    }
+                }
+            }
+        }
+        for level in range(levels - 2)
+    }
+    spec["root"]["dag"]["tasks"]["work"]["componentRef"]["name"] = "comp-0"
+    path = write(spec)
+    if levels == 100:
+        assert read_pipeline(path).sequential_steps > levels
+    else:
+        with pytest.raises(InputError, match="nested more than 100 levels deep"):
+            read_pipeline(path)
 
 
 def test_nesting_that_explodes_is_refused(write: Write, spec: dict[str, Any]) -> None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kfp_perf.catalog import PIPELINES, SCENARIOS
-from kfp_perf.config import TestConfig
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.plan import Plan, find_scenario_file, make_plan, most_at_once
 from kfp_perf.scenario.model import TestMode, TestScenario
@@ -16,26 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kfp_perf.config import TestConfig
+
 RUN: dict[str, Any] = {"mode": "PIPELINE_RUN", "runTime": 1, "pipelineFileName": "hello.yaml"}
-NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC).timestamp()
-
-
-@pytest.fixture
-def config() -> TestConfig:
-    return TestConfig.from_environment()
-
-
-@pytest.fixture
-def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: TestConfig) -> Callable[..., Plan]:
-    """Makes the plan of a value, or of bytes, in a file `f.json` of the current folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def make(value: object, changes: dict[str, Any] | None = None, **options: Any) -> Plan:
-        content = value if isinstance(value, bytes) else json.dumps(value).encode()
-        (tmp_path / "f.json").write_bytes(content)
-        return make_plan("f.json", config.model_copy(update=changes or {}), now=NOON, **options)
-
-    return make
 
 
 def problems(error: InputError) -> dict[str, str]:
@@ -178,7 +159,7 @@ def test_built_in_files_are_found_by_name_unless_there_is_one_here(
             '"../f.yaml" leads outside of the pipelines\'',
         ),
         ({**RUN, "pipelineFileName": "/etc/passwd"}, "pipelineFileName", '"/etc/passwd" leads outside'),
-        ({**RUN, "params": {"message": 5}}, "params.message", "must be a text (STRING), got 5"),
+        ({**RUN, "params": {"message": 5}}, "params.message", "must be a string (STRING), got 5"),
         (
             {**RUN, "params": {"mesage": "x"}},
             "params.mesage",
@@ -418,7 +399,7 @@ def test_a_threshold_on_runs_needs_a_scenario_that_starts_some(
         plan_of(value)
     (problem,) = caught.value.problems
     assert problem.where.endswith(where)
-    assert "there are no runs to tell" in problem.what
+    assert "would have no values of" in problem.what
     assert "PIPELINE_SCHEDULED_RUN" in problem.remedy
 
 

@@ -9,7 +9,7 @@ from sample_results import Load, SampleTest, make_result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 EVIL = '<script>document.title = "owned"</script>'
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from made_samples import made_sample
 
 from kfp_perf.reports.buckets import Buckets, read_course
-from kfp_perf.result.folder import TestResult
-from kfp_perf.result.records import Purpose, Sample
-from kfp_perf.result.series import Series, SeriesFile
+from kfp_perf.result.reader import TestResult
+from kfp_perf.result.records import Purpose
+from kfp_perf.result.scenario_writer import ScenarioWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,41 +49,35 @@ def test_a_stretch_in_which_the_test_ended_looks_like_no_drop(seconds: float, sh
     assert len(buckets.per([1] * buckets.count, 1.0)) == shown
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> TestResult:
-    result = TestResult.create(tmp_path, "t", START)
-    result.close()
-    return result
-
-
-def test_the_course_has_the_quantiles_of_all_scenarios_together(folder: TestResult) -> None:
+def test_the_course_has_the_quantiles_of_all_scenarios_together(tmp_path: Path) -> None:
     random_ = random.Random(1)
-    file = SeriesFile(folder.series_path, START)
     raw: list[float] = []
     for scenario in ("a", "b"):
-        series = Series(scenario, file)
+        writer = ScenarioWriter(tmp_path / "scenarios" / scenario, START)
         for place in range(4000):
-            ended = START + 60.0 + place % 240 * 0.25
+            ended = START + 60.0 + place * 0.015
             latency = random_.lognormvariate(-4.0, 1.0)
             raw.append(latency)
-            series.add(Sample("GetRun", ended - latency, ended - latency, ended), warmup=False)
+            writer.sample(made_sample("GetRun", ended - latency, ended - latency, ended), warmup=False)
             if place % 100 == 0:
-                series.add(Sample("GetRun", ended, ended, ended, 503, "503"), warmup=False)
-                series.add(Sample("ListRuns", ended, ended, ended, purpose=Purpose.OBSERVE), warmup=False)
-        series.close()
-    file.close()
-    course = read_course(folder, Buckets(START, 120.0, most=2))
+                failed = made_sample("GetRun", ended, ended, ended, 503, "503")
+                writer.sample(failed, warmup=False)
+                observed = made_sample("ListRuns", ended, ended, ended, purpose=Purpose.OBSERVE)
+                writer.sample(observed, warmup=False)
+        writer.close()
+    course = read_course(TestResult(tmp_path), Buckets(START, 120.0, most=2))
     assert course.load.succeeded.tolist() == [0, 8000]
     assert course.load.failed.tolist() == [0, 80]
     assert course.failed.tolist() == [0, 80]
     assert course.counts("observe").tolist() == [0, 80]
+    assert course.requests == 8160, "each once, though the file has service times and lateness as well"
     for share in (0.5, 0.99, 1.0):
         truth = float(np.quantile(raw, share, method="inverted_cdf"))
         assert course.load.quantiles(share) == [None, pytest.approx(truth, rel=0.002)]
 
 
-def test_without_a_series_there_is_no_course(folder: TestResult) -> None:
-    course = read_course(folder, Buckets(START, 10.0))
+def test_without_a_series_there_is_no_course(tmp_path: Path) -> None:
+    course = read_course(TestResult(tmp_path), Buckets(START, 10.0))
     assert not course.operations
     assert not course.failed.any()
     assert course.load.quantiles(0.5) == [None] * 10

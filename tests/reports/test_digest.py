@@ -36,7 +36,7 @@ def test_runs_are_told_apart_by_how_they_ended() -> None:
             ),
             run(
                 9,
-                outcome=Outcome.NOT_CREATED,
+                outcome=Outcome.REFUSED,
                 run_id="",
                 duration_seconds=None,
                 seen_finished=None,

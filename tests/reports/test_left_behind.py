@@ -9,17 +9,19 @@ import pytest
 from sample_results import Load, SampleTest
 
 from kfp_perf.reports import REPORTS
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import Journal, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 def left(sample: Callable[[SampleTest], TestResult], test: SampleTest, objects: int) -> TestResult:
     result = sample(test)
-    journal = result.journal("http://kfp:8888")
+    folder = result.path / "scenarios" / "a"
+    folder.mkdir(exist_ok=True)
+    journal = Journal(folder / "journal.jsonl", "http://kfp:8888")
     for place in range(objects):
         journal.intend(Kind.RUN, f"kfp-perf-{place}")
     journal.intend(Kind.RUN, "kfp-perf-deleted")

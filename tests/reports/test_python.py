@@ -13,7 +13,7 @@ from sample_results import STARTED, Load, SampleTest
 
 import kfp_perf
 from kfp_perf.config import TestConfig, variable_name
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import TestResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable

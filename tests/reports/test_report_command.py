@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from sample_results import Load, SampleTest
 
@@ -20,11 +21,13 @@ from kfp_perf.cli import outcome
 from kfp_perf.cli.report import report
 from kfp_perf.reports import REPORTS
 from kfp_perf.reports.tables import TABLES
+from kfp_perf.result.journal import Journal
+from kfp_perf.result.scenario_writer import ScenarioWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def command(capfdbinary: Any) -> Callable[..., tuple[int, str, str]]:
     return call
 
 
-Command = "Callable[..., tuple[int, str, str]]"
+RUNS, SERIES = "scenarios/steady/runs.jsonl", "scenarios/steady/series.hlog"
 
 
 def test_the_help_names_every_report(command: Any) -> None:
@@ -89,15 +92,15 @@ def edited(path: Path, **changes: Any) -> None:
     [
         (lambda path: edited(path, schema_version=99), "newer kfp-perf"),
         (lambda path: edited(path, schema_version=0), "no schema_version"),
+        (lambda path: edited(path, schema_version=1), "schema 1"),
         (lambda path: edited(path, schema_version="1"), "no schema_version"),
         (lambda path: (path / "result.json").write_text('{"name": "x", "ver'), "cut short"),
         (lambda path: (path / "result.json").write_text("[]"), "cannot be read"),
         (lambda path: (path / "result.json").write_text(""), "cannot be read"),
         (lambda path: (path / "result.json").write_bytes(b"\xff\xfe"), "cannot be read"),
-        (lambda path: (path / "result.json").unlink(), "did not reach its end"),
-        (lambda path: [one.unlink() for one in path.iterdir()], "holds no result"),
+        (lambda path: [(path / name).unlink() for name in ("result.json", "given.json")], "holds no result"),
     ],
-    ids=["newer", "older", "odd version", "cut", "a list", "empty", "not text", "gone", "empty folder"],
+    ids=["newer", "older", "schema 1", "odd version", "cut", "a list", "empty", "not text", "empty folder"],
 )
 @pytest.mark.parametrize("name", ["console", "html", "csv"])
 def test_what_is_no_result_is_said_without_a_traceback(
@@ -110,14 +113,31 @@ def test_what_is_no_result_is_said_without_a_traceback(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", ["console", "html", "csv", "json"])
+def test_a_test_that_did_not_reach_its_end_is_drawn_from_what_there_is(
+    command: Any, result: TestResult, name: str
+) -> None:
+    (result.path / "result.json").unlink()
+    (result.path / "health.json").unlink()
+    writer = ScenarioWriter(result.scenarios[0].folder, 0.0)
+    writer.info(msgspec.structs.replace(result.scenarios[0].info, ended=False, finished=0.0))
+    writer.close()
+    code, out, err = command(result.path, "-f", name, "-o", "-" if name != "csv" else result.path / "csv")
+    assert code == 0
+    assert err.startswith("kfp-perf: the test did not reach its end; its files are complete until 2026-")
+    assert "steady" in out or name == "csv"
+    if name in {"console", "html", "json"}:
+        assert "killed before its end" in " ".join(out.split())
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_document_that_lacks_nearly_everything_is_drawn_or_said(
     command: Any, result: TestResult, name: str
 ) -> None:
     (result.path / "result.json").write_text(
-        '{"schema_version": 1, "total": {"api": {"load": {"GetRun": 5}}}}'
+        '{"schema_version": 2, "total": {"api": {"load": {"GetRun": 5}}}}'
     )
-    (result.path / "runs.jsonl").write_text('{"scenario": 1}\nnot json\n{"scenario": "a", "na')
+    (result.path / RUNS).write_text('{"scenario": 1}\nnot json\n{"scenario": "a", "na')
     code, _, err = command(result.path, "-f", name)
     assert code in {0, 2}
     assert "Traceback" not in err
@@ -192,8 +212,8 @@ def as_nobody(result: TestResult) -> Iterator[Callable[..., Any]]:
     [
         (".", "console", "cannot be read: Permission denied"),
         ("result.json", "html", "Permission denied"),
-        ("runs.jsonl", "csv", "runs.jsonl: cannot be read: Permission denied"),
-        ("series.hlog", "csv", "series.hlog: cannot be read: Permission denied"),
+        (RUNS, "csv", "runs.jsonl: cannot be read: Permission denied"),
+        (SERIES, "csv", "series.hlog: cannot be read: Permission denied"),
     ],
 )
 def test_a_result_without_rights_is_said(
@@ -206,19 +226,19 @@ def test_a_result_without_rights_is_said(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("file", ["runs.jsonl", "series.hlog"])
+@pytest.mark.parametrize("file", [RUNS, SERIES])
 def test_a_page_says_what_it_had_no_rights_to(
     command: Any, result: TestResult, as_nobody: Any, file: str
 ) -> None:
     command(result.path, "-f", "html", "-o", "-")
     code, out, _ = as_nobody(file, lambda folder: command(folder, "-f", "html", "-o", "-"))
     assert code == 0
-    assert f"This result is not whole. It lacks {file} (Permission denied)" in out
+    assert f"This result is not whole. It lacks {Path(file).name} (Permission denied)" in out
 
 
 @pytest.mark.parametrize(
     ("file", "said"),
-    [("runs.jsonl", "of 20 runs (in runs.jsonl)"), ("series.hlog", "requests (in series.hlog)")],
+    [(RUNS, "of 20 runs (in runs.jsonl)"), (SERIES, "requests (in series.hlog)")],
 )
 def test_a_page_says_how_much_is_missing_of_a_file_that_was_cut(
     command: Any, result: TestResult, file: str, said: str
@@ -230,13 +250,11 @@ def test_a_page_says_how_much_is_missing_of_a_file_that_was_cut(
     assert said in re.findall(r"This result is not whole\.[^<]*", out)[0]
 
 
-@pytest.mark.parametrize(("file", "table"), [("runs.jsonl", "runs"), ("series.hlog", "series")])
-def test_tables_are_drawn_from_what_is_there_and_what_is_not_is_said(
-    command: Any, result: TestResult, file: str, table: str
-) -> None:
+@pytest.mark.parametrize(("file", "table"), [(RUNS, "runs"), (SERIES, "series")])
+def test_tables_are_drawn_from_what_is_there(command: Any, result: TestResult, file: str, table: str) -> None:
     (result.path / file).unlink()
     code, _, err = command(result.path, "-f", "csv")
-    assert (code, err) == (0, f"kfp-perf: {result.path / file} is missing; what is there is drawn\n")
+    assert (code, err) == (0, "")
     rows = {name: (result.path / "csv" / f"{name}.csv").read_text().count("\n") for name in TABLES}
     assert rows[table] == 1, "the names of its columns"
     assert all(rows[name] > 1 for name in {"runs", "tasks", "operations", "series"} - {table})
@@ -251,7 +269,7 @@ def test_tables_are_drawn_from_what_is_there_and_what_is_not_is_said(
     ],
 )
 def test_a_full_standard_output_is_said(result: TestResult, arguments: tuple[str, ...]) -> None:
-    result.journal("http://kfp").close()
+    Journal(result.scenarios[0].folder / "journal.jsonl", "http://kfp").close()
     with Path("/dev/full").open("wb") as full:
         code, err = program(*(str(result.path) if one == "RESULT" else one for one in arguments), stdout=full)
     assert code == 2

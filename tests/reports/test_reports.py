@@ -24,7 +24,7 @@ from kfp_perf.reports.tables import COLUMNS, TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _OPTIONAL = {"parquet": "pyarrow", "png": "vl_convert"}
 
@@ -69,11 +69,15 @@ def test_tables_have_a_row_for_each(nightly: TestResult) -> None:
     whole = operations["", "load", "CreateRun"]
     told = nightly.document["total"]["api"]["load"]["CreateRun"]
     assert int(whole["count"]) == told["count"]
-    assert float(whole["latency_p99_seconds"]) == told["latency_seconds"]["p99"]
-    assert (
-        sum(int(row["count"]) for row in rows["series.csv"] if row["operation"] == "CreateRun")
-        == told["count"]
-    )
+    assert float(whole["latency_p90_seconds"]) == told["latency_seconds"]["p90"]
+    assert told["latency_seconds"]["not_reached"] == ["p99", "p99.9", "max"]
+    assert whole["latency_p99_seconds"] == ""
+    assert float(whole["latency_longest_answered_seconds"]) == told["latency_seconds"]["longest_answered"]
+    assert int(whole["attempts"]) == told["attempts"] > told["count"]
+    created = [row for row in rows["series.csv"] if row["operation"] == "CreateRun"]
+    assert {row["measure"] for row in created} == {"latency", "failed", "service"}
+    counts = [int(row["count"]) for row in created if row["measure"] != "service"]
+    assert sum(counts) == told["count"]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -85,7 +89,9 @@ def test_a_table_without_rows_has_its_columns_all_the_same(
     assert head == list(COLUMNS[name])
     with_rows = REPORTS["csv"].draw(nightly)[f"{name}.csv"].decode()
     assert with_rows.startswith(",".join(head)), "they come first, and in the same order"
-    not_in_the_sample = {"judged", "error", "value_low", "value_high"} if name == "thresholds" else set()
+    not_in_the_sample = (
+        {"judged", "error", "not_reached", "value_low", "value_high"} if name == "thresholds" else set()
+    )
     told = {column for row in TABLES[name](nightly) for column in row}
     assert set(head) - told <= not_in_the_sample
 
@@ -131,10 +137,17 @@ def test_failures_of_calls_beside_the_load_are_told_as_such(nightly: TestResult)
     assert "following runs: ListRuns failed 1 time (" in " ".join(told.split())
 
 
+def runs_csv(folder: Path, result: TestResult, line: bytes) -> str:
+    """The table of the runs of a result that has only this one."""
+    scenario = folder / "scenarios" / "a"
+    scenario.mkdir(parents=True)
+    (scenario / "runs.jsonl").write_bytes(line)
+    return REPORTS["csv"].draw(type(result)(folder, result.document))["runs.csv"].decode()
+
+
 def test_a_name_that_looks_like_a_formula_is_none(nightly: TestResult, tmp_path: Path) -> None:
     line = b'{"scenario": "=1+1", "name": "@SUM(A1)", "due": 1.0, "error": "+1"}\n'
-    (tmp_path / "runs.jsonl").write_bytes(line)
-    text = REPORTS["csv"].draw(type(nightly)(tmp_path, nightly.document))["runs.csv"].decode()
+    text = runs_csv(tmp_path, nightly, line)
     assert "'=1+1" in text
     assert "'@SUM(A1)" in text
     assert "'+1" in text
@@ -143,9 +156,7 @@ def test_a_name_that_looks_like_a_formula_is_none(nightly: TestResult, tmp_path:
 def test_a_text_that_begins_with_a_minus_is_no_formula_and_a_negative_number_stays_one(
     nightly: TestResult, tmp_path: Path
 ) -> None:
-    line = b'{"scenario": "-1+cmd|x", "name": "r", "due": -1.5}\n'
-    (tmp_path / "runs.jsonl").write_bytes(line)
-    text = REPORTS["csv"].draw(type(nightly)(tmp_path, nightly.document))["runs.csv"].decode()
+    text = runs_csv(tmp_path, nightly, b'{"scenario": "-1+cmd|x", "name": "r", "due": -1.5}\n')
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["scenario"], row["due"]) == ("'-1+cmd|x", "-1.5")
 

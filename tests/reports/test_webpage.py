@@ -12,7 +12,7 @@ from kfp_perf.reports.webpage import draw_webpage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 # Elements that HTML knows to be without an end.
 _VOID = {"meta", "br", "img", "link", "input", "hr"}

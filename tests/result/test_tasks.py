@@ -4,8 +4,9 @@ import json
 import random
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.result.folder import TestResult
+from kfp_perf.result.reader import ScenarioFiles
 from kfp_perf.result.records import Outcome, RunRecord, TaskSpan
+from kfp_perf.result.scenario_writer import ScenarioWriter
 from kfp_perf.result.tasks import MOST_RUNS, MOST_TASKS, Slowest, TaskRecord, most_telling
 
 if TYPE_CHECKING:
@@ -28,12 +29,17 @@ def run(place: int, seconds: float, tasks: int = 2, **fields: Any) -> RunRecord:
     )
 
 
+def written(folder: Path, *records: RunRecord) -> ScenarioFiles:
+    writer = ScenarioWriter(folder, NOON)
+    for record in records:
+        writer.run(record)
+    writer.close()
+    return ScenarioFiles(folder)
+
+
 def test_each_task_of_each_run_has_a_line(tmp_path: Path) -> None:
-    result = TestResult.create(tmp_path, "t", NOON)
-    result.add_run(run(7, 5.0))
-    result.add_run(run(8, 5.0, tasks=0))
-    result.close()
-    assert list(result.tasks()) == [
+    files = written(tmp_path, run(7, 5.0), run(8, 5.0, tasks=0))
+    assert list(files.tasks()) == [
         TaskRecord(
             scenario="s",
             run_id="id-7",
@@ -46,7 +52,7 @@ def test_each_task_of_each_run_has_a_line(tmp_path: Path) -> None:
         )
         for n in range(2)
     ]
-    lines = (result.path / "tasks.jsonl").read_text().splitlines()
+    lines = (tmp_path / "tasks.jsonl").read_text().splitlines()
     assert json.loads(lines[1]) == {
         "scenario": "s",
         "run_id": "id-7",
@@ -59,24 +65,19 @@ def test_each_task_of_each_run_has_a_line(tmp_path: Path) -> None:
 
 
 def test_only_the_slowest_runs_of_a_scenario_keep_their_tasks(tmp_path: Path) -> None:
-    result = TestResult.create(tmp_path, "t", NOON)
-    records = [run(place, 100.0 - place, scenario=name) for place in range(20) for name in ("a", "b")]
-    for record in records:
-        result.add_run(record)
-    result.close()
-    kept = [record for record in result.runs() if record.tasks]
-    assert [record.name for record in kept] == [f"r-{place}" for place in range(MOST_RUNS) for _ in "ab"]
-    assert [record.tasks for record in records if record.tasks] == [record.tasks for record in kept]
-    assert sum(1 for _ in result.tasks()) == 20 * 2 * 2
+    records = [run(place, 100.0 - place) for place in range(20)]
+    files = written(tmp_path, *records)
+    kept = [record for record in files.runs() if record.tasks]
+    assert [record.name for record in kept] == [f"r-{place}" for place in range(MOST_RUNS)]
+    assert [record.tasks for record in kept] == [record.tasks for record in records[:MOST_RUNS]]
+    assert sum(1 for _ in files.tasks()) == 20 * 2
 
 
-def test_an_older_result_has_no_tasks_and_that_is_no_error(tmp_path: Path) -> None:
-    result = TestResult.create(tmp_path, "t", NOON)
-    result.add_run(run(1, 5.0))
-    result.close()
-    (result.path / "tasks.jsonl").unlink()
-    assert list(result.tasks()) == []
-    assert len(list(result.runs())) == 1
+def test_a_result_without_tasks_is_no_error(tmp_path: Path) -> None:
+    files = written(tmp_path, run(1, 5.0))
+    (tmp_path / "tasks.jsonl").unlink()
+    assert list(files.tasks()) == []
+    assert len(list(files.runs())) == 1
 
 
 def test_of_too_many_tasks_the_critical_and_the_longest_stay() -> None:

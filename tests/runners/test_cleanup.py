@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from fake_kfp import FakeKfp
-from virtual_time import VirtualClock, run_virtually
+from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.errors import ApiStatusError
@@ -50,7 +50,7 @@ class Scene:
             objects,
             self.kfp,
             self.clock,
-            deadline=self.clock.now() + seconds,
+            patience_seconds=seconds,
             on_gone=self.gone.append,
             **more,
         )
@@ -132,16 +132,28 @@ def test_runs_that_are_to_be_kept_stay() -> None:
     assert names(scene.kfp) == ["somebody else's", "kfp-perf-x0abcde-7"]
 
 
-def test_what_the_time_does_not_suffice_for_is_named_and_found_the_next_time() -> None:
-    scene = Scene(50, answer_seconds=1.0)
+def test_a_clean_up_goes_on_for_as_long_as_objects_get_deleted() -> None:
+    scene = Scene(500, answer_seconds=1.0)
+
+    async def main() -> None:
+        objects = await scene.prepare()
+        assert await scene.clean_up(objects, seconds=10.0) == []
+        assert scene.clock.now() - EPOCH > 500
+        assert names(scene.kfp) == ["somebody else's"]
+
+    run_virtually(main)
+
+
+def test_what_is_left_when_nothing_is_deleted_any_more_is_named_and_found_the_next_time() -> None:
+    scene = Scene(50, answer_seconds=11.0)
 
     async def main() -> None:
         objects = await scene.prepare()
         left = await scene.clean_up(objects, seconds=10.0)
         assert len(left) == 2
-        assert "the time for cleaning up was over" in left[0]
+        assert "nothing could be deleted any more" in left[0]
         assert not scene.kfp.recurring_runs
-        assert 40 < len(scene.kfp.runs) < 51
+        assert 40 < len(scene.kfp.runs) <= 51
         assert await scene.clean_up(objects) == []
         assert names(scene.kfp) == ["somebody else's"]
 
@@ -215,7 +227,7 @@ def test_a_list_without_end_takes_no_longer_than_there_is_time() -> None:
         scene.kfp.list_runs = list_runs  # type: ignore[method-assign]
 
     scene, left = play(endless, seconds=60.0)
-    assert "the time for cleaning up was over" in left[0]
+    assert "nothing could be deleted any more" in left[0]
     assert "it still holds runs" in left[1]
     assert names(scene.kfp) == ["somebody else's"]
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
-from kfp_perf.result.records import Sample
+import pytest
+from made_samples import made_sample
+
 from kfp_perf.runners.outage import OutageWatch
+
+if TYPE_CHECKING:
+    from kfp_perf.result.records import Sample
 
 
 def sample(at: float, status: int, took: float = 0.1, error: str = "refused") -> Sample:
-    return Sample("GetRun", at, at, at + took, status, "" if status == 200 else error)
+    return made_sample("GetRun", at, at, at + took, status, "" if status == 200 else error)
 
 
 def watch(*samples: Sample) -> OutageWatch:
@@ -74,7 +79,7 @@ def test_one_failed_request_is_no_evidence_for_the_time_without_requests_after_i
 
 
 def test_an_outage_begins_with_the_request_and_not_when_it_was_due() -> None:
-    held = Sample("CreateRun", 100.0, 0.0, 150.1, 0, "refused", held=50.0)
+    held = made_sample("CreateRun", 100.0, 0.0, 150.1, 0, "refused", held_seconds=50.0)
     one = watch(held, sample(151.5, 0))
     assert one.limit_reached(165.0) is None
     one.on_sample(sample(152.0, 200))

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_kfp import FakeKfp
+from played import recorder_for
 from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
+from kfp_perf.metrics.runs import RunMetrics
+from kfp_perf.observe.details import CLOSING_SECONDS
 from kfp_perf.result.journal import Journal, Kind, left_behind
 from kfp_perf.runners import BaseRunner, create_runner
 from kfp_perf.scenario.model import TestScenario
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kfp_perf.result.records import RunRecord
+    from kfp_perf.result.records import RunRecord, Sample
 
 
 class Test:
@@ -41,6 +44,7 @@ class Test:
         self.config = TestConfig.from_environment(**config)
         self.journal = journal
         self.records: list[RunRecord] = []
+        self.samples: list[Sample] = []
         self.error: Exception | None = None
         self.ended = 0.0
 
@@ -58,7 +62,7 @@ class Test:
                 client=self.kfp,
                 clock=clock,
                 journal=self.journal,
-                on_run=self.records.append,
+                recorder=recorder_for(self),
                 t0=EPOCH,
             )
             self.kfp.record = self.runner.record_sample
@@ -77,6 +81,22 @@ class Test:
 
         run_virtually(main)
         return self
+
+    def on_sample(self, sample: Sample) -> None:
+        self.samples.append(sample)
+
+    def on_run(self, record: RunRecord) -> None:
+        self.records.append(record)
+
+    def measure_from(self, moment: float) -> None:
+        pass
+
+    def run_metrics(self) -> dict[str, Any]:
+        """The figures of the runs."""
+        family = RunMetrics()
+        for record in self.records:
+            family.on_run(record)
+        return family.result()
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -97,10 +117,36 @@ def test_runs_follow_each_other_and_each_is_seen_to_its_end() -> None:
         assert record.created
         assert record.due <= record.sent < record.ended < (record.seen_finished or 0)
         assert record.duration_seconds == pytest.approx(6, abs=record.duration_error_seconds or 0)
-    metrics = test.runner.collector.metrics()["runs"]
+    metrics = test.run_metrics()
     assert metrics["created"] == metrics["succeeded"] == len(test.records)
     assert metrics["success_rate"] == 1.0
     assert test.told["load"].started == len(test.records)
+
+
+def test_tasks_that_are_shown_late_delay_neither_the_load_nor_its_end() -> None:
+    """The end of a run frees its slot; only its record waits for the tasks."""
+    prompt = Test({"numTimes": 2}).run()
+    late = Test({"numTimes": 2}).run(lambda clock: FakeKfp(clock, tasks_lag_seconds=10))
+    assert late.outcomes == prompt.outcomes
+    assert late.ended - prompt.ended <= CLOSING_SECONDS + 0.1
+    # Those that ended shortly before the scenario are given up.
+    assert sum(not record.tasks_complete for record in late.records) == 2
+    assert late.told["observer"].incomplete == 2
+    never = Test({"numTimes": 2, "gracePeriod": "1s"}).run(
+        lambda clock: FakeKfp(clock, tasks_lag_seconds=1e6)
+    )
+    assert never.ended <= 61 + CLOSING_SECONDS + 0.2
+    assert never.outcomes["succeeded"] >= prompt.outcomes["succeeded"] - 2
+    assert not any(record.tasks_complete for record in never.records)
+
+
+def test_a_stop_does_not_wait_long_for_tasks() -> None:
+    test = Test({"numTimes": 2}).run(
+        lambda clock: FakeKfp(clock, tasks_lag_seconds=1e6),
+        lambda _test, runner: at(20.0, runner.request_stop),
+    )
+    assert test.ended <= 20 + CLOSING_SECONDS + 0.5
+    assert test.outcomes == {"succeeded": 6, "cut_off": 2}
 
 
 def test_runs_in_flight_at_the_end_are_followed_through_the_grace_period() -> None:
@@ -129,7 +175,7 @@ def test_the_grace_period_is_two_minutes_or_twice_the_longest_run() -> None:
     assert 150 + 2 * 100 <= test.ended <= 150 + 2 * 103
 
 
-def test_a_refusal_is_not_repeated_at_once_and_counts_as_not_created() -> None:
+def test_a_refusal_is_not_repeated_at_once_and_counts_as_refused() -> None:
     def refusing(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)
         refusal = ApiStatusError("CreateRun", "parameter x is not optional", status=400)
@@ -139,7 +185,7 @@ def test_a_refusal_is_not_repeated_at_once_and_counts_as_not_created() -> None:
     test = Test({"numTimes": 1}).run(refusing)
     assert isinstance(test.error, RunnerError)
     assert "parameter x is not optional" in str(test.error)
-    assert set(test.outcomes) == {"not_created"}
+    assert set(test.outcomes) == {"refused"}
     assert len(test.records) < 15
 
 
@@ -161,7 +207,7 @@ def test_a_run_whose_creation_got_no_answer_is_adopted_when_its_name_is_seen() -
     test = Test({"numTimes": 1}).run(losing_an_answer)
     assert set(test.outcomes) == {"succeeded"}
     assert [record.adopted for record in test.records].count(True) == 1
-    assert test.runner.collector.metrics()["runs"]["adopted"] == 1
+    assert test.run_metrics()["adopted"] == 1
 
 
 def test_one_that_never_shows_up_is_unknown_and_no_second_one_is_made_in_its_place() -> None:
@@ -171,7 +217,7 @@ def test_one_that_never_shows_up_is_unknown_and_no_second_one_is_made_in_its_pla
         return kfp
 
     test = Test({"numTimes": 1, "runTime": "100s"}).run(losing_a_request)
-    assert test.outcomes["unknown"] == 1
+    assert test.outcomes["lost"] == 1
     assert test.outcomes["succeeded"] >= 6, "its slot is free long before it is given up"
     assert len({record.name for record in test.records}) == len(test.records)
 
@@ -224,7 +270,7 @@ def test_after_an_error_of_kfp_itself_one_look_up_shows_that_nothing_was_created
     refusal = ApiStatusError("CreateRun", "Failed to fetch a template", status=500)
     test = Test({"numTimes": 1}, journal, keep="all").run(_refusing_once(refusal))
     first, *others = sorted(test.records, key=lambda record: record.due)
-    assert first.outcome.value == "not_created"
+    assert first.outcome.value == "refused"
     assert {record.outcome.value for record in others} == {"succeeded"}
     assert others[0].due - first.due < 2, "its slot is not held"
     assert test.told["observer"].lookups == 0
@@ -235,8 +281,8 @@ def test_after_an_error_of_a_gateway_a_run_is_looked_for_and_stays_in_the_journa
     journal = Journal(tmp_path / "j")
     error = ApiStatusError("CreateRun", "stream timeout", status=500, from_kfp=False)
     test = Test({"numTimes": 1, "runTime": "100s"}, journal, keep="all").run(_refusing_once(error))
-    assert test.outcomes["unknown"] == 1
-    (lost,) = (record for record in test.records if record.outcome.value == "unknown")
+    assert test.outcomes["lost"] == 1
+    (lost,) = (record for record in test.records if record.outcome.value == "lost")
     assert test.told["observer"].lookups > 1
     assert lost.name in {made.name for made in left_behind(journal.path)}
 
@@ -262,8 +308,8 @@ def test_an_outage_within_the_limit_is_ridden_out() -> None:
     assert test.error is None
     assert test.told["observer"].failures > 0
     assert test.outcomes["succeeded"] >= 10
-    assert set(test.outcomes) <= {"succeeded", "not_created"}
-    assert test.runner.collector.metrics()["api"]["load"]["ListRuns"]["errors"] > 0
+    assert set(test.outcomes) <= {"succeeded", "refused"}
+    assert any(sample.error for sample in test.samples if sample.operation == "ListRuns")
 
 
 def test_a_target_that_stays_away_ends_the_scenario_and_what_was_measured_is_kept() -> None:
@@ -276,7 +322,7 @@ def test_a_target_that_stays_away_ends_the_scenario_and_what_was_measured_is_kep
     assert isinstance(test.error, TargetError)
     assert "did not come back" in str(test.error)
     assert test.outcomes["succeeded"] >= 4
-    assert test.outcomes["unfinished"] >= 1
+    assert test.outcomes["cut_off"] >= 1
     assert test.ended < 30 + 40 + 30
     assert test.told["load"].started == len(test.records)
     assert test.told["observer"].failures > 0
@@ -299,7 +345,7 @@ def test_a_bug_in_one_operation_loses_no_run_in_flight_and_leaves_none_being_mad
     test = Test({"arrivalRate": "20/min"})
     with pytest.raises(ZeroDivisionError):
         test.run(broken_after_a_while)
-    assert test.outcomes == {"unfinished": 5}
+    assert test.outcomes == {"cut_off": 5}
     assert test.kfp.count("CreateRun") == len(test.kfp.runs) == 5
     assert test.kfp.count("TerminateRun") == 5
 
@@ -340,10 +386,10 @@ def test_a_target_that_is_away_is_not_asked_to_terminate_each_run() -> None:
 def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -> None:
     call = kfp._call
 
-    async def _call(operation: str, *given: Any) -> float:
+    async def _call(operation: str, *given: Any, **named: Any) -> float:
         if start <= clock.now() - EPOCH < end:
             kfp.failures[operation].insert(0, ApiUnreachable(operation, "refused", kind="refused"))
-        return await call(operation, *given)
+        return await call(operation, *given, **named)
 
     kfp._call = _call  # type: ignore[method-assign, assignment]
     kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]
@@ -357,8 +403,10 @@ def test_a_request_to_stop_ends_the_work_and_cleans_up(tmp_path: Path) -> None:
         lambda _test, runner: at(75, runner.request_stop),
     )
     assert test.error is None
-    assert test.outcomes == {"succeeded": 4, "unfinished": 4}
+    assert test.outcomes == {"succeeded": 4, "cut_off": 4}
     assert test.ended < 80
+    # Deleting a run stops it too; a termination before would cost the API server a second call to Kubernetes.
+    assert test.kfp.count("TerminateRun") == 0
     assert left_behind(journal.path) == []
     assert not test.kfp.runs
     assert not test.kfp.pipelines
@@ -424,6 +472,33 @@ def test_a_server_that_fails_to_delete_is_asked_again(tmp_path: Path) -> None:
     assert test.kfp.runs == {}
 
 
+def test_without_a_journal_nothing_is_deleted_and_all_of_it_is_listed() -> None:
+    def server(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["CreateRun"] = [
+            ApiStatusError("CreateRun", "parameter x is not optional", status=400),
+            ApiStatusError("CreateRun", "Failed to fetch a template", status=500),
+            ApiInterrupted("CreateRun", "timed out", kind="timeout"),
+        ]
+        return kfp
+
+    test = Test({"mode": "EXPERIMENT", "numTimes": 1}).run(server)
+    outcomes = test.outcomes
+    assert (outcomes["refused"], outcomes["lost"]) == (2, 1)
+    left = sorted(line.partition(":")[0] for line in test.runner.leftovers)
+    prefix = test.runner.prefix
+    (experiment,) = (one for one in test.kfp.experiments.values() if one.display_name == prefix)
+    (pipeline,) = test.kfp.pipelines.values()
+    (lost,) = (record.name for record in test.records if record.outcome.value == "lost")
+    expected = [f"run {run.spec.name} ({run.run_id})" for run in test.kfp.runs.values()]
+    expected += [f"experiment {prefix} ({experiment.experiment_id})"]
+    expected += [f"pipeline {prefix} ({pipeline.pipeline_id})", f"run {lost}"]
+    assert left == sorted(expected)
+    assert test.runner.warnings == [
+        f"{len(expected):,} objects were left on the server, because the runner has no journal"
+    ]
+
+
 def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path) -> None:
     def one_stays(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)
@@ -443,7 +518,7 @@ def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path
 
 def test_warm_up_is_measured_and_kept_out_of_the_statistics() -> None:
     test = Test({"numTimes": 1, "warmup": "20s"}).run()
-    metrics = test.runner.collector.metrics()["runs"]
+    metrics = test.run_metrics()
     warm = [record for record in test.records if record.warmup]
     assert warm
     assert metrics["warmup"] == len(warm)

@@ -9,9 +9,11 @@ from played import Played, at
 
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.client.query import ListQuery, Operator
+from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiStatusError, RunnerError
-from kfp_perf.result.records import Purpose
-from kfp_perf.scenario.model import DEFAULT_MIX
+from kfp_perf.result.records import CallOutcome, Purpose
+from kfp_perf.runners import create_runner
+from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
 
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
@@ -55,8 +57,12 @@ def test_readers_have_one_request_outstanding_and_think_between() -> None:
 def test_in_the_open_model_latency_counts_from_when_a_read_was_due() -> None:
     played = play(lambda clock: filled(clock, answer_seconds=2.0), arrivalRate="1/s", maxInFlight=1)
     loads = [sample for sample in played.samples if sample.purpose is Purpose.LOAD]
-    assert len(loads) == 30
-    assert max(sample.latency_seconds for sample in loads) > 25
+    answered = [sample for sample in loads if sample.answered]
+    assert len(answered) == 30
+    assert max(sample.latency_seconds for sample in answered) > 25
+    # All that were due are accounted for, also those that never started.
+    assert Counter(sample.outcome.value for sample in loads) == {"answered": 30, "never_started": 30}
+    assert played.told["load"].never_started == 30
     assert played.told["load"].held_back > 20
 
 
@@ -76,6 +82,29 @@ def test_a_seed_gives_the_same_calls_whatever_the_server_holds() -> None:
     order = [sample.operation for sample in few.samples if sample.purpose is Purpose.LOAD]
     assert order == [sample.operation for sample in many.samples if sample.purpose is Purpose.LOAD]
     assert order != [sample.operation for sample in other.samples if sample.purpose is Purpose.LOAD]
+
+
+def test_what_is_read_does_not_follow_from_which_call_is_made() -> None:
+    scenario = TestScenario.model_validate({"mode": "RANDOM_GETS", "runTime": 1, "seed": 1})
+    runner: Any = create_runner(scenario, config=TestConfig())
+    assert runner._calls.random() != runner._chance.random()
+
+
+def test_a_drawn_seed_is_recorded_and_repeats_the_scenario() -> None:
+    first = play(seed=None, arrivalRate="1/s", arrivals="poisson")
+    seed = first.told["load"].seed
+    again = play(seed=seed, arrivalRate="1/s", arrivals="poisson")
+    dues = [
+        [
+            (sample.operation, round(sample.due - played.runner.start_at, 6))
+            for sample in played.samples
+            if sample.purpose is Purpose.LOAD
+        ]
+        for played in (first, again)
+    ]
+    assert len(dues[0]) > 30
+    assert dues[0] == dues[1]
+    assert play(seed=None, arrivalRate="1/s", arrivals="poisson").told["load"].seed != seed
 
 
 def test_calls_of_weight_zero_are_not_made() -> None:
@@ -125,7 +154,7 @@ def test_what_was_deleted_meanwhile_is_counted_apart_and_not_asked_for_again() -
         return kfp
 
     played = play(emptied, numTimes=10, mix={"GetRun": 1}, thinkTime="500ms")
-    gone = [sample for sample in played.samples if sample.gone]
+    gone = [sample for sample in played.samples if sample.outcome is CallOutcome.GONE]
     reads = played.told["reads"]
     assert played.error is None
     assert 1 <= len(gone) == reads.gone <= 60
@@ -155,7 +184,7 @@ def test_lists_of_what_was_deleted_are_counted_apart_too() -> None:
     played = play(emptied, numTimes=1, mix={"ListPipelineVersions": 1}, thinkTime="500ms")
     assert played.error is None
     assert played.told["reads"].gone == 3
-    assert sum(sample.gone for sample in played.samples) == 3
+    assert sum(sample.outcome is CallOutcome.GONE for sample in played.samples) == 3
 
 
 @pytest.mark.parametrize(
@@ -174,7 +203,7 @@ def test_a_server_that_has_no_such_api_is_not_one_where_all_was_deleted(message:
     played = play(lost, numTimes=10)
     assert played.told["reads"].gone == 0
     assert played.told["reads"].failed > 10
-    assert not any(sample.gone for sample in played.samples)
+    assert not any(sample.outcome is CallOutcome.GONE for sample in played.samples)
 
 
 def test_only_what_was_asked_for_can_be_gone() -> None:

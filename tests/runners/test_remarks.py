@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from kfp_perf.observe import ObserverReport
 from kfp_perf.pacing import DriveReport
 from kfp_perf.runners import remarks
 from kfp_perf.runners.prefill import PrefillReport
@@ -42,3 +43,10 @@ def test_what_schedules_did_not_do_is_told() -> None:
     told = list(remarks.of_schedules(report, 2))
     assert [line.split()[0] for line in told] == ["1", "2", "no", "4"]
     assert "3 slots" in told[2]
+
+
+def test_runs_without_phases_or_durations_are_counted() -> None:
+    assert list(remarks.of_observation(ObserverReport(tasks_late=5, rereadings=9))) == []
+    incomplete, conflicts = remarks.of_observation(ObserverReport(incomplete=1200, clock_conflicts=3))
+    assert incomplete.startswith("the final tasks of 1,200 runs")
+    assert conflicts.startswith("the times of 3 runs contradict each other")

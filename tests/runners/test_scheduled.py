@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_kfp import FakeKfp, FakeRun
+from measured import metrics_of
 from played import Played, at
 
 from kfp_perf.client.messages import RecurringRun, RecurringRunSpec, RunSpec
@@ -108,7 +109,7 @@ def real(played: Played) -> list[RunRecord]:
 
 
 def metrics(played: Played) -> dict[str, Any]:
-    found: dict[str, Any] = played.runner.collector.metrics()["schedule"]
+    found: dict[str, Any] = metrics_of(played.records)["schedule"]
     return found
 
 
@@ -149,7 +150,7 @@ def test_a_slot_that_no_run_comes_for_is_missed_and_written_down() -> None:
     played = scheduled(None, lambda number: () if number == 2 else (5.0,))
     told = metrics(played)
     assert (told["slots"], told["started"], told["missed"]) == (4, 3, 1)
-    (missed,) = (record for record in played.records if record.outcome is Outcome.NOT_CREATED)
+    (missed,) = (record for record in played.records if record.outcome is Outcome.REFUSED)
     assert missed.error == "no run came for this slot"
     assert missed.slot is not None
     created = float(next(iter(played.kfp.recurring_runs.values())).created_at or 0)
@@ -360,7 +361,7 @@ def test_a_request_to_stop_ends_schedules_and_runs(tmp_path: Path) -> None:
         journal=journal,
     )
     assert played.error is None
-    assert played.outcomes == {"unfinished": 4}
+    assert played.outcomes == {"cut_off": 4}
     assert played.ended < 153
     assert not played.kfp.runs
     assert not played.kfp.recurring_runs

@@ -96,7 +96,7 @@ def test_a_file_knows_its_name_and_thresholds(tmp_path: Path) -> None:
     [
         ("null", "$", "must be a list or an object, got null"),
         ("5", "$", "must be a list or an object, got a number"),
-        ('"x"', "$", "must be a list or an object, got a text"),
+        ('"x"', "$", "must be a list or an object, got a string"),
         ("true", "$", "must be a list or an object, got true or false"),
         ([], "$", "holds no scenarios"),
         ({"scenarios": []}, "$.scenarios", "holds no scenarios"),
@@ -108,7 +108,7 @@ def test_a_file_knows_its_name_and_thresholds(tmp_path: Path) -> None:
         ([RUN] * 1001, "$", "holds 1001 scenarios"),
         ({"scenarios": [RUN], "defaults": 3}, "$.defaults", "must be an object, got 3"),
         ({"scenarios": [RUN], "name": "a/b"}, "$.name", "must match"),
-        ({"scenarios": [RUN], "thresholds": {"a": 1}}, "$.thresholds.a", "must be a text, got 1"),
+        ({"scenarios": [RUN], "thresholds": {"a": 1}}, "$.thresholds.a", "must be a string, got 1"),
     ],
 )
 def test_a_file_of_the_wrong_shape(value: object, path: str, what: str) -> None:
@@ -136,11 +136,11 @@ def test_a_file_of_the_wrong_shape(value: object, path: str, what: str) -> None:
         ({**RUN, "numTimes": True}, "numTimes", "must be a whole number, got true"),
         ({**RUN, "numTimes": 10**30}, "numTimes", "must be at most 100000, got 1000"),
         ({**RUN, "pipelineFileName": ""}, "pipelineFileName", "must not be empty"),
-        ({**RUN, "pipelineFileName": ["a"]}, "pipelineFileName", 'must be a text, got ["a"]'),
+        ({**RUN, "pipelineFileName": ["a"]}, "pipelineFileName", 'must be a string, got ["a"]'),
         ({**RUN, "params": [1]}, "params", "must be an object, got [1]"),
         ({**RUN, "name": "a b"}, "name", "must match"),
         ({**RUN, "namespace": "A"}, "namespace", "must match"),
-        ({**RUN, "tags": {"a": 1}}, "tags.a", "must be a text, got 1"),
+        ({**RUN, "tags": {"a": 1}}, "tags.a", "must be a string, got 1"),
         ({**RUN, "seed": -1}, "seed", "must be at least 0, got -1"),
         ({**RUN, "arrivalRate": "0/s"}, "arrivalRate", 'must be greater than 0, got "0/s"'),
         ({**RUN, "arrivalRate": "1e9/s"}, "arrivalRate", 'must be at most 10000/s, got "1e9/s"'),
@@ -204,7 +204,7 @@ def test_a_file_of_the_wrong_shape(value: object, path: str, what: str) -> None:
         (SCHEDULE, "cron", "is missing"),
         ({**SCHEDULE, "cron": "* * * *"}, "cron", "must have five fields, got 4"),
         ({**SCHEDULE, "cron": "0 0 30 2 *"}, "cron", "can never fire"),
-        ({**SCHEDULE, "cron": 5}, "cron", "must be a text, got 5"),
+        ({**SCHEDULE, "cron": 5}, "cron", "must be a string, got 5"),
         ({**CRON, "interval": 1}, "interval", "cannot be given together with cron"),
         ({**SCHEDULE, "interval": "500ms"}, "interval", "must be whole seconds, at least 1, got 0.5 s"),
         ({**SCHEDULE, "interval": "1500ms"}, "interval", "must be whole seconds"),
@@ -355,3 +355,9 @@ def test_enumerations_are_read_and_written_by_name() -> None:
     for wrong in (1, "red", "BLUE", None):
         with pytest.raises(ValidationError):
             adapter.validate_python(wrong)
+
+
+def test_a_field_may_have_the_name_that_pydantic_marks_wrong_keys_with() -> None:
+    (problem,) = parse_scenarios(json.dumps([{**RUN, "[key]": 1}]), "f.json").problems
+    assert problem.where == 'f.json: $[0]["[key]"]'
+    assert problem.what == "is not a known field"

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kfp_perf.statistics.survival import Survival, kaplan_meier
+from kfp_perf.statistics.survival import Survival, Unfinished, kaplan_meier, survival, treatment
 
 
 def estimate(ended: list[float], censored: list[float] | None = None) -> Survival:
@@ -87,3 +87,68 @@ def test_intervals_cover_as_often_as_they_say() -> None:
         low, high = estimate(list(ends[seen]), list(leaves[~seen])).interval(0.5)
         covered += (low is not None and low <= truth) and (high is None or truth <= high)
     assert 0.90 <= covered / 200 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "cut_short", "fell_behind", "how"),
+    [
+        (0, False, False, Unfinished.NONE),
+        (0, True, True, Unfinished.NONE),
+        (3, False, False, Unfinished.RANK_LAST),
+        (3, True, False, Unfinished.CENSORED),
+        (3, False, True, Unfinished.EXCLUDED),
+        (3, True, True, Unfinished.EXCLUDED),
+    ],
+)
+def test_why_runs_did_not_end_decides_what_is_made_of_them(
+    unfinished: int, cut_short: bool, fell_behind: bool, how: Unfinished
+) -> None:
+    assert treatment(unfinished, cut_short=cut_short, fell_behind=fell_behind) is how
+
+
+def test_unfinished_ones_rank_above_all_that_ended() -> None:
+    ended = [float(value) for value in range(1, 61)]
+    # Kaplan and Meier spread the 40 that were followed for 20 s over the times of those that ended later.
+    assert estimate(ended, [20.0] * 40).quantile(0.9) == 55.0
+    found = survival(ended, [20.0] * 40, Unfinished.RANK_LAST)
+    assert found is not None
+    assert found.quantile(0.5) == 50.0
+    assert found.quantile(0.6) == 60.0
+    assert found.quantile(0.61) is None
+    assert found.quantile(0.9) is None
+    assert (found.ended, found.censored, found.longest) == (60, 40, 60.0)
+    low, high = found.interval(0.5)
+    assert low is not None
+    assert low < 50.0
+    assert high is not None
+    assert found.interval(0.6)[1] is None
+
+
+def test_a_quantile_that_is_not_reached_has_a_lower_bound() -> None:
+    found = survival([10.0, 20.0, 70.0], [40.0, 50.0, 60.0], Unfinished.RANK_LAST)
+    assert found is not None
+    assert found.quantile(0.9) is None
+    # At best the three ended right after they were last seen.
+    assert found.more_than(0.9) == 70.0
+    assert found.more_than(0.5) == 40.0
+    nothing = survival([], [40.0, 50.0], Unfinished.RANK_LAST)
+    assert nothing is not None
+    assert (nothing.quantile(0.1), nothing.more_than(0.9)) == (None, 50.0)
+
+
+def test_of_a_load_that_fell_behind_nothing_is_told() -> None:
+    assert survival([1.0, 2.0], [3.0], Unfinished.EXCLUDED) is None
+    assert survival([], [], Unfinished.NONE) is None
+    with pytest.raises(ValueError, match="1 are unfinished"):
+        survival([1.0], [3.0], Unfinished.NONE)
+
+
+def test_kaplan_meier_is_wrong_where_a_server_falls_behind() -> None:
+    # Places for half of the load: the later a run is due, the longer it takes, and the shorter it is followed.
+    due = np.arange(0.0, 600.0)
+    left = 10.0 + 2.0 * due
+    ended = left <= 660.0
+    estimated = estimate(list((left - due)[ended]), list(660.0 - due[~ended]))
+    truth = float(np.median(left - due))
+    assert truth == pytest.approx(310.0, abs=1.0)
+    assert estimated.quantile(0.5) is None or abs(estimated.quantile(0.5) - truth) > 5.0  # type: ignore[operator]

@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from autoregressive import autoregressive
 from numpy.typing import NDArray
 
-from kfp_perf.statistics.trend import FEWEST_POINTS, MOST_POINTS, Trend, trend
+from kfp_perf.statistics.trend import (
+    FEWEST_POINTS,
+    MOST_POINTS,
+    Trend,
+    _inflation,
+    _interquartile_mean,
+    _mid_ranks,
+    trend,
+)
 
 Array = NDArray[np.float64]
 HOUR = 3600.0
-
-
-def correlated(random: np.random.Generator, size: int, coefficient: float) -> Array:
-    noise = random.normal(0.0, np.sqrt(1.0 - coefficient**2), size)
-    series = np.empty(size)
-    series[0] = random.normal()
-    for at in range(1, size):
-        series[at] = coefficient * series[at - 1] + noise[at]
-    return series
 
 
 def found(times: Array, values: Array) -> Trend:
@@ -68,11 +68,44 @@ def test_outliers_do_not_matter() -> None:
 
 @pytest.mark.parametrize("coefficient", [0.0, 0.3, 0.6])
 def test_autocorrelation_is_no_trend(coefficient: float) -> None:
-    random = np.random.default_rng(3)
-    false_alarms = sum(
-        found(np.arange(150.0), correlated(random, 150, coefficient)).drifts for _ in range(150)
-    )
+    series = autoregressive(np.random.default_rng(3), coefficient, 150, 150)
+    false_alarms = sum(found(np.arange(150.0), row).drifts for row in series)
     assert false_alarms / 150 <= 0.11
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.6])
+def test_autocorrelation_of_whole_seconds_is_no_trend(coefficient: float) -> None:
+    series = np.floor(38.5 + autoregressive(np.random.default_rng(6), coefficient, 240, 100))
+    trends = [found(np.arange(240.0), row) for row in series]
+    assert sum(one.drifts for one in trends) <= 8
+    assert sum(one.p_value < 0.05 for one in trends) <= 14
+
+
+def test_a_drift_of_whole_seconds_is_found() -> None:
+    # 1 s over the test, in durations that vary by 1 s and are cut to whole seconds.
+    random = np.random.default_rng(7)
+    at = np.arange(1000.0)
+    trends = [found(at, np.floor(38.5 + random.normal(size=1000) + at / 1000)) for _ in range(20)]
+    assert all(one.drifts for one in trends)
+    changes = [one.slope * one.seconds for one in trends]
+    assert np.mean(changes) == pytest.approx(1.0, abs=0.1)
+
+
+def test_ties_are_not_correlated() -> None:
+    # Ranks in the order of time would rise within each of the few values, and look correlated.
+    values = np.floor(38.5 + 0.4 * np.random.default_rng(8).normal(size=240))
+    assert _inflation(values) < 1.3
+
+
+def test_equal_values_share_their_rank() -> None:
+    assert _mid_ranks(np.array([5.0, 1.0, 5.0, 3.0, 5.0])).tolist() == [4.0, 1.0, 4.0, 2.0, 4.0]
+
+
+def test_the_interquartile_mean() -> None:
+    # The textbook example: of 12 values the middle six, of 9 the middle 4.5.
+    assert _interquartile_mean(np.array([5, 8, 4, 38, 8, 6, 9, 7, 7, 3, 1, 6.0])) == 6.5
+    assert _interquartile_mean(np.array([1, 3, 5, 7, 9, 11, 13, 15, 17.0])) == 9.0
+    assert _interquartile_mean(np.array([4.0])) == 4.0
 
 
 def test_a_slow_drift_over_hours_is_found() -> None:

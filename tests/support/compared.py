@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from true_path import TrueRun
 
-    from kfp_emulator.backend import Backend
     from kfp_emulator.cluster.nodes import Report
+    from kfp_emulator.server.state import Backend
     from kfp_perf.result.records import RunRecord
 
 MEASURES = ("duration", *PHASES)

@@ -10,18 +10,19 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_emulator.clock import LoopClock
 from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.http.server import Server, open_socket
 from kfp_emulator.options import Options, build
-from kfp_emulator.serving.server import Server, open_socket
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import RunnerError, TargetError
+from kfp_perf.metrics import Recorder
 from kfp_perf.runners import RUNNERS
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from kfp_emulator.backend import Backend
+    from kfp_emulator.server.state import Backend
     from kfp_perf.client import KfpClient
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.records import RunRecord, Sample
@@ -83,7 +84,7 @@ class Emulated:
                 config=config,
                 clock=self.clock,
                 journal=self.journal,
-                custom_collectors=(self,),
+                recorder=Recorder(None, (self,)),  # type: ignore[arg-type]
                 t0=self.clock.now(),
             )
             try:

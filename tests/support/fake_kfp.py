@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
+from made_samples import made_sample
 
 from kfp_perf.client.messages import (
     ACTIVE_STATES,
@@ -33,18 +34,21 @@ from kfp_perf.client.messages import (
 )
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
 from kfp_perf.errors import ApiError, ApiStatusError
-from kfp_perf.result.records import Purpose, Sample
+from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kfp_perf.client import Exchange
     from kfp_perf.pacing import Clock
+    from kfp_perf.result.records import Sample
 
 
 @dataclass
 class FakeRun:
-    """A run of the fake. Times are true ones on the client's clock; the server shows its own."""
+    """A run of the fake. Times are true ones on the client's clock; the server shows its own.
+
+    The final tasks are shown from `tasks_reported` on (None: with the final state), `earlier_details` until then.
+    """
 
     spec: RunSpec
     run_id: str
@@ -55,7 +59,9 @@ class FakeRun:
     final_state: str = RunState.SUCCEEDED
     error: bytes = b""
     active_state: str | None = None
-    task_details: list[dict[str, Any]] = field(default_factory=list)
+    task_details: list[dict[str, Any]] | None = None
+    tasks_reported: float | None = None
+    earlier_details: list[dict[str, Any]] = field(default_factory=list)
     archived: bool = False
     finished_text: str | None = None
     recurring_run_id: str = ""
@@ -73,8 +79,9 @@ _TABLES = {
 class FakeKfp:
     """Implements `KfpClient` over tables in memory.
 
-    A run starts `queue_seconds` after its creation, ends `run_seconds` later, and shows so `lag_seconds` after
-    that; the server's clock is `offset_seconds` ahead. Each call takes `answer_seconds`.
+    A run starts `queue_seconds` after its creation, ends `run_seconds` later, shows so `lag_seconds` after that,
+    and its final tasks `tasks_lag_seconds` later; the server's clock is `offset_seconds` ahead. Each call takes
+    `answer_seconds`.
     """
 
     url = "http://fake.test"
@@ -92,6 +99,7 @@ class FakeKfp:
         lag_seconds: float = 0.5,
         offset_seconds: float = 0.0,
         answer_seconds: float = 0.01,
+        tasks_lag_seconds: float = 0.0,
         multi_user: bool = False,
     ) -> None:
         self.clock = clock
@@ -102,6 +110,7 @@ class FakeKfp:
         self.lag_seconds = lag_seconds
         self.offset_seconds = offset_seconds
         self.answer_seconds = answer_seconds
+        self.tasks_lag_seconds = tasks_lag_seconds
         self.multi_user = multi_user
         self.runs: dict[str, FakeRun] = {}
         self.experiments: dict[str, Experiment] = {}
@@ -129,6 +138,7 @@ class FakeKfp:
         argument: Any,
         due: float | None = None,
         refuse: Callable[[], ApiError | None] = lambda: None,
+        on_sample: Callable[[Sample], None] | None = None,
     ) -> float:
         """Note a call, let its time pass, fail where planned or `refuse` says so; return when it was sent."""
         self.calls.append((operation, argument))
@@ -136,27 +146,27 @@ class FakeKfp:
         if self.answer_seconds:
             await self.clock.sleep_until(sent + self.answer_seconds)
         failure = self.failures[operation].pop(0) if self.failures[operation] else refuse()
-        self._sample(operation, sent if due is None else due, sent, failure)
+        sample = self._sample(operation, sent if due is None else due, sent, failure)
+        if on_sample is not None:
+            on_sample(sample)
+        if self.record is not None:
+            self.record(sample)
         if failure is not None:
             raise failure
         return sent
 
-    def _sample(self, operation: str, due: float, sent: float, failure: Exception | None) -> None:
-        if self.record is None:
-            return
+    def _sample(self, operation: str, due: float, sent: float, failure: Exception | None) -> Sample:
         error = failure if isinstance(failure, ApiError) else None
-        self.record(
-            Sample(
-                operation,
-                due,
-                sent,
-                self.clock.now(),
-                error.status if error else 200,
-                error.kind if error else "",
-                bool(error and error.outcome_unknown),
-                purpose=self.purpose,
-                message=error.message if error else "",
-            )
+        return made_sample(
+            operation,
+            due,
+            sent,
+            self.clock.now(),
+            error.status if error else 200,
+            error.kind if error else "",
+            unknown=bool(error and error.outcome_unknown),
+            purpose=self.purpose,
+            message=error.message if error else "",
         )
 
     def _id(self, kind: str) -> str:
@@ -193,7 +203,9 @@ class FakeKfp:
         created = self.clock.now()
         starts = created + self.queue_seconds
         finishes = starts + self.run_seconds
-        run = FakeRun(spec, self._id("run"), created, starts, finishes, finishes + self.lag_seconds)
+        reported = finishes + self.lag_seconds
+        run = FakeRun(spec, self._id("run"), created, starts, finishes, reported)
+        run.tasks_reported = reported + self.tasks_lag_seconds
         for name, value in given.items():
             setattr(run, name, value)
         self.runs[run.run_id] = run
@@ -210,7 +222,9 @@ class FakeKfp:
             history.append((fake.final_state, fake.reported))
         state = fake.final_state if finished else (fake.active_state or history[-1][0])
         finished_text = self._text(fake.finishes) if finished else "1970-01-01T00:00:00Z"
-        details = msgspec.Raw(msgspec.json.encode(fake.task_details)) if finished else msgspec.Raw(b"")
+        complete = finished and now >= (fake.tasks_reported or fake.reported)
+        tasks = self._tasks(fake) if complete else fake.earlier_details
+        details = msgspec.Raw(msgspec.json.encode(tasks) if tasks else b"")
         return Run(
             run_id=fake.run_id,
             display_name=fake.spec.name,
@@ -229,20 +243,22 @@ class FakeKfp:
             ),
         )
 
+    def _tasks(self, fake: FakeRun) -> list[dict[str, Any]]:
+        """The final tasks of a run: those that it was given, or else its root alone."""
+        if fake.task_details is not None:
+            return fake.task_details
+        times = {"start_time": self._text(fake.starts), "end_time": self._text(fake.finishes)}
+        return [{"display_name": "root", "state": fake.final_state, **times}]
+
     def _text(self, time: float) -> str:
         return format_time(time + self.offset_seconds)
 
     async def create_run(
-        self, spec: RunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self, spec: RunSpec, *, due: float | None = None, on_sample: Callable[[Sample], None] | None = None
     ) -> Run:
         began = self.clock.now()
-        try:
-            await self._call("CreateRun", spec, due)
-            return self.shown(self.add_run(spec, created=(began + self.clock.now()) / 2))
-        finally:
-            if exchange is not None:
-                exchange.due = began if due is None else due
-                exchange.sent, exchange.ended, exchange.attempts = began, self.clock.now(), 1
+        await self._call("CreateRun", spec, due, on_sample=on_sample)
+        return self.shown(self.add_run(spec, created=(began + self.clock.now()) / 2))
 
     async def get_run(self, run_id: str, *, due: float | None = None) -> Run:
         await self._call("GetRun", run_id, due, self._absent("GetRun", run_id))
@@ -416,11 +432,13 @@ class FakeKfp:
     # -- recurring runs ---------------------------------------------------------------------------------------
 
     async def create_recurring_run(
-        self, spec: RecurringRunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self,
+        spec: RecurringRunSpec,
+        *,
+        due: float | None = None,
+        on_sample: Callable[[Sample], None] | None = None,
     ) -> RecurringRun:
-        sent = await self._call("CreateRecurringRun", spec, due)
-        if exchange is not None:
-            exchange.sent, exchange.ended, exchange.attempts = sent, self.clock.now(), 1
+        await self._call("CreateRecurringRun", spec, due, on_sample=on_sample)
         made = RecurringRun(
             recurring_run_id=self._id("recurring"),
             display_name=spec.name,

@@ -10,8 +10,8 @@ from typing import Any
 
 from kfp_emulator.clock import SECOND, ManualClock
 from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.http.app import App
 from kfp_emulator.options import Options, build
-from kfp_emulator.serving.app import App
 
 START = int(datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC).timestamp())
 V2 = "/apis/v2beta1"

@@ -11,6 +11,7 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import RunnerError, TargetError
+from kfp_perf.metrics import Recorder
 from kfp_perf.runners import RUNNERS
 from kfp_perf.scenario.model import TestScenario
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.records import RunRecord, Sample
+
+
+def recorder_for(collector: Any) -> Recorder:
+    """A recorder that writes nothing, and hands everything to a collector."""
+    return Recorder(None, (collector,))
 
 
 class Played:
@@ -51,7 +57,7 @@ class Played:
     ) -> None:
         clock = VirtualClock()
         self.kfp = server(clock)
-        given: dict[str, Any] = {"custom_collectors": (self,), "journal": self.journal, "t0": EPOCH}
+        given: dict[str, Any] = {"recorder": recorder_for(self), "journal": self.journal, "t0": EPOCH}
         kind: Any = RUNNERS[self.scenario.mode_name]
         self.runner = kind(self.scenario, config=self.config, client=self.kfp, clock=clock, **given)
         self.kfp.record = self.runner.record_sample

@@ -74,6 +74,10 @@ class Program:
         document: dict[str, Any] = json.loads((self.folder / "results/latest/result.json").read_text())
         return document
 
+    def lines(self, file: str) -> list[dict[str, Any]]:
+        """The lines of this file of each scenario, scenario by scenario."""
+        paths = sorted((self.folder / "results/latest/scenarios").glob(f"*/{file}"))
+        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
     def runs(self) -> list[dict[str, Any]]:
-        lines = (self.folder / "results/latest/runs.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return self.lines("runs.jsonl")

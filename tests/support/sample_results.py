@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.metrics import built_in_collector
-from kfp_perf.result.folder import TestResult
-from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample, TaskSpan
-from kfp_perf.result.series import Series, SeriesFile
+import msgspec
+from made_samples import made_sample
+
+from kfp_perf.execution.document import result_document
+from kfp_perf.observe import TrackedRun
+from kfp_perf.observe.times import Estimate
+from kfp_perf.result.counters import ScenarioCounters
+from kfp_perf.result.files import safe_name
+from kfp_perf.result.reader import TestResult
+from kfp_perf.result.records import Attempt, Outcome, Purpose, TaskSpan
+from kfp_perf.result.result_writer import ResultWriter
+from kfp_perf.result.scenario_writer import ScenarioInfo, ScenarioWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kfp_perf.result.records import RunRecord, Sample
 
 STARTED = 1_790_000_000.25
 
@@ -49,30 +59,33 @@ class SampleTest:
 
 
 def make_result(parent: Path, test: SampleTest) -> TestResult:
-    """Write the result folder of a test into a folder, and open it."""
+    """Write the result folder of a test into a folder, by the classes that a test uses, and open it."""
     random_ = random.Random(test.seed)
-    result = TestResult.create(parent, test.name, STARTED)
-    series_file = SeriesFile(result.series_path, STARTED)
-    total = built_in_collector()
-    scenarios = []
+    result = ResultWriter.create(parent, test.name, STARTED)
+    result.save_given(_given(test))
     latest = STARTED
     for load in test.loads:
-        series = Series(load.name, series_file)
-        collector = built_in_collector(load.name, series)
+        writer = ScenarioWriter(result.scenario_folder(load.name), STARTED)
+        begin = STARTED + load.begin
+        info = ScenarioInfo(name=load.name, mode=load.mode, start_at=begin, end_at=begin + load.seconds)
+        samples = []
         for record in _records(load, random_):
-            result.add_run(record)
-            collector.on_run(record)
-            for sample in _samples(load, record, random_):
-                collector.on_sample(sample)
+            writer.run(record)
+            samples += _samples(load, record, random_)
             latest = max(latest, record.seen_finished or record.seen_unfinished or record.ended)
-        collector.close()
-        total.merge(collector)
-        begin, end = STARTED + load.begin, max(latest, STARTED + load.begin + load.seconds)
-        scenarios.append(_scenario(load, begin, end, collector.metrics()))
-    result.save(_document(test, scenarios, total.metrics(), max(latest, STARTED + 1.0)))
-    series_file.close()
-    result.close()
-    return result
+        for sample in sorted(samples, key=lambda sample: sample.ended):
+            writer.sample(sample, warmup=False)
+        writer.state(ScenarioCounters(scenario=load.name), {"observer": {"components": _components(load)}})
+        finished = max(latest, begin + load.seconds)
+        writer.info(
+            msgspec.structs.replace(info, started=begin, finished=finished, measured=True, ended=True)
+        )
+        writer.close()
+    result.save_health({"over": True})
+    opened = TestResult(result.path)
+    document = result_document(opened, finished=max(latest, STARTED + 1.0) + 5.0)
+    document["verdict"] |= _verdict(test)
+    return TestResult(result.path, result.save(document | test.extra))
 
 
 def _records(load: Load, random_: random.Random) -> list[RunRecord]:
@@ -84,7 +97,7 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
         duration = max(1.0, load.typical * random_.lognormvariate(0.0, 0.35))
         finished = ended + duration
         chance = random_.random()
-        record = RunRecord(
+        record = TrackedRun(
             scenario=load.name,
             name=f"kfp-perf-{load.name}-{place}",
             run_id=f"00000000-0000-4000-8000-{place:012d}",
@@ -110,10 +123,10 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
             record.duration_seconds = duration + random_.uniform(-0.3, 0.3)
             record.duration_error_seconds = 0.7
             record.seen_unfinished, record.seen_finished = finished, finished + random_.uniform(0.5, 3.0)
-            record.phases = _phases(duration, random_)
-            record.phase_errors = dict.fromkeys(record.phases, 1.0)
-            record.tasks = _tasks(duration)
-        records.append(record)
+            phases = _phases(duration, random_)
+            record.phases = {name: Estimate(seconds, 1.0) for name, seconds in phases.items()}
+            record.tasks, record.tasks_complete = _tasks(duration), True
+        records.append(record.record())
     return sorted(records, key=lambda record: record.seen_finished or record.seen_unfinished or record.ended)
 
 
@@ -135,19 +148,23 @@ def _tasks(seconds: float) -> list[TaskSpan]:
 
 def _samples(load: Load, record: RunRecord, random_: random.Random) -> list[Sample]:
     over = record.seen_finished or record.seen_unfinished or record.ended
-    create = Sample("CreateRun", record.due, record.sent, record.ended)
-    samples = [create]
+    earlier: tuple[Attempt, ...] = ()
     if random_.random() < 0.02:
-        gone_wrong = {"status": 503, "error": "503", "unknown": True, "message": load.said}
-        samples.insert(0, Sample("CreateRun", record.due, record.sent, record.sent + 0.2, **gone_wrong))  # type: ignore[arg-type]
+        earlier = (Attempt(record.sent, record.sent + 0.01, 503, "503", load.said, unknown=True),)
+    samples = [made_sample("CreateRun", record.due, record.sent, record.ended, earlier=earlier)]
+    if earlier:
+        failed = made_sample(
+            "CreateRun", record.due, record.sent, record.sent + 0.2, 503, "503", message=load.said
+        )
+        samples.append(failed)
     for name in ("ListRuns", "GetRun"):
         sent = over - random_.uniform(0.02, 0.2)
-        samples.append(Sample(name, sent, sent, over, purpose=Purpose.OBSERVE))
+        samples.append(made_sample(name, sent, sent, over, purpose=Purpose.OBSERVE))
     return samples
 
 
-def _scenario(load: Load, begin: float, end: float, metrics: dict[str, Any]) -> dict[str, Any]:
-    components = {
+def _components(load: Load) -> dict[str, Any]:
+    return {
         f"step-{place}": {
             "executed": load.runs,
             "failed": 0,
@@ -158,49 +175,35 @@ def _scenario(load: Load, begin: float, end: float, metrics: dict[str, Any]) -> 
         }
         for place in range(1, 4)
     }
+
+
+def _verdict(test: SampleTest) -> dict[str, Any]:
+    texts = {0: "passed", 1: "failed", 3: "the target failed", 4: "stopped before its end"}
     return {
-        "name": load.name,
-        "mode": load.mode,
-        "started": _utc(begin),
-        "finished": _utc(end),
-        "error": None,
-        "exit_code": 0,
-        "warnings": [],
-        "leftovers": [],
-        "metrics": {"observer": {"components": components}, **metrics},
+        "text": texts.get(test.exit_code, "invalid: generator saturated"),
+        "exit_code": test.exit_code,
+        "reasons": test.reasons,
     }
 
 
-def _document(
-    test: SampleTest, scenarios: list[dict[str, Any]], total: dict[str, Any], latest: float
-) -> dict[str, Any]:
-    texts = {0: "passed", 1: "failed", 3: "the target failed", 4: "stopped before its end"}
+def _given(test: SampleTest) -> dict[str, Any]:
     return {
         "name": test.name,
         "started": _utc(STARTED),
-        "finished": _utc(latest + 5.0),
-        "elapsed_seconds": latest + 5.0 - STARTED,
-        "verdict": {
-            "text": texts.get(test.exit_code, "invalid: generator saturated"),
-            "exit_code": test.exit_code,
-            "reasons": test.reasons,
-            "emulator": test.emulator,
-        },
         "target": {
             "url": "https://kubeflow.example/pipeline",
+            "emulator": test.emulator,
             "emulator_profile": "kfp-2.17" if test.emulator else None,
             "version": "2.17.0",
             "commit": "abc",
             "multi_user": False,
         },
-        "total": total,
-        "scenarios": scenarios,
-        "warnings": [],
-        "leftovers": [],
+        "scenarios": [
+            {"name": load.name, "folder": safe_name(load.name), "mode": load.mode} for load in test.loads
+        ],
         "environment": {"kfp_perf": "0.1.0", "python": "3.11.7", "cpus": 8, "system": "Linux"},
         "configuration": {"KFP_TOKEN": "**********"},
         "scenario_file": {"path": "nightly.json", "text": '[{"mode": "PIPELINE_RUN"}]'},
-        **test.extra,
     }
 
 

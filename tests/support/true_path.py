@@ -204,10 +204,20 @@ class _Truth:
             each = pending.pop()
             found |= {self.pod_of[each]} if each in self.pod_of else set()
             for child in self.nodes[each].children:
-                if child in self.nodes and child not in seen:
+                if child in self.nodes and child not in seen and not self._follows(child, each):
                     seen.add(child)
                     pending.append(child)
         return found
+
+    def _follows(self, child: str, identity: str) -> bool:
+        """Whether a child of a group's last attempt is what comes after the group, and not a part of it.
+
+        Where nodes are doubled, both hang on that attempt; what comes after it begins when it has ended.
+        """
+        node, started_at = self.nodes[identity], self.nodes[child].started_at
+        is_group = node.display_name.endswith(")") and not node.pod_name and "(" in node.display_name
+        ended = node.finished_at is not None and started_at is not None and started_at >= node.finished_at
+        return is_group and ended and not node.display_name.startswith("iteration-iterations(")
 
     def before(self, identity: str, pod: str) -> set[str]:
         """The pods whose ends the controller waited for before it made a node."""
@@ -228,7 +238,12 @@ class _Truth:
         found: set[str] = set()
         for parent in self.parents[identity]:
             above = self.pod_of.get(parent, parent)
-            found |= {above} if above in self.spans else self.before(parent, pod)
+            if above in self.spans:
+                found.add(above)
+            elif self._follows(identity, parent):
+                found |= self.inside(parent)
+            else:
+                found |= self.before(parent, pod)
             # What follows on a group waits for its exit task too, though it does not hang on that.
             found |= {each for hook in self._exits_above(parent) for each in self.inside(hook)}
         return found - {pod}

@@ -1,13 +1,13 @@
-"""The whole way, in virtual time: runs of random pipelines over real sockets, measured beside the emulator's truth.
+"""Runs of random pipelines over real sockets, in virtual time, compared with the emulator's truth.
 
-All phases and the duration have to be within their stated bounds in 99 % of runs, and no bound wider than it has to
-be: less than twice the 99th percentile of the errors that are seen. Two things make single bounds wider.
+All phases and the duration have to be within their stated bounds in 99 % of runs, and the bounds have to be
+narrow: less than twice the 99th percentile of the errors that occur. Two things make single bounds wider.
 
-- A phase may be a sum of stretches. Its worst case grows with their number, and usual errors only with its root. It
-  is stated all the same, because on a real controller pods begin a fixed time after one another: their fractions of
-  a second are alike, and the errors do add up.
-- Where retries are on, executors that nothing follows have no ids that tell whose attempt is whose. Of several at
-  once any may be it, so bounds grow up to the time between two passes of the controller.
+- A phase may be the sum of several spans. Its worst case grows with their number, and usual errors only with its
+  root. It is stated all the same, because on a real controller pods begin a fixed time after one another: their
+  fractions of a second are alike, and the errors do add up.
+- Where retries are on, executors without successors have no ids that identify their attempts. Any of several at
+  once may be the right one, so bounds grow up to the time between two passes of the controller.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from emulated import Emulated
 from random_pipelines import random_pipeline
 
 from kfp_emulator.cluster.timing import PROFILES
-from kfp_emulator.faults import read_rules
+from kfp_emulator.server.faults import read_rules
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PIPELINES = 30
 LAG_SECONDS = 30
 CLOCK_OFF_SECONDS = 3.0
 
-#: Whatever goes wrong between the client and the server, and in pods.
+#: Faults between the client and the server, and in pods.
 FAULTS: list[dict[str, Any]] = [
     {
         "operation": "CreateRun",
@@ -114,7 +114,7 @@ def test_what_is_measured_is_within_its_bound(comparison: Comparison) -> None:
     assert comparison.in_bound_share >= 0.99, comparison.outside
 
 
-def test_no_bound_is_wider_than_it_has_to_be(comparison: Comparison) -> None:
+def test_the_bounds_are_narrow(comparison: Comparison) -> None:
     for name in ("duration", "queue", "visible"):
         each = comparison.measures[name]
         assert max(each.bounds) <= 1.0, name

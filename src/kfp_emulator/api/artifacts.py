@@ -14,8 +14,8 @@ import msgspec
 from kfp_emulator.protocol.errors import JSON_HEADER, TEXT_HEADER, Answer, ApiFault, upload_fault_answer
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
 
 _NO_CACHE = (b"cache-control", b"no-cache, private")
 

@@ -10,23 +10,25 @@ from kfp_emulator.protocol.errors import (
     ApiFault,
     already_exists,
     bad_request,
+    data_too_long,
     internal,
     invalid_input,
-    not_found,
 )
 from kfp_emulator.protocol.messages import EXPERIMENT
 from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.server import recurring
+from kfp_emulator.server.experiments import COLUMNS, find, insert
 from kfp_emulator.storage.schema import EXPERIMENTS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.server.state import Backend
     from kfp_emulator.storage.store import Row
 
-COLUMNS = "id, name, description, created_at, namespace, storage_state, last_run_created_at"
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
+DESCRIPTION_LENGTH = 255
 
 
 def show(row: Row) -> dict[str, Any]:
@@ -43,83 +45,6 @@ def show(row: Row) -> dict[str, Any]:
     )
 
 
-def find(backend: Backend, experiment_id: str) -> Row:
-    """Return an experiment's row.
-
-    Raises:
-        ApiFault: 404.
-
-    """
-    row = backend.store.one(f"SELECT {COLUMNS} FROM experiments WHERE id = ?", experiment_id)  # noqa: S608  constant
-    if row is None:
-        raise not_found("Experiment", experiment_id).wrapped(f"Failed to get experiment {experiment_id}")
-    return row
-
-
-def namespace_of(backend: Backend, experiment_id: str) -> str:
-    """Return the namespace that an experiment lies in.
-
-    Raises:
-        ApiFault: 404.
-
-    """
-    try:
-        namespace: str = find(backend, experiment_id)[4]
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace from experiment {experiment_id}") from None
-    return namespace
-
-
-def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[str, str]:
-    """Complete an experiment and its namespace: in single-user mode the default experiment stands in.
-
-    Raises:
-        ApiFault: there is no such experiment, or it lies in another namespace.
-
-    """
-    if not experiment_id:
-        if backend.access.multi_user:
-            raise invalid_input("Experiment id can not be empty in multi-user mode")
-        return default_experiment(backend), ""
-    try:
-        actual = namespace_of(backend, experiment_id)
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace for experiment {experiment_id}") from None
-    if namespace and namespace != actual:
-        raise invalid_input(
-            f"Experiment {experiment_id} belongs to namespace '{actual}' instead of '{namespace}'"
-        )
-    return experiment_id, actual
-
-
-def default_experiment(backend: Backend) -> str:
-    """Return the id of the experiment `Default`, which is made again where it is missing."""
-    known = backend.store.meta("default_experiment")
-    if known:
-        return known
-    experiment_id = insert(
-        backend, "Default", "All runs created without specifying an experiment will be grouped here."
-    )
-    backend.store.set_meta("default_experiment", experiment_id)
-    return experiment_id
-
-
-def insert(backend: Backend, name: str, description: str, namespace: str = "") -> str:
-    """Insert an experiment and return its id.
-
-    Raises:
-        sqlite3.IntegrityError: the name is taken.
-
-    """
-    experiment_id = backend.new_id()
-    tenant = backend.access.namespace(namespace)
-    backend.store.write(
-        "INSERT INTO experiments (id, tenant, namespace, name, description, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (experiment_id, tenant, namespace, name, description, backend.seconds()),
-    )
-    return experiment_id
-
-
 async def create_experiment(backend: Backend, call: Call) -> Answer:
     """POST /experiments."""
     message = call.message(EXPERIMENT)
@@ -130,10 +55,17 @@ async def create_experiment(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped(context) from None
     namespace = backend.access.namespace(namespace)
     try:
-        await backend.access.authorize(call, "create", "experiments", namespace, name)
-        experiment_id = insert(backend, name, message.get("description", ""), namespace)
+        await backend.access.authorize(
+            call, "create", "experiments", namespace, name, context="Failed to authorize with API"
+        )
     except ApiFault as fault:
         raise fault.wrapped("Failed to authorize the request", "Failed to create a experiment") from None
+    description = message.get("description", "")
+    if len(description) > DESCRIPTION_LENGTH:
+        context = "Failed to add experiment to experiment table"
+        raise data_too_long(context, "Description", twice=True).wrapped("Failed to create a experiment")
+    try:
+        experiment_id = insert(backend, name, description, namespace)
     except sqlite3.IntegrityError:
         text = f"Failed to create a new experiment. The name {name} already exists. Please specify a new name"
         raise already_exists(text).wrapped("Failed to create a experiment") from None
@@ -186,7 +118,9 @@ async def list_experiments(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to create list options") from None
     tenant = backend.access.namespace(call.text("namespace"))
     try:
-        await backend.access.authorize(call, "list", "experiments", tenant)
+        await backend.access.authorize(
+            call, "list", "experiments", tenant, context="Failed to authorize with API"
+        )
     except ApiFault as fault:
         raise fault.wrapped("Failed to authorize with API", "List experiments failed") from None
     page = backend.store.page(EXPERIMENTS, options, "tenant", tenant, COLUMNS, "Failed to list experiments")
@@ -223,7 +157,7 @@ async def archive_experiment(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to archive experiment") from None
     backend.store.write("UPDATE experiments SET storage_state = 'ARCHIVED' WHERE id = ?", (experiment_id,))
     backend.runs.archive_all(experiment_id)
-    backend.recurring.disable_all(experiment_id)
+    recurring.disable_all(backend, experiment_id)
     return EMPTY
 
 

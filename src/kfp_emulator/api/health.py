@@ -9,8 +9,19 @@ import msgspec
 from kfp_emulator.protocol.errors import JSON_HEADER, Answer
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
+
+
+async def get_v1_healthz(backend: Backend, _call: Call) -> Answer:
+    """GET /apis/v1beta1/healthz: all that is left of that API here."""
+    identity = backend.identity
+    document = {
+        "commit_sha": identity.commit_sha,
+        "tag_name": identity.tag_name,
+        "multi_user": backend.access.multi_user,
+    }
+    return Answer(200, msgspec.json.encode(document), (JSON_HEADER,))
 
 
 async def get_healthz(backend: Backend, _call: Call) -> Answer:

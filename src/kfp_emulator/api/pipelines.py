@@ -7,25 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_emulator.pipelines.packages import check_pipeline_name, fetch_package, read_package, unpack
+from kfp_emulator.pipelines.packages import fetch_package, read_package, unpack
 from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
 from kfp_emulator.protocol.errors import ApiFault, already_exists, internal, invalid_input, not_found
 from kfp_emulator.protocol.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
 from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.server.pipelines import COLUMNS, check_tags, find, insert, insert_both
 from kfp_emulator.storage.schema import PIPELINES
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
-    from kfp_emulator.pipelines.packages import Package
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.server.state import Backend
     from kfp_emulator.storage.store import Row
 
-COLUMNS = "id, name, display_name, description, created_at, namespace, tags"
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
-MAX_TAGS = 20
-TAG_LENGTH = 63
 
 
 def show(row: Row) -> dict[str, Any]:
@@ -40,43 +37,6 @@ def show(row: Row) -> dict[str, Any]:
         namespace=namespace,
         tags=msgspec.json.decode(tags),
     )
-
-
-def find(backend: Backend, pipeline_id: str) -> Row:
-    """Return a pipeline's row.
-
-    Raises:
-        ApiFault: 404.
-
-    """
-    row = backend.store.one(f"SELECT {COLUMNS} FROM pipelines WHERE id = ?", pipeline_id)  # noqa: S608  constant
-    if row is None:
-        raise not_found("Pipeline", pipeline_id).wrapped(f"Failed to get a pipeline with id {pipeline_id}")
-    return row
-
-
-def check_tags(tags: dict[str, str]) -> None:
-    """Refuse tags that break KFP's limits.
-
-    Raises:
-        ApiFault: 400.
-
-    """
-    if len(tags) > MAX_TAGS:
-        raise invalid_input(f"number of tags ({len(tags)}) exceeds maximum of {MAX_TAGS} per entity")
-    for key, value in tags.items():
-        quoted = encode(key).decode()
-        if not key:
-            raise invalid_input("tag key cannot be empty")
-        if "." in key:
-            raise invalid_input(f"tag key {quoted} must not contain '.' character")
-        if len(key) > TAG_LENGTH:
-            raise invalid_input(f"tag key {quoted} exceeds maximum length of {TAG_LENGTH} characters")
-        if len(value) > TAG_LENGTH:
-            shown = encode(value).decode()
-            raise invalid_input(
-                f"tag value {shown} for key {quoted} exceeds maximum length of {TAG_LENGTH} characters"
-            )
 
 
 def _checked(message: dict[str, Any]) -> dict[str, str]:
@@ -97,91 +57,6 @@ def _checked(message: dict[str, Any]) -> dict[str, str]:
     return fields
 
 
-def insert(backend: Backend, fields: dict[str, str], tags: dict[str, str]) -> str:
-    """Insert a pipeline and return its id.
-
-    Raises:
-        sqlite3.IntegrityError: the name is taken in its namespace.
-
-    """
-    pipeline_id = backend.new_id()
-    namespace = backend.access.namespace(fields["namespace"])
-    backend.store.write(
-        "INSERT INTO pipelines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            pipeline_id,
-            namespace,
-            namespace,
-            fields["name"],
-            fields["display_name"],
-            fields["description"],
-            backend.seconds(),
-            encode(tags).decode(),
-        ),
-    )
-    return pipeline_id
-
-
-def insert_version(
-    backend: Backend,
-    pipeline_id: str,
-    fields: dict[str, str],
-    tags: dict[str, str],
-    package: Package,
-) -> str:
-    """Insert a pipeline version and return its id.
-
-    Raises:
-        sqlite3.IntegrityError: the pipeline has a version of this name.
-
-    """
-    version_id = backend.new_id()
-    spec_id = backend.store.keep_spec(package.documents, package.shown)
-    backend.store.write(
-        "INSERT INTO versions (id, pipeline_id, name, display_name, description, created_at, package_url,"
-        " code_source_url, tags, spec_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            version_id,
-            pipeline_id,
-            fields["name"],
-            fields["display_name"],
-            fields["description"],
-            backend.seconds(),
-            fields.get("package_url", ""),
-            fields.get("code_source_url", ""),
-            encode(tags).decode(),
-            spec_id,
-        ),
-    )
-    return version_id
-
-
-def insert_both(
-    backend: Backend,
-    fields: dict[str, str],
-    tags: dict[str, str],
-    version_tags: dict[str, str],
-    package: Package,
-) -> str:
-    """Insert a pipeline with a first version of the same name, and return the pipeline's id.
-
-    Raises:
-        ApiFault: 400 for its tags or its spec's name; 409 where the name is taken.
-
-    """
-    check_tags(tags)
-    check_tags(version_tags)
-    check_pipeline_name(package.pipeline.name)
-    try:
-        pipeline_id = insert(backend, fields, tags)
-    except sqlite3.IntegrityError:
-        name = fields["name"]
-        text = f"Failed to create a new pipeline. The name {name} already exists. Please specify a new name"
-        raise already_exists(text).wrapped("Failed to create a pipeline and a pipeline version") from None
-    insert_version(backend, pipeline_id, fields, version_tags, package)
-    return pipeline_id
-
-
 async def create_pipeline(backend: Backend, call: Call) -> Answer:
     """POST /pipelines: a pipeline without versions."""
     message = call.message(PIPELINE)
@@ -193,7 +68,7 @@ async def create_pipeline(backend: Backend, call: Call) -> Answer:
     try:
         if not fields["name"]:
             raise invalid_input("name is required")
-        await backend.access.authorize_pipeline(call, "create", fields["namespace"], fields["name"])
+        await _authorize_creation(backend, call, fields)
         check_tags(tags)
         pipeline_id = insert(backend, fields, tags)
     except ApiFault as fault:
@@ -205,6 +80,18 @@ async def create_pipeline(backend: Backend, call: Call) -> Answer:
             "Failed to create a pipeline in PipelineStore", "Failed to create a pipeline due to server error"
         ) from None
     return reply(show(find(backend, pipeline_id)))
+
+
+async def _authorize_creation(backend: Backend, call: Call, fields: dict[str, str]) -> None:
+    namespace = fields["namespace"]
+    context = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
+    try:
+        await backend.access.authorize_pipeline(call, "create", namespace, fields["name"], context=context)
+    except ApiFault as fault:
+        raise fault.wrapped(
+            "Failed to create a pipeline due to authorization error. Check if you have write permissions to "
+            f"namespace {namespace}"
+        ) from None
 
 
 async def create_pipeline_and_version(backend: Backend, call: Call) -> Answer:
@@ -252,9 +139,13 @@ async def get_pipeline(backend: Backend, call: Call) -> Answer:
     pipeline_id = call.path["pipeline_id"]
     try:
         await authorize(backend, call, "get", pipeline_id)
-        return reply(show(find(backend, pipeline_id)))
+        try:
+            row = find(backend, pipeline_id)
+        except ApiFault as fault:
+            raise fault.wrapped(f"Failed to get a pipeline with id {pipeline_id}") from None
     except ApiFault as fault:
         raise fault.wrapped(f"Failed to get a pipeline {pipeline_id}. Check error stack") from None
+    return reply(show(row))
 
 
 async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
@@ -263,11 +154,7 @@ async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
     namespace = backend.access.namespace(call.text("namespace"))
     try:
         await backend.access.authorize_pipeline(call, "get", namespace, name)
-        row = backend.store.one(
-            f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
-            namespace,
-            name,
-        )
+        row = _named(backend, namespace, name)
         if row is None:
             fault = not_found("Namespace/Pipeline", f"{namespace}/{name}")
             raise fault.wrapped(f"Failed to get a pipeline named {name} in namespace {namespace}")
@@ -277,18 +164,39 @@ async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
     return reply(show(row))
 
 
+def _named(backend: Backend, namespace: str, name: str) -> Row | None:
+    """Find a pipeline by its name; without a namespace the newest of that name in any."""
+    if namespace:
+        return backend.store.one(
+            f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
+            namespace,
+            name,
+        )
+    return backend.store.one(
+        f"SELECT {COLUMNS} FROM pipelines WHERE name = ? ORDER BY created_at DESC LIMIT 1",  # noqa: S608  constant
+        name,
+    )
+
+
 async def list_pipelines(backend: Backend, call: Call) -> Answer:
     """GET /pipelines: in multi-user mode those of one namespace, or, without one, the shared ones."""
     try:
         options = call.list_options(PIPELINES, taggable=True)
     except ApiFault as fault:
-        raise fault.wrapped("Failed to list pipelines due invalid list options") from None
+        raise fault.wrapped(
+            f"Failed to list pipelines due invalid list options: {call.list_parameters()}"
+        ) from None
     namespace = backend.access.namespace(call.text("namespace"))
     context = f"Failed to list pipelines in namespace {namespace}. Check error stack"
     try:
-        await backend.access.authorize_pipeline(call, "list", namespace)
+        access = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
+        await backend.access.authorize_pipeline(call, "list", namespace, context=access)
     except ApiFault as fault:
-        raise fault.wrapped(context) from None
+        raise fault.wrapped(
+            "Failed to list pipelines due to authorization error. Check if you have read permission to namespace "
+            f"{namespace}",
+            context,
+        ) from None
     page = backend.store.page(PIPELINES, options, "tenant", namespace, COLUMNS, context)
     bodies = [encode(show(row)) for row in page.rows]
     return reply_list("pipelines", bodies, page.total_size, page.next_page_token)

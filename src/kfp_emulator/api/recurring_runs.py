@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator import recurring, run_creation
-from kfp_emulator.api import experiments, versions
 from kfp_emulator.cluster.cron import CronError, parse_cron
 from kfp_emulator.pipelines.ir import InvalidPipeline
 from kfp_emulator.protocol.call import EMPTY, encode, reply, reply_list
-from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input, not_found
+from kfp_emulator.protocol.errors import ApiFault, Code, data_too_long, internal, invalid_input, not_found
 from kfp_emulator.protocol.messages import RECURRING_RUN
+from kfp_emulator.server import experiments, recurring, run_creation, versions
 from kfp_emulator.storage.schema import RECURRING_RUNS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.server.state import Backend
     from kfp_emulator.storage.store import Row
 
 _KEPT = ("runtime_config", "trigger", "no_catchup", "plugins_input")
@@ -33,7 +32,7 @@ async def create_recurring_run(backend: Backend, call: Call) -> Answer:
         recurring_run_id = await _create(backend, call, message)
     except ApiFault as fault:
         raise fault.wrapped("Failed to create a recurring run") from None
-    row = backend.recurring.find(recurring_run_id)
+    row = recurring.find(backend, recurring_run_id)
     assert row is not None  # noqa: S101  it was just made
     return reply(recurring.show(row))
 
@@ -86,12 +85,23 @@ async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
     try:
         run_creation.bind(source.pipeline, given)
     except ApiFault as fault:
+        if source.pipeline_id and not source.version_id:
+            context = "Failed to validate the input parameters on the latest pipeline version"
+            raise fault.wrapped(context) from None
         raise fault.wrapped("Failed to create a recurring run during scheduled workflow creation") from None
     await run_creation.kubernetes_write(backend)
+    for column, text in (("DisplayName", name), ("Description", message.get("description", ""))):
+        if len(text) > run_creation.COLUMN_LENGTH:
+            raise data_too_long(f"Failed to create job {name}", column).wrapped(
+                "Failed to create a recurring run"
+            )
     fields = {key: message[key] for key in _KEPT if key in message}
     fields["max_concurrency"] = message["max_concurrency"]
-    fields["service_account"] = message.get("service_account") or run_creation.DEFAULT_SERVICE_ACCOUNT
-    return backend.recurring.insert(
+    fields["service_account"] = message.get("service_account", "")
+    if not fields["service_account"] and (source.version_id or not source.pipeline_id):
+        fields["service_account"] = run_creation.default_service_account(backend)
+    return recurring.insert(
+        backend,
         {
             "namespace": namespace or backend.access.system_namespace,
             "experiment_id": experiment_id,
@@ -102,7 +112,7 @@ async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
             "pipeline_version_id": source.version_id,
             "spec_id": source.spec_id,
             "fields": fields,
-        }
+        },
     )
 
 
@@ -123,7 +133,10 @@ def _source(backend: Backend, message: dict[str, Any]) -> run_creation.Source:
         )
         return run_creation.Source(latest.shown, latest.spec_id, latest.pipeline, pipeline_id, "")
     if not reference and not message.get("pipeline_spec"):
-        raise internal("Cannot create a job", "Cannot create a job with an empty pipeline ID")
+        text = (
+            "Internal error: Cannot create a job with an empty pipeline ID\nFailed to create a recurring run"
+        )
+        raise ApiFault(Code.UNKNOWN, text, text)
     try:
         return run_creation.resolve_source(backend, message)
     except (ApiFault, InvalidPipeline) as fault:
@@ -149,7 +162,7 @@ async def _access(backend: Backend, call: Call, verb: str) -> str:
 
 
 def _find(backend: Backend, recurring_run_id: str) -> Row:
-    row = backend.recurring.find(recurring_run_id)
+    row = recurring.find(backend, recurring_run_id)
     if row is None:
         raise not_found("Job", recurring_run_id)
     return row
@@ -186,7 +199,8 @@ async def list_recurring_runs(backend: Backend, call: Call) -> Answer:
                 ) from None
             scope, column = experiment_id, "experiment_id"
         try:
-            await backend.access.authorize(call, "list", "jobs", namespace)
+            context = "failed to authorize with API"
+            await backend.access.authorize(call, "list", "jobs", namespace, context=context)
         except ApiFault as fault:
             raise fault.wrapped(
                 "Failed to list recurring runs due to authorization error. Check if you have permission to access "
@@ -212,7 +226,7 @@ async def _switch(backend: Backend, call: Call, *, enabled: bool) -> None:
             f"Check if recurring run {recurring_run_id} exists"
         ) from None
     await run_creation.kubernetes_write(backend)
-    backend.recurring.set_enabled(recurring_run_id, enabled=enabled)
+    recurring.set_enabled(backend, recurring_run_id, enabled=enabled)
 
 
 async def enable_recurring_run(backend: Backend, call: Call) -> Answer:
@@ -245,5 +259,5 @@ async def delete_recurring_run(backend: Backend, call: Call) -> Answer:
     except ApiFault as fault:
         raise fault.wrapped("Failed to delete a recurring run") from None
     await run_creation.kubernetes_write(backend)
-    backend.recurring.delete(recurring_run_id)
+    recurring.delete(backend, recurring_run_id)
     return EMPTY

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.api import experiments
 from kfp_emulator.protocol.call import EMPTY, reply_list
 from kfp_emulator.protocol.errors import (
     GATEWAY_HEADERS,
@@ -17,13 +16,14 @@ from kfp_emulator.protocol.errors import (
     not_found,
 )
 from kfp_emulator.protocol.messages import RUN
-from kfp_emulator.run_creation import existing_run, kubernetes_write, prepare, start
+from kfp_emulator.server import experiments, recurring
+from kfp_emulator.server.run_creation import existing_run, kubernetes_write, prepare, request_again, start
 from kfp_emulator.storage.run_store import FINAL_PHASES, RETRYABLE_PHASES
 from kfp_emulator.storage.schema import RUNS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
 
 _LENGTHS = {"run_id": ("UUID", 191), "experiment_id": ("ExperimentId", 64)}
 
@@ -143,7 +143,8 @@ async def list_runs(backend: Backend, call: Call) -> Answer:
         else:
             namespace = scope
         try:
-            await backend.access.authorize(call, "list", "runs", namespace)
+            context = f"Failed to access run . Check if you have access to namespace {namespace}"
+            await backend.access.authorize(call, "list", "runs", namespace, context=context)
         except ApiFault as fault:
             raise fault.wrapped(
                 "Failed to list runs due to authorization error. Check if you have permission to access namespace "
@@ -200,7 +201,8 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
     """
     row = backend.runs.get(run_id, "experiment_id, phase, workflow")
     if row is None:
-        raise _unknown(run_id).wrapped(f"Failed to {verb} run {run_id} due to error fetching the run")
+        why = "as it does not exist" if verb == "delete" else "due to error fetching the run"
+        raise _unknown(run_id).wrapped(f"Failed to {verb} run {run_id} {why}")
     try:
         experiments.namespace_of(backend, row[0])
     except ApiFault as fault:
@@ -220,7 +222,7 @@ async def delete_run(backend: Backend, call: Call) -> Answer:
         raise fault.wrapped("Failed to delete a run") from None
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
-    backend.recurring.run_ended(run_id)
+    recurring.run_ended(backend, run_id)
     _delete_row(backend, run_id)
     return EMPTY
 
@@ -265,5 +267,5 @@ async def retry_run(backend: Backend, call: Call) -> Answer:
     await kubernetes_write(backend)
     nodes = backend.runs.failed_nodes(run_id)
     backend.runs.retry(run_id, backend.clock.now())
-    backend.cluster.retry(run_id, request=backend.request_again(run_id), name=workflow, nodes=nodes)
+    backend.cluster.retry(run_id, request=request_again(backend, run_id), name=workflow, nodes=nodes)
     return EMPTY

@@ -24,12 +24,14 @@ from kfp_emulator.protocol.errors import (
     plain_answer,
     upload_fault_answer,
 )
+from kfp_emulator.server import pipelines as pipeline_rows
+from kfp_emulator.server import versions as version_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from kfp_emulator.backend import Backend
     from kfp_emulator.protocol.call import Call
+    from kfp_emulator.server.state import Backend
 
 FILE_FIELD = "uploadfile"
 
@@ -63,12 +65,12 @@ async def upload_pipeline(backend: Backend, call: Call) -> Answer:
             return plain_answer(400, _too_long("Pipeline.Name", pipelines.NAME_LENGTH))
         fields = _fields(call, name) | {"namespace": namespace}
         try:
-            pipeline_id = pipelines.insert_both(backend, fields, tags, {}, read_package(text))
+            pipeline_id = pipeline_rows.insert_both(backend, fields, tags, {}, read_package(text))
         except ApiFault as fault:
             raise _spec_refused(fault, "Failed to create a pipeline and a pipeline version") from None
     except _Refused as refused:
         return refused.answer
-    return Answer(200, encode(pipelines.show(pipelines.find(backend, pipeline_id))), (JSON_HEADER,))
+    return Answer(200, encode(pipelines.show(pipeline_rows.find(backend, pipeline_id))), (JSON_HEADER,))
 
 
 async def upload_pipeline_version(backend: Backend, call: Call) -> Answer:
@@ -84,19 +86,19 @@ async def upload_pipeline_version(backend: Backend, call: Call) -> Answer:
         if len(name.encode()) > versions.NAME_LENGTH:
             return plain_answer(400, _too_long("PipelineVersion.Name", versions.NAME_LENGTH))
         try:
-            namespace = pipelines.find(backend, pipeline_id)[5]
+            namespace = pipeline_rows.find(backend, pipeline_id)[5]
             if namespace:
                 await backend.access.authorize_pipeline(call, "create", namespace)
         except ApiFault:
             raise _refuse(400, general) from None
         tags = _tags(call)
         try:
-            version_id = versions.add(backend, pipeline_id, _fields(call, name), tags, read_package(text))
+            version_id = version_rows.add(backend, pipeline_id, _fields(call, name), tags, read_package(text))
         except ApiFault as fault:
             raise _spec_refused(fault, general) from None
     except _Refused as refused:
         return refused.answer
-    return Answer(200, encode(versions.show(versions.find(backend, version_id))), (JSON_HEADER,))
+    return Answer(200, encode(versions.show(version_rows.find(backend, version_id))), (JSON_HEADER,))
 
 
 async def _file(call: Call, failure: str) -> tuple[str, bytes]:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kfp_emulator.api import pipelines
-from kfp_emulator.pipelines.packages import check_pipeline_name, fetch_package, read_package, unpack
+from kfp_emulator.pipelines.packages import fetch_package, read_package, unpack
 from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
-from kfp_emulator.protocol.errors import ApiFault, already_exists, internal, invalid_input, not_found
+from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input
 from kfp_emulator.protocol.messages import PIPELINE_VERSION
 from kfp_emulator.protocol.wire import rfc3339
+from kfp_emulator.server import pipelines as pipeline_rows
+from kfp_emulator.server.versions import COLUMNS, add, find
 from kfp_emulator.storage.schema import VERSIONS
 
 if TYPE_CHECKING:
-    from kfp_emulator.backend import Backend
-    from kfp_emulator.pipelines.packages import Package
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
+    from kfp_emulator.server.state import Backend
     from kfp_emulator.storage.store import Row
 
-COLUMNS = (
-    "id, pipeline_id, name, display_name, description, created_at, package_url, code_source_url, tags,"
-    " (SELECT document FROM specs WHERE specs.id = spec_id)"
-)
 NAME_LENGTH = 127
 
 
@@ -57,68 +53,6 @@ def show(row: Row) -> dict[str, Any]:
     )
 
 
-def find(backend: Backend, version_id: str) -> Row:
-    """Return a version's row.
-
-    Raises:
-        ApiFault: 404.
-
-    """
-    row = backend.store.one(f"SELECT {COLUMNS} FROM versions WHERE id = ?", version_id)  # noqa: S608  constant
-    if row is None:
-        raise not_found("PipelineVersion", version_id).wrapped(
-            f"Failed to get a pipeline version with id {version_id}"
-        )
-    return row
-
-
-def spec_of(backend: Backend, version_id: str) -> str:
-    """Return the id of the spec of a version that exists."""
-    row = backend.store.one("SELECT spec_id FROM versions WHERE id = ?", version_id)
-    return "" if row is None else str(row[0])
-
-
-def newest(backend: Backend, pipeline_id: str) -> Row:
-    """Return the newest version of a pipeline.
-
-    Raises:
-        ApiFault: 404, there is no such pipeline, or it has no version.
-
-    """
-    try:
-        pipelines.find(backend, pipeline_id)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to get the latest pipeline version as pipeline was not found") from None
-    row = backend.store.one(
-        f"SELECT {COLUMNS} FROM versions WHERE pipeline_id = ? ORDER BY created_at DESC, id DESC LIMIT 1",  # noqa: S608  constant
-        pipeline_id,
-    )
-    if row is None:
-        raise not_found("PipelineVersion", pipeline_id).wrapped(
-            "Failed to get the latest pipeline version for a pipeline"
-        )
-    return row
-
-
-def add(
-    backend: Backend, pipeline_id: str, fields: dict[str, str], tags: dict[str, str], package: Package
-) -> str:
-    """Add a version to a pipeline, and return its id.
-
-    Raises:
-        ApiFault: 400 for its tags or its spec's name; 409 where the name is taken.
-
-    """
-    check_pipeline_name(package.pipeline.name)
-    pipelines.check_tags(tags)
-    try:
-        return pipelines.insert_version(backend, pipeline_id, fields, tags, package)
-    except sqlite3.IntegrityError:
-        name = fields["name"]
-        text = f"Failed to create a new pipeline version. The name {name} already exist. Specify a new name"
-        raise already_exists(text).wrapped("Failed to create pipeline version in PipelineStore") from None
-
-
 async def create_version(backend: Backend, call: Call) -> Answer:
     """POST /pipelines/{pipeline_id}/versions: from a URL; the body must repeat the pipeline's id."""
     message = call.message(PIPELINE_VERSION)
@@ -142,7 +76,7 @@ async def create_version(backend: Backend, call: Call) -> Answer:
         await pipelines.authorize(backend, call, "create", pipeline_id)
         file_name, content = await fetch_package(url, any_host=backend.any_package_url)
         package = read_package(unpack(file_name, content))
-        pipelines.find(backend, pipeline_id)
+        pipeline_rows.find(backend, pipeline_id)
         version_id = add(
             backend, pipeline_id, fields | {"package_url": url}, message.get("tags", {}), package
         )
@@ -181,9 +115,13 @@ async def get_version(backend: Backend, call: Call) -> Answer:
     version_id = call.path["pipeline_version_id"]
     try:
         await _authorize(backend, call, "get", version_id)
-        return reply(show(find(backend, version_id)))
+        try:
+            row = find(backend, version_id)
+        except ApiFault as fault:
+            raise fault.wrapped(f"Failed to get a pipeline version with id {version_id}") from None
     except ApiFault as fault:
         raise fault.wrapped(f"Failed to get a pipeline version {version_id}") from None
+    return reply(show(row))
 
 
 async def list_versions(backend: Backend, call: Call) -> Answer:
@@ -192,13 +130,16 @@ async def list_versions(backend: Backend, call: Call) -> Answer:
     try:
         options = call.list_options(VERSIONS, taggable=True)
     except ApiFault as fault:
-        raise fault.wrapped("Failed to list pipeline versions due invalid list options") from None
+        raise fault.wrapped(
+            f"Failed to list pipeline versions due invalid list options: {call.list_parameters()}"
+        ) from None
     context = f"Failed to list pipeline versions for pipeline {pipeline_id}"
     try:
         try:
-            pipelines.find(backend, pipeline_id)
+            pipeline_rows.find(backend, pipeline_id)
         except ApiFault as fault:
             raise fault.wrapped(
+                f"Failed to get a pipeline with id {pipeline_id}",
                 f"Failed to get namespace for pipeline id {pipeline_id}",
                 f"Failed to list pipeline versions due to error fetching the namespace for pipeline {pipeline_id}",
             ) from None

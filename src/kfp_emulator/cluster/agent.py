@@ -67,24 +67,33 @@ class PersistenceAgent:
     def _send(self, run: ClusterRun) -> None:
         now = self._clock.now()
         run.reporting = False
-        wait = 0
+        busy = 0
         if not run.gone:
-            if run.workflow.finished_at is not None:
-                wait = self._throttle.take(now, self._profile.final_report_calls)
-            self._deliver(run, report_of(run, now))
-        self._after(wait, run, self._sent)
+            busy = self._busy(run, now)
+            self._deliver(run, report_of(run, now, now + busy))
+        self._after(busy, run, self._sent)
+
+    def _busy(self, run: ClusterRun, now: int) -> int:
+        """Return how long the API server needs from the row of a run to those of its tasks."""
+        profile, draws = self._profile, run.workflow.draws
+        busy = profile.report_tasks_seconds.draw(draws, f"tasks:{now}")
+        if run.workflow.finished_at is not None:
+            busy += self._throttle.take(now, profile.final_report_calls)
+            for number in range(profile.final_report_calls):
+                busy += profile.create_seconds.draw(draws, f"final:{now}:{number}")
+        return busy
 
     def _sent(self, _: ClusterRun) -> None:
         self._free += 1
         self._work()
 
 
-def report_of(run: ClusterRun, at: int) -> Report:
-    """Return the report of a workflow as it stands, arriving at `at`."""
+def report_of(run: ClusterRun, at: int, tasks_at: int) -> Report:
+    """Return the report of a workflow as it stands, written at `at`, and its tasks at `tasks_at`."""
     workflow, run_id = run.workflow, run.request.run_id
     name, created_at = workflow.name, workflow.created_at
     nodes = [
-        node.report(run_id, name, created_at, at) if node.stale or node.view is None else node.view
+        node.report(run_id, name, created_at, tasks_at) if node.stale or node.view is None else node.view
         for node in workflow.tree.nodes
     ]
     nodes += [_anonymous(run_id, execution_id, made_at) for execution_id, made_at in run.executions]
@@ -99,6 +108,7 @@ def report_of(run: ClusterRun, at: int) -> Report:
         workflow.message,
         name,
         run.request,
+        tasks_at,
     )
 
 

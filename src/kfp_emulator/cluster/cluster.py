@@ -6,15 +6,18 @@ drawn from the seed, the run and the task, so that runs do not change each other
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_emulator.cluster.agent import PersistenceAgent
 from kfp_emulator.cluster.cel import Cel
-from kfp_emulator.cluster.cluster_run import ClusterRun, RunRequest, TruthEvent, workflow_name
+from kfp_emulator.cluster.cluster_run import ClusterRun
+from kfp_emulator.cluster.controller_client import ControllerClient
 from kfp_emulator.cluster.nodes import BAD, Node, Report
 from kfp_emulator.cluster.outcomes import MOST, Outcome
+from kfp_emulator.cluster.passes import Passes
 from kfp_emulator.cluster.pods import Pods
+from kfp_emulator.cluster.requests import RunRequest, TruthEvent, workflow_name
 from kfp_emulator.cluster.resolve import Resolver
 from kfp_emulator.cluster.task_cache import TaskCache, fingerprint
 from kfp_emulator.cluster.throttle import Throttle
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kfp_emulator.clock import Clock
-    from kfp_emulator.cluster.frames import Pod, TaskRun
+    from kfp_emulator.cluster.frames import Pod, RunningWorkflow, TaskRun
 
 KEPT_WORKFLOWS = 10_000
 """How many failed workflows are kept so that their runs can be retried, as Argo's TTL keeps them for a while."""
@@ -101,8 +104,8 @@ class Cluster:
         self._write_draws = Draws(self.seed, "kubernetes writes")
         self._writes = 0
         self._executions = 0
-        self._busy_workers = 0
-        self._waiting_passes: deque[ClusterRun] = deque()
+        self._client = ControllerClient(profile, self.clock)
+        self._passes = Passes(profile, self.clock, self._pass)
 
     # --- what the API server asks for
 
@@ -133,8 +136,10 @@ class Cluster:
         """
         run = self._runs.get(run_id)
         if run is not None and run.workflow.finished_at is None:
+            now = self.clock.now()
             run.workflow.terminating = True
-            self._request_pass(run, self.clock.now() + self._requeue(run))
+            self._passes.request(run, now + self._passes.requeue(run))
+            self.agent.changed(run, now)
 
     def retry(
         self, run_id: str, *, request: RunRequest | None = None, name: str = "", nodes: Iterable[Node] = ()
@@ -192,7 +197,7 @@ class Cluster:
         run = ClusterRun(request, workflow, executions=executions, decided=before.decided)
         self._runs[request.run_id] = run
         self._tell(request.run_id, "queued", "", at)
-        self._request_pass(run, at)
+        self._passes.request(run, at)
         self.agent.changed(run, at)
 
     def _take_away(self, run: ClusterRun) -> None:
@@ -216,7 +221,7 @@ class Cluster:
         """Return what was decided, oldest first."""
         return tuple(self._outcomes)
 
-    def _outcome(self, workflow: Workflow, task: TaskRun) -> Outcome | None:
+    def _outcome(self, workflow: RunningWorkflow, task: TaskRun) -> Outcome | None:
         if not self._outcomes:
             return None
         request = self._runs[workflow.run_id].request
@@ -230,61 +235,37 @@ class Cluster:
 
     # --- the workflow controller
 
-    def _requeue(self, run: ClusterRun) -> int:
-        """Return after how long the controller looks at a workflow that has changed."""
-        draws = run.workflow.draws
-        return self.profile.controller_requeue_seconds.draw(draws, f"requeue:{run.pass_at}")
-
-    def _request_pass(self, run: ClusterRun, at: int) -> None:
-        """Have the controller look at a workflow at `at`, unless it will do so before."""
-        if run.passing is not None:
-            if run.pass_at <= at:
-                return
-            run.passing.cancel()
-        run.pass_at = at
-        run.passing = self.clock.call_at(at, lambda: self._pass_due(run))
-
-    def _pass_due(self, run: ClusterRun) -> None:
-        run.passing = None
-        if self.profile.controller_pass_seconds.constant == 0:
-            self._pass(run)
-        elif self._busy_workers < self.profile.controller_workers:
-            self._start_pass(run)
-        else:
-            self._waiting_passes.append(run)
-
-    def _start_pass(self, run: ClusterRun) -> None:
-        self._busy_workers += 1
-        took = self.profile.controller_pass_seconds.draw(run.workflow.draws, f"pass:{run.pass_at}")
-        workers = self._waiting_passes
-        self.clock.call_at(self.clock.now() + took, lambda: self._end_pass(run, workers))
-
-    def _end_pass(self, run: ClusterRun, workers: deque[ClusterRun]) -> None:
-        if workers is not self._waiting_passes:
-            return  # a pass from before everything was lost
-        self._busy_workers -= 1
-        if not run.gone:
-            self._pass(run)
-        while workers and self._busy_workers < self.profile.controller_workers:
-            following = workers.popleft()
-            if not following.gone:
-                self._start_pass(following)
-
-    def _pass(self, run: ClusterRun) -> None:
+    def _pass(self, run: ClusterRun, release: Callable[[], None]) -> None:
+        """Make one pass; `release` is called when the worker is free again."""
         workflow, now = run.workflow, self.clock.now()
+        begins, nodes = workflow.started_at is None, len(workflow.tree.nodes)
         workflow.advance(now)
+        self._client.events(len(workflow.tree.nodes) - nodes, begins=begins)
         if workflow.pods or workflow.again:
-            self._request_pass(run, now + self._requeue(run))
-        for pod in workflow.pods:
-            self._pods.create(pod)
+            self._passes.request(run, now + self._passes.requeue(run))
         for pod in workflow.kills:
             self._pods.kill(pod)
         if workflow.wake_at is not None:
-            self._request_pass(run, workflow.wake_at)
-        if workflow.changed:
-            if workflow.finished_at is not None:
-                self._tell(workflow.run_id, "run_finished", "", now)
-            self.agent.changed(run, now)
+            self._passes.request(run, workflow.wake_at)
+        if workflow.changed and workflow.finished_at is not None:
+            self._tell(workflow.run_id, "run_finished", "", now)
+        pods, changed = workflow.pods, workflow.changed
+        run.sending = True
+
+        def create(index: int) -> None:
+            if not (run.gone or pods[index].killed):
+                self._pods.create(pods[index])
+
+        def written() -> None:
+            run.sending = False
+            if changed and not run.gone:
+                self.agent.changed(run, self.clock.now())
+            if run.postponed and not run.gone:
+                run.postponed = False
+                self._passes.request(run, self.clock.now())
+            release()
+
+        self._client.create(len(pods), create, written, begins=begins)
 
     def _report(self, run: ClusterRun, report: Report) -> None:
         """Pass a report on; after its last one the workflow is gone, but for what a retry needs."""
@@ -304,9 +285,11 @@ class Cluster:
 
     def pod_changed(self, pod: Pod) -> None:
         """Have the controller look at a pod that has started, or ended."""
+        if pod.ended is not None:
+            self._client.label_pod()
         pod.workflow.news.append(pod)
         run = self._runs[pod.workflow.run_id]
-        self._request_pass(run, self.clock.now() + self._requeue(run))
+        self._passes.request(run, self.clock.now() + self._passes.requeue(run))
 
     def decided(self, pod: Pod) -> Outcome | None:
         """Return what was decided about a pod's task."""
@@ -319,12 +302,12 @@ class Cluster:
 
     # --- what workflows ask and tell (workflow.Host)
 
-    def cached(self, workflow: Workflow, run: TaskRun) -> bool:
+    def cached(self, workflow: RunningWorkflow, run: TaskRun) -> bool:
         """Whether a task's execution is in the cache."""
         run.origin = self._cache.newest(self._fingerprint(workflow, run))
         return run.origin is not None
 
-    def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
+    def succeeded(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """Put a task's execution into the cache."""
         self._set_origin(workflow, run)
         self._cache.add(self._fingerprint(workflow, run), workflow.run_id, run.origin)
@@ -332,18 +315,18 @@ class Cluster:
         if self.anonymous_cache_entries:
             self._runs[workflow.run_id].executions.append((self._executions, workflow.now))
 
-    def task_ended(self, workflow: Workflow, run: TaskRun) -> None:
+    def task_ended(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """Tell the truth of a task's end."""
         if self._truth is not None and run.frame.path:
             self._tell(workflow.run_id, "task_finished", run.path, workflow.now)
 
-    def _fingerprint(self, workflow: Workflow, run: TaskRun) -> bytes:
+    def _fingerprint(self, workflow: RunningWorkflow, run: TaskRun) -> bytes:
         request = self._runs[workflow.run_id].request
         return fingerprint(
             run.plan, run.inputs, request.namespace, request.pipeline_name or request.pipeline.name
         )
 
-    def _make(self, workflow: Workflow, run: TaskRun, key: str) -> Any:
+    def _make(self, workflow: RunningWorkflow, run: TaskRun, key: str) -> Any:
         """Make up an output of a container: as decided, as cached, or from the seed."""
         if run.origin is None:
             self._set_origin(workflow, run)
@@ -354,7 +337,7 @@ class Cluster:
         holder = workflow.plan.root if owner is None else owner.plan
         return make_output(workflow.plan, holder.component, run.plan, key, draws, path)
 
-    def _set_origin(self, workflow: Workflow, run: TaskRun) -> None:
+    def _set_origin(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """Settle where the outputs of an execution come from: the draws, the path, and what was decided."""
         decided = self._runs[workflow.run_id].decided
         path = run.path

@@ -1,51 +1,14 @@
-"""A run as the cluster holds it: what was asked for, its workflow, and what is planned for it."""
+"""A run as the cluster holds it: the request, its workflow, and what is planned for it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from kfp_emulator.cluster.timing import Draws
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kfp_emulator.clock import Event
+    from kfp_emulator.cluster.requests import RunRequest
     from kfp_emulator.cluster.workflow import Workflow
-    from kfp_emulator.pipelines.ir import Pipeline
-
-
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-"""The letters of Kubernetes' generated names."""
-_NOT_IN_A_NAME = re.compile(r"[^a-z0-9-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What the API server asks for when it creates a run; `parameters` are bound, `created_at` in microseconds."""
-
-    run_id: str
-    name: str
-    pipeline: Pipeline
-    parameters: dict[str, object]
-    namespace: str = "kubeflow"
-    pipeline_name: str = ""
-    service_account: str = "pipeline-runner"
-    created_at: int = 0
-    recurring_run_id: str | None = None
-
-
-class TruthEvent(NamedTuple):
-    """What really happened to a run or a task, and when.
-
-    `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
-    run_finished. `task` is the path of the task below the pipeline, empty for the run and its root. A
-    pod_start is told when the program in the pod starts, with the time at which the pod did.
-    """
-
-    run_id: str
-    what: str
-    task: str
-    at_us: int
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +16,8 @@ class ClusterRun:
     """A run in the cluster.
 
     `passing` is the controller's next look at its workflow, due at `pass_at`; `reporting` whether a report is
-    under way; `gone` whether the workflow has been reported to its end, or deleted. `executions` are anonymous
+    under way; `sending` whether a pass still waits for its requests, and `postponed` whether another is due
+    meanwhile; `gone` whether the workflow has been reported to its end, or deleted. `executions` are anonymous
     entries of the task cache: their id, and when they were made. `decided` are outputs that the control API
     decided, by the path of the task: they stay as they were when the run is retried.
     """
@@ -63,17 +27,11 @@ class ClusterRun:
     passing: Event | None = None
     pass_at: int = 0
     reporting: bool = False
+    sending: bool = False
+    postponed: bool = False
     gone: bool = False
     executions: list[tuple[int, int]] = field(default_factory=list)
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def workflow_name(request: RunRequest, seed: int) -> str:
-    """Return the generated Kubernetes name of a run's workflow: the pipeline's, and five random letters."""
-    given = (request.pipeline_name or request.pipeline.name).rsplit("/", 1)[-1].lower()
-    base = _NOT_IN_A_NAME.sub("-", given).strip("-")[:57] or "pipeline"
-    draws = Draws(seed, request.run_id)
-    return f"{base}-" + "".join(_SUFFIX[draws.below(f"name:{index}", len(_SUFFIX))] for index in range(5))
-
-
-__all__ = ["ClusterRun", "RunRequest", "TruthEvent", "workflow_name"]
+__all__ = ["ClusterRun"]

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_emulator.clock import Event
-    from kfp_emulator.cluster.pods import KubernetesNode
-    from kfp_emulator.cluster.workflow import Workflow
-    from kfp_emulator.pipelines.plans import DagPlan, TaskPlan
+    from kfp_emulator.cluster.kubernetes_node import KubernetesNode
+    from kfp_emulator.cluster.timing import Draws
+    from kfp_emulator.pipelines.plans import DagPlan, Plan, TaskPlan
 
 DAG_DRIVER = "system-dag-driver"
 CONTAINER_DRIVER = "system-container-driver"
@@ -27,6 +27,30 @@ _KINDS = {
     RETRIED_EXECUTOR: "executor",
     IMPORTER: "importer",
 }
+
+
+class RunningWorkflow(Protocol):
+    """The workflow of a pod or a task run, as the cluster and the resolver of inputs see it."""
+
+    run_id: str
+    plan: Plan
+    draws: Draws
+    news: list[Pod]
+    """Pods that have started or ended since the controller's last pass."""
+
+    @property
+    def name(self) -> str:
+        """The name of the Kubernetes object."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """The time of the pass, in microseconds."""
+        ...
+
+    def placeholders(self) -> dict[str, str]:
+        """Return the placeholders that constants may hold, with their values in this run."""
+        ...
 
 
 class Pod:
@@ -54,11 +78,11 @@ class Pod:
 
     def __init__(
         self,
-        workflow: Workflow,
+        workflow: RunningWorkflow,
         run: TaskRun,
         node: LiveNode,
         shell: LiveNode | None,
-        done: Callable[[Workflow, Pod], None],
+        done: Callable[[Pod], None],
         attempt: int,
     ) -> None:
         self.workflow = workflow
@@ -197,7 +221,12 @@ class TaskRun:
         return f"{self.frame.path}.{self.name}" if self.frame.path else self.name
 
     def outbound(self) -> list[LiveNode]:
-        """Return the nodes after which its dependents hang (getOutboundNodes of Argo)."""
+        """Return the nodes after which its dependents hang (getOutboundNodes of Argo).
+
+        Of a node with tries that is the last try, whatever is inside it.
+        """
+        if self.shell is not None and self.node is not None:
+            return [self.node]
         if self.iterations:
             return [node for frame in self.iterations for each in frame.runs for node in each.outbound()]
         if self.inner is not None:
@@ -210,15 +239,15 @@ class TaskRun:
 class Host(Protocol):
     """What a workflow asks of, and tells, the cluster that it runs in."""
 
-    def cached(self, workflow: Workflow, run: TaskRun) -> bool:
+    def cached(self, workflow: RunningWorkflow, run: TaskRun) -> bool:
         """Whether an executor need not run; if so, `run.origin` says where its outputs come from."""
         ...
 
-    def succeeded(self, workflow: Workflow, run: TaskRun) -> None:
+    def succeeded(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """An executor of a task that may be cached has succeeded."""
         ...
 
-    def task_ended(self, workflow: Workflow, run: TaskRun) -> None:
+    def task_ended(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """A task has ended, in whatever way."""
         ...
 
@@ -232,5 +261,6 @@ __all__ = [
     "Frame",
     "Host",
     "Pod",
+    "RunningWorkflow",
     "TaskRun",
 ]

@@ -9,23 +9,23 @@ from kfp_emulator.cluster.nodes import BAD, OMITTED, RUNNING, SKIPPED, SUCCEEDED
 from kfp_emulator.cluster.resolve import ResolveError
 
 if TYPE_CHECKING:
+    from kfp_emulator.cluster.controller import Controller
     from kfp_emulator.cluster.nodes import LiveNode
-    from kfp_emulator.cluster.workflow import Workflow
 
 
-def begin_loop(workflow: Workflow, run: TaskRun, parents: list[LiveNode]) -> None:
+def begin_loop(workflow: Controller, run: TaskRun, parents: list[LiveNode]) -> None:
     """Start a loop with the driver that works out its items."""
     run.shell, run.node = workflow.tree.open(run.frame, run.name, parents)
     loop = Frame(run.node, run.shell, run.path, run, workflow.component_ended)
     shell, run.driver = workflow.tree.open(loop, "iteration-driver", [run.node], template=DAG_DRIVER)
 
-    def items_known(workflow: Workflow, pod: Pod) -> None:
+    def items_known(pod: Pod) -> None:
         _items_known(workflow, pod, loop)
 
     workflow.make_pod(run, run.driver, shell, items_known)
 
 
-def _items_known(workflow: Workflow, pod: Pod, loop: Frame) -> None:
+def _items_known(workflow: Controller, pod: Pod, loop: Frame) -> None:
     if workflow.tried_again(pod):
         return
     run = pod.run
@@ -50,7 +50,7 @@ def _items_known(workflow: Workflow, pod: Pod, loop: Frame) -> None:
         _iterate(workflow, run, loop)
 
 
-def _iterate(workflow: Workflow, run: TaskRun, loop: Frame) -> None:
+def _iterate(workflow: Controller, run: TaskRun, loop: Frame) -> None:
     """Start the next iteration."""
     plan = run.plan
     if plan.loop is None or run.iterations is None:
@@ -70,7 +70,7 @@ def _iterate(workflow: Workflow, run: TaskRun, loop: Frame) -> None:
     workflow.wrap(frame, plan, "iteration-item", base)
 
 
-def _iteration_ended(workflow: Workflow, run: TaskRun, loop: Frame, phase: str) -> None:
+def _iteration_ended(workflow: Controller, run: TaskRun, loop: Frame, phase: str) -> None:
     loop.open -= 1
     if phase in BAD:
         run.worst = phase
@@ -81,7 +81,7 @@ def _iteration_ended(workflow: Workflow, run: TaskRun, loop: Frame, phase: str) 
         _loop_ended(workflow, run, run.worst)
 
 
-def _loop_ended(workflow: Workflow, run: TaskRun, phase: str) -> None:
+def _loop_ended(workflow: Controller, run: TaskRun, phase: str) -> None:
     if run.node is not None:
         workflow.tree.close(run.node, run.shell, phase)
     workflow.finish(run, phase)

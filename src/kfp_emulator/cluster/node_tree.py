@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kfp_emulator.cluster.nodes import (
     BAD,
@@ -19,10 +19,15 @@ from kfp_emulator.cluster.nodes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kfp_emulator.cluster.frames import Frame
 
 MAX_NODES = 50_000
 """How many nodes a workflow may have before the controller gives it up: Kubernetes objects have a bound."""
+
+
+class Parent(Protocol):
+    """What a node is made in: a frame, known here by the hash of its path alone."""
+
+    hash: int
 
 
 class TooManyNodes(Exception):
@@ -48,7 +53,7 @@ class NodeTree:
 
     def open(
         self,
-        frame: Frame | None,
+        frame: Parent | None,
         name: str,
         parents: Iterable[LiveNode],
         *,
@@ -60,7 +65,8 @@ class NodeTree:
         `template` names a pod's template; the node of a DAG has none.
         """
         shelled = self.doubled or retried
-        outer = self.add(frame, name, PENDING if template and not shelled else RUNNING, dag=not template)
+        began = not template and not shelled  # a retried run sets the node around its tries back
+        outer = self.add(frame, name, PENDING if template and not shelled else RUNNING, dag=began)
         for parent in parents:
             parent.add(outer)
         if not shelled:
@@ -78,7 +84,7 @@ class NodeTree:
         shell.add(inner)
         return inner
 
-    def skip(self, frame: Frame, name: str, parents: Iterable[LiveNode], phase: str) -> LiveNode:
+    def skip(self, frame: Parent, name: str, parents: Iterable[LiveNode], phase: str) -> LiveNode:
         """Make a node that is not executed: skipped, or omitted."""
         node = self.add(frame, name, phase)
         node.end = self.now
@@ -87,7 +93,7 @@ class NodeTree:
         return node
 
     def add(
-        self, frame: Frame | None, name: str, phase: str, hash_: int | None = None, *, dag: bool = False
+        self, frame: Parent | None, name: str, phase: str, hash_: int | None = None, *, dag: bool = False
     ) -> LiveNode:
         """Make a node, without a parent; `hash_` is that of a name which is not the frame's and its own.
 
@@ -122,7 +128,7 @@ class NodeTree:
                 if kept is not None and kept.phase == phase == SUCCEEDED:
                     each.end = kept.finished_at
 
-    def kept_phase(self, frame: Frame, name: str) -> str:
+    def kept_phase(self, frame: Parent, name: str) -> str:
         """Return the phase that a node of a frame had in a run that is retried, empty where it had none."""
         if not self._kept:
             return ""

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.kubernetes_node import KubernetesNode
 from kfp_emulator.cluster.nodes import ERROR, FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from kfp_emulator.cluster.frames import Pod
     from kfp_emulator.cluster.outcomes import Outcome
     from kfp_emulator.cluster.timing import Profile
-
-
-class KubernetesNode:
-    """A node: how many pods it holds, and the images that it has pulled."""
-
-    __slots__ = ("images", "pods")
-
-    def __init__(self) -> None:
-        self.pods = 0
-        self.images: set[str] = set()
 
 
 class Places:
@@ -203,4 +194,4 @@ class Pods:
             self._schedule(waiting)
 
 
-__all__ = ["KubernetesNode", "Observer", "Places", "Pods"]
+__all__ = ["Observer", "Places", "Pods"]

@@ -14,8 +14,7 @@ from kfp_emulator.cluster.nodes import SUCCEEDED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_emulator.cluster.frames import Frame, TaskRun
-    from kfp_emulator.cluster.workflow import Workflow
+    from kfp_emulator.cluster.frames import Frame, RunningWorkflow, TaskRun
     from kfp_emulator.pipelines.ir import Parameter
     from kfp_emulator.pipelines.plans import InputPlan
 
@@ -30,11 +29,11 @@ class ResolveError(ValueError):
 class Resolver:
     """Looks values up in a workflow; `make` makes up the outputs of containers (workflow, task run, key)."""
 
-    def __init__(self, cel: Cel, make: Callable[[Workflow, TaskRun, str], Any]) -> None:
+    def __init__(self, cel: Cel, make: Callable[[RunningWorkflow, TaskRun, str], Any]) -> None:
         self._cel = cel
         self._make = make
 
-    def inputs(self, workflow: Workflow, run: TaskRun) -> dict[str, Any]:
+    def inputs(self, workflow: RunningWorkflow, run: TaskRun) -> dict[str, Any]:
         """Return the input parameters of a task.
 
         Raises:
@@ -86,7 +85,7 @@ class Resolver:
             if name not in nulls:
                 values[name] = _fitted(parameter, values[name])
 
-    def _input(self, workflow: Workflow, run: TaskRun, plan: InputPlan) -> Any:
+    def _input(self, workflow: RunningWorkflow, run: TaskRun, plan: InputPlan) -> Any:
         scope = run.frame.scope
         if plan.kind == "constant":
             return _with_placeholders(workflow, plan.source)
@@ -142,7 +141,7 @@ class Resolver:
             raise ResolveError(f'iterating on item input "{loop.item_input}" failed: value is not a list')
         return value
 
-    def output(self, workflow: Workflow, run: TaskRun, key: str) -> Any:
+    def output(self, workflow: RunningWorkflow, run: TaskRun, key: str) -> Any:
         """Return an output parameter of a task, of a loop the list over its items; MISSING if there is none."""
         if run.phase != SUCCEEDED:
             return MISSING
@@ -179,7 +178,7 @@ def _describe(plan: InputPlan) -> str:
     return f"resolving input parameter {plan.name}: parameter spec not implemented yet"
 
 
-def _with_placeholders(workflow: Workflow, value: Any) -> Any:
+def _with_placeholders(workflow: RunningWorkflow, value: Any) -> Any:
     """Fill in what a constant says of the run, as the driver does."""
     if not isinstance(value, str) or "{{$.pipeline_" not in value:
         return value
@@ -191,7 +190,7 @@ def _with_placeholders(workflow: Workflow, value: Any) -> Any:
 _STATES = {"Succeeded": "SUCCEEDED", "Skipped": "SKIPPED", "Omitted": "SKIPPED"}
 
 
-def _final_status(workflow: Workflow, producer: TaskRun) -> dict[str, Any]:
+def _final_status(workflow: RunningWorkflow, producer: TaskRun) -> dict[str, Any]:
     state = _STATES.get(producer.phase, "FAILED")
     status: dict[str, Any] = {
         "state": state,

@@ -126,12 +126,14 @@ class ScheduleController:
         if recurring.event is not None:
             recurring.event.cancel()
 
-    def run_ended(self, run_id: str) -> None:
-        """Take a run that has ended, or was deleted, off the active ones; a run of no schedule is no matter."""
+    def run_ended(self, run_id: str) -> str:
+        """Take a run that has ended, or was deleted, off the active ones; return its recurring run, "" if none."""
         recurring = self._of_run.pop(run_id, None)
-        if recurring is not None:
-            recurring.active.discard(run_id)
-            self._look_at(recurring, self._clock.now() + self._wait)
+        if recurring is None:
+            return ""
+        recurring.active.discard(run_id)
+        self._look_at(recurring, self._clock.now() + self._wait)
+        return recurring.id
 
     def get(self, recurring_run_id: str) -> RecurringRun | None:
         """Return a recurring run, with what the controller keeps of it."""

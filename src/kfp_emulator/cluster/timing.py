@@ -28,7 +28,7 @@ from typing import Any
 from kfp_emulator.clock import SECOND
 from kfp_emulator.errors import InputError, Problem
 
-PROFILES = Path(__file__).parent / "profiles"
+PROFILES = Path(__file__).parent.parent / "profiles"
 
 Quantile = Callable[[float], float]
 """The inverse of a cumulative distribution: a probability in (0, 1) to seconds."""
@@ -143,6 +143,8 @@ class Profile:
     kubernetes_burst: int = 1
     controller_requeue_seconds: Distribution = NOTHING
     controller_workers: int = 32
+    controller_calls_per_second: float = 0.0
+    controller_burst: int = 1
     controller_pass_seconds: Distribution = NOTHING
     nodes: int = 1
     pods_per_node: int = 0
@@ -157,6 +159,7 @@ class Profile:
     termination_seconds: Distribution = NOTHING
     report_delay_seconds: Distribution = field(default_factory=lambda: constant(0.001))
     report_seconds: Distribution = NOTHING
+    report_tasks_seconds: Distribution = NOTHING
     report_workers: int = 2
     final_report_calls: int = 0
     schedule_resync_seconds: float = 0.0
@@ -180,6 +183,11 @@ PROFILE_FIELDS: dict[str, tuple[str, str]] = {
         "from a change of a pod until the controller looks at its workflow",
     ),
     "controller_workers": ("count", "how many workflows the controller looks at at once"),
+    "controller_calls_per_second": (
+        "number",
+        "the throttle of each of the controller's two clients; 0 is none",
+    ),
+    "controller_burst": ("count", "how many of their requests pass before the throttle acts"),
     "controller_pass_seconds": ("duration", "how long one look takes"),
     "nodes": ("count", "nodes of the cluster; each pulls an image once"),
     "pods_per_node": ("whole", "pods that fit on a node; 0 is without limit"),
@@ -197,6 +205,10 @@ PROFILE_FIELDS: dict[str, tuple[str, str]] = {
         "from a change of a workflow until the persistence agent takes it up",
     ),
     "report_seconds": ("duration", "one report to the API server"),
+    "report_tasks_seconds": (
+        "duration",
+        "from the row of a run until those of its tasks are written, without the calls of a last report",
+    ),
     "report_workers": ("count", "reports at once"),
     "final_report_calls": ("whole", "throttled writes that the last report of a run costs the API server"),
     "schedule_resync_seconds": ("number", "how often the schedule controller looks at each recurring run"),

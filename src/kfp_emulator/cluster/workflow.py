@@ -1,10 +1,8 @@
 """A run's workflow as the Argo controller takes it through its DAG, node by node.
 
-A workflow moves only in the controller's passes: `advance` takes in what its pods did since the last one, and
-leaves the pods that are to be made, or ended. Everything that takes time is the cluster's business.
-
-The words: a *frame* is a DAG node at work, a *task run* one task in it. Frames nest: the entry holds `root`, a
-loop holds one frame for each item, a hook (`T.onExit`) holds an exit task.
+It moves only in the controller's passes: `advance` applies what its pods did since the last one, and leaves the
+pods to create or to kill. A *frame* is a DAG node that is running, a *task run* one task in it. Frames nest: the
+entry holds `root`, a loop one frame for each item, a hook (`T.onExit`) an exit task.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.cluster.executors import DEFAULT_RETRIES, execute, try_again
+from kfp_emulator.cluster.executors import DEFAULT_RETRIES, execute
 from kfp_emulator.cluster.frames import CONTAINER_DRIVER, DAG_DRIVER, IMPORTER, Frame, Host, Pod, TaskRun
 from kfp_emulator.cluster.loops import begin_loop
 from kfp_emulator.cluster.node_tree import MAX_NODES, NodeTree, TooManyNodes
@@ -58,6 +56,7 @@ class Workflow:
         "kills",
         "live_pods",
         "message",
+        "missing",
         "news",
         "parameters",
         "phase",
@@ -102,8 +101,9 @@ class Workflow:
         self.live_pods: set[Pod] = set()
         self.pods: list[Pod] = []
         self.kills: list[Pod] = []
-        self.tries: list[tuple[int, TaskRun, int]] = []
+        self.tries: list[tuple[int, Callable[[], None]]] = []
         self.hooks: list[TaskRun] = []
+        self.missing: list[Pod] = []
         self.terminating = False
         self.wake_at: int | None = None
         self.again = False
@@ -150,7 +150,7 @@ class Workflow:
                 agenda.popleft()()
         except TooManyNodes:
             self._give_up(f"the workflow has more than {MAX_NODES} nodes")
-        self.again = bool(self.hooks)
+        self.again = bool(self.hooks or self.missing)
 
     def _begin_workflow(self) -> None:
         self.phase = RUNNING
@@ -174,19 +174,26 @@ class Workflow:
             else:
                 self.live_pods.discard(pod)
                 pod.node.turn(pod.phase, pod.ended)
-                self._agenda.append(partial(pod.done, self, pod))
+                self._agenda.append(partial(pod.done, pod))
+        missing, self.missing = self.missing, []
+        for pod in missing:
+            self.changed = True
+            pod.phase, pod.ended = FAILED, self.now
+            pod.node.turn(FAILED, self.now)
+            self._agenda.append(partial(pod.done, pod))
         hooks, self.hooks = self.hooks, []
         for run in hooks:
             self._agenda.append(partial(self._run_hook, run))
 
     def _start_due_tries(self) -> None:
         tries, self.tries = self.tries, []
-        for when, run, attempt in tries:
-            self.plan_try(run, attempt, self.now if self.terminating else when)
+        for when, step in tries:
+            self.plan_try(step, self.now if self.terminating else when)
 
     def _give_up(self, message: str) -> None:
         self._agenda.clear()
         self.hooks.clear()
+        self.missing.clear()
         self.message = message
         self.kills = list(self.live_pods)
         self.pods = []
@@ -211,34 +218,36 @@ class Workflow:
         run: TaskRun,
         node: LiveNode,
         shell: LiveNode | None,
-        done: Callable[[Workflow, Pod], None],
+        done: Callable[[Pod], None],
         attempt: int = 0,
     ) -> None:
         """Have a pod made for a node; `done` is called in the pass after its end.
 
-        What a retried run has kept of it is taken as it was; once the run is terminated, a pod that is not part
-        of an exit handler fails at once.
+        What a retried run has kept of it is taken as it was. Once the run is terminated, no pod is created but in
+        an exit handler: the node stays pending until the next pass, which finds its pod missing and fails it.
         """
         pod = Pod(self, run, node, shell, done, attempt)
         kept = self.tree.kept_pod(node, shell)
-        if kept is None and not (self.terminating and not run.frame.exit):
+        if kept is None and self.terminating and not run.frame.exit:
+            self.changed = True
+            self.missing.append(pod)
+            return
+        if kept is None:
             self.changed = True
             self.live_pods.add(pod)
             self.pods.append(pod)
             return
-        pod.phase, pod.ended = FAILED, self.now
-        if kept is not None:
-            pod.phase, pod.ended = kept.phase, kept.finished_at
-            node.start = node.start if kept.started_at is None else kept.started_at
+        pod.phase, pod.ended = kept.phase, kept.finished_at
+        node.start = node.start if kept.started_at is None else kept.started_at
         node.turn(pod.phase, pod.ended)
-        self.later(partial(done, self, pod))
+        self.later(partial(done, pod))
 
-    def plan_try(self, run: TaskRun, attempt: int, when: int) -> None:
-        """Have an executor tried again at `when`."""
+    def plan_try(self, step: Callable[[], None], when: int) -> None:
+        """Run a step that starts another attempt at `when`."""
         if when <= self.now:
-            self.later(partial(try_again, self, run, attempt))
+            self.later(step)
         else:
-            self.tries.append((when, run, attempt))
+            self.tries.append((when, step))
             self.wake_at = when if self.wake_at is None else min(when, self.wake_at)
 
     def tried_again(self, pod: Pod) -> bool:
@@ -303,12 +312,12 @@ class Workflow:
             begin_loop(self, run, parents)
         elif kind == "importer":
             run.shell, run.node = self.tree.open(frame, run.name, parents, template=IMPORTER)
-            self.make_pod(run, run.node, run.shell, Workflow._single_done)
+            self.make_pod(run, run.node, run.shell, self._single_done)
         else:
             name = run.name if kind == "volume" else f"{run.name}-driver"
             template = DAG_DRIVER if kind == "dag" else CONTAINER_DRIVER
             shell, run.driver = self.tree.open(frame, name, parents, template=template)
-            done = Workflow._single_done if kind == "volume" else Workflow._driver_done
+            done = self._single_done if kind == "volume" else self._driver_done
             self.make_pod(run, run.driver, shell, done)
 
     def _omit(self, run: TaskRun, parents: list[LiveNode]) -> None:

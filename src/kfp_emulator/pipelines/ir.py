@@ -11,15 +11,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from kfp_emulator.pipelines.go_yaml import GoYamlError, load_all
 from kfp_emulator.pipelines.ir_shape import Misfit, read_pipeline_spec
 
+BROKEN_YAML = "failed to parse pipeline spec YAML"
+"""How the refusal of a text begins that is no YAML."""
 _SCHEMA_VERSION = "2.1.0"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
-_MAX_VALUES = 1_000_000
-"""How many values a document may hold once its aliases are followed: more is a YAML bomb."""
-_MAX_DEPTH = 200
 
 
 class InvalidPipeline(ValueError):
@@ -72,79 +70,25 @@ class Pipeline:
 
 
 def load_documents(content: bytes | str) -> list[dict[str, Any]]:
-    """Return the mappings of a YAML or JSON stream; empty documents are left out.
+    """Return the mappings of a YAML or JSON stream; documents that are none are passed over, as there.
 
     Raises:
-        InvalidPipeline: it is no YAML, a document is no mapping, or it is a bomb (aliases that multiply, more
-            than a million values, nesting deeper than 200).
+        InvalidPipeline: it is no YAML, a key is given twice, or it is a bomb.
 
     """
     try:
-        _refuse_depth(content)
-        documents = list(yaml.load_all(content, Loader=_Loader))
-    except InvalidPipeline:
-        raise
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        # Newer versions of libyaml look ahead, and have a bound of their own.
-        deep = "nesting depth" in str(fault)
-        reason = "exceeded max depth" if deep else " ".join(str(fault).split())
-        raise InvalidPipeline(f"failed to parse pipeline spec YAML: yaml: {reason}") from None
-    found = [document for document in documents if document is not None]
-    for document in found:
-        if not isinstance(document, dict):
-            raise InvalidPipeline("unknown template format", "a document is not a mapping")
-        _refuse_bomb(document)
-    return found
+        documents = load_all(content)
+    except GoYamlError as fault:
+        raise InvalidPipeline(f"{BROKEN_YAML}: yaml: {fault}") from None
+    return [document for document in documents if isinstance(document, dict)]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Plain scalars as yaml.v3 of Go reads them: 1e-5 is a number; dates, yes and on stay strings."""
-
-
-_TAG = "tag:yaml.org,2002:"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {f"{_TAG}timestamp", f"{_TAG}bool"}]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _name, _pattern, _first in (
-    ("bool", r"(?:true|True|TRUE|false|False|FALSE)\Z", "tTfF"),
-    ("float", r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z", "-+.0123456789"),
-    ("int", r"[-+]?0o[0-7]+\Z", "-+0"),
-):
-    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(_pattern, re.ASCII), list(_first))
-
-
-def _refuse_depth(content: bytes | str) -> None:
-    """Walk the events first: on deep nesting the loader of libyaml overflows the stack, and ends the process."""
-    depth = 0
-    for event in yaml.parse(content, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise InvalidPipeline("failed to parse pipeline spec YAML: yaml: exceeded max depth")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _refuse_bomb(document: Any) -> None:
-    """Count values level by level as if every alias were written out, and stop early."""
-    level, count = [document], 0
-    for _ in range(_MAX_DEPTH):
-        inner: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                inner.extend(each.values())
-            elif isinstance(each, (list, tuple, set)):
-                inner.extend(each)
-            count += 1
-            if count + len(inner) > _MAX_VALUES:
-                raise InvalidPipeline(
-                    "failed to parse pipeline spec YAML: yaml: document contains excessive aliasing"
-                )
-        if not inner:
-            return
-        level = inner
-    raise InvalidPipeline("failed to parse pipeline spec YAML: yaml: exceeded max depth")
+def is_v1(documents: list[dict[str, Any]]) -> bool:
+    """Whether a package is an Argo Workflow, as pipelines of KFP v1 are."""
+    return any(
+        document.get("kind") == "Workflow" and str(document.get("apiVersion")).startswith("argoproj.io/")
+        for document in documents
+    )
 
 
 def parse_pipeline(documents: list[dict[str, Any]]) -> Pipeline:
@@ -154,6 +98,8 @@ def parse_pipeline(documents: list[dict[str, Any]]) -> Pipeline:
         InvalidPipeline: as the API server refuses it at upload, and at the creation of a run.
 
     """
+    if is_v1(documents):
+        raise InvalidPipeline("the emulator runs no v1 pipelines (Argo Workflows)")
     spec: dict[str, Any] | None = None
     platform: dict[str, Any] | None = None
     misfit = ""
@@ -293,6 +239,7 @@ __all__ = [
     "Parameter",
     "Pipeline",
     "bind_parameters",
+    "is_v1",
     "load_documents",
     "parse_pipeline",
 ]

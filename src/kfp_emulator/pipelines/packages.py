@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from kfp_emulator.pipelines.ir import InvalidPipeline, Pipeline, load_documents, parse_pipeline
+from kfp_emulator.pipelines.ir import InvalidPipeline, Pipeline, is_v1, load_documents, parse_pipeline
 from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input, invalid_input_details
 
 MAX_FILE_LENGTH = 32 << 20
@@ -37,7 +37,8 @@ class Package:
 
     documents: list[dict[str, Any]]
     shown: bytes
-    pipeline: Pipeline
+    pipeline: Pipeline | None
+    """None for an Argo Workflow (v1), which is kept and shown, but not run here."""
 
 
 def unpack(file_name: str, content: bytes) -> bytes:
@@ -107,9 +108,11 @@ def read_package(content: bytes) -> Package:
     """Read and check a pipeline's YAML.
 
     Raises:
-        ApiFault: 400, with the real server's text.
+        ApiFault: 400, with the real server's text; 500 where it is empty.
 
     """
+    if not content:
+        raise internal("Failed to create a pipeline", "empty template")
     try:
         documents = load_documents(content)
     except InvalidPipeline as error:
@@ -125,7 +128,7 @@ def check_package(documents: list[dict[str, Any]]) -> Package:
 
     """
     try:
-        pipeline = parse_pipeline(documents)
+        pipeline = None if is_v1(documents) else parse_pipeline(documents)
         return Package(documents, _shown(documents), pipeline)
     except InvalidPipeline as error:
         raise _invalid(str(error)) from None
@@ -141,13 +144,16 @@ def documents_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [spec]
 
 
-def check_pipeline_name(name: str) -> None:
+def check_pipeline_name(package: Package) -> None:
     """Refuse a pipelineInfo.name that ML Metadata would not take: only uploads look at this.
 
     Raises:
         ApiFault: 400.
 
     """
+    if package.pipeline is None:
+        return
+    name = package.pipeline.name
     if not name:
         raise invalid_input("pipeline's name cannot be empty")
     if len(name.encode()) > 128:
@@ -162,9 +168,19 @@ def check_pipeline_name(name: str) -> None:
 def _shown(documents: list[dict[str, Any]]) -> bytes:
     platform = next((document for document in documents if "platforms" in document), None)
     spec = next((document for document in documents if document is not platform), documents[0])
-    return msgspec.json.encode(
-        spec if platform is None else {"pipeline_spec": spec, "platform_spec": platform}
-    )
+    shown = spec if platform is None else {"pipeline_spec": spec, "platform_spec": platform}
+    return msgspec.json.encode(_go_numbers(shown))
+
+
+def _go_numbers(value: Any) -> Any:
+    """Return a value with whole floats as Go writes them, without a fraction."""
+    if isinstance(value, dict):
+        return {key: _go_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_go_numbers(each) for each in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    return value
 
 
 def _invalid(message: str) -> ApiFault:

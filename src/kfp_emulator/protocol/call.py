@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kfp_emulator.protocol.errors import GATEWAY_HEADERS, Answer, Code, GatewayRefusal
-from kfp_emulator.protocol.paging import Listable, ListOptions, read_options
+from kfp_emulator.protocol.paging import ListOptions, read_options
 from kfp_emulator.protocol.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kfp_emulator.protocol.listable import Listable
     from kfp_emulator.protocol.messages import Message
 
 encode = msgspec.json.encode
@@ -89,6 +90,12 @@ class Call:
     def message(self, message: Message) -> dict[str, Any]:
         """Decode the body as a message."""
         return decode(message, self.body)
+
+    def list_parameters(self) -> str:
+        """Return the parameters of a list as some of KFP's errors repeat them."""
+        token, size = self.text("page_token"), self.int32("page_size")
+        order, chosen = self.text("sort_by"), self.text("filter")
+        return f"pageToken: {token}, pageSize: {size}, sortBy: {order}, filter: {chosen}"
 
     def list_options(self, listable: Listable, *, taggable: bool = False) -> ListOptions:
         """Read page_token, page_size, sort_by and filter."""

@@ -119,6 +119,17 @@ def permission_denied(message: str, cause: str) -> ApiFault:
     return ApiFault(Code.PERMISSION_DENIED, message, f"PermissionDenied: {message}: {cause}")
 
 
+def unknown_operation(message: str) -> ApiFault:
+    """Make KFP's NewUnknownApiVersionError: 400."""
+    return ApiFault(Code.INVALID_ARGUMENT, message, f"UnknownApiVersionError: {message}")
+
+
+def data_too_long(context: str, column: str, *, twice: bool = False) -> ApiFault:
+    """Make the fault of a value that does not fit its column: 500, with MySQL's text."""
+    text = f"Error 1406 (22001): Data too long for column '{column}' at row 1"
+    return internal(context, f"{text}: {text}" if twice else text)
+
+
 def unavailable(context: str, cause: str) -> ApiFault:
     """Make KFP's NewUnavailableServerError: 503."""
     return ApiFault(Code.UNAVAILABLE, "Service unavailable", f"ServiceUnavailable: {context}: {cause}")
@@ -140,7 +151,7 @@ class Answer:
 JSON_HEADER = (b"content-type", b"application/json")
 TEXT_HEADER = (b"content-type", b"text/plain; charset=utf-8")
 GATEWAY_HEADERS = (JSON_HEADER, (b"grpc-metadata-content-type", b"application/grpc"))
-"""The gateway passes the gRPC server's own content type on as a header."""
+"""The gateway passes the gRPC server's own content type on as a header, of successful calls only."""
 
 
 class GatewayRefusal(Exception):
@@ -167,7 +178,7 @@ def fault_answer(fault: ApiFault, *, with_error_field: bool = False) -> Answer:
     document["details"] = [
         {"@type": "type.googleapis.com/google.rpc.Status", "code": int(fault.code), "message": fault.message}
     ]
-    answer = Answer(fault.status, msgspec.json.encode(document), GATEWAY_HEADERS)
+    answer = Answer(fault.status, msgspec.json.encode(document), (JSON_HEADER,))
     if fault.code is Code.UNAUTHENTICATED:
         return answer.with_headers((b"www-authenticate", fault.chain.encode("latin-1", "replace")))
     return answer

@@ -13,12 +13,12 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from kfp_emulator.protocol.errors import invalid_input
+from kfp_emulator.protocol.errors import invalid_input, unknown_operation
 from kfp_emulator.protocol.messages import FILTER
 from kfp_emulator.protocol.wire import ProtoError, decode_message
 
 if TYPE_CHECKING:
-    from kfp_emulator.protocol.paging import Listable
+    from kfp_emulator.protocol.listable import Listable
 
 SECTIONS: dict[str, tuple[str, str]] = {
     "EQUALS": ("EQ", "{column} = ?"),
@@ -153,7 +153,7 @@ def _take_tags(predicates: list[dict[str, Any]]) -> dict[str, str]:
 def _check(predicate: dict[str, Any]) -> tuple[str, str, Any]:
     operation = predicate.get("operation", "OPERATION_UNSPECIFIED")
     if operation not in SECTIONS:
-        raise invalid_input("Error using Filter.Predicate.Operation with go_client.Predicate_Operation")
+        raise unknown_operation("Error using Filter.Predicate.Operation with go_client.Predicate_Operation")
     found = next((name for name in _VALUES if name in predicate), None)
     if found is None:
         raise invalid_input("Error using Filter.Predicate.Value with <nil>")

@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+PACKAGE = "kubeflow.pipelines.backend.api.v2beta1"
+"""The protobuf package of all messages, which error texts name."""
+
 Kind = Literal["string", "bool", "int32", "int64", "enum", "timestamp", "struct", "value", "message"]
 
 

@@ -10,49 +10,22 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kfp_emulator.protocol.errors import invalid_input, invalid_input_details
 from kfp_emulator.protocol.filters import Clause, Filter, filter_from_token, parse_filter, tag_clauses
+from kfp_emulator.protocol.go_json import GoSyntaxError, whole_value
+
+if TYPE_CHECKING:
+    from kfp_emulator.protocol.listable import Listable
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 200
-_METRIC_COLUMN = "sort_metric_value"
+METRIC_COLUMN = "sort_metric_value"
 _IDENTIFIER = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,127}\Z", re.ASCII)
 _METRIC_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}\Z", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Listable:
-    """A resource that can be listed: what its fields are called in the API, in KFP's tables, and in ours."""
-
-    kind: str
-    """The Go type's name, which error texts use."""
-    model: str
-    """KFP's table, as a page token names it; empty for runs."""
-    table: str
-    """Our table."""
-    fields: dict[str, str]
-    """API name -> KFP's column."""
-    columns: dict[str, str]
-    """KFP's column -> our column."""
-    with_metrics: bool = False
-
-    @property
-    def prefix(self) -> str:
-        """What KFP puts before a column in tokens and filters."""
-        return f"{self.model}." if self.model else ""
-
-    def column(self, key: str) -> str:
-        """Return our column for a key of a token.
-
-        Raises:
-            KeyError: there is none.
-
-        """
-        return self.columns[key.rsplit(".", 1)[-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +137,7 @@ def _fresh_options(
         if field is not None:
             name = column = field
         elif listable.with_metrics and words[0].startswith("metric:"):
-            name, column, prefix = words[0].removeprefix("metric:"), _METRIC_COLUMN, ""
+            name, column, prefix = words[0].removeprefix("metric:"), METRIC_COLUMN, ""
         else:
             raise invalid_input(f'Invalid sorting field: "{words[0]}" on listable type {listable.kind}')
     return ListOptions(
@@ -193,12 +166,16 @@ class _Token(msgspec.Struct, rename="pascal"):
 
 
 def _options_from_token(page_token: str, page_size: int) -> ListOptions:
+    decoded = b""
     try:
-        token = msgspec.json.decode(base64.b64decode(page_token, validate=True), type=_Token)
+        decoded = base64.b64decode(page_token, validate=True)
+        token = msgspec.json.decode(decoded, type=_Token)
         parsed = filter_from_token(token.filter)
-    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise invalid_input_details("Invalid page token", str(error)) from None
-    name_pattern = _METRIC_NAME if token.sort_by_sql_column == _METRIC_COLUMN else _IDENTIFIER
+    except binascii.Error:
+        raise invalid_input_details("Invalid page token", _base64_fault(page_token)) from None
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise invalid_input_details("Invalid page token", _json_fault(decoded) or str(error)) from None
+    name_pattern = _METRIC_NAME if token.sort_by_sql_column == METRIC_COLUMN else _IDENTIFIER
     checks = (
         (token.key_field_name, "key field name", _IDENTIFIER),
         (token.sort_by_field_name, "sort field name", name_pattern),
@@ -227,6 +204,23 @@ def _options_from_token(page_token: str, page_size: int) -> ListOptions:
     )
 
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*", re.ASCII)
+
+
+def _base64_fault(text: str) -> str:
+    """Return what Go's encoding/base64 says of a text that it cannot decode."""
+    good = _BASE64.match(text)
+    return f"illegal base64 data at input byte {0 if good is None else good.end()}"
+
+
+def _json_fault(raw: bytes) -> str:
+    try:
+        whole_value(raw)
+    except GoSyntaxError as fault:
+        return str(fault)
+    return ""
+
+
 def conditions_of(listable: Listable, options: ListOptions, scope: Clause) -> list[Clause]:
     """Return what a row must fulfil to be in the list, whatever the page.
 
@@ -253,7 +247,7 @@ def page_sql(
         KeyError: a forged token names a column that does not exist.
 
     """
-    by_metric = options.sort_column == _METRIC_COLUMN
+    by_metric = options.sort_column == METRIC_COLUMN
     # No v2 run has metrics: such a list is in the order of the ids.
     sort = "NULL" if by_metric else listable.column(options.sort_column)
     order, compare = ("DESC", "<=") if options.descending else ("ASC", ">=")

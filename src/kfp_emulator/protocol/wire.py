@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_emulator.protocol.errors import Code, GatewayRefusal
-from kfp_emulator.protocol.messages import json_name
+from kfp_emulator.protocol.go_json import GoSyntaxError, LocatedObject, parse_located, value_end
+from kfp_emulator.protocol.messages import PACKAGE, json_name
 
 if TYPE_CHECKING:
+    from kfp_emulator.protocol.go_json import Entry, Located
     from kfp_emulator.protocol.messages import Field, Message
 
 MICROSECONDS = 1_000_000
@@ -44,15 +47,40 @@ class OutwardTime:
         return true_microseconds + self.offset_microseconds
 
 
+PROTO = "proto:\u00a0"
+"""How this build of protojson begins its errors. Whether a space or a no-break space follows depends on the binary
+(internal/errors of google.golang.org/protobuf); KFP 2.17.0 was recorded with the latter."""
+
+
 class ProtoError(ValueError):
     """A document is not the JSON form of a message; the text is protojson's."""
 
 
+class _Misfit(Exception):
+    """A value does not fit its message: the path to it from the inside out, and protojson's text without a place.
+
+    `at_key` tells that the place is the key's. `{token}` in the text stands for the token there.
+    """
+
+    def __init__(self, text: str, *, at_key: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.at_key = at_key
+        self.path: list[str | int] = []
+
+    def within(self, step: str | int) -> _Misfit:
+        self.path.append(step)
+        return self
+
+
+_UNEXPECTED = "syntax error {place}: unexpected token {token}"
+
+
 def decode(message: Message, raw: bytes) -> dict[str, Any]:
-    """Read a request body as protojson does, under snake_case names; absent fields stay absent.
+    """Read a request body as the gateway does, under snake_case names; absent fields stay absent.
 
     Raises:
-        GatewayRefusal: with protojson's text (400, code 3), since the gateway decodes bodies itself.
+        GatewayRefusal: 400, with the text of encoding/json or of protojson, since the gateway decodes bodies.
 
     """
     if not raw or raw.isspace():
@@ -60,7 +88,15 @@ def decode(message: Message, raw: bytes) -> dict[str, Any]:
     try:
         return decode_message(message, raw)
     except ProtoError as error:
-        raise GatewayRefusal(Code.INVALID_ARGUMENT, str(error)) from None
+        refused = str(error)
+    try:
+        first = raw[: value_end(raw)]  # what follows the first value of a body is never read
+    except GoSyntaxError as error:
+        refused = str(error)
+    else:
+        if len(first) < len(raw.rstrip()):
+            return decode(message, first)
+    raise GatewayRefusal(Code.INVALID_ARGUMENT, refused)
 
 
 def decode_message(message: Message, raw: bytes) -> dict[str, Any]:
@@ -72,104 +108,164 @@ def decode_message(message: Message, raw: bytes) -> dict[str, Any]:
     """
     try:
         document = msgspec.json.decode(raw)
+        if not has_duplicate_keys(raw):
+            return _message(message, document)
+        misfit = None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProtoError(f"proto: syntax error (line 1:1): {_syntax_reason(raw, error)}") from None
+        raise ProtoError(PROTO + _syntax_reason(raw, error)) from None
     except RecursionError:
-        raise ProtoError("proto: exceeded max recursion depth") from None
-    return _Reader(raw).message(message, document)
+        raise ProtoError(f"{PROTO}exceeded max recursion depth") from None
+    except _Misfit as found:
+        misfit = found
+    try:
+        text = raw.decode()
+        located = parse_located(text)
+    except (ValueError, RecursionError):
+        raise ProtoError(f"{PROTO}exceeded max recursion depth") from None
+    duplicate = _duplicate(message, located)
+    if duplicate is not None:
+        entry, kind = duplicate
+        place = _place(text, entry.offset)
+        raise ProtoError(f"{PROTO}{place}: duplicate {kind} {entry.token}")
+    if misfit is None:
+        raise AssertionError("a text without duplicates is not read again")
+    offset, token = _find(located, misfit)
+    raise ProtoError(PROTO + misfit.text.replace("{place}", _place(text, offset)).replace("{token}", token))
+
+
+def _place(text: str, offset: int) -> str:
+    before = text[:offset]
+    return f"(line {before.count(chr(10)) + 1}:{offset - (before.rfind(chr(10)) + 1) + 1})"
+
+
+def _find(located: Located, misfit: _Misfit) -> tuple[int, str]:
+    """Return where a misfit is, and the token there."""
+    steps = misfit.path[::-1]
+    for index, step in enumerate(steps):
+        value = located.value
+        if isinstance(value, LocatedObject):
+            entry = next(entry for entry in value.entries if entry.key == step)
+            if misfit.at_key and index == len(steps) - 1:
+                return entry.offset, entry.token
+            located = entry.value
+        else:
+            located = value[step]
+    return located.offset, located.token
+
+
+def _duplicate(message: Message | None, located: Located) -> tuple[Entry, str] | None:
+    """Return the first key that is given twice in its object, and what protojson calls it."""
+    value = located.value
+    if isinstance(value, list):
+        inside = (_duplicate(message, each) for each in value)
+        return next((found for found in inside if found is not None), None)
+    if not isinstance(value, LocatedObject):
+        return None
+    seen: set[str] = set()
+    for entry in value.entries:
+        known = None if message is None else message.field(entry.key)
+        name = entry.key if known is None else known[0]
+        if name in seen:
+            return entry, "map key" if message is None else "field"
+        seen.add(name)
+        inner = _duplicate(None if known is None or known[1].mapped else known[1].message, entry.value)
+        if inner is not None:
+            return inner
+    return None
+
+
+def has_duplicate_keys(raw: bytes) -> bool:
+    """Whether any object of a JSON text has a key twice, which a plain decoder does not say."""
+    doubled = False
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal doubled
+        doubled = doubled or len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(raw, object_pairs_hook=note)
+    return doubled
+
+
+_FIRST_TOKEN = re.compile(r"[-+._a-zA-Z0-9]{1,32}|.", re.DOTALL)
 
 
 def _syntax_reason(raw: bytes, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError) or "utf-8" in str(error).lower():
-        return "invalid UTF-8 in string"
-    token = raw.split(None, 1)[0][:32].decode("utf-8", "replace")
-    return f"unexpected token {token}"
+        return "syntax error (line 1:1): invalid UTF-8 in string"
+    text = raw.decode("utf-8", "replace").lstrip()
+    try:
+        value_end(raw)
+    except GoSyntaxError as fault:
+        if "EOF" in str(fault):
+            return "unexpected EOF"
+    token = _FIRST_TOKEN.match(text)
+    return f"syntax error (line 1:1): invalid value {token.group() if token else ''}"
 
 
-class _Reader:
-    """Turns parsed JSON into a message's fields; the raw text is only read again to say where a fault is."""
-
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def message(self, message: Message, document: object) -> dict[str, Any]:
-        if not isinstance(document, dict):
-            raise ProtoError(f"proto: syntax error (line 1:1): unexpected token {_token(document)}")
-        fields: dict[str, Any] = {}
-        groups: set[str] = set()
-        for key, value in document.items():
-            found = message.field(key)
-            if found is None:
-                raise ProtoError(f'proto: {self._position(key)}: unknown field "{key}"')
-            name, field = found
-            if value is None and field.kind != "value":
-                continue
-            if name in fields:
-                raise ProtoError(f'proto: {self._position(key)}: duplicate field "{key}"')
-            if field.group:
-                if field.group in groups:
-                    raise ProtoError(
-                        f'proto: {self._position(key)}: error parsing "{key}", oneof {message.name}.{field.group} '
-                        "is already set"
-                    )
-                groups.add(field.group)
-            fields[name] = self._field(name, field, value, key)
-        return fields
-
-    def _field(self, name: str, field: Field, value: object, key: str) -> Any:
-        if field.repeated:
-            if not isinstance(value, list):
-                raise ProtoError(
-                    f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}"
-                )
-            return [self._single(name, field, item, key) for item in value]
-        if field.mapped:
-            if not isinstance(value, dict):
-                raise ProtoError(
-                    f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}"
-                )
-            return {entry: self._single(name, field, item, key) for entry, item in value.items()}
-        return self._single(name, field, value, key)
-
-    def _single(self, name: str, field: Field, value: object, key: str) -> Any:
-        kind = field.kind
-        if kind == "message":
-            assert field.message is not None  # noqa: S101  the tables above say so
-            if not isinstance(value, dict):
-                raise ProtoError(
-                    f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}"
-                )
-            return self.message(field.message, value)
-        if kind == "value" or (kind == "struct" and isinstance(value, dict)):
-            return value
-        if kind == "struct":
-            raise ProtoError(f"proto: syntax error {self._position(key)}: unexpected token {_token(value)}")
-        read = _READERS[kind](field, value)
-        if read is None:
-            where = self._position(key)
-            if kind == "timestamp":
-                raise ProtoError(f"proto: {where}: invalid google.protobuf.Timestamp value {_token(value)}")
-            raise ProtoError(
-                f"proto: {where}: invalid value for {kind} field {json_name(name)}: {_token(value)}"
-            )
-        return read
-
-    def _position(self, key: str) -> str:
-        offset = self._raw.find(msgspec.json.encode(key))
-        before = self._raw[: max(offset, 0)]
-        line = before.count(b"\n") + 1
-        column = len(before) - (before.rfind(b"\n") + 1) + 1
-        return f"(line {line}:{column})"
+def _message(message: Message, document: object) -> dict[str, Any]:
+    """Turn parsed JSON into a message's fields."""
+    if not isinstance(document, dict):
+        raise _Misfit(_UNEXPECTED)
+    fields: dict[str, Any] = {}
+    groups: set[str] = set()
+    for key, value in document.items():
+        found = message.field(key)
+        if found is None:
+            raise _Misfit("{place}: unknown field {token}", at_key=True).within(key)
+        name, field = found
+        if value is None and field.kind != "value":
+            continue
+        if name in fields:
+            raise _Misfit("{place}: duplicate field {token}", at_key=True).within(key)
+        if field.group:
+            if field.group in groups:
+                oneof = f"{PACKAGE}.{message.name}.{field.group}"
+                text = f"{{place}}: error parsing {{token}}, oneof {oneof} is already set"
+                raise _Misfit(text, at_key=True).within(key)
+            groups.add(field.group)
+        try:
+            fields[name] = _field(name, field, value)
+        except _Misfit as misfit:
+            raise misfit.within(key) from None
+    return fields
 
 
-def _token(value: object) -> str:
-    if isinstance(value, dict):
-        return "{"
-    if isinstance(value, list):
-        return "["
-    return msgspec.json.encode(value).decode()
+def _field(name: str, field: Field, value: object) -> Any:
+    if field.repeated:
+        if not isinstance(value, list):
+            raise _Misfit(_UNEXPECTED)
+        return [_element(name, field, item, index) for index, item in enumerate(value)]
+    if field.mapped:
+        if not isinstance(value, dict):
+            raise _Misfit(_UNEXPECTED)
+        return {entry: _element(name, field, item, entry) for entry, item in value.items()}
+    return _single(name, field, value)
+
+
+def _element(name: str, field: Field, value: object, step: str | int) -> Any:
+    try:
+        return _single(name, field, value)
+    except _Misfit as misfit:
+        raise misfit.within(step) from None
+
+
+def _single(name: str, field: Field, value: object) -> Any:
+    kind = field.kind
+    if kind == "message":
+        assert field.message is not None  # noqa: S101  the tables say so
+        return _message(field.message, value)
+    if kind == "value" or (kind == "struct" and isinstance(value, dict)):
+        return value
+    if kind == "struct":
+        raise _Misfit(_UNEXPECTED)
+    read = _READERS[kind](field, value)
+    if read is None:
+        if isinstance(value, (dict, list)):
+            raise _Misfit(_UNEXPECTED)
+        if kind == "timestamp":
+            raise _Misfit("{place}: invalid google.protobuf.Timestamp value {token}")
+        raise _Misfit(f"{{place}}: invalid value for {kind} field {json_name(name)}: {{token}}")
+    return read
 
 
 def _read_string(_field: Field, value: object) -> str | None:

@@ -14,6 +14,7 @@ import msgspec
 from kfp_emulator.cluster.nodes import Node
 from kfp_emulator.protocol.call import encode, present
 from kfp_emulator.protocol.wire import ZERO_GO_TIME, OutwardTime, rfc3339
+from kfp_emulator.storage import plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,7 @@ class NewRun:
     given_parameters: dict[str, Any] | None = None
     """The parameters that the client sent; `parameters` are those with the defaults filled in."""
     plugins_input: dict[str, Any] | None = None
+    plugins_output: dict[str, Any] | None = None
     reported_at: int | None = None
     """When the report came that made the row, for runs that a schedule started; else the row is CreateRun's."""
 
@@ -137,6 +139,7 @@ class RunStore:
                     _status(created if run.reported_at is None else rfc3339(run.reported_at), run.state)
                 ],
                 plugins_input=run.plugins_input,
+                plugins_output=run.plugins_output,
             )
         )
         return (
@@ -161,6 +164,7 @@ class RunStore:
             run.service_account,
             run.submitted_us,
             body,
+            0,
         ), body
 
     def body(self, run_id: str) -> bytes | None:
@@ -172,11 +176,11 @@ class RunStore:
         """Return some columns of a run, or None."""
         return self._store.one(f"SELECT {columns} FROM runs WHERE id = ?", run_id)  # noqa: S608  columns are constants
 
-    def apply(self, report: Report) -> str | None:
-        """Take over what the persistence agent reports; return the new state, None where there is no such run.
+    def apply(self, report: Report, *, with_tasks: bool = True) -> str | None:
+        """Write the run of a report; return the new state, None where there is no such run.
 
         An entry of the history is appended only when the state differs from the last one. Until a terminated
-        run has ended, its state stays CANCELING whatever is reported.
+        run has ended, its state stays CANCELING whatever is reported. `with_tasks` writes the tasks, too.
         """
         row = self.get(report.run_id, "body, state, submitted_us")
         if row is None:
@@ -192,15 +196,40 @@ class RunStore:
         document["state_history"] = history
         document["finished_at"] = rfc3339(finished_at)
         _set_state(document, state)
-        if report.nodes:
-            create_time = rfc3339(self._cluster_time.seconds(row[2]))
-            details = [self._task(report.run_id, create_time, node) for node in report.nodes]
-            document["run_details"] = {"task_details": details}
-        self._write(report.run_id, document, state, finished_at, phase)
+        if final and "plugins_output" in document:
+            document["plugins_output"] = plugins.AT_THE_END
+        if with_tasks:
+            self._set_tasks(document, report, row[2])
+        self._write(report.run_id, document, state, finished_at, phase, tasks_due=final and not with_tasks)
         if phase in RETRYABLE_PHASES:
             nodes = encode([node for node in report.nodes if node.node_id])
             self._store.write("INSERT OR REPLACE INTO failed_nodes VALUES (?, ?)", (report.run_id, nodes))
         return state
+
+    def apply_tasks(self, report: Report) -> bool:
+        """Write the tasks of a report whose run was written before; return whether there is such a run."""
+        row = self.get(report.run_id, "body, submitted_us")
+        if row is None:
+            return False
+        document = msgspec.json.decode(row[0])
+        self._set_tasks(document, report, row[1])
+        self._store.write(
+            "UPDATE runs SET body = ?, tasks_due = 0 WHERE id = ?", (encode(document), report.run_id)
+        )
+        return True
+
+    def _set_tasks(self, document: dict[str, Any], report: Report, created_us: int) -> None:
+        """Put the tasks into a run's JSON, in the order of their random ids, as the database returns them.
+
+        Tasks of an earlier attempt stay, until one of the same node is reported.
+        """
+        if not report.nodes:
+            return
+        create_time = rfc3339(self._cluster_time.seconds(created_us))
+        tasks = {node.task_id: self._task(report.run_id, create_time, node) for node in report.nodes}
+        for task in document.get("run_details", {}).get("task_details", ()):
+            tasks.setdefault(task["task_id"], task)
+        document["run_details"] = {"task_details": [tasks[key] for key in sorted(tasks)]}
 
     def failed_nodes(self, run_id: str) -> list[Node]:
         """Return the nodes of a failed run as they were last reported: what a retry needs; empty if unknown."""
@@ -243,13 +272,25 @@ class RunStore:
         document["finished_at"] = _NEVER
         document["state_history"].append(_status(rfc3339(self._server_time.seconds(at)), "RUNNING"))
         _set_state(document, "RUNNING")
+        if "plugins_output" in document:
+            document["plugins_output"] = plugins.AT_A_RETRY
         self._write(run_id, document, "RUNNING", 0, "Running")
         self._store.write("DELETE FROM failed_nodes WHERE run_id = ?", (run_id,))
 
-    def _write(self, run_id: str, document: dict[str, Any], state: str, finished_at: int, phase: str) -> None:
+    def _write(
+        self,
+        run_id: str,
+        document: dict[str, Any],
+        state: str,
+        finished_at: int,
+        phase: str,
+        *,
+        tasks_due: bool = False,
+    ) -> None:
         self._store.write(
-            "UPDATE runs SET state = ?, conditions = ?, finished_at = ?, phase = ?, body = ? WHERE id = ?",
-            (state, CONDITIONS[state], finished_at, phase, encode(document), run_id),
+            "UPDATE runs SET state = ?, conditions = ?, finished_at = ?, phase = ?, body = ?, tasks_due = ?"
+            " WHERE id = ?",
+            (state, CONDITIONS[state], finished_at, phase, encode(document), int(tasks_due), run_id),
         )
 
     def archive(self, run_id: str) -> None:
@@ -280,14 +321,16 @@ class RunStore:
         )
 
     def unfinished(self) -> list[Row]:
-        """Return id and state of all unfinished runs, in the order of their submission."""
+        """Return id, state and submission of all runs that are unfinished or without their last tasks, in order."""
         return self._store.all(
-            "SELECT id, state FROM runs INDEXED BY runs_unfinished"
-            " WHERE phase NOT IN ('Succeeded', 'Failed', 'Error') ORDER BY submitted_us"
+            "SELECT id, state, submitted_us FROM runs INDEXED BY runs_unfinished"
+            " WHERE phase NOT IN ('Succeeded', 'Failed', 'Error')"
+            " UNION SELECT id, state, submitted_us FROM runs INDEXED BY runs_tasks_due WHERE tasks_due"
+            " ORDER BY submitted_us"
         )
 
 
-INSERT = "INSERT INTO runs VALUES (" + ", ".join("?" * 21) + ")"  # noqa: S608  only marks
+INSERT = "INSERT INTO runs VALUES (" + ", ".join("?" * 22) + ")"  # noqa: S608  only marks
 _NEVER = rfc3339(0)
 
 # The run's own storage_state is the first one in its JSON: before it come only ids and a name, whose quotes are

@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
-from kfp_emulator.protocol.paging import Listable
+from kfp_emulator.protocol.listable import Listable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
+# As in MySQL, whose default collation ignores case: names are unique, found and sorted without regard to it.
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE counts (kind TEXT, scope TEXT, n INTEGER NOT NULL, PRIMARY KEY (kind, scope)) WITHOUT ROWID;
 CREATE TABLE specs (id TEXT PRIMARY KEY, documents TEXT NOT NULL, document BLOB NOT NULL);
 CREATE TABLE experiments (
-    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-    description TEXT NOT NULL, created_at INTEGER NOT NULL, last_run_created_at INTEGER NOT NULL DEFAULT 0,
-    storage_state TEXT NOT NULL DEFAULT 'AVAILABLE');
+    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT COLLATE NOCASE NOT NULL,
+    name TEXT COLLATE NOCASE NOT NULL,
+    description TEXT COLLATE NOCASE NOT NULL, created_at INTEGER NOT NULL,
+    last_run_created_at INTEGER NOT NULL DEFAULT 0,
+    storage_state TEXT COLLATE NOCASE NOT NULL DEFAULT 'AVAILABLE');
 CREATE UNIQUE INDEX experiments_by_name ON experiments (namespace, name);
 CREATE INDEX experiments_by_creation ON experiments (tenant, created_at, id);
 CREATE TABLE pipelines (
-    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-    display_name TEXT NOT NULL, description TEXT NOT NULL, created_at INTEGER NOT NULL, tags TEXT NOT NULL);
+    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT COLLATE NOCASE NOT NULL,
+    name TEXT COLLATE NOCASE NOT NULL,
+    display_name TEXT COLLATE NOCASE NOT NULL, description TEXT COLLATE NOCASE NOT NULL,
+    created_at INTEGER NOT NULL, tags TEXT NOT NULL);
 CREATE UNIQUE INDEX pipelines_by_name ON pipelines (namespace, name);
 CREATE INDEX pipelines_by_creation ON pipelines (tenant, created_at, id);
 CREATE TABLE versions (
-    id TEXT PRIMARY KEY, pipeline_id TEXT NOT NULL, name TEXT NOT NULL, display_name TEXT NOT NULL,
-    description TEXT NOT NULL, created_at INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'READY',
+    id TEXT PRIMARY KEY, pipeline_id TEXT NOT NULL, name TEXT COLLATE NOCASE NOT NULL,
+    display_name TEXT COLLATE NOCASE NOT NULL,
+    description TEXT COLLATE NOCASE NOT NULL, created_at INTEGER NOT NULL,
+    status TEXT COLLATE NOCASE NOT NULL DEFAULT 'READY',
     package_url TEXT NOT NULL, code_source_url TEXT NOT NULL, tags TEXT NOT NULL, spec_id TEXT NOT NULL);
 CREATE UNIQUE INDEX versions_by_name ON versions (pipeline_id, name);
 CREATE INDEX versions_by_creation ON versions (pipeline_id, created_at, id);
 CREATE TABLE recurring_runs (
-    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT NOT NULL, experiment_id TEXT NOT NULL,
-    display_name TEXT NOT NULL, description TEXT NOT NULL, created_at INTEGER NOT NULL,
+    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT COLLATE NOCASE NOT NULL,
+    experiment_id TEXT NOT NULL,
+    display_name TEXT COLLATE NOCASE NOT NULL, description TEXT COLLATE NOCASE NOT NULL,
+    created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL, enabled INTEGER NOT NULL, pipeline_id TEXT NOT NULL,
     pipeline_version_id TEXT NOT NULL, spec_id TEXT NOT NULL, swf_name TEXT NOT NULL,
     created_us INTEGER NOT NULL, fields TEXT NOT NULL, progress TEXT NOT NULL DEFAULT '');
 CREATE INDEX recurring_runs_by_creation ON recurring_runs (tenant, created_at, id);
 CREATE INDEX recurring_runs_by_experiment ON recurring_runs (experiment_id, created_at, id);
 CREATE TABLE runs (
-    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT NOT NULL, experiment_id TEXT NOT NULL,
-    display_name TEXT NOT NULL, description TEXT NOT NULL, storage_state TEXT NOT NULL, state TEXT NOT NULL,
-    conditions TEXT NOT NULL, created_at INTEGER NOT NULL, scheduled_at INTEGER NOT NULL,
+    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT COLLATE NOCASE NOT NULL,
+    experiment_id TEXT NOT NULL,
+    display_name TEXT COLLATE NOCASE NOT NULL, description TEXT COLLATE NOCASE NOT NULL,
+    storage_state TEXT COLLATE NOCASE NOT NULL, state TEXT COLLATE NOCASE NOT NULL,
+    conditions TEXT COLLATE NOCASE NOT NULL, created_at INTEGER NOT NULL, scheduled_at INTEGER NOT NULL,
     finished_at INTEGER NOT NULL, recurring_run_id TEXT NOT NULL, phase TEXT NOT NULL, workflow TEXT NOT NULL,
     spec_id TEXT NOT NULL, pipeline_name TEXT NOT NULL, parameters TEXT NOT NULL, service_account TEXT NOT NULL,
-    submitted_us INTEGER NOT NULL, body BLOB NOT NULL);
+    submitted_us INTEGER NOT NULL, body BLOB NOT NULL, tasks_due INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE failed_nodes (run_id TEXT PRIMARY KEY, nodes BLOB NOT NULL);
 CREATE INDEX runs_by_creation ON runs (tenant, created_at, id);
 CREATE INDEX runs_by_state ON runs (tenant, state, created_at, id);
 CREATE INDEX runs_by_name ON runs (tenant, display_name, id);
 CREATE INDEX runs_by_experiment ON runs (experiment_id, created_at, id);
 CREATE INDEX runs_by_schedule ON runs (recurring_run_id, display_name) WHERE recurring_run_id <> '';
+CREATE INDEX runs_tasks_due ON runs (id) WHERE tasks_due;
 CREATE INDEX runs_unfinished ON runs (id) WHERE phase NOT IN ('Succeeded', 'Failed', 'Error');
 """
 
@@ -117,6 +129,7 @@ RUNS = Listable(
         "JobUUID": "recurring_run_id",
     },
     with_metrics=True,
+    unsortable=frozenset({"ExperimentUUID", "StateHistory", "PipelineRuntimeManifest"}),
 )
 EXPERIMENTS = Listable(
     kind="Experiment",

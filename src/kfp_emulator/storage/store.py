@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_emulator.protocol.errors import internal
-from kfp_emulator.protocol.paging import Listable, ListOptions, conditions_of, page_sql
+from kfp_emulator.protocol.errors import internal, invalid_input
+from kfp_emulator.protocol.paging import METRIC_COLUMN, ListOptions, conditions_of, page_sql
 from kfp_emulator.storage.schema import COUNTED, SCHEMA_VERSION, TABLES, counting_triggers
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_emulator.protocol.filters import Clause
+    from kfp_emulator.protocol.listable import Listable
 
 Row = tuple[Any, ...]
 
@@ -172,7 +173,8 @@ class Store:
         """Return one page of a list within a scope.
 
         Raises:
-            ApiFault: 500, where a forged token names a column that does not exist (the real server's answer too).
+            ApiFault: 500, where a forged token names a column that does not exist (the real server's answer too);
+                400, where there is another page and no token for it can be made.
 
         """
         try:
@@ -185,6 +187,9 @@ class Store:
         rows = self.execute(sql, parameters).fetchall()
         token = ""
         if len(rows) > options.page_size:
+            if options.sort_column in listable.unsortable or options.sort_column == METRIC_COLUMN:
+                text = f'cannot sort by field "{options.sort_field}" on type "{listable.kind}"'
+                raise invalid_input(text).wrapped(failure, failure)
             key, sort_value, *_ = rows.pop()
             token = options.token(sort_value, key)
         return Page([row[2:] for row in rows], total, token)

@@ -13,7 +13,7 @@ from kfp_perf.cli.target import target_options
 
 if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
-    from kfp_perf.result.journal import Journal, Made
+    from kfp_perf.result.journal import Made
 
 
 #: Where neither was given, the target is the one that the journal names.
@@ -22,8 +22,6 @@ _TARGET_FIELDS = ("KFP_API_HOST", "KFP_API_PORT")
 _CREDENTIAL_FIELDS = frozenset(
     {"KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIE", "KFP_USER", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY"}
 )
-#: Added to the time limit for each object: the API server makes about five calls to Kubernetes a second.
-_SECONDS_PER_OBJECT = 1.0
 
 
 @click.command()
@@ -38,30 +36,32 @@ _SECONDS_PER_OBJECT = 1.0
 def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -> int:
     """Delete what the test of RESULTS left on the server, kept objects too.
 
-    Objects are read from the journal in the folder, so this also works after a crash or `kill -9`. An object
-    without an id is found by its unique name. The target is that of the journal, unless one is given. Credentials
-    are sent to the journal's target only if it is on this machine or given with --host. On another server nothing
+    Objects are read from the journals in the folder, so this also works after a crash or `kill -9`. An object
+    without an id is found by its unique name. The target is that of the journals, unless one is given. Credentials
+    are sent to the journals' target only if it is on this machine or given with --host. On another server nothing
     is deleted, since there everything would seem to be gone already.
     """
     from kfp_perf.client import is_loopback
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger
     from kfp_perf.reports.quantities import count_of
-    from kfp_perf.result.folder import JOURNAL_FILE
-    from kfp_perf.result.journal import Journal, left_behind, target_of
+    from kfp_perf.result.files import JOURNAL_FILE
+    from kfp_perf.result.journal import left_behind
+    from kfp_perf.result.reader import TestResult
 
-    path = results / JOURNAL_FILE
-    if not path.is_file():
+    paths = TestResult(results).journal_paths
+    if not paths:
         remedy = "Name a folder that `kfp-perf run` made."
-        raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE}", remedy))
-    objects = left_behind(path)
+        raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE} of a scenario", remedy))
+    journals = {path: left_behind(path) for path in paths}
+    objects = [made for found in journals.values() for made in found]
     if dry_run or not objects:
         with standard_output():
             for made in objects:
                 click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
             click.echo(f"{count_of(len(objects), 'object')} to delete." if objects else "Nothing is left.")
         return int(ExitCode.GOOD)
-    target = target_of(path)
+    target = _target_of(paths)
     if target and config.model_fields_set.isdisjoint(_TARGET_FIELDS):
         if (given := _credentials(config)) and not is_loopback(target):
             what = f"is of a test on {target}, and credentials are set ({', '.join(given)})"
@@ -72,13 +72,18 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         remedy = f"Name that one with --host {target}, or add --anyway if both are the same server."
         raise InputError(Problem(str(results), f"is of a test on {target}, not on {config.KFP_url}", remedy))
     with Logger(config.LOG_LEVEL, secrets=config.secrets):
-        journal = Journal(path)
-        left = asyncio.run(_delete(objects, config, journal))
-        journal.close()
+        left = asyncio.run(_delete(journals, config))
     click.echo(f"{count_of(len(objects) - len(left), 'object')} deleted.")
     for line in left:
         click.echo(f"left: {line}", err=True)
     return int(ExitCode.FAILED if left else ExitCode.GOOD)
+
+
+def _target_of(paths: list[Path]) -> str:
+    """Return the server that the journals name; empty where none does. They are of one test."""
+    from kfp_perf.result.journal import target_of
+
+    return next(filter(None, map(target_of, paths)), "")
 
 
 def _credentials(config: TestConfig) -> list[str]:
@@ -96,12 +101,20 @@ def _credentials(config: TestConfig) -> list[str]:
     ]
 
 
-async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> list[str]:
+async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[str]:
     from kfp_perf.client import RestClient, check_target
     from kfp_perf.pacing import RealClock
+    from kfp_perf.result.journal import Journal, Kind
     from kfp_perf.result.records import Purpose
     from kfp_perf.runners.cleanup import clean_up
 
+    # An experiment of one scenario may hold the runs of another.
+    order = list(Kind)
+    objects = sorted(
+        (made for found in journals.values() for made in found), key=lambda made: order.index(made.kind)
+    )
+    paths = {(made.kind, made.name): path for path, found in journals.items() for made in found}
+    written = {path: Journal(path) for path in journals}
     clock = RealClock()
     client = RestClient(config, clock, correlation="kfp-perf-cleanup").for_purpose(Purpose.CLEANUP)
     try:
@@ -111,9 +124,11 @@ async def _delete(objects: list[Made], config: TestConfig, journal: Journal) -> 
                 objects,
                 client,
                 clock,
-                deadline=clock.now() + config.cleanup_timeout_seconds + len(objects) * _SECONDS_PER_OBJECT,
-                on_gone=lambda made: journal.gone(made.kind, made.name),
+                patience_seconds=config.cleanup_timeout_seconds,
+                on_gone=lambda made: written[paths[made.kind, made.name]].gone(made.kind, made.name),
                 on_progress=lambda _done, _total: bar.update(1),
             )
     finally:
         await client.aclose()
+        for journal in written.values():
+            journal.close()

@@ -14,48 +14,60 @@ from kfp_perf.cli.output import standard_output
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from kfp_perf.result.reader import TestResult
+
 
 _STANDARD_OUTPUT = Path("-")
 
 
-@click.command()
+class _ReportCommand(click.Command):
+    """A command whose help lists the reports that there are, also those of plug-ins given before `--help`."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from kfp_perf.engine.plugins import load_plugins
+        from kfp_perf.reports import all_reports
+
+        super().format_help_text(ctx, formatter)
+        reports = all_reports(load_plugins(ctx.params.get("plugin") or ()).reports)
+        with formatter.section("Formats"):
+            formatter.write_dl([(name, report.what) for name, report in reports.items()])
+
+
+@click.command(cls=_ReportCommand)
 @click.argument("results", type=click.Path(path_type=Path, readable=False), default=Path("results/latest"))
-@click.option("--format", "-f", "name", default="console", show_default=True, help="Which of these reports.")
+@click.option("--format", "-f", "name", default="console", show_default=True, help="Which report, see below.")
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
     help="File, or folder where the report is several files; - is the standard output.",
 )
-def report(*, results: Path, name: str, output: Path | None) -> None:
+@click.option(
+    "--plugin",
+    multiple=True,
+    is_eager=True,
+    help="Module or Python file with a table REPORTS of your own; may be given several times.",
+)
+def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, ...]) -> None:
     """Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
 
-    \b
-    console   the summary that `run` prints
-    html      the report as one web page
-    markdown  a comment for a pull request
-    json      all figures, for programs
-    csv       tables of runs, tasks, operations, errors, series and thresholds
-    parquet   the same tables for Arrow (needs kfp-perf[parquet])
-    svg       every chart as a file
-    png       every chart as a picture (needs kfp-perf[images])
-
-    Without --output, console, markdown and json go to the standard output, the others into RESULTS.
-    """  # noqa: D301  the backspace is how click is told to leave lines alone
+    Without --output, a report that is one text goes to the standard output, any other into RESULTS. A test that
+    did not reach its end has a report of what it had written.
+    """
+    from kfp_perf.engine.plugins import load_plugins
     from kfp_perf.errors import InputError, Problem
     from kfp_perf.reports import all_reports
     from kfp_perf.reports.console import print_summary
-    from kfp_perf.result.folder import RUNS_FILE, SERIES_FILE, TestResult
+    from kfp_perf.result.reader import TestResult as Result
 
-    known = all_reports()
+    known = all_reports(load_plugins(plugin).reports)
     if name not in known:
         raise InputError(
             Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
         )
-    result = TestResult.open(results)
-    for file in (RUNS_FILE, SERIES_FILE):
-        if not (results / file).exists():
-            click.echo(f"kfp-perf: {results / file} is missing; what is there is drawn", err=True)
+    result = Result.open(results)
+    if not result.document:
+        result = _computed(result)
     if name == "console" and output is None:
         # In colours, and as wide as the terminal.
         with _readable(results), standard_output():
@@ -66,6 +78,16 @@ def report(*, results: Path, name: str, output: Path | None) -> None:
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
     _write(files, output or _STANDARD_OUTPUT)
+
+
+def _computed(result: TestResult) -> TestResult:
+    """The result of a test that did not reach its end, from what it had written."""
+    from kfp_perf.execution.document import result_document
+
+    computed = type(result)(result.path, result_document(result))
+    until = computed.document["complete_until"]
+    click.echo(f"kfp-perf: the test did not reach its end; its files are complete until {until}", err=True)
+    return computed
 
 
 @contextlib.contextmanager

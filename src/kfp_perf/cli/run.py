@@ -19,7 +19,7 @@ from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 @click.command()
@@ -133,7 +133,7 @@ def _refuse_contradictions() -> None:
 
 def _show(result: TestResult) -> None:
     from kfp_perf.reports.console import print_summary
-    from kfp_perf.result.folder import RESULT_FILE
+    from kfp_perf.result.files import RESULT_FILE
 
     with standard_output():
         print_summary(result, sys.stdout)

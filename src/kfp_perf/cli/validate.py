@@ -30,9 +30,11 @@ def validate(
 ) -> None:
     """Check SCENARIO_FILE without a request: print its timeline, or everything that is wrong with it."""
     from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.health import raise_open_files_limit
     from kfp_perf.plan import make_plan
     from kfp_perf.reports.timeline import print_timeline
 
+    raise_open_files_limit()  # as `run` does
     plugins = load_plugins(plugin)
     plan = make_plan(
         scenario_file or config.SCENARIO_FILE_NAME,

@@ -1,12 +1,11 @@
 """The wire: the protocol that runners and observers speak, and its implementation over REST."""
 
-from kfp_perf.client.base import Exchange, KfpClient
+from kfp_perf.client.base import KfpClient
 from kfp_perf.client.query import ListQuery, Operator, Predicate
 from kfp_perf.client.rest import RestClient
 from kfp_perf.client.target import check_target, is_loopback
 
 __all__ = [
-    "Exchange",
     "KfpClient",
     "ListQuery",
     "Operator",

@@ -1,4 +1,4 @@
-"""One attempt of a call, and what all of them cost this side."""
+"""The state of an attempt under way, and what attempts cost the generator."""
 
 from __future__ import annotations
 
@@ -8,30 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Attempt:
-    """One attempt of a call, filled in as it goes.
+class AttemptState:
+    """One attempt while it is under way.
 
-    `due`, `sent` and `ended` are as in `Sample`; `status` and `received_bytes` are the answer's;
-    `retry_after` is the text of its Retry-After header; `queued_at` says since when all connections were taken
-    (0.0: there was one). `held` is how long the load itself kept it back after it was due.
+    `sent`, `ended`, `status` and `received_bytes` are as in `Attempt`; `retry_after` is the text of the answer's
+    Retry-After header; `queued_at` is since when it waited for a connection (0.0: it did not).
     """
 
-    __slots__ = (
-        "due",
-        "ended",
-        "held",
-        "now",
-        "number",
-        "queued_at",
-        "received_bytes",
-        "retry_after",
-        "sent",
-        "status",
-    )
+    __slots__ = ("ended", "now", "queued_at", "received_bytes", "retry_after", "sent", "status")
 
-    def __init__(self, number: int, due: float, now: Callable[[], float]) -> None:
-        self.number = number
-        self.due = due
+    def __init__(self, now: Callable[[], float]) -> None:
         self.sent = 0.0
         self.ended = 0.0
         self.status = 0
@@ -39,7 +25,6 @@ class Attempt:
         self.retry_after = ""
         self.now = now
         self.queued_at = 0.0
-        self.held = 0.0
 
 
 class Burden:
@@ -69,7 +54,18 @@ class Burden:
         self.waited_seconds = 0.0
         self.decode_seconds = 0.0
 
-    def began(self, attempt: Attempt) -> None:
+    def fields(self) -> dict[str, int | float]:
+        """The fields of `ScenarioCounters` that are counted here."""
+        return {
+            "connections_limit": self.limit,
+            "connections_requested": self.attempts,
+            "connections_waited": self.waited,
+            "connections_waited_seconds": self.waited_seconds,
+            "most_requests_at_once": self.most_requests,
+            "decode_seconds": self.decode_seconds,
+        }
+
+    def began(self, attempt: AttemptState) -> None:
         """Take in an attempt that asks for a connection."""
         self.attempts += 1
         self.requests += 1
@@ -78,7 +74,7 @@ class Burden:
         if self.requests > self.limit:
             attempt.queued_at = attempt.now()
 
-    def ended(self, attempt: Attempt) -> None:
+    def ended(self, attempt: AttemptState) -> None:
         """Take in that an attempt needs its connection no more."""
         self.requests -= 1
         if attempt.queued_at:

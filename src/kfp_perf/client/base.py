@@ -1,16 +1,16 @@
 """The protocol of a client of the KFP API: the calls that kfp-perf makes, and no others.
 
 Every call raises an `ApiError` when it fails. `due` is when the request should leave, in seconds since the Unix
-epoch (None: now); every HTTP attempt becomes a `Sample`.
+epoch (None: now); every call becomes a `Sample`, which `on_sample` is given as well.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-import msgspec
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_perf.client.messages import (
         Experiment,
         Healthz,
@@ -24,21 +24,7 @@ if TYPE_CHECKING:
     )
     from kfp_perf.client.proxy import Proxy
     from kfp_perf.client.query import ListQuery
-    from kfp_perf.result.records import Purpose
-
-
-class Exchange(msgspec.Struct):
-    """What a call came to on the wire, whether it succeeded or not; hand one in to have it filled.
-
-    `due`, `sent` and `ended` are those of the last attempt, `sent` is 0.0 where nothing was sent. They bracket
-    what the server did: between `sent` and `ended`. Back-off lies between attempts, in `backoff_seconds`.
-    """
-
-    due: float = 0.0
-    sent: float = 0.0
-    ended: float = 0.0
-    attempts: int = 0
-    backoff_seconds: float = 0.0
+    from kfp_perf.result.records import Purpose, Sample
 
 
 class KfpClient(Protocol):
@@ -83,7 +69,7 @@ class KfpClient(Protocol):
     # runs
 
     async def create_run(
-        self, spec: RunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self, spec: RunSpec, *, due: float | None = None, on_sample: Callable[[Sample], None] | None = None
     ) -> Run:
         """Start a run. Repeated only where no byte was sent, or on 429; else see `ApiError.outcome_unknown`."""
         ...
@@ -191,7 +177,11 @@ class KfpClient(Protocol):
     # recurring runs
 
     async def create_recurring_run(
-        self, spec: RecurringRunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self,
+        spec: RecurringRunSpec,
+        *,
+        due: float | None = None,
+        on_sample: Callable[[Sample], None] | None = None,
     ) -> RecurringRun:
         """Create a schedule. Names are not unique."""
         ...

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import httptools
 
 if TYPE_CHECKING:
-    from kfp_perf.client.attempt import Attempt
+    from kfp_perf.client.attempt import AttemptState
 
 LARGEST_ANSWER_BYTES = 64 * 2**20
 #: So much of an answer is kept to say what it is, where it is no HTTP.
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._spent = False
         self._silence = select.poll()
         self._parser = httptools.HttpResponseParser(self)
-        self._attempt: Attempt
+        self._attempt: AttemptState
         self._reply: asyncio.Future[Reply] | None = None
         self._fields: dict[bytes, bytes] = {}
         self._blocks: list[bytes] = []
@@ -75,7 +75,9 @@ class Connection(asyncio.Protocol):
         self._opening = b""
         self._room: asyncio.Future[None] | None = None
 
-    async def exchange(self, attempt: Attempt, head: bytes, body: bytes, timeout_seconds: float) -> Reply:
+    async def exchange(
+        self, attempt: AttemptState, head: bytes, body: bytes, timeout_seconds: float
+    ) -> Reply:
         """Write a request and read its answer; fills in `sent`, `status`, `ended` and `received_bytes`.
 
         Raises TimeoutError, `AnswerTooLarge`, `AnswerCut`, `NotHttp`, and OSError where the connection was lost

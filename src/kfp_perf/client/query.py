@@ -12,6 +12,15 @@ from kfp_perf.client.messages import format_time
 
 MAXIMUM_PAGE_SIZE = 200  # the server clamps larger ones
 
+#: The variants of list reads, which cost a server differently. A read is of the first that fits.
+VARIANTS = {
+    "later_page": "pages after the first",
+    "searched": "searches by a part of the name",
+    "in_experiment": "lists within one experiment",
+    "sorted": "lists in another order than newest first",
+    "newest": "the newest first",
+}
+
 
 class Operator(StrEnum):
     """Comparisons that a filter can make."""
@@ -64,6 +73,17 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     def next(self, page_token: str) -> ListQuery:
         """The query for a later page."""
         return msgspec.structs.replace(self, page_token=page_token)
+
+    @property
+    def variant(self) -> str:
+        """Which of VARIANTS this read is."""
+        if self.page_token:
+            return "later_page"
+        if any(predicate.operator is Operator.IS_SUBSTRING for predicate in self.filter):
+            return "searched"
+        if self.experiment_id:
+            return "in_experiment"
+        return "newest" if self.sort_by == "created_at desc" else "sorted"
 
     def encode(self) -> str:
         """The query string, with its question mark; empty where there is nothing to ask for."""

@@ -1,4 +1,4 @@
-"""The KFP API over REST: each call's path, parameters and body. How calls are made is `wire`'s business."""
+"""The KFP API over REST: each call's path, parameters and body. `Caller` makes the calls."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from urllib.parse import quote
 import msgspec
 
 from kfp_perf.client import methods
+from kfp_perf.client.call import Answer, Caller
 from kfp_perf.client.query import ListQuery, Operator, Predicate, encode_fields
-from kfp_perf.client.wire import Wire
 from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_perf.client.attempt import Burden
-    from kfp_perf.client.base import Exchange
     from kfp_perf.client.messages import (
         Experiment,
         Healthz,
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.result.records import Sample
+
+    OnSample = Callable[[Sample], None] | None
 
 _API = "/apis/v2beta1"
 _EXPERIMENTS = f"{_API}/experiments"
@@ -56,7 +57,7 @@ def _ignore(sample: Sample) -> None:
 class RestClient:
     """`KfpClient` over HTTP, with a session for each event loop that is opened at the first use in it.
 
-    `record` is given each attempt as a `Sample`; `correlation` begins the X-Request-Id of each request; `seed`
+    `record` is given each call as a `Sample`; `correlation` begins the X-Request-Id of each request; `seed`
     makes back-off times repeatable; `stop` ends back-off, except that of `Purpose.CLEANUP`, by raising the last
     error. Raises `InputError` where credentials or certificates cannot be used.
     """
@@ -71,74 +72,74 @@ class RestClient:
         seed: int | None = None,
         stop: StopSignal | None = None,
     ) -> None:
-        self._wire = Wire(config, clock, record, correlation, seed, stop)
+        self._caller = Caller(config, clock, record, correlation, seed, stop)
         self._purpose = Purpose.LOAD
 
     @property
     def url(self) -> str:
         """The base URL, without a slash at its end."""
-        return self._wire.url
+        return self._caller.url
 
     @property
     def retries(self) -> int:
         """How many attempts were repetitions, over all views of this client."""
-        return self._wire.retries
+        return self._caller.retries
 
     @property
     def backoff_seconds(self) -> float:
         """How long calls waited between their attempts, in all."""
-        return self._wire.backoff_seconds
+        return self._caller.backoff_seconds
 
     @property
     def burden(self) -> Burden:
         """What calls cost this side, over all views of this client."""
-        return self._wire.transport.burden
+        return self._caller.transport.burden
 
     @property
     def proxy(self) -> Proxy | None:
         """The proxy that requests go through, if there is one."""
-        return self._wire.transport.proxy
+        return self._caller.transport.proxy
 
     def for_purpose(self, purpose: Purpose) -> Self:
         """A light view that shares connections, and whose samples carry this purpose."""
         view = object.__new__(type(self))
-        view._wire = self._wire
+        view._caller = self._caller
         view._purpose = purpose
         return view
 
     def redact(self, text: str) -> str:
         """A text of the server without our secrets, and without what looks like one."""
-        return self._wire.redact(text)
+        return self._caller.redact(text)
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
-        await self._wire.transport.aclose()
+        await self._caller.transport.aclose()
 
     def __repr__(self) -> str:
         return f"RestClient({self.url!r}, purpose={self._purpose.value!r})"
 
     async def healthz(self, *, due: float | None = None) -> Healthz:
         """Ask whether the API server is there."""
-        return await self._wire.call(methods.GET_HEALTHZ, f"{_API}/healthz", self._purpose, due=due)
+        return await self._caller.call(methods.GET_HEALTHZ, f"{_API}/healthz", self._purpose, due=due)
 
     # runs
 
-    async def create_run(
-        self, spec: RunSpec, *, due: float | None = None, exchange: Exchange | None = None
-    ) -> Run:
+    async def create_run(self, spec: RunSpec, *, due: float | None = None, on_sample: OnSample = None) -> Run:
         """Start a run. Repeated only where no byte was sent, or on 429; else see `ApiError.outcome_unknown`."""
         body = msgspec.json.encode(spec.body())
-        return await self._wire.call(
-            methods.CREATE_RUN, _RUNS, self._purpose, due=due, body=body, exchange=exchange
+        return await self._caller.call(
+            methods.CREATE_RUN, _RUNS, self._purpose, due=due, body=body, on_sample=on_sample
         )
 
     async def get_run(self, run_id: str, *, due: float | None = None) -> Run:
         """Get one run."""
-        return await self._wire.call(methods.GET_RUN, f"{_RUNS}/{_part(run_id)}", self._purpose, due=due)
+        return await self._caller.call(methods.GET_RUN, f"{_RUNS}/{_part(run_id)}", self._purpose, due=due)
 
     async def list_runs(self, query: ListQuery, *, due: float | None = None) -> Page[Run]:
         """List a page of runs."""
-        return await self._wire.call(methods.LIST_RUNS, _RUNS + query.encode(), self._purpose, due=due)
+        return await self._caller.call(
+            methods.LIST_RUNS, _RUNS + query.encode(), self._purpose, due=due, variant=query.variant
+        )
 
     async def find_run(self, name: str, *, experiment_id: str = "", namespace: str = "") -> Run | None:
         """Look up a run whose name is unique."""
@@ -161,19 +162,21 @@ class RestClient:
         """Create an experiment; names are unique in a namespace."""
         fields = {"display_name": name, "namespace": namespace, "description": description}
         body = msgspec.json.encode({key: value for key, value in fields.items() if value})
-        return await self._wire.call(
+        return await self._caller.call(
             methods.CREATE_EXPERIMENT, _EXPERIMENTS, self._purpose, due=due, body=body
         )
 
     async def get_experiment(self, experiment_id: str, *, due: float | None = None) -> Experiment:
         """Get one experiment."""
         path = f"{_EXPERIMENTS}/{_part(experiment_id)}"
-        return await self._wire.call(methods.GET_EXPERIMENT, path, self._purpose, due=due)
+        return await self._caller.call(methods.GET_EXPERIMENT, path, self._purpose, due=due)
 
     async def list_experiments(self, query: ListQuery, *, due: float | None = None) -> Page[Experiment]:
         """List a page of experiments."""
         path = _EXPERIMENTS + query.encode()
-        return await self._wire.call(methods.LIST_EXPERIMENTS, path, self._purpose, due=due)
+        return await self._caller.call(
+            methods.LIST_EXPERIMENTS, path, self._purpose, due=due, variant=query.variant
+        )
 
     async def find_experiment(self, name: str, *, namespace: str = "") -> Experiment | None:
         """Look up an experiment by name."""
@@ -199,7 +202,7 @@ class RestClient:
         fields = [("name", name), ("namespace", namespace), ("description", description)]
         body, content_type = _multipart(content)
         path = f"{_PIPELINES}/upload{encode_fields(fields)}"
-        return await self._wire.call(
+        return await self._caller.call(
             methods.UPLOAD_PIPELINE, path, self._purpose, due=due, body=body, content_type=content_type
         )
 
@@ -210,7 +213,7 @@ class RestClient:
         fields = [("name", name), ("pipelineid", pipeline_id), ("description", description)]
         body, content_type = _multipart(content)
         path = f"{_PIPELINES}/upload_version{encode_fields(fields)}"
-        return await self._wire.call(
+        return await self._caller.call(
             methods.UPLOAD_PIPELINE_VERSION,
             path,
             self._purpose,
@@ -222,12 +225,14 @@ class RestClient:
     async def get_pipeline(self, pipeline_id: str, *, due: float | None = None) -> Pipeline:
         """Get one pipeline."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}"
-        return await self._wire.call(methods.GET_PIPELINE, path, self._purpose, due=due)
+        return await self._caller.call(methods.GET_PIPELINE, path, self._purpose, due=due)
 
     async def list_pipelines(self, query: ListQuery, *, due: float | None = None) -> Page[Pipeline]:
         """List a page of pipelines."""
         path = _PIPELINES + query.encode()
-        return await self._wire.call(methods.LIST_PIPELINES, path, self._purpose, due=due)
+        return await self._caller.call(
+            methods.LIST_PIPELINES, path, self._purpose, due=due, variant=query.variant
+        )
 
     async def find_pipeline(self, name: str, *, namespace: str = "") -> Pipeline | None:
         """Look up a pipeline by name."""
@@ -246,14 +251,16 @@ class RestClient:
     ) -> PipelineVersion:
         """Get one version."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}/versions/{_part(version_id)}"
-        return await self._wire.call(methods.GET_PIPELINE_VERSION, path, self._purpose, due=due)
+        return await self._caller.call(methods.GET_PIPELINE_VERSION, path, self._purpose, due=due)
 
     async def list_pipeline_versions(
         self, pipeline_id: str, query: ListQuery, *, due: float | None = None
     ) -> Page[PipelineVersion]:
         """List a page of a pipeline's versions."""
         path = f"{_PIPELINES}/{_part(pipeline_id)}/versions{query.encode()}"
-        return await self._wire.call(methods.LIST_PIPELINE_VERSIONS, path, self._purpose, due=due)
+        return await self._caller.call(
+            methods.LIST_PIPELINE_VERSIONS, path, self._purpose, due=due, variant=query.variant
+        )
 
     async def delete_pipeline_version(
         self, pipeline_id: str, version_id: str, *, due: float | None = None
@@ -265,23 +272,23 @@ class RestClient:
     # recurring runs
 
     async def create_recurring_run(
-        self, spec: RecurringRunSpec, *, due: float | None = None, exchange: Exchange | None = None
+        self, spec: RecurringRunSpec, *, due: float | None = None, on_sample: OnSample = None
     ) -> RecurringRun:
         """Create a schedule. Names are not unique."""
         body = msgspec.json.encode(spec.body())
-        return await self._wire.call(
+        return await self._caller.call(
             methods.CREATE_RECURRING_RUN,
             _RECURRING_RUNS,
             self._purpose,
             due=due,
             body=body,
-            exchange=exchange,
+            on_sample=on_sample,
         )
 
     async def list_recurring_runs(self, query: ListQuery, *, due: float | None = None) -> Page[RecurringRun]:
         """List a page of schedules."""
         path = _RECURRING_RUNS + query.encode()
-        return await self._wire.call(methods.LIST_RECURRING_RUNS, path, self._purpose, due=due)
+        return await self._caller.call(methods.LIST_RECURRING_RUNS, path, self._purpose, due=due)
 
     async def disable_recurring_run(self, recurring_run_id: str, *, due: float | None = None) -> None:
         """Stop a schedule from firing. Its active runs go on."""
@@ -293,10 +300,15 @@ class RestClient:
         path = f"{_RECURRING_RUNS}/{_part(recurring_run_id)}"
         await self._verb(methods.DELETE_RECURRING_RUN, path, due)
 
+    async def _list(
+        self, operation: methods.Operation[Answer], path: str, variant: str, due: float | None
+    ) -> Answer:
+        return await self._caller.call(operation, path, self._purpose, due=due, variant=variant)
+
     async def _verb(
         self, operation: methods.Operation[methods.Nothing], path: str, due: float | None
     ) -> None:
-        await self._wire.call(operation, path, self._purpose, due=due)
+        await self._caller.call(operation, path, self._purpose, due=due)
 
 
 def _part(text: str) -> str:

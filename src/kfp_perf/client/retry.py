@@ -6,11 +6,11 @@ A call that changes something is repeated only where it certainly was not done: 
 
 from __future__ import annotations
 
-import random
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from kfp_perf.errors import NO_ANSWER, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
+from kfp_perf.statistics.random_streams import random_stream
 
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 10.0
@@ -29,7 +29,7 @@ class RetryPolicy:
 
     def __init__(self, retries: int, seed: int | None = None) -> None:
         self._retries = retries
-        self._random = random.Random(seed)
+        self._random = random_stream(seed, "retries")
 
     def delay(
         self, error: ApiError, attempt: int, *, repeatable: bool, retry_after: float | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from kfp_perf._version import __version__
-from kfp_perf.client.attempt import Attempt, Burden
+from kfp_perf.client.attempt import AttemptState, Burden
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
 from kfp_perf.client.proxy import proxy_for
@@ -57,7 +57,7 @@ class Transport:
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
 
     async def exchange(
-        self, attempt: Attempt, method: str, path: str, fields: Mapping[str, str], body: bytes | None
+        self, attempt: AttemptState, method: str, path: str, fields: Mapping[str, str], body: bytes | None
     ) -> Reply:
         """Send one request once, and return the answer. `path` is encoded, and follows that of the base URL.
 

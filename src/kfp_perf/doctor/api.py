@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kfp_perf.client import ListQuery, RestClient
-from kfp_perf.client.attempt import Attempt
+from kfp_perf.client.attempt import AttemptState
 from kfp_perf.client.auth import Credentials
 from kfp_perf.client.failures import OF_TRANSPORT
 from kfp_perf.client.transport import Transport
 from kfp_perf.doctor.finding import Finding, Status
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiStatusError
-from kfp_perf.observe.clock_offset import ClockOffset
+from kfp_perf.observe.times import ClockOffset
 from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Api:
         return Finding("evidence", Status.OK, f"the API server's /metrics: {families} families")
 
     async def _get(self, transport: Transport, path: str) -> Reply:
-        attempt = Attempt(1, time.time(), time.time)
+        attempt = AttemptState(time.time)
         headers = {**self._credentials.headers(), "Accept": "*/*"}
         return await transport.exchange(attempt, "GET", path, headers, None)
 

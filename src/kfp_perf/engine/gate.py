@@ -19,28 +19,32 @@ class StartGate:
     def __init__(self, expected: int, now: Callable[[], float]) -> None:
         self._missing = expected
         self._now = now
-        self._open = threading.Event()
-        self._lock = threading.Lock()
-        self.t0: float | None = None
+        # Reentrant, since a signal handler may call release() while this very thread is in it.
+        self._opened = threading.Condition(threading.RLock())
+        #: The first is time zero: a signal handler may add another while it is being set.
+        self._times: list[float] = []
+
+    @property
+    def t0(self) -> float | None:
+        """Time zero in seconds since the Unix epoch; None while the gate is closed."""
+        return self._times[0] if self._times else None
 
     def arrive(self) -> None:
         """Say that a scenario is prepared, or will never be."""
-        with self._lock:
+        with self._opened:
             self._missing -= 1
             if self._missing <= 0:
-                self._set()
+                self.release()
 
     def release(self) -> None:
         """Open the gate for those that are there, whoever is missing."""
-        with self._lock:
-            self._set()
+        with self._opened:
+            if not self._times:
+                self._times.append(self._now())
+            self._opened.notify_all()
 
     def wait(self) -> float:
         """Block until the gate opens; return time zero, in seconds since the Unix epoch."""
-        self._open.wait()
-        return self.t0 if self.t0 is not None else self._now()
-
-    def _set(self) -> None:
-        if self.t0 is None:
-            self.t0 = self._now()
-            self._open.set()
+        with self._opened:
+            self._opened.wait_for(lambda: self._times)
+            return self._times[0]

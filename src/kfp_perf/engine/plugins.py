@@ -1,4 +1,4 @@
-"""The user's own runners and collectors: found by entry point, or in a module that the command line names."""
+"""The user's own runners, collectors and reports: found by entry point, or in a module given with `--plugin`."""
 
 from __future__ import annotations
 
@@ -10,80 +10,125 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.errors import InputError, Problem
-from kfp_perf.metrics import TAKEN_KEYS, MetricsCollector
-from kfp_perf.runners import RUNNERS, BaseRunner
+from kfp_perf.metrics import METRICS, MetricsCollector
+from kfp_perf.runners import RUNNERS, BaseRunner, create_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
-_RUNNERS_GROUP = "kfp_perf.runners"
-_METRICS_GROUP = "kfp_perf.metrics"
+    from kfp_perf.result.reader import TestResult
+    from kfp_perf.runners import CreateRunner
+
+    DrawReport = Callable[[TestResult], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """Runners by the mode that they do, and collectors by the key of their metrics."""
+    """Runners by the mode that they do, collectors by the key of their metrics, reports by their name.
+
+    A report is a function that takes a `TestResult` and returns the files to write, as bytes by name.
+    `create_runner` makes the runner of a scenario; it can be pickled if it is a function of a module.
+    """
 
     runners: dict[str, type[BaseRunner]] = field(default_factory=dict)
     collectors: dict[str, type[MetricsCollector]] = field(default_factory=dict)
+    reports: dict[str, DrawReport] = field(default_factory=dict)
+    create_runner: CreateRunner = create_runner
+
+
+class _Kind(NamedTuple):
+    """A kind of plug-in: its table in a module, its field of `Plugins`, what fits, and names that are taken."""
+
+    table: str
+    field: str
+    what: str
+    fits: Callable[[Any], bool]
+    taken: Collection[str]
+    example: str
+
+
+def _subclass_of(base: type) -> Callable[[Any], bool]:
+    return lambda found: isinstance(found, type) and issubclass(found, base)
+
+
+_KINDS = (
+    _Kind(
+        "RUNNERS",
+        "runners",
+        "a subclass of BaseRunner",
+        _subclass_of(BaseRunner),
+        RUNNERS,
+        'RUNNERS = {"MY_MODE": MyRunner}',
+    ),
+    _Kind(
+        "METRICS",
+        "collectors",
+        "a subclass of MetricsCollector",
+        _subclass_of(MetricsCollector),
+        METRICS,
+        'METRICS = {"my_key": MyCollector}',
+    ),
+    _Kind("REPORTS", "reports", "a function", callable, (), 'REPORTS = {"my-report": my_function}'),
+)
 
 
 def load_plugins(modules: Iterable[str] = ()) -> Plugins:
-    """Load what the entry points `kfp_perf.runners` and `kfp_perf.metrics` name, then the modules.
+    """Load what the entry points `kfp_perf.runners`, `.metrics` and `.reports` name, then the modules.
 
-    A module is a dotted name or the path of a Python file, and declares tables: `RUNNERS = {"MY_MODE": MyRunner}`
-    and `METRICS = {"my_key": MyCollector}`. Raises `InputError` with every problem.
+    A module is a dotted name or the path of a Python file, and declares at least one of the tables `RUNNERS =
+    {"MY_MODE": MyRunner}`, `METRICS = {"my_key": MyCollector}` and `REPORTS = {"my-report": my_function}`.
+    Raises `InputError` with every problem.
     """
     plugins = Plugins()
     problems: list[Problem] = []
-    for group, table in ((_RUNNERS_GROUP, plugins.runners), (_METRICS_GROUP, plugins.collectors)):
-        for entry in entry_points(group=group):
+    for kind in _KINDS:
+        for entry in entry_points(group=f"kfp_perf.{kind.table.lower()}"):
             where = f"entry point {entry.name} ({entry.value})"
             try:
                 loaded = entry.load()
             except Exception as error:  # noqa: BLE001  whatever an import raises
                 problems.append(_cannot_import(where, error))
                 continue
-            problems += _add(table, {entry.name: loaded}, where, group)
+            problems += _add(plugins, kind, {entry.name: loaded}, where)
     for name in modules:
+        where = f"--plugin {name}"
         try:
             module = _import(name)
         except Exception as error:  # noqa: BLE001  whatever an import raises
-            problems.append(_cannot_import(f"--plugin {name}", error))
+            problems.append(_cannot_import(where, error))
             continue
-        tables = (
-            (getattr(module, "RUNNERS", None), plugins.runners, _RUNNERS_GROUP),
-            (getattr(module, "METRICS", None), plugins.collectors, _METRICS_GROUP),
-        )
-        if all(declared is None for declared, _, _ in tables):
-            remedy = 'Declare RUNNERS = {"MY_MODE": MyRunner} or METRICS = {"my_key": MyCollector} in it.'
-            problems.append(Problem(f"--plugin {name}", "declares neither RUNNERS nor METRICS", remedy))
-        for declared, table, group in tables:
-            if declared is not None:
-                problems += _add(table, declared, f"--plugin {name}", group)
+        declared = [
+            (kind, table) for kind in _KINDS if (table := getattr(module, kind.table, None)) is not None
+        ]
+        if not declared:
+            *tables, last = (kind.table for kind in _KINDS)
+            what = f"declares none of {', '.join(tables)} and {last}"
+            remedy = (
+                f"Declare {', '.join(kind.example for kind in _KINDS[:-1])} or {_KINDS[-1].example} in it."
+            )
+            problems.append(Problem(where, what, remedy))
+        for kind, table in declared:
+            problems += _add(plugins, kind, table, where)
     if problems:
         raise InputError(problems)
     return plugins
 
 
-def _add(table: dict[str, type[Any]], declared: Any, where: str, group: str) -> list[Problem]:
-    base: type = BaseRunner if group == _RUNNERS_GROUP else MetricsCollector
-    taken = {*table, *(RUNNERS if group == _RUNNERS_GROUP else TAKEN_KEYS)}
+def _add(plugins: Plugins, kind: _Kind, declared: Any, where: str) -> list[Problem]:
+    table: dict[str, Any] = getattr(plugins, kind.field)
     if not isinstance(declared, Mapping):
-        return [
-            Problem(where, "its table is not a dictionary", f"Map names to subclasses of {base.__name__}.")
-        ]
+        return [Problem(where, f"{kind.table} is not a dictionary", f"Write {kind.example}.")]
     problems = []
-    for key, kind in declared.items():
-        if not (isinstance(kind, type) and issubclass(kind, base)):
-            problems.append(Problem(where, f"{key!r} is not a subclass of {base.__name__}"))
-        elif key in taken:
+    for key, found in declared.items():
+        if not kind.fits(found):
+            problems.append(Problem(where, f"{key!r} is not {kind.what}"))
+        elif key in table or key in kind.taken:
             problems.append(Problem(where, f"the name {key!r} is taken", "Choose another one."))
         else:
-            table[str(key)] = kind
+            table[str(key)] = found
     return problems
 
 

@@ -6,30 +6,27 @@ import asyncio
 import functools
 import inspect
 import logging
+import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.engine.plugins import Plugins
+from kfp_perf.engine.protocol import ScenarioResult
 from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError, RunnerError
 from kfp_perf.log import correlation_id
-from kfp_perf.metrics import GuardedCollector, built_in_collector
-from kfp_perf.pacing import feel_lag
-from kfp_perf.result.records import ScenarioResult
-from kfp_perf.result.series import Series
-from kfp_perf.runners import Phase, create_runner
+from kfp_perf.metrics import METRICS, GuardedCollector, Recorder
+from kfp_perf.pacing import RealClock, feel_lag
+from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
+from kfp_perf.result.files import JOURNAL_FILE
+from kfp_perf.result.journal import Journal
+from kfp_perf.result.scenario_writer import ScenarioInfo, ScenarioWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.config import TestConfig
-    from kfp_perf.engine.gate import StartGate
-    from kfp_perf.result.journal import Journal
-    from kfp_perf.result.records import RunRecord
-    from kfp_perf.result.series import SeriesFile
+    from kfp_perf.engine.protocol import Link, ScenarioWork
     from kfp_perf.runners import BaseRunner
-    from kfp_perf.scenario.model import TestScenario
 
 log = logging.getLogger(__name__)
 
@@ -38,117 +35,262 @@ try:
 except ImportError:  # uvloop has no build for this platform
     new_event_loop = asyncio.new_event_loop
 
+#: A scenario that could only start this much after its start time does not start: see `_refuse_late_start`.
 LATEST_START_SECONDS = 5.0
-"""A scenario that can only start this much after its start time does not start: see `_refuse_late_start`."""
+#: How often what was measured is written to the scenario's files.
+FLUSH_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioContext:
-    """What a scenario shares with its test, where both live in one process.
+@dataclass(slots=True)
+class _End:
+    """How the scenario is about to end."""
 
-    `announce` is told the runner as soon as it exists, so that it can be asked to stop, and watched.
+    started: float = 0.0
+    finished: float = 0.0
+    error: str = ""
+    exit_code: int = 0
+    failure: Exception | None = None
+    custom: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    measured: bool = False
+
+    def keep(self, name: str, error: BaseException) -> None:
+        """Keep the first error; another one becomes a warning.
+
+        What is meant for the user goes into the log in a line, a bug with its traceback.
+        """
+        text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
+        if text in {self.error, *self.warnings}:
+            return
+        if isinstance(error, KfpPerfError):
+            log.error("%s: %s", name, error)
+        else:
+            log.error("%s failed", name, exc_info=error)
+        if self.error:
+            self.warnings.append(text)
+            return
+        self.error = text
+        self.exit_code = int(error.exit_code if isinstance(error, KfpPerfError) else ExitCode.FAILED)
+        # A plug-in's SystemExit or CancelledError is no Exception: raised again, it would end more than a scenario.
+        self.failure = error if isinstance(error, Exception) else RunnerError(text)
+
+
+def run_scenario(work: ScenarioWork, link: Link) -> ScenarioResult:
+    """Run one scenario, write its files, and return how it ended; never raises, so that no scenario ends another.
+
+    All that is measured, and the journal of what is made on the server, goes into the folder of `work`.
     """
-
-    journal: Journal | None = None
-    series: SeriesFile | None = None
-    gate: StartGate | None = None
-    plugins: Plugins = field(default_factory=Plugins)
-    on_run: Callable[[RunRecord], None] | None = None
-    announce: Callable[[BaseRunner], None] = lambda _runner: None
-
-
-def run_scenario(
-    scenario: TestScenario, config: TestConfig, t0: float, context: ScenarioContext | None = None
-) -> ScenarioResult:
-    """Run one scenario and return what it did; never raises, so that no scenario takes another with it.
-
-    `t0` is the test's time zero in seconds since the Unix epoch; where the context has a gate, the gate sets it
-    when all scenarios are prepared. Without a context everything given can be pickled, and so can the result.
-    """
-    context = context or ScenarioContext()
-    name = scenario.name or scenario.mode_name.lower()
-    correlation_id.set(name)
-    result = ScenarioResult(name=name, mode=scenario.mode_name)
-    arrived = False
+    correlation_id.set(work.name)
+    end = _End()
+    collectors: list[GuardedCollector] = []
     try:
-        custom = _custom_collectors(context.plugins, name)
-        runner = create_runner(
-            scenario,
-            plugins=context.plugins.runners,
-            config=config,
-            t0=t0,
-            journal=context.journal,
-            collector=built_in_collector(name, Series(name, context.series) if context.series else None),
-            custom_collectors=custom,
-            on_run=context.on_run,
-        )
-        context.announce(runner)
-        with asyncio.Runner(loop_factory=new_event_loop) as loop:
-            try:
-                _call(loop, runner.prepare)
-                if context.gate is not None:
-                    arrived = True
-                    runner.phase = Phase.WAITING
-                    context.gate.arrive()
-                    runner.t0 = context.gate.wait()
-                    runner.calculate_timing()
-                    _refuse_late_start(runner)
-                runner.start()
-                result.started = runner.clock.now()
-                result.metrics.update(_plain(_call(loop, lambda: _feeling_lag(runner, runner.run())) or {}))
-            except BaseException as error:  # noqa: BLE001  one runner's failure must not stop another
-                _note(result, error)
-            finally:
-                result.finished = runner.clock.now()
-                result.collector = runner.collector
-                _stop(loop, runner, result)
-        runner.collector.close()
-        if result.started:
-            result.metrics = _plain(runner.reports()) | result.metrics
-            result.warnings += runner.remarks()
-        result.warnings += runner.warnings
-        result.warnings += runner.outage.remarks(runner.start_at)
-        result.metrics.update({collector.name: collector.metrics() for collector in custom})
-        result.warnings += [
-            f"The metrics collector {one.name} failed: {one.error}" for one in custom if one.error
+        clock = RealClock(work.clock_anchor)
+        collectors = [
+            GuardedCollector(key, functools.partial(kind, work.name))
+            for key, kind in work.plugins.collectors.items()
         ]
+        writer = ScenarioWriter(work.folder, clock.now())
+        journal = Journal(work.folder / JOURNAL_FILE, work.config.KFP_url)
+        try:
+            runner = work.plugins.create_runner(
+                work.scenario,
+                plugins=work.plugins.runners,
+                config=work.config,
+                clock=clock,
+                journal=journal,
+                recorder=Recorder(writer, collectors),
+                stop=link.stop,
+                package=work.package,
+            )
+            _live(runner, writer, link, end, collectors)
+        finally:
+            writer.close()
+            journal.close()
     except BaseException as error:  # noqa: BLE001  a constructor's failure is that runner's failure
-        _note(result, error)
-    finally:
-        if context.gate is not None and not arrived:
-            context.gate.arrive()
-    return result
+        end.keep(work.name, error)
+        _write_failure(work, end)
+    return ScenarioResult(work.name, end.error, end.exit_code, _picklable(end.failure), tuple(collectors))
 
 
-def _custom_collectors(plugins: Plugins, scenario_name: str) -> list[GuardedCollector]:
-    return [
-        GuardedCollector(key, functools.partial(kind, scenario_name))
-        for key, kind in plugins.collectors.items()
-    ]
+def _live(
+    runner: BaseRunner,
+    writer: ScenarioWriter,
+    link: Link,
+    end: _End,
+    collectors: list[GuardedCollector],
+) -> None:
+    """Take a runner through its life."""
+    link.watch(functools.partial(counters_of, runner))
+    save = functools.partial(_save_info, runner, writer, end, collectors)
+    save()
+    with asyncio.Runner(loop_factory=new_event_loop) as loop:
+        try:
+            _call(loop, runner, writer, end, runner.prepare)
+            runner.phase = ScenarioPhase.WAITING
+            runner.t0 = link.prepared()
+            runner.calculate_timing()
+            _refuse_late_start(runner)
+            save()
+            runner.start()
+            end.started = runner.clock.now()
+            save()
+            returned = _call(loop, runner, writer, end, lambda: _feeling_lag(runner, runner.run()))
+            end.custom |= _plain(returned or {})
+        except BaseException as error:  # noqa: BLE001  one runner's failure must not stop another
+            end.keep(runner.name, error)
+        finally:
+            end.finished = runner.clock.now()
+            end.measured = True
+            _write_state(runner, writer, end)
+            # The result must not hang on a clean-up that may take minutes, or be killed.
+            save()
+            runner.phase = ScenarioPhase.CLEANING
+            _stop(loop, runner, writer, end)
+    _write_state(runner, writer, end)
+    runner.phase = ScenarioPhase.ENDED
+    save(ended=True)
 
 
-def _call(loop: asyncio.Runner, function: Callable[[], Any]) -> Any:
-    """Call a step of the runner's life, which may be a function or a coroutine function."""
+def counters_of(runner: BaseRunner) -> ScenarioCounters:
+    """Return the runner's counters; any thread may call this."""
+    return ScenarioCounters(scenario=runner.name, **runner.counters())
+
+
+def _write_state(runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
+    """Write what was measured until now."""
+    for _ in writer.flush(runner.clock.now()):
+        pass
+    writer.state(counters_of(runner), _built_in(_reports(runner, end)))
+
+
+def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
+    return {key: report for key, report in reports.items() if key in METRICS and report is not None}
+
+
+def _reports(runner: BaseRunner, end: _End) -> dict[str, Any]:
+    """What the runner reports; nothing where it fails to, which must not keep it from cleaning up."""
+    try:
+        return _plain(runner.reports())
+    except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
+        end.keep(runner.name, error)
+        return {}
+
+
+def _remarks(runner: BaseRunner, end: _End) -> list[str]:
+    """The runner's remarks; none where it fails to make them."""
+    try:
+        return list(runner.remarks())
+    except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
+        end.keep(runner.name, error)
+        return []
+
+
+def _save_info(
+    runner: BaseRunner,
+    writer: ScenarioWriter,
+    end: _End,
+    collectors: list[GuardedCollector],
+    *,
+    ended: bool = False,
+) -> None:
+    warnings = list(runner.warnings)
+    custom = dict(end.custom)
+    if end.measured:
+        if end.started:
+            warnings = [*_remarks(runner, end), *warnings]
+            custom = {
+                key: report for key, report in _reports(runner, end).items() if key not in METRICS
+            } | custom
+        warnings += runner.outage.remarks(runner.start_at)
+        custom |= {one.name: one.result() for one in collectors}
+        warnings += [
+            f"The metrics collector {one.name} failed: {one.error}" for one in collectors if one.error
+        ]
+    writer.info(
+        ScenarioInfo(
+            name=runner.name,
+            mode=runner.scenario.mode_name,
+            start_at=runner.start_at,
+            end_at=runner.end_at,
+            measured_from=runner.measured_from,
+            open_load=runner.open_load,
+            started=end.started,
+            finished=end.finished,
+            warnings=tuple(end.warnings + warnings),
+            leftovers=tuple(runner.leftovers),
+            error=end.error,
+            exit_code=end.exit_code,
+            measured=end.measured,
+            ended=ended,
+            custom=custom,
+        )
+    )
+
+
+def _write_failure(work: ScenarioWork, end: _End) -> None:
+    """Write `scenario.json` of a scenario whose runner could not be made."""
+    try:
+        writer = ScenarioWriter(work.folder, 0.0)
+    except OSError as error:
+        log.error("%s: nothing can be written to %s: %s", work.name, work.folder, error.strerror)
+        return
+    writer.info(
+        ScenarioInfo(
+            name=work.name,
+            mode=work.scenario.mode_name,
+            error=end.error,
+            exit_code=end.exit_code,
+            measured=True,
+            ended=True,
+        )
+    )
+    writer.close()
+
+
+def _call(
+    loop: asyncio.Runner,
+    runner: BaseRunner,
+    writer: ScenarioWriter,
+    end: _End,
+    function: Callable[[], Any],
+) -> Any:
+    """Call a step of the runner's life, a function or a coroutine function; flush files beside a coroutine."""
     returned = function()
     if not inspect.isawaitable(returned):
         return returned
 
     async def finish() -> Any:
-        return await returned
+        flushing = asyncio.ensure_future(_keep_flushing(runner, writer, end))
+        try:
+            return await returned
+        finally:
+            flushing.cancel()
+            await asyncio.wait({flushing})
 
     return loop.run(finish())
+
+
+async def _keep_flushing(runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
+    """Write the seconds that are over until cancelled, an operation at a time, so that the load is not delayed."""
+    while True:
+        now = runner.clock.now()
+        await runner.clock.sleep_until(now + FLUSH_SECONDS)
+        for _ in writer.flush(runner.clock.now()):
+            await asyncio.sleep(0)
+        if int(runner.clock.now()) != int(now):
+            writer.state(counters_of(runner), _built_in(_reports(runner, end)))
 
 
 _plain_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def _plain(returned: Any) -> dict[str, Any]:
-    """What `run()` returned, as JSON will hold it: what it cannot hold fails here, not with the whole result."""
+    """What a runner returned, as JSON will hold it: what it cannot hold fails here, not with the whole result."""
     return _plain_decoder.decode(msgspec.json.encode(returned, enc_hook=str))
 
 
 def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:
-    """Note how late the event loop is while a coroutine runs in it."""
+    """Measure how late the event loop is while a coroutine runs in it."""
     if not inspect.isawaitable(returned):
         return returned
 
@@ -177,32 +319,29 @@ def _refuse_late_start(runner: BaseRunner) -> None:
         )
 
 
-def _stop(loop: asyncio.Runner, runner: BaseRunner, result: ScenarioResult) -> None:
+def _stop(loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
     try:
-        _call(loop, runner.stop)
+        _call(loop, runner, writer, end, runner.stop)
     except BaseException as error:
-        told = str(error) if isinstance(error, KfpPerfError) else _told(error)
-        result.warnings.append(f"Cleaning up failed: {told}")
-        log.exception("%s: cleaning up failed", result.name)
-    result.leftovers = list(runner.leftovers)
-    loop.run(runner.client.aclose())
-    runner.phase = Phase.ENDED
+        text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
+        end.warnings.append(f"Cleaning up failed: {text}")
+        log.exception("%s: cleaning up failed", runner.name)
+    try:
+        loop.run(runner.client.aclose())
+    except BaseException as error:  # noqa: BLE001  a client of the user's own may raise anything
+        end.keep(runner.name, error)
 
 
-def _note(result: ScenarioResult, error: BaseException) -> None:
-    """Keep an error. What is meant for the user goes into the log in a line, a bug with its traceback."""
-    if isinstance(error, KfpPerfError):
-        result.failure = error
-        result.error = str(error)
-        result.exit_code = int(error.exit_code)
-        log.error("%s: %s", result.name, error)
-    else:
-        result.exit_code = int(ExitCode.FAILED)
-        result.error = _told(error)
-        # A plug-in's SystemExit or CancelledError is no Exception: raised again, it would end more than a scenario.
-        result.failure = error if isinstance(error, Exception) else RunnerError(result.error)
-        log.error("%s failed", result.name, exc_info=error)
+def _text_of(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+def _picklable(failure: Exception | None) -> Exception | None:
+    """The exception, or one of our own with its text where it cannot cross to another process."""
+    if failure is None:
+        return None
+    try:
+        pickle.loads(pickle.dumps(failure))  # noqa: S301  our own exception
+    except Exception:  # noqa: BLE001  whatever a user's exception does
+        return RunnerError(_text_of(failure))
+    return failure

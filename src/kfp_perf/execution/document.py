@@ -1,11 +1,10 @@
-"""What `result.json` holds."""
+"""The documents of a test: what it was given, and its result, made from the files alone."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -13,108 +12,172 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf._version import __version__
-from kfp_perf.errors import ExitCode, gravest_first
+from kfp_perf.errors import ExitCode
+from kfp_perf.metrics.figures import Figures, figures_of
+from kfp_perf.result.files import safe_name
+from kfp_perf.thresholds import Threshold, parse_threshold
+from kfp_perf.verdict import Reason, decide, judge, with_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
-    from kfp_perf.execution.figures import Figures
-    from kfp_perf.health import HealthChecks
+    from kfp_perf.metrics.registry import Registry
     from kfp_perf.plan import Plan
-    from kfp_perf.result.records import ScenarioResult
+    from kfp_perf.result.reader import ScenarioFiles, TestResult
+    from kfp_perf.result.scenario_writer import ScenarioInfo
 
 _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
-_VERDICTS = {
-    ExitCode.GOOD: "passed",
-    ExitCode.FAILED: "failed",
-    # A scenario found its input to be wrong, or the result could not be saved.
-    ExitCode.BAD_INPUT: "failed",
-    ExitCode.TARGET: "the target failed",
-    ExitCode.INTERRUPTED: "stopped before its end",
-    ExitCode.INVALID: "invalid: generator saturated",
-}
+#: How an emulator is recognised, wherever it runs.
+EMULATOR_COMMIT = "kfp-perf-emulator"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a test was given: plan and settings, the target's answer, and the emulator's profile (empty: none)."""
-
-    plan: Plan
-    config: TestConfig
-    health: Healthz
-    emulator_profile: str = ""
-
-
-def build_document(
-    given: Given,
-    results: Sequence[ScenarioResult],
-    figures: Figures,
-    errors: Sequence[Exception],
-    checks: HealthChecks,
-    *,
-    started: float,
-    finished: float,
+def given_document(
+    plan: Plan, config: TestConfig, health: Healthz, emulator_profile: str, started: float
 ) -> dict[str, Any]:
-    """The document of a test's result: plain values. Times are UTC in text, durations seconds."""
-    plan = given.plan
-    code = ExitCode.of(errors)
+    """What a test was given: plan, settings and the target's answer; `given.json`."""
     return {
         "name": plan.name,
         "started": _utc(started),
-        "finished": _utc(finished),
-        "elapsed_seconds": finished - started,
-        "verdict": {
-            "text": _VERDICTS[code],
-            "exit_code": int(code),
-            "reasons": list(_reasons(results, errors)),
-            "emulator": bool(given.emulator_profile),
-        },
+        "duration_seconds": plan.duration_seconds,
         "target": {
-            "url": given.config.KFP_url,
-            "emulator_profile": given.emulator_profile or None,
-            "version": given.health.tag_name,
-            "commit": given.health.commit_sha,
-            "multi_user": given.health.multi_user is True,
+            "url": config.KFP_url,
+            "emulator": bool(emulator_profile) or (health.commit_sha or "").startswith(EMULATOR_COMMIT),
+            "emulator_profile": emulator_profile or None,
+            "version": health.tag_name,
+            "commit": health.commit_sha,
+            "multi_user": health.multi_user is True,
         },
-        "thresholds": [judgement.document() for judgement in figures.judgements],
-        "total": figures.metrics[None],
-        "scenarios": [_scenario(one, figures.metrics.get(one.name, {})) for one in results],
-        "generator": checks.generator.document(),
-        "health": checks.document(),
+        "thresholds": [
+            {
+                "scenario": one.scenario,
+                "metric": one.metric.name,
+                "condition": one.condition,
+                "where": one.where,
+            }
+            for one in plan.thresholds
+        ],
+        "lifted": [list(one) for one in plan.lifted],
+        "scenarios": [
+            {
+                "name": one.name,
+                "mode": one.mode_name,
+                "folder": safe_name(one.name or ""),
+                "start_seconds": one.start_seconds,
+                "run_seconds": one.run_seconds,
+            }
+            for one in plan.scenarios
+        ],
         "warnings": [str(warning) for warning in plan.warnings],
-        "leftovers": [line for one in results for line in one.leftovers],
         "environment": _environment(),
-        "configuration": _configuration(given.config),
+        "configuration": config.model_dump(mode="json"),  # secrets show as stars, as pydantic's secrets do
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
 
 
-def _reasons(results: Sequence[ScenarioResult], errors: Sequence[Exception]) -> Iterator[str]:
-    """Yield why a test did not end well, what is gravest first, after the names of the scenarios that it ended."""
-    ended: dict[str, list[str]] = {}
-    for result in results:
-        if result.failure is not None:
-            ended.setdefault(str(result.failure), []).append(result.name)
-    for reason in dict.fromkeys(map(str, gravest_first(errors))):
-        names = ended.get(reason, [])
-        yield f"{', '.join(names)}: {reason}" if names else reason
+def result_document(
+    result: TestResult,
+    registry: Registry | None = None,
+    custom: Mapping[str, Any] | None = None,
+    finished: float | None = None,
+) -> dict[str, Any]:
+    """The result of a test from its folder: figures, thresholds and verdict.
 
-
-def _scenario(result: ScenarioResult, families: dict[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins({**result.metrics, **families}, enc_hook=str)
+    Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
+    killed: `complete_until` is then when the last thing was written. `registry` has the metrics that thresholds
+    may name, `custom` the users' own figures of the whole test. `finished` is when the test was over (None:
+    when the last thing was written).
+    """
+    given, health = result.given, result.health
+    scenarios = result.scenarios
+    infos = [one.info for one in scenarios]
+    figures = figures_of(scenarios)
+    figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
+    thresholds = list(_thresholds(given, registry))
+    lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
+    judgements = judge(with_defaults(thresholds, lifted, figures), figures)
+    last = max((_last_written(one) for one in scenarios), default=0.0)
+    ended = bool(infos) and all(info.ended for info in infos)
+    started = _epoch(given.get("started"))
+    over = finished or last or started
+    verdict = decide(_reasons(infos, health, last), judgements)
+    target = given.get("target") or {}
     return {
-        "name": result.name,
-        "mode": result.mode,
-        "started": _utc(result.started) if result.started else None,
-        "finished": _utc(result.finished) if result.finished else None,
-        "error": result.error or None,
-        "exit_code": result.exit_code,
-        "warnings": result.warnings,
-        "leftovers": result.leftovers,
-        "metrics": plain,
+        "name": given.get("name", result.path.name),
+        "started": _utc(started),
+        "finished": _utc(over),
+        "elapsed_seconds": max(0.0, over - started),
+        "complete": ended,
+        "complete_until": None if ended else _utc(last or started),
+        "verdict": {
+            "text": verdict.text,
+            "exit_code": int(verdict.exit_code),
+            "reasons": list(verdict.reasons),
+            "emulator": bool(target.get("emulator")),
+        },
+        "target": target,
+        "thresholds": [judgement.document() for judgement in judgements],
+        "total": _plain(figures.total),
+        "scenarios": [_scenario(info, figures.of(info.name)) for info in infos],
+        "generator": health.get("generator") or {},
+        "health": health.get("health") or {},
+        "warnings": list(given.get("warnings") or ()),
+        "leftovers": [line for info in infos for line in info.leftovers],
+        "environment": given.get("environment") or {},
+        "configuration": given.get("configuration") or {},
+        "scenario_file": given.get("scenario_file") or {"path": "", "text": ""},
     }
+
+
+def _thresholds(given: dict[str, Any], registry: Registry | None) -> Iterator[Threshold]:
+    """Parse the thresholds again; one on a user's own metric that is not known here cannot be judged."""
+    for one in given.get("thresholds") or ():
+        parsed = parse_threshold(one["metric"], one["condition"], one["where"], one["scenario"], registry)
+        if isinstance(parsed, Threshold):
+            yield parsed
+
+
+def _reasons(infos: Sequence[ScenarioInfo], health: dict[str, Any], last: float) -> Iterator[Reason]:
+    """Yield what keeps the test from passing, besides its thresholds."""
+    for info in infos:
+        if info.error:
+            yield Reason(ExitCode(info.exit_code), info.error, info.name)
+    for code, text in health.get("reasons") or ():
+        yield Reason(ExitCode(code), str(text))
+    if not health.get("over") and not (infos and all(info.ended for info in infos)):
+        what = f"The test was killed before its end; its files are complete until {_utc(last)}."
+        yield Reason(
+            ExitCode.INTERRUPTED, what if last else "The test was killed before it had measured anything."
+        )
+
+
+def _last_written(files: ScenarioFiles) -> float:
+    """When the last thing of a scenario was written, in seconds since the Unix epoch; 0.0: nothing was."""
+    info = files.info
+    last = max(info.started, info.finished)
+    for state in files.states():
+        last = max(last, float(state.counters.get("at", 0.0)))
+    return last
+
+
+def _scenario(info: ScenarioInfo, families: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "mode": info.mode,
+        "started": _utc(info.started) if info.started else None,
+        "finished": _utc(info.finished) if info.finished else None,
+        "error": info.error or None,
+        "exit_code": info.exit_code,
+        "warnings": list(info.warnings),
+        "leftovers": list(info.leftovers),
+        "metrics": _plain(families),
+    }
+
+
+def _plain(families: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(families, enc_hook=str)
+    return found
 
 
 def _environment() -> dict[str, Any]:
@@ -136,11 +199,12 @@ def _version_of(package: str) -> str:
         return ""
 
 
-def _configuration(config: Any) -> dict[str, Any]:
-    """All settings; secrets show as stars, because pydantic's secrets do."""
-    dumped: dict[str, Any] = config.model_dump(mode="json")
-    return dumped
-
-
 def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _epoch(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,51 +1,51 @@
-"""The orchestrator: starts every scenario in its thread, watches them, and makes one result of what they did."""
+"""The execution: starts every scenario, watches them, and makes one result of what they did."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import contextlib
 import functools
 import logging
-import signal
-import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import RestClient, check_target
-from kfp_perf.engine import Plugins, ScenarioContext, StartGate, run_scenario
+from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
-from kfp_perf.execution.document import Given, build_document
-from kfp_perf.execution.figures import figures_of
+from kfp_perf.execution.document import given_document, result_document
+from kfp_perf.execution.own_loop import run_in_own_loop
+from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.watch import Watch
-from kfp_perf.health import HealthChecks
-from kfp_perf.metrics import built_in_collector
+from kfp_perf.health import HealthChecks, raise_open_files_limit
+from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.registry import Registry
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.folder import TestResult
-from kfp_perf.result.records import ScenarioResult
-from kfp_perf.result.series import SeriesFile
-from kfp_perf.thresholds import why_failed
+from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.files import LOGS_FOLDER
+from kfp_perf.result.reader import TestResult
+from kfp_perf.result.result_writer import ResultWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
+    from kfp_perf.engine import Engine, ScenarioResult
     from kfp_perf.live import Display
     from kfp_perf.log import Logger
+    from kfp_perf.metrics import GuardedCollector
     from kfp_perf.plan import Plan
-    from kfp_perf.result.journal import Journal
-    from kfp_perf.runners import BaseRunner
+    from kfp_perf.result.counters import ScenarioCounters
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 0.25
+_SAVE_HEALTH_EVERY_SECONDS = 10.0
+_MEASURED = frozenset({ScenarioPhase.CLEANING, ScenarioPhase.ENDED})
 
 
 class TestFailed(KfpPerfError):
     """A test that came to its end, but not to a good one: what was measured is in `result`.
 
     The text is that of the first error; `errors` holds them all, in the order in which they came. `abandoned`:
-    the user did not wait for the scenarios, whose threads still run.
+    the user did not wait for the scenarios, which still run.
     """
 
     __test__ = False
@@ -70,30 +70,35 @@ def execute(
     display: Display,
     plugins: Plugins | None = None,
     emulator_profile: str = "",
+    engine: Callable[[], Engine] | None = None,
 ) -> TestResult:
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
-    Raises `TargetError` before anything is made if the target does not answer as KFP does, `InputError` if no
-    result folder can be made, and `TestFailed`, which has the result, if a scenario or a threshold failed, the test
-    was stopped, or its figures could not be saved.
+    `engine` makes the engine that runs the scenarios (default: a thread for each). Raises `TargetError` before
+    anything is made if the target does not answer as KFP does, `InputError` if no result folder can be made,
+    and `TestFailed`, which has the result, if a scenario or a threshold failed, the test was stopped, or its
+    figures could not be saved.
     """
     RealClock.read_wall_time()
     clock = RealClock()
-    health = asyncio.run(_check(config, plan))
-    result = TestResult.create(config.results_folder, plan.name, clock.now())
+    raise_open_files_limit()
+    health = run_in_own_loop(_check(config, plan))
+    writer = ResultWriter.create(config.results_folder, plan.name, clock.now())
+    writer.save_given(given_document(plan, config, health, emulator_profile, clock.now()))
     logger.write_to(
-        config.log_directory or result.path,
+        config.log_directory or writer.path / LOGS_FOLDER,
         config.log_file_name,
         config.maximum_logfile_bytes,
         config.rotating_log_count,
     )
-    execution = Execution(Given(plan, config, health, emulator_profile), result, plugins or Plugins())
-    with execution.interruptible():
-        errors = execution.run(display)
-    result.close()
-    if errors:
-        code = ExitCode.of(errors)
-        raise TestFailed(result, errors, code, abandoned=execution.abandoned) from errors[0]
+    execution = Execution(plan, config, writer, plugins or Plugins(), emulator_profile)
+    make_engine = engine or functools.partial(ThreadEngine, clock.now, config.pool_size)
+    result = execution.run(make_engine(), display)
+    if execution.errors:
+        code = ExitCode.of(execution.errors)
+        raise TestFailed(result, execution.errors, code, abandoned=execution.abandoned) from execution.errors[
+            0
+        ]
     return result
 
 
@@ -113,154 +118,163 @@ async def _check(config: TestConfig, plan: Plan) -> Healthz:
 
 
 class Execution:
-    """One test under way."""
+    """One test under way. `errors` holds what went wrong, in the order in which it came."""
 
-    def __init__(self, given: Given, result: TestResult, plugins: Plugins) -> None:
-        self.given = given
-        self.result = result
-        self.plugins = plugins
-        self.runners: list[BaseRunner] = []
+    def __init__(
+        self,
+        plan: Plan,
+        config: TestConfig,
+        writer: ResultWriter,
+        plugins: Plugins,
+        emulator_profile: str = "",
+    ) -> None:
+        self.errors: list[Exception] = []
         self.interruptions = 0
-        #: Whether scenarios were left alone, and their threads still run.
+        #: Whether scenarios were left alone, and still run.
         self.abandoned = False
-        self._blind: Exception | None = None
+        self._plan = plan
+        self._config = config
+        self._writer = writer
+        self._plugins = plugins
+        self._registry = Registry({**METRICS, **plugins.collectors})
         self._clock = RealClock()
-        scenarios = len(given.plan.scenarios)
-        self._pool_size = given.config.pool_size or scenarios
-        self._gate = StartGate(min(self._pool_size, scenarios), self._clock.now)
+        self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._blind: Exception | None = None
+        self._in_flight: dict[str, int] = {}
+        self._saved_while_cleaning = False
+        self._save_health_at = self._clock.now() + _SAVE_HEALTH_EVERY_SECONDS
 
-    @contextlib.contextmanager
-    def interruptible(self) -> Iterator[Self]:
-        """Let Ctrl-C and SIGTERM end the test in good order while the context is open."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, lambda *_: self.interrupt()) for number in signals}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def run(self, engine: Engine, display: Display) -> TestResult:
+        """Run all scenarios, write the result, and return it."""
+        log.info("Testing %s; results go to %s", self._config.KFP_url, self._writer.path)
+        checks = HealthChecks.of_test(self._config, self._writer.path, self._plan.scenarios)
 
-    def interrupt(self) -> None:
-        """Start no more work and come to an end; called again: write what there is, and end at once."""
-        self.interruptions += 1
-        self._stop()
+        def interrupt() -> None:
+            self.interruptions += 1
+            engine.stop(at_once=self.interruptions > 1)
 
-    def _stop(self) -> None:
-        for runner in self.runners:
-            runner.request_stop()
-        self._gate.release()
+        with interruptible(interrupt), engine:
+            with checks:
+                ended = self._run_scenarios(engine, checks, display)
+            self.abandoned = bool(engine.running)
+            if self.abandoned:
+                counters = engine.counters()
+                self._in_flight = {name: counters[name].in_flight for name in engine.running}
+            self.errors += [one.failure for one in ended if one.failure is not None]
+            if self.interruptions:
+                self.errors.insert(0, TestInterrupted(_ABANDONED if self.abandoned else _STOPPED))
+            if self._blind is not None:
+                self.errors.append(self._blind)
+            if (saturated := checks.verdict()) is not None:
+                self.errors.append(saturated)
+            return self._finish(checks, _merged(ended))
 
-    def run(self, display: Display) -> list[Exception]:
-        """Run all scenarios, write the result, and return the errors in the order in which they came."""
-        started = self._clock.now()
-        log.info("Testing %s; results go to %s", self.given.config.KFP_url, self.result.path)
-        journal = self.result.journal(self.given.config.KFP_url)
-        series = SeriesFile(self.result.series_path, started)
-        checks = HealthChecks.of_test(self.given.config, self.result.path)
-        with checks:
-            results, left_alone = self._run_scenarios(journal, series, checks, display)
-        abandoned = self.abandoned = bool(left_alone)
-        errors = [result.failure for result in results if result.failure is not None]
-        if abandoned:
-            results += [self._cut_short(runner) for runner in self.runners if runner.name in left_alone]
-        else:
-            series.close()
-            journal.close()
-        if self.interruptions:
-            errors.insert(0, TestInterrupted(_ABANDONED if abandoned else _STOPPED))
-        if self._blind is not None:
-            errors.append(self._blind)
-        if (saturated := checks.verdict()) is not None:
-            errors.append(saturated)
-        plan = self.given.plan
-        order = {scenario.name: place for place, scenario in enumerate(plan.scenarios)}
-        results.sort(key=lambda one: order.get(one.name, len(order)))
-        figures = figures_of(results, plan.thresholds, None if abandoned else self.result.series_path)
-        if why := why_failed(figures.judgements):
-            errors.append(ThresholdsFailed(why))
-        began, ended = self._gate.t0 or started, self._clock.now()
-        document = functools.partial(
-            build_document, self.given, results, figures, errors, checks, started=began, finished=ended
+    def _run_scenarios(self, engine: Engine, checks: HealthChecks, display: Display) -> list[ScenarioResult]:
+        """Start the scenarios, and look at them until they have ended, or the user does not wait for them."""
+        engine.start(
+            [
+                ScenarioWork(
+                    scenario,
+                    self._config,
+                    self._writer.scenario_folder(scenario.name or ""),
+                    self._clock.anchor,
+                    self._plugins,
+                    self._plan.packages.get(scenario.name or ""),
+                )
+                for scenario in self._plan.scenarios
+            ]
         )
+        ended: list[ScenarioResult] = []
+        announced = False
         try:
-            self.result.save(document())
-        except InputError as unsaved:
-            # What was measured is still at hand: whoever waits for it is told, and told what is wrong.
-            errors.append(unsaved)
-            self.result.document = document()
-        return errors
-
-    def _run_scenarios(
-        self, journal: Journal, series: SeriesFile, checks: HealthChecks, display: Display
-    ) -> tuple[list[ScenarioResult], set[str]]:
-        """Run every scenario in a thread of its own, and look at them meanwhile.
-
-        Return what those did that came to their end, as they came, and the names of those that were left alone.
-        """
-        context = ScenarioContext(
-            journal=journal,
-            series=series,
-            gate=self._gate,
-            plugins=self.plugins,
-            on_run=self.result.add_run,
-            announce=self._announce,
-        )
-        plan, config = self.given.plan, self.given.config
-        watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(self.given.emulator_profile))
-        results: list[ScenarioResult] = []
-        executor = concurrent.futures.ThreadPoolExecutor(self._pool_size, thread_name_prefix="scenario")
-        waiting = {
-            executor.submit(run_scenario, scenario, config, self._clock.now(), context): scenario.name or ""
-            for scenario in plan.scenarios
-        }
-        try:
-            told = False
-            while waiting and self.interruptions < 2:
-                done, _ = concurrent.futures.wait(waiting, _LOOK_EVERY_SECONDS)
-                if self.interruptions and not told:
-                    told = True
+            while engine.running and self.interruptions < 2:
+                ended += engine.ended(_LOOK_EVERY_SECONDS)
+                if self.interruptions and not announced:
+                    announced = True
                     log.warning(_STOPPING)
-                for future in done:
-                    results.append(future.result())
-                    del waiting[future]
                 if self._blind is None:
-                    self._look(watch, checks, display)
+                    self._look(engine, checks, display)
         finally:
             display.end()
-            executor.shutdown(wait=False)
-        return results, set(waiting.values())
+        return ended
 
-    def _look(self, watch: Watch, checks: HealthChecks, display: Display) -> None:
+    def _look(self, engine: Engine, checks: HealthChecks, display: Display) -> None:
         """Look at the test. A failure to do so ends it in good order: nobody would see any more what it does."""
         try:
-            watch.look(self.runners, self._gate.t0, stopping=self.interruptions > 0)
-            checks.look(self.runners)
-            display.update(watch.snapshot)
+            counters = engine.counters()
+            checks.look(counters)
+            display.update(self._watch.look(counters, engine.t0, stopping=self.interruptions > 0))
+            self._save_meanwhile(counters, checks)
         except Exception as error:
             log.exception("The test cannot be watched any more, so it is stopped")
             self._blind = error
-            self._stop()
+            engine.stop()
 
-    def _announce(self, runner: BaseRunner) -> None:
-        self.runners.append(runner)
-        if self.interruptions or self._blind is not None:
-            runner.request_stop()
+    def _save_meanwhile(self, counters: Mapping[str, ScenarioCounters], checks: HealthChecks) -> None:
+        """Save what there is when all scenarios have measured: a clean-up may take long, and be killed."""
+        now = self._clock.now()
+        if now >= self._save_health_at:
+            self._save_health_at = now + _SAVE_HEALTH_EVERY_SECONDS
+            self._writer.save_health(self._health(checks))
+        cleaning = any(one.phase is ScenarioPhase.CLEANING for one in counters.values())
+        if (
+            cleaning
+            and not self._saved_while_cleaning
+            and all(one.phase in _MEASURED for one in counters.values())
+        ):
+            self._saved_while_cleaning = True
+            self._writer.save_health(self._health(checks))
+            self._writer.save_meanwhile(self._document({}))
 
-    def _cut_short(self, runner: BaseRunner) -> ScenarioResult:
-        """What a scenario had measured when it was left alone; its thread goes on, but counts for nothing now."""
-        measured, runner.collector = runner.collector, built_in_collector(runner.name)
-        return ScenarioResult(
-            name=runner.name,
-            mode=runner.scenario.mode_name,
-            started=runner.start_at,
-            finished=self._clock.now(),
-            error=_ABANDONED,
-            exit_code=int(ExitCode.INTERRUPTED),
-            collector=measured,
-        )
+    def _health(self, checks: HealthChecks, *, over: bool = False) -> dict[str, Any]:
+        saturated = checks.verdict()
+        reasons: list[tuple[int, str]] = []
+        if self.interruptions:
+            reasons.append((int(ExitCode.INTERRUPTED), _ABANDONED if self.abandoned else _STOPPED))
+        if self._blind is not None:
+            reasons.append((int(ExitCode.FAILED), f"{type(self._blind).__name__}: {self._blind}"))
+        if saturated is not None:
+            reasons.append((int(ExitCode.INVALID), str(saturated)))
+        return {
+            "over": over,
+            "reasons": reasons,
+            "in_flight": self._in_flight,
+            "generator": checks.generator.document(),
+            "health": checks.document(),
+        }
+
+    def _document(self, custom: Mapping[str, Any]) -> dict[str, Any]:
+        found = TestResult(self._writer.path)
+        return result_document(found, self._registry, custom, finished=self._clock.now())
+
+    def _finish(self, checks: HealthChecks, custom: Mapping[str, Any]) -> TestResult:
+        """Write the result; its verdict is that of the files."""
+        self._writer.save_health(self._health(checks, over=True))
+        document = self._document(custom)
+        failed = [one for one in document["thresholds"] if not one["passed"]]
+        if failed:
+            self.errors.append(ThresholdsFailed(document["verdict"]["reasons"][-1]))
+        try:
+            document = self._writer.save(document)
+        except InputError as unsaved:
+            # What was measured is still at hand: whoever waits for it gets it, and is told what is wrong.
+            self.errors.append(unsaved)
+            document["verdict"]["reasons"].append(str(unsaved))
+        return TestResult(self._writer.path, document)
+
+
+def _merged(ended: Sequence[ScenarioResult]) -> dict[str, Any]:
+    """The figures of the whole test of those users' collectors that can be merged."""
+    whole: dict[str, GuardedCollector] = {}
+    for result in ended:
+        for collector in result.collectors:
+            if not collector.merges:
+                continue
+            if collector.name in whole:
+                whole[collector.name].merge(collector)
+            else:
+                whole[collector.name] = collector
+    return {name: collector.result() for name, collector in whole.items()}
 
 
 _STOPPING = (

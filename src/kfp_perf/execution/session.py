@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,21 @@ from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
+from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
+from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
 from kfp_perf.reports import write_report
+from kfp_perf.runners import create_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
+    from kfp_perf.runners import CreateRunner
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +44,7 @@ def run_test(
     page_address: tuple[str, int] = ("127.0.0.1", 0),
     name: str | None = None,
     overrides: Iterable[str] = (),
+    create_runner: CreateRunner = create_runner,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -46,25 +53,24 @@ def run_test(
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
-    those of `make_plan`. The folder gets a `report.html`; one that cannot be drawn is
-    said in the log, and changes nothing else.
+    those of `make_plan`. The folder gets a `report.html`; one that cannot be drawn is said in the log, and changes
+    nothing else. `create_runner` makes the runner of each scenario: a function like
+    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
     """
+    raise_open_files_limit()
     config = config or TestConfig.from_environment()
-    loaded = load_plugins(plugins)
+    loaded = dataclasses.replace(load_plugins(plugins), create_runner=create_runner)
     plan = make_plan(
         scenario_file or config.SCENARIO_FILE_NAME,
         config,
         extra_modes=loaded.runners,
+        registry=Registry({**METRICS, **loaded.collectors}),
         assume_yes=assume_yes,
         name=name,
         overrides=overrides,
-    )
-    folder = plan.path.parent
-    config = config.model_copy(
-        update={"pipeline_folders": (folder, folder / "pipelines", *config.pipeline_folders)}
     )
     with contextlib.ExitStack() as stack:
         if not emulator:

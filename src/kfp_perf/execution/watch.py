@@ -1,105 +1,130 @@
-"""Looks at running scenarios from outside, and says how the test stands."""
+"""Turns the counters of running scenarios into the snapshots that displays show."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.live.snapshot import ScenarioState, Snapshot
+from kfp_perf.result.counters import ScenarioCounters, coarse_counts, coarse_quantile
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kfp_perf.pacing import Clock
     from kfp_perf.plan import Plan
-    from kfp_perf.runners import BaseRunner
     from kfp_perf.scenario.model import TestScenario
 
 _WINDOW_SECONDS = 5.0
-_LOST = (Outcome.NOT_CREATED.value, Outcome.UNKNOWN.value, Outcome.UNFINISHED.value)
+_RUNS_WINDOW_SECONDS = 60.0
+_MOST_ERRORS = 20
+
+
+class _Look(NamedTuple):
+    at: float
+    requests: int
+    succeeded: int
+    latency: NDArray[np.uint64]
+    lateness: NDArray[np.uint64]
 
 
 class Watch:
-    """Turns the counters of runners into snapshots; rates and quantiles are of the last few seconds."""
+    """Makes snapshots; rates and quantiles are of the last few seconds, by differences of cumulative counters."""
 
     def __init__(self, plan: Plan, target: str, clock: Clock, *, emulator: bool) -> None:
         self._plan = plan
-        self._target = target
         self._clock = clock
-        self._emulator = emulator
-        self._began = clock.now()
         self._measuring = False
-        self._looks: deque[tuple[float, int, list[tuple[float, float]]]] = deque()
+        self._looks: deque[_Look] = deque()
         self.snapshot = Snapshot(plan.name, target, 0.0, plan.duration_seconds, [], emulator=emulator)
 
-    def look(self, runners: Sequence[BaseRunner], t0: float | None, *, stopping: bool) -> None:
+    def look(self, counters: Mapping[str, ScenarioCounters], t0: float | None, *, stopping: bool) -> Snapshot:
         """Make a new snapshot. `t0` is None while scenarios are still preparing."""
         now = self._clock.now()
         if t0 is not None and not self._measuring:
-            # What was done to prepare is no load.
+            # The requests of the preparation are no load.
             self._measuring = True
             self._looks.clear()
-        states = {runner.name: _state_of(runner) for runner in runners}
-        errors: Counter[str] = Counter()
-        recent: list[tuple[float, float]] = []
-        for runner in runners:
-            errors.update(dict(runner.progress.errors))
-            recent += runner.progress.take_recent()
-        requests = sum(state.requests for state in states.values())
-        self._looks.append((now, requests, recent))
-        while len(self._looks) > 2 and self._looks[1][0] <= now - _WINDOW_SECONDS:
+        known = list(counters.values())
+        self._looks.append(
+            _Look(
+                now,
+                sum(one.attempts for one in known),
+                sum(one.outcomes.get(Outcome.SUCCEEDED, 0) for one in known),
+                _sum(one.latency for one in known),
+                _sum(one.lateness for one in known),
+            )
+        )
+        while len(self._looks) > 2 and self._looks[1].at <= now - _RUNS_WINDOW_SECONDS:
             self._looks.popleft()
-        since, before, _ = self._looks[0]
-        latencies = sorted(latency for _, _, batch in self._looks for latency, _ in batch)
-        lateness = sorted(late for _, _, batch in self._looks for _, late in batch)
+        since, latest = self._since(now - _WINDOW_SECONDS), self._looks[-1]
+        errors: Counter[str] = Counter()
+        for one in known:
+            errors.update(one.attempt_errors)
+        latency, lateness = latest.latency - since.latency, latest.lateness - since.lateness
+        start = now if t0 is None else t0
         self.snapshot = Snapshot(
             name=self._plan.name,
-            target=self._target,
-            elapsed_seconds=0.0 if t0 is None else now - t0,
+            target=self.snapshot.target,
+            elapsed_seconds=now - start,
             planned_seconds=self._plan.duration_seconds,
             scenarios=[
-                states.get(scenario.name or "") or _pending(scenario) for scenario in self._plan.scenarios
+                _state_of(scenario, counters.get(scenario.name or ""), start)
+                for scenario in self._plan.scenarios
             ],
-            requests_per_second=(requests - before) / (now - since) if now > since else 0.0,
-            latency_p50=_at(latencies, 0.5),
-            latency_p99=_at(latencies, 0.99),
-            lateness_p99=_at(lateness, 0.99),
-            errors=dict(errors.most_common(20)),
+            requests_per_second=_rate(latest.requests - since.requests, latest.at - since.at),
+            runs_per_minute=self._runs_per_minute(latest),
+            latency_p50=coarse_quantile(latency, 0.5),
+            latency_p99=coarse_quantile(latency, 0.99),
+            lateness_p99=coarse_quantile(lateness, 0.99),
+            run_p50=coarse_quantile(_sum(one.run_seconds for one in known), 0.5),
+            errors=dict(errors.most_common(_MOST_ERRORS)),
             stopping=stopping,
-            emulator=self._emulator,
+            emulator=self.snapshot.emulator,
         )
+        return self.snapshot
+
+    def _since(self, moment: float) -> _Look:
+        """The last look before a moment, or the first there is."""
+        earlier = [look for look in self._looks if look.at <= moment]
+        return earlier[-1] if earlier else self._looks[0]
+
+    def _runs_per_minute(self, latest: _Look) -> float:
+        first = self._looks[0]
+        return 60.0 * _rate(latest.succeeded - first.succeeded, latest.at - first.at)
 
 
-def _at(ordered: Sequence[float], share: float) -> float | None:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+def _rate(count: int, seconds: float) -> float:
+    return count / seconds if seconds > 0.0 else 0.0
 
 
-def _pending(scenario: TestScenario) -> ScenarioState:
+def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
+    total = coarse_counts(b"").copy()
+    for one in histograms:
+        total += coarse_counts(one)
+    return total
+
+
+def _state_of(scenario: TestScenario, counters: ScenarioCounters | None, start: float) -> ScenarioState:
+    found = counters or ScenarioCounters(scenario=scenario.name or "")
     return ScenarioState(
         name=scenario.name or "",
         mode=scenario.mode_name,
-        phase="queued",
+        phase=found.phase.value,
         start_seconds=scenario.start_seconds,
         end_seconds=scenario.start_seconds + scenario.run_seconds,
-    )
-
-
-def _state_of(runner: BaseRunner) -> ScenarioState:
-    progress = runner.progress
-    outcomes = dict(progress.outcomes)
-    return ScenarioState(
-        name=runner.name,
-        mode=runner.scenario.mode_name,
-        phase=runner.phase.value,
-        start_seconds=runner.scenario.start_seconds,
-        end_seconds=runner.scenario.start_seconds + runner.scenario.run_seconds,
-        in_flight=progress.in_flight,
-        succeeded=outcomes.get(Outcome.SUCCEEDED.value, 0),
-        failed=outcomes.get(Outcome.FAILED.value, 0),
-        lost=sum(outcomes.get(outcome, 0) for outcome in _LOST),
-        requests=progress.requests,
-        cleaned_up=progress.cleaned_up,
-        to_clean_up=progress.to_clean_up,
-        away=runner.outage.away,
+        in_flight=found.in_flight,
+        succeeded=found.outcomes.get(Outcome.SUCCEEDED, 0),
+        failed=found.outcomes.get(Outcome.FAILED, 0),
+        lost=found.runs_lost,
+        requests=found.attempts,
+        cleaned_up=found.cleaned_up,
+        to_clean_up=found.to_clean_up,
+        away=found.away_since is not None,
+        waiting_for=found.waiting_for,
+        waiting_until=None if found.waiting_until is None else found.waiting_until - start,
     )

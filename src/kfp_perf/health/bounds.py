@@ -48,6 +48,12 @@ BOUNDS: dict[str, Bound] = {
         "open files and sockets of those that the system allows this process",
         "Beyond the limit connections fail here, and would count as the target's errors.",
     ),
+    "local_failures": Bound(
+        0.005,
+        "share",
+        "requests that failed for want of file descriptors or local ports of this machine",
+        "They never reached the target, and would count as its errors.",
+    ),
     "process_cpu": Bound(
         0.9,
         "share",

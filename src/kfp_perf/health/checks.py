@@ -13,11 +13,12 @@ from kfp_perf.health.progress import ProgressWatch
 from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
-    from kfp_perf.runners import BaseRunner
+    from kfp_perf.result.counters import ScenarioCounters
+    from kfp_perf.scenario.model import TestScenario
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,12 @@ class HealthChecks:
         generator: GeneratorWatch,
         api: ApiHealth,
         asking: contextlib.AbstractContextManager[object] | None = None,
+        scenarios: Iterable[TestScenario] = (),
         *,
         now: Callable[[], float] | None = None,
     ) -> None:
         self.generator = generator
-        self.progress = ProgressWatch()
+        self.progress = ProgressWatch(scenarios)
         self._api = api
         self._now = now or RealClock().now
         self._next_line = self._now() + _LINE_EVERY_SECONDS
@@ -55,10 +57,10 @@ class HealthChecks:
         self._contexts = contextlib.ExitStack()
 
     @classmethod
-    def of_test(cls, config: TestConfig, folder: Path) -> Self:
+    def of_test(cls, config: TestConfig, folder: Path, scenarios: Sequence[TestScenario]) -> Self:
         """The checks of a test against the target of `config` whose result is written into the folder."""
         connectivity = Connectivity(config)
-        return cls(GeneratorWatch(folder), connectivity.health, connectivity)
+        return cls(GeneratorWatch(folder, scenarios), connectivity.health, connectivity, scenarios)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as contexts:
@@ -70,13 +72,13 @@ class HealthChecks:
     def __exit__(self, *_: object) -> None:
         self._contexts.close()
 
-    def look(self, runners: Sequence[BaseRunner]) -> None:
+    def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
         """Look at everything once."""
         now = self._now()
-        self.generator.look(runners)
-        for runner in tuple(runners):
-            if (stall := self.progress.look(runner, now)) is not None:
-                log.warning("%s: %s", runner.name, stall.text)
+        self.generator.look(counters)
+        for one in counters.values():
+            if (stall := self.progress.look(one, now)) is not None:
+                log.warning("%s: %s", one.scenario, stall.text)
         self._warn(
             "api",
             not self._api.answers,
@@ -105,18 +107,18 @@ class HealthChecks:
             self._warn(f"purpose {name}", True, _ON_PURPOSE, name)
         if now >= self._next_line:
             self._next_line = now + _LINE_EVERY_SECONDS
-            log.info("Health: %s", self.line(runners))
+            log.info("Health: %s", self.line(counters))
 
-    def line(self, runners: Sequence[BaseRunner]) -> str:
+    def line(self, counters: Mapping[str, ScenarioCounters]) -> str:
         """How things stand, in one line."""
         shares = self.generator.shares()
         stalled = self.progress.stalled()
         findings = self.generator.findings()
         disk = self.generator.space.disk_bytes
-        lags = [runner.punctuality.longest_lag_seconds for runner in runners]
+        lags = [one.longest_lag_seconds for one in counters.values()]
         parts = [
             "the API answers" if self._api.answers else "the API does not answer",
-            f"{len(runners) - len(stalled)} of {len(runners)} scenarios get on",
+            f"{len(counters) - len(stalled)} of {len(counters)} scenarios get on",
             f"CPU {shares.get('process_cpu', 0.0):.0%} of a core",
             f"event loop at most {1e3 * max(lags, default=0.0):.0f} ms late",
             "disk unknown" if disk is None else f"{disk / 1e9:.1f} GB of disk left",

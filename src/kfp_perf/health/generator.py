@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from kfp_perf.health.bounds import BOUNDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
-from kfp_perf.health.tally import Finding, Tally
-from kfp_perf.runners import Phase
-from kfp_perf.scenario.model import TestMode
+from kfp_perf.health.tally import Finding, ResourceTally
+from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.scenario.modes import MODES
 from kfp_perf.scenario.workload import ClosedLoad, workload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from kfp_perf.health.bounds import Bound
-    from kfp_perf.runners import BaseRunner
+    from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.scenario.model import TestScenario
 
-_AT_WORK = frozenset({Phase.RUNNING, Phase.DRAINING})
+_AT_WORK = frozenset({ScenarioPhase.RUNNING, ScenarioPhase.DRAINING})
 #: Counting open files takes the longer the more there are.
 _LOOK_AT_SPACE_EVERY_SECONDS = 5.0
 # What a saturated process cannot keep, so it is not judged where saturation is what the user asked for.
 _GIVEN_UP_ON_PURPOSE = frozenset({"process_cpu", "decoding", "event_loop", "start_lateness"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Counters:
-    """A scenario's counters at one moment."""
-
-    starts: int
-    late_starts: int
-    moments: int
-    late_moments: int
-    attempts: int
-    waited: int
-    decode_seconds: float
-    felt: bool
 
 
 class GeneratorWatch:
@@ -53,6 +38,7 @@ class GeneratorWatch:
     def __init__(
         self,
         folder: Path,
+        scenarios: Iterable[TestScenario] = (),
         *,
         now: Callable[[], float] = time.monotonic,
         bounds: Mapping[str, Bound] = BOUNDS,
@@ -74,9 +60,10 @@ class GeneratorWatch:
         self._space_at = now()
         self._began = now()
         self._reading = read(self.pauses)
-        self._marks: dict[str, _Counters] = {}
-        self._tallies: dict[tuple[str, str], Tally] = {}
-        self._extremes: dict[str, BaseRunner] = {}
+        self._saturating = frozenset(one.name or "" for one in scenarios if saturates_on_purpose(one))
+        self._marks: dict[str, ScenarioCounters] = {}
+        self._tallies: dict[tuple[str, str], ResourceTally] = {}
+        self._latest: dict[str, ScenarioCounters] = {}
 
     def __enter__(self) -> Self:
         self._quiet.__enter__()
@@ -87,7 +74,7 @@ class GeneratorWatch:
         self.pauses.__exit__()
         self._quiet.__exit__()
 
-    def look(self, runners: Sequence[BaseRunner]) -> None:
+    def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
         """Close the window, if it is over, and judge it for what was at work from its beginning to its end."""
         now = self._now()
         elapsed = now - self._began
@@ -96,12 +83,11 @@ class GeneratorWatch:
         reading = self._read(self.pauses)
         if now - self._space_at >= _LOOK_AT_SPACE_EVERY_SECONDS:
             self.space, self._space_at = self._read_space(self._folder), now
-        at_work = {runner.name: runner for runner in runners if runner.phase in _AT_WORK}
-        marks = {name: _counters(runner) for name, runner in at_work.items()}
+        marks = {name: one for name, one in counters.items() if one.phase in _AT_WORK}
         through = [name for name in marks if name in self._marks]
         if through:
-            self._extremes.update({name: at_work[name] for name in through})
-            self._judge([at_work[name] for name in through], marks, reading, elapsed)
+            self._latest.update({name: marks[name] for name in through})
+            self._judge(through, marks, reading, elapsed)
         self._began, self._reading, self._marks = now, reading, marks
 
     def findings(self) -> list[Finding]:
@@ -115,12 +101,12 @@ class GeneratorWatch:
         findings = self.findings()
         scenarios: dict[str, dict[str, Any]] = {
             name: {
-                "longest_lag_seconds": runner.punctuality.longest_lag_seconds,
-                "longest_start_lateness_seconds": runner.punctuality.longest_start_seconds,
-                **_burden(runner),
+                "longest_lag_seconds": one.longest_lag_seconds,
+                "longest_start_lateness_seconds": one.longest_start_seconds,
+                **_connections(one),
                 "resources": {},
             }
-            for name, runner in self._extremes.items()
+            for name, one in self._latest.items()
         }
         process: dict[str, Any] = {}
         for (resource, name), tally in self._tallies.items():
@@ -148,7 +134,7 @@ class GeneratorWatch:
         return {resource: tally.mean for (resource, name), tally in self._tallies.items() if not name}
 
     def _judge(
-        self, runners: Sequence[BaseRunner], marks: Mapping[str, _Counters], reading: Reading, elapsed: float
+        self, names: Sequence[str], marks: Mapping[str, ScenarioCounters], reading: Reading, elapsed: float
     ) -> None:
         self.windows += 1
         machine = _share(
@@ -157,11 +143,10 @@ class GeneratorWatch:
         throttled = None
         if reading.throttled_seconds is not None and self._reading.throttled_seconds is not None:
             throttled = (reading.throttled_seconds - self._reading.throttled_seconds) / elapsed
-        on_purpose = [runner.name for runner in runners if saturates_on_purpose(runner.scenario)]
+        on_purpose = [name for name in names if name in self._saturating]
         self.on_purpose += [name for name in on_purpose if name not in self.on_purpose]
         values = [("", resource, value) for resource, value in self._of_process(reading, elapsed)]
-        for runner in runners:
-            name = runner.name
+        for name in names:
             values += [
                 (name, resource, value)
                 for resource, value in _of_scenario(self._marks[name], marks[name], elapsed)
@@ -172,7 +157,7 @@ class GeneratorWatch:
                 continue
             tally = self._tallies.get((resource, name))
             if tally is None:
-                tally = self._tallies[resource, name] = Tally(
+                tally = self._tallies[resource, name] = ResourceTally(
                     resource, name, self._bounds[resource], self._window_seconds
                 )
             tally.add(value, elapsed, machine_busy=machine, throttled=throttled)
@@ -190,49 +175,39 @@ class GeneratorWatch:
 def saturates_on_purpose(scenario: TestScenario) -> bool:
     """Whether a scenario asks for as many requests as this process can make: readers that never think."""
     return (
-        scenario.mode is TestMode.RANDOM_GETS
+        scenario.mode in MODES
+        and not scenario.mode_entry.starts_runs
         and scenario.think_seconds == 0
         and isinstance(workload_of(scenario), ClosedLoad)
     )
 
 
-def _counters(runner: BaseRunner) -> _Counters:
-    punctuality = runner.punctuality
-    burden = getattr(runner.client, "burden", None)
-    return _Counters(
-        starts=punctuality.starts,
-        late_starts=punctuality.late_starts,
-        moments=punctuality.moments,
-        late_moments=punctuality.late_moments,
-        attempts=burden.attempts if burden else 0,
-        waited=burden.waited if burden else 0,
-        decode_seconds=burden.decode_seconds if burden else 0.0,
-        felt=punctuality.felt,
-    )
-
-
-def _of_scenario(before: _Counters, after: _Counters, elapsed: float) -> Iterator[tuple[str, float]]:
-    if before.felt and after.felt:
+def _of_scenario(
+    before: ScenarioCounters, after: ScenarioCounters, elapsed: float
+) -> Iterator[tuple[str, float]]:
+    if before.lag_is_measured and after.lag_is_measured:
         moments = after.moments - before.moments
-        # A loop that was blocked through the whole window felt nothing in it.
+        # A loop that was blocked through the whole window measured nothing in it.
         yield "event_loop", (after.late_moments - before.late_moments) / moments if moments else 1.0
     if after.starts > before.starts:
         yield "start_lateness", (after.late_starts - before.late_starts) / (after.starts - before.starts)
-    if after.attempts > before.attempts:
-        yield "connections", (after.waited - before.waited) / (after.attempts - before.attempts)
+    requested = after.connections_requested - before.connections_requested
+    if requested > 0:
+        yield "connections", (after.connections_waited - before.connections_waited) / requested
         yield "decoding", (after.decode_seconds - before.decode_seconds) / elapsed
+        yield "local_failures", (after.local_failures - before.local_failures) / requested
 
 
-def _burden(runner: BaseRunner) -> dict[str, Any]:
-    burden = getattr(runner.client, "burden", None)
-    if burden is None:
+def _connections(counters: ScenarioCounters) -> dict[str, Any]:
+    if not counters.connections_limit:
         return {}
     return {
-        "connections_limit": burden.limit,
-        "most_requests_at_once": burden.most_requests,
-        "requests_that_waited_for_a_connection": burden.waited,
-        "waited_for_connections_seconds": burden.waited_seconds,
-        "decode_seconds": burden.decode_seconds,
+        "connections_limit": counters.connections_limit,
+        "most_requests_at_once": counters.most_requests_at_once,
+        "requests_that_waited_for_a_connection": counters.connections_waited,
+        "waited_for_connections_seconds": counters.connections_waited_seconds,
+        "decode_seconds": counters.decode_seconds,
+        "local_failures": counters.local_failures,
     }
 
 

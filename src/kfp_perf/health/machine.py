@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import resource
@@ -75,6 +76,19 @@ class CollectorPauses:
         self.longest_seconds = max(self.longest_seconds, took)
 
 
+def raise_open_files_limit() -> None:
+    """Raise the soft limit of open files of this process to the hard one.
+
+    The soft limit is small by default (1024) for the sake of programs that use select(2).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft in (hard, resource.RLIM_INFINITY):
+        return
+    # Refused where the kernel has a limit of its own, as on macOS.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def read_machine(pauses: CollectorPauses) -> Reading:
     """Look at what was used until now."""
     busy, whole = _machine_cpu()
@@ -86,12 +100,12 @@ def read_space(folder: Path) -> Space:
     disk: int | None = None
     with contextlib.suppress(OSError):
         disk = shutil.disk_usage(folder).free
-    count: int | None = None
-    share: float | None = None
-    with contextlib.suppress(OSError):
-        count = len(os.listdir(_OPEN_FILES))  # noqa: PTH208  only their number is wanted
-        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        share = count / allowed if allowed > 0 and allowed != resource.RLIM_INFINITY else 0.0
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    limited = allowed > 0 and allowed != resource.RLIM_INFINITY
+    count, exhausted = _open_files()
+    share = None if count is None else count / allowed if limited else 0.0
+    if exhausted:
+        share = 1.0
     return Space(
         disk_bytes=disk,
         memory_bytes=_memory_available(),
@@ -99,6 +113,19 @@ def read_space(folder: Path) -> Space:
         open_files_share=share,
         largest_resident_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_OF_MAXRSS,
     )
+
+
+def _open_files() -> tuple[int | None, bool]:
+    """How many files this process has open (None: not known), and whether it may open no more.
+
+    To list them takes a descriptor. Linux since 6.2 tells their number without, as the size of the folder.
+    """
+    try:
+        if size := _OPEN_FILES.stat().st_size if sys.platform == "linux" else 0:
+            return size, False
+        return len(os.listdir(_OPEN_FILES)), False  # noqa: PTH208  only their number is wanted
+    except OSError as error:
+        return None, error.errno in {errno.EMFILE, errno.ENFILE}
 
 
 def _machine_cpu() -> tuple[float | None, float | None]:

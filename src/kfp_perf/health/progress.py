@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.runners import Phase
+from kfp_perf.result.counters import ScenarioPhase
 
 if TYPE_CHECKING:
-    from kfp_perf.runners import BaseRunner
+    from collections.abc import Iterable
+
+    from kfp_perf.result.counters import ScenarioCounters
+    from kfp_perf.scenario.model import TestScenario
 
 #: Without progress for so long, or for this many of its longest runs, a scenario is named; at the latest after
 #: this share of its time, so before its end.
@@ -17,7 +21,7 @@ _PATIENCE_RUNS = 3.0
 _SHARE_OF_TIME = 0.5
 _SHORTEST_PATIENCE_SECONDS = 5.0
 _MOST_STALLS = 100
-_IDLE = frozenset({Phase.WAITING, Phase.ENDED})
+_IDLE = frozenset({ScenarioPhase.QUEUED, ScenarioPhase.WAITING, ScenarioPhase.ENDED})
 
 
 @dataclass(slots=True)
@@ -43,34 +47,37 @@ class Stall:
 
 @dataclass(slots=True)
 class _Mark:
-    phase: Phase
+    phase: ScenarioPhase
     done: int
     since: float
     stall: Stall | None = None
 
 
 class ProgressWatch:
-    """Knows when each scenario last got something done: a run ended, a request of the load answered well.
+    """Finds scenarios without progress: no run has ended, and no operation of the load was answered.
 
     While a scenario prepares and cleans up, every request counts, as there are no others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scenarios: Iterable[TestScenario] = ()) -> None:
         self.stalls: list[Stall] = []
+        self._run_seconds = {scenario.name or "": scenario.run_seconds for scenario in scenarios}
         self._marks: dict[str, _Mark] = {}
 
-    def look(self, runner: BaseRunner, now: float) -> Stall | None:
+    def look(self, counters: ScenarioCounters, now: float) -> Stall | None:
         """Look at a scenario; return a stall that has just been found, or None."""
-        phase, done = runner.phase, _done(runner)
-        mark = self._marks.get(runner.name)
-        if mark is None or mark.phase is not phase or mark.done != done or runner.resting:
+        phase, done = counters.phase, _done(counters)
+        mark = self._marks.get(counters.scenario)
+        if mark is None or mark.phase is not phase or mark.done != done or counters.resting:
             if mark is not None and mark.stall is not None:
                 mark.stall.until = now
-            self._marks[runner.name] = _Mark(phase, done, now)
+            self._marks[counters.scenario] = _Mark(phase, done, now)
             return None
-        if phase in _IDLE or mark.stall is not None or now - mark.since < patience_seconds(runner):
+        patience = patience_seconds(counters, self._run_seconds.get(counters.scenario, math.inf))
+        if phase in _IDLE or mark.stall is not None or now - mark.since < patience:
             return None
-        mark.stall = Stall(runner.name, phase.value, mark.since, None, _told(runner, now - mark.since))
+        text = _text_of(counters, now - mark.since)
+        mark.stall = Stall(counters.scenario, phase.value, mark.since, None, text)
         if len(self.stalls) < _MOST_STALLS:
             self.stalls.append(mark.stall)
         return mark.stall
@@ -80,26 +87,24 @@ class ProgressWatch:
         return [name for name, mark in self._marks.items() if mark.stall is not None]
 
 
-def patience_seconds(runner: BaseRunner) -> float:
-    """How long a scenario may go without progress before it is named."""
-    patience = max(PATIENCE_SECONDS, _PATIENCE_RUNS * runner.progress.longest_run_seconds)
+def patience_seconds(counters: ScenarioCounters, run_seconds: float) -> float:
+    """How long a scenario may go without progress before it is named; `run_seconds` is how long its load lasts."""
+    patience = max(PATIENCE_SECONDS, _PATIENCE_RUNS * counters.longest_run_seconds)
     # Runs in flight take their time, and nothing is known of it yet.
-    if runner.phase is not Phase.RUNNING or runner.progress.in_flight:
+    if counters.phase is not ScenarioPhase.RUNNING or counters.in_flight:
         return patience
-    return max(_SHORTEST_PATIENCE_SECONDS, min(patience, _SHARE_OF_TIME * runner.scenario.run_seconds))
+    return max(_SHORTEST_PATIENCE_SECONDS, min(patience, _SHARE_OF_TIME * run_seconds))
 
 
-def _done(runner: BaseRunner) -> int:
-    progress = runner.progress
-    if runner.phase in {Phase.RUNNING, Phase.DRAINING}:
-        return progress.answered + progress.ended
-    return progress.requests
+def _done(counters: ScenarioCounters) -> int:
+    if counters.phase in {ScenarioPhase.RUNNING, ScenarioPhase.DRAINING}:
+        return counters.answered + counters.ended
+    return counters.attempts
 
 
-def _told(runner: BaseRunner, seconds: float) -> str:
-    progress = runner.progress
-    last = f", the last: {progress.last_error}" if progress.last_error else ""
+def _text_of(counters: ScenarioCounters, seconds: float) -> str:
+    last = f", the last: {counters.last_error}" if counters.last_error else ""
     return (
-        f"no progress for {seconds:.0f} s while {runner.phase.value}: {progress.in_flight} in flight, "
-        f"{progress.ended} runs ended, {sum(progress.errors.copy().values())} errors{last}"
+        f"no progress for {seconds:.0f} s while {counters.phase.value}: {counters.in_flight} in flight, "
+        f"{counters.ended} runs ended, {sum(counters.attempt_errors.values())} errors{last}"
     )

@@ -27,7 +27,7 @@ class Finding:
         return f"{self.scenario}: {self.text}" if self.scenario else self.text
 
 
-class Tally:
+class ResourceTally:
     """Adds up for how long a resource was beyond its bound, window by window.
 
     Windows are longer than `window_seconds` where the thread that looks was itself held up.

@@ -1,11 +1,12 @@
-"""A child process that shows the test, fed through its standard input: it is never waited for."""
+"""A child process that displays the test, fed through its standard input without ever delaying the test."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
+import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,11 +14,17 @@ import msgspec
 if TYPE_CHECKING:
     from kfp_perf.live.snapshot import Message
 
+#: Lines of the log that wait for a busy child; older ones are dropped beyond that.
+_MOST_LINES = 1000
+_CLOSE_SECONDS = 1.0
+
 
 class Child:
-    """Runs `python -m MODULE`. What it cannot take at once is lost: the next message says the same and more.
+    """Runs `python -m MODULE`, and writes messages to it from a thread of its own.
 
-    It has a process session of its own: Ctrl-C is the orchestrator's, and the child ends with its input.
+    Of snapshots that the child is too busy to read only the latest is kept; it says all that the others did.
+    The child has a process session of its own: Ctrl-C is the execution's to handle, and the child ends with its
+    input.
     """
 
     def __init__(self, module: str, *arguments: str, answers: bool = False) -> None:
@@ -29,42 +36,40 @@ class Child:
             stderr=quiet if answers else None,
             start_new_session=True,
         )
-        self._pipe = self.process.stdin
-        if self._pipe is not None:
-            os.set_blocking(self._pipe.fileno(), False)
+        self._lines: deque[bytes] = deque(maxlen=_MOST_LINES)
+        self._snapshot: bytes | None = None
+        self._waiting = threading.Condition()
+        self._closed = False
+        self._gone = False
+        self._writer = threading.Thread(target=self._write, name="display", daemon=True)
+        self._writer.start()
 
     def answer(self) -> str:
-        """The line that the child says when it is ready; empty if it ended before."""
+        """Return the line that the child prints when it is ready; empty if it ended before."""
         if self.process.stdout is None:
             return ""
         with self.process.stdout as stdout:
             return stdout.readline().decode(errors="replace").strip()
 
     def send(self, message: Message) -> bool:
-        """Hand a message over, or drop it while the child is busy; False: the child is gone."""
-        if self._pipe is None:
-            return False
-        # A pipe takes up to 4 KiB whole or not at all; a longer line may be cut, and the reader skips it.
-        with contextlib.suppress(BlockingIOError):
-            try:
-                os.write(self._pipe.fileno(), b"\n" + msgspec.json.encode(message) + b"\n")
-            except (BrokenPipeError, ValueError):
+        """Hand a message over without waiting; False: the child is gone."""
+        line = msgspec.json.encode(message) + b"\n"
+        with self._waiting:
+            if self._closed or self._gone or self.process.poll() is not None:
                 return False
+            if message.snapshot is not None:
+                self._snapshot = line
+            else:
+                self._lines.append(line)
+            self._waiting.notify()
         return True
 
-    def deliver(self, message: Message) -> None:
-        """Hand over a message that must not be lost, if the child still lives: waits until it is taken."""
-        if self._pipe is not None:
-            with contextlib.suppress(OSError, ValueError):
-                os.set_blocking(self._pipe.fileno(), True)
-                os.write(self._pipe.fileno(), b"\n" + msgspec.json.encode(message) + b"\n")
-
     def close(self) -> None:
-        """End the child's input. Harmless when called again."""
-        if self._pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._pipe.close()
-            self._pipe = None
+        """Write what waits, for a second at most, and end the child's input. Harmless when called again."""
+        with self._waiting:
+            self._closed = True
+            self._waiting.notify()
+        self._writer.join(_CLOSE_SECONDS)
 
     def wait(self, seconds: float) -> None:
         """Wait for the child to end, and kill it if it does not."""
@@ -73,3 +78,28 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def _write(self) -> None:
+        pipe = self.process.stdin
+        if pipe is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            while (lines := self._next()) is not None:
+                pipe.write(lines)
+                pipe.flush()
+        with self._waiting:
+            self._gone = True
+        with contextlib.suppress(OSError, ValueError):
+            pipe.close()
+
+    def _next(self) -> bytes | None:
+        """Wait for something to write; None: nothing more comes."""
+        with self._waiting:
+            while not self._lines and self._snapshot is None and not self._closed:
+                self._waiting.wait()
+            if not self._lines and self._snapshot is None:
+                return None
+            lines = b"".join(self._lines) + (self._snapshot or b"")
+            self._lines.clear()
+            self._snapshot = None
+            return lines

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.live.snapshot import Snapshot
     from kfp_perf.log import Logger
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class _Page(_NoDisplay):
         verdict = result.document["verdict"]
         why = next((str(reason).splitlines()[0] for reason in verdict["reasons"] if reason), "")
         finish = Finish(verdict["text"], str(report) if report else "", why[:500])
-        self._child.deliver(Message(finish=finish))
+        self._child.send(Message(finish=finish))
 
     def close(self) -> None:
         self._child.close()

@@ -231,7 +231,7 @@ def read_feed(lines: Iterable[bytes], state: State) -> None:
         try:
             state.take(_decoder.decode(line))
         except (msgspec.DecodeError, msgspec.ValidationError):
-            continue  # an empty line, or one that was cut because this process was busy
+            continue  # a line that was cut off when the test was killed
     state.end()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kfp_perf.live.snapshot import waits_of
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def line_of(snapshot: Snapshot) -> str:
         parts.append(f"p99 {seconds_of(snapshot.latency_p99)}")
     if errors := sum(snapshot.errors.values()):
         parts.append(f"{errors} errors")
+    parts += waits_of(scenarios, snapshot.elapsed_seconds)
     if any(s.away for s in scenarios):
         parts.append("the target does not answer")
     return ", ".join(parts)

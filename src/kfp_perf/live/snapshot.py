@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kfp_perf.reports.quantities import clock_of
+
 
 class ScenarioState(msgspec.Struct, omit_defaults=True):
     """One scenario; times in seconds from the start of the test."""
@@ -16,11 +18,24 @@ class ScenarioState(msgspec.Struct, omit_defaults=True):
     in_flight: int = 0
     succeeded: int = 0
     failed: int = 0
-    lost: int = 0  # not created, unknown, or unfinished
+    lost: int = 0  # refused, lost, unfinished, never started or cut off
     requests: int = 0
     cleaned_up: int = 0
     to_clean_up: int = 0
     away: bool = False  # the target does not answer
+    waiting_for: str = ""  # what it waits for, and until when at most
+    waiting_until: float | None = None
+
+
+def waits_of(scenarios: list[ScenarioState], elapsed: float) -> list[str]:
+    """What scenarios wait for and until when at most, a line for each that says so, but for its own start."""
+    lines = []
+    for one in scenarios:
+        if one.waiting_for and one.phase != "waiting":
+            left = None if one.waiting_until is None else max(0.0, one.waiting_until - elapsed)
+            until = "" if left is None else f", for {clock_of(left)} more at most"
+            lines.append(f"{one.name} waits for {one.waiting_for}{until}")
+    return lines
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):
@@ -32,9 +47,11 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     planned_seconds: float
     scenarios: list[ScenarioState]
     requests_per_second: float = 0.0
+    runs_per_minute: float = 0.0  # that succeeded, over the last minute
     latency_p50: float | None = None
     latency_p99: float | None = None
     lateness_p99: float | None = None
+    run_p50: float | None = None  # the duration of runs that ended, over the whole test
     errors: dict[str, int] = {}
     stopping: bool = False
     emulator: bool = False

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot
+from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot, waits_of
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
@@ -39,11 +39,18 @@ _LEAST_WIDTH = {"scenario": 0, "": 79, "state": 56, **dict.fromkeys(_COUNTED, 0)
 _WIDE = 104
 _MOST_ROWS = 12
 _MOST_ERRORS = 3
+_MOST_WAITS = 3
 
 
 def draw(snapshot: Snapshot, width: int) -> RenderableType:
     """The screen for a state, at most `width` columns wide."""
-    return Group(_head(snapshot), _scenarios(snapshot, width), _figures(snapshot), *_errors(snapshot))
+    return Group(
+        _head(snapshot),
+        _scenarios(snapshot, width),
+        _figures(snapshot),
+        *_waits(snapshot),
+        *_errors(snapshot),
+    )
 
 
 def _head(snapshot: Snapshot) -> Text:
@@ -124,6 +131,13 @@ def _figures(snapshot: Snapshot) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{snapshot.requests_per_second:.1f}", style="bold")
     text.append(" requests/s")
+    if snapshot.runs_per_minute:
+        text.append("   ")
+        text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
+        text.append(" runs/min")
+    if snapshot.run_p50 is not None:
+        text.append("   run p50 ")
+        text.append(seconds_of(snapshot.run_p50), style="bold")
     if snapshot.latency_p50 is not None:
         text.append("   latency p50 ")
         text.append(seconds_of(snapshot.latency_p50), style="bold")
@@ -132,6 +146,11 @@ def _figures(snapshot: Snapshot) -> Text:
     if snapshot.lateness_p99 is not None:
         text.append(f"   lateness p99 {seconds_of(snapshot.lateness_p99)}", style="dim")
     return text
+
+
+def _waits(snapshot: Snapshot) -> list[Text]:
+    lines = waits_of(snapshot.scenarios, snapshot.elapsed_seconds)[:_MOST_WAITS]
+    return [Text(line, style="cyan", no_wrap=True, overflow="ellipsis") for line in lines]
 
 
 def _errors(snapshot: Snapshot) -> list[Text]:
@@ -154,7 +173,7 @@ def main() -> None:
             try:
                 message = _decoder.decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError):
-                continue  # an empty line, or one that was cut because this process was busy
+                continue  # a line that was cut off when the test was killed
             if message.log is not None:
                 style = _LEVEL_STYLES.get(message.log.level, "")
                 console.print(Text(message.log.text, style=style), soft_wrap=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
+from kfp_perf.live.snapshot import waits_of
 from kfp_perf.reports.charts import (
     Band,
     Chart,
@@ -74,11 +75,13 @@ def _state(snapshot: Snapshot, finish: Finish | None, *, fed: bool) -> Markup:
             element("p", element("strong", "! Ended without a result"), f" {clock}"),
             class_="verdict bad",
         )
+    waits = waits_of(snapshot.scenarios, snapshot.elapsed_seconds)
     doing = "Stopping" if snapshot.stopping else "Measuring" if _measuring(snapshot) else "Finishing"
     away = " The target does not answer." if any(one.away for one in snapshot.scenarios) else ""
     return element(
         "div",
         element("p", element("strong", doing), f" {clock}.{away}"),
+        *(element("p", f"{line}.") for line in waits),
         class_=f"verdict {'warning' if away or snapshot.stopping else 'plain'}",
     )
 
@@ -92,6 +95,8 @@ def _tiles(snapshot: Snapshot) -> Iterator[Tile]:
     yield Tile(f"{sum(one.in_flight for one in scenarios):,}", "in flight", "runs, reads and uploads")
     yield Tile(f"{sum(one.succeeded for one in scenarios):,}", "runs succeeded")
     yield Tile(f"{sum(one.failed + one.lost for one in scenarios):,}", "runs failed or lost")
+    yield Tile(f"{snapshot.runs_per_minute:,.1f}", "runs a minute", "that succeeded, over the last minute")
+    yield Tile(seconds_of(snapshot.run_p50), "median run", "from creation to finish")
     yield Tile(rate_of(snapshot.requests_per_second), "requests a second", "over the last seconds")
     yield Tile(
         seconds_of(snapshot.latency_p99),

@@ -1,4 +1,4 @@
-"""What the API did, by operation: how often, how fast, how wrong."""
+"""The API by operation: how often it was called, how fast it answered, how often it failed."""
 
 from __future__ import annotations
 
@@ -9,104 +9,153 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.messages import Messages
 from kfp_perf.metrics.metric import FINE_DISTRIBUTION, Metric, Unit, distribution
+from kfp_perf.metrics.summary import ranked_summary
+from kfp_perf.result.records import Purpose
 from kfp_perf.statistics.histogram import Histogram
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
-    from kfp_perf.result.records import Sample
+    from kfp_perf.result.calls import CallSecond
+    from kfp_perf.result.series import HistogramLine
 
-_REQUESTS = "every attempt of a request that kfp-perf sent"
-_SUCCEEDED = "attempts that succeeded, timed by the client"
+_OPERATIONS = "every operation, whatever came of it"
+_ATTEMPTS = "every HTTP request that kfp-perf sent"
 
 
-def _metric(name: str, key: str, unit: Unit, meaning: str) -> Metric:
+def _metric(name: str, key: str, unit: Unit, meaning: str, source: str = _OPERATIONS) -> Metric:
     of = () if unit is Unit.COUNT else ("api", "{call}", "count")
-    return Metric(f"api.{{call}}.{name}", unit, meaning, _REQUESTS, ("api", "{call}", key), (), of)
+    return Metric(f"api.{{call}}.{name}", unit, meaning, source, ("api", "{call}", key), (), of)
 
 
-class Operation:
+class OperationFigures:
     """One operation for one purpose."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.retries = 0
-        self.unknown = 0
-        self.gone = 0
+        self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
+        self.attempt_errors: Counter[str] = Counter()
         self.messages = Messages()
         self.latency = Histogram()
         self.service = Histogram()
+        self.failed = Histogram()
+        self._latency_sum = 0.0
         self._first_due = math.inf
         self._last_ended = -math.inf
 
-    def add(self, sample: Sample) -> None:
-        """Take in one attempt."""
-        self.count += 1
-        if sample.due < self._first_due:
-            self._first_due = sample.due
-        if sample.ended > self._last_ended:
-            self._last_ended = sample.ended
-        if sample.attempt > 1:
-            self.retries += 1
-        if sample.error:
-            self.errors[sample.error] += 1
-            self.messages.add(sample.error, sample.message)
-            self.unknown += sample.unknown
-            return
-        if sample.gone:
-            self.gone += 1
-            return
-        self.latency.record(sample.ended - sample.due)
-        self.service.record(sample.ended - sample.sent)
+    def add(self, line: CallSecond) -> None:
+        """Add the operations of one second."""
+        for name in _COUNTED:
+            self.counts[name] += getattr(line, name)
+        self.errors.update(line.failed)
+        self.attempt_errors.update(line.attempt_errors)
+        for kind, text, times in line.messages:
+            self.messages.add(kind, text, times)
+        self._latency_sum += line.latency_sum
+        self._first_due = min(self._first_due, line.first_due)
+        self._last_ended = max(self._last_ended, line.last_ended)
+
+    def add_times(self, line: HistogramLine) -> None:
+        """Add the times of one second."""
+        histogram = {"latency": self.latency, "service": self.service, "failed": self.failed}.get(
+            line.measure
+        )
+        if histogram is not None:
+            histogram.add_line(line.bins, line.counts, line.longest)
+
+    @property
+    def unanswered(self) -> int:
+        """Operations that rank above every answered one."""
+        return self.errors.total() + self.counts["cut_off"] + self.counts["never_started"]
 
     @property
     def lasted_seconds(self) -> float:
         """From when the first was due to the end of the last; 0 for a single one."""
-        return max(0.0, self._last_ended - self._first_due) if self.count > 1 else 0.0
+        return max(0.0, self._last_ended - self._first_due) if self.counts["count"] > 1 else 0.0
 
-    def merge(self, other: Operation) -> None:
-        """Take in what another scenario saw."""
-        self.count += other.count
-        self.retries += other.retries
-        self.unknown += other.unknown
-        self.gone += other.gone
+    @property
+    def mean_latency_seconds(self) -> float | None:
+        """The mean latency of answered operations; None where there are none."""
+        return self._latency_sum / self.counts["answered"] if self.counts["answered"] else None
+
+    def merge(self, other: OperationFigures) -> None:
+        """Add what another scenario, or another variant, recorded."""
+        self.counts.update(other.counts)
         self.errors.update(other.errors)
+        self.attempt_errors.update(other.attempt_errors)
         self.messages.merge(other.messages)
         self.latency.merge(other.latency)
         self.service.merge(other.service)
+        self.failed.merge(other.failed)
+        self._latency_sum += other._latency_sum
         self._first_due = min(self._first_due, other._first_due)
         self._last_ended = max(self._last_ended, other._last_ended)
 
     def result(self) -> dict[str, Any]:
-        """The figures."""
-        failed = self.errors.total()
+        """Return the figures."""
+        counts, unanswered = self.counts, self.unanswered
+        # A read of what others had deleted was neither answered nor refused.
+        asked = counts["count"] - counts["gone"]
         return {
-            "count": self.count,
-            "errors": failed,
-            "error_rate": failed / self.count if self.count else 0.0,
+            "count": counts["count"],
+            "answered": counts["answered"],
+            "errors": self.errors.total(),
+            "cut_off": counts["cut_off"],
+            "never_started": counts["never_started"],
+            "gone": counts["gone"],
+            "error_rate": unanswered / asked if asked else None,
             "errors_by_kind": dict(self.errors),
             "errors_by_message": self.messages.result(),
-            "retries": self.retries,
-            "unknown": self.unknown,
-            "gone": self.gone,
-            "rate_per_second": self.count / self.lasted_seconds if self.lasted_seconds else None,
-            "latency_seconds": self.latency.summary(FINE_QUANTILES),
+            "attempts": counts["attempts"],
+            "attempt_errors": dict(self.attempt_errors),
+            "retries": counts["retries"],
+            "unknown": counts["unknown"],
+            "rate_per_second": counts["count"] / self.lasted_seconds if self.lasted_seconds else None,
+            "latency_seconds": ranked_summary(
+                self.latency, unanswered, FINE_QUANTILES, self.mean_latency_seconds
+            ),
             "service_seconds": self.service.summary(FINE_QUANTILES),
+            "failed_seconds": self.failed.summary(FINE_QUANTILES),
         }
 
 
-class ApiMetrics(MetricFamily):
-    """Requests by purpose and operation. A sample is an attempt, so a retried request counts each time.
+_COUNTED = ("count", "answered", "attempts", "retries", "unknown", "gone", "cut_off", "never_started")
 
-    Latencies are of attempts that succeeded: a refusal is quick, and would make a failing server look fast.
-    """
+
+class ApiMetrics(MetricFamily):
+    """Operations by purpose and name; a list read also by variant (`ListRuns.in_experiment`)."""
 
     metrics: ClassVar[tuple[Metric, ...]] = (
-        _metric("count", "count", Unit.COUNT, "Requests sent, each attempt by itself."),
-        _metric("errors", "errors", Unit.COUNT, "Requests that failed."),
-        _metric("error_rate", "error_rate", Unit.SHARE, "The share of requests that failed."),
-        _metric("retries", "retries", Unit.COUNT, "Attempts after the first."),
-        _metric("unknown", "unknown", Unit.COUNT, "Failures after which the work may be done all the same."),
+        _metric(
+            "count",
+            "count",
+            Unit.COUNT,
+            "Operations that were due and ended, were cut off, or never started.",
+        ),
+        _metric("answered", "answered", Unit.COUNT, "Operations that were answered as asked."),
+        _metric("errors", "errors", Unit.COUNT, "Operations that failed after their last attempt."),
+        _metric("cut_off", "cut_off", Unit.COUNT, "Operations that the end of the test cut off."),
+        _metric(
+            "never_started",
+            "never_started",
+            Unit.COUNT,
+            "Operations that were due, and held back until the end of the load.",
+        ),
+        _metric(
+            "error_rate",
+            "error_rate",
+            Unit.SHARE,
+            "The share of operations that were not answered: those that failed, that the end of the test cut off, "
+            "and that were due and never started. Reads of what others had deleted are left out.",
+        ),
+        _metric("attempts", "attempts", Unit.COUNT, "HTTP requests sent.", _ATTEMPTS),
+        _metric("retries", "retries", Unit.COUNT, "Attempts after the first of their operation.", _ATTEMPTS),
+        _metric(
+            "unknown",
+            "unknown",
+            Unit.COUNT,
+            "Failed attempts after which the work may have been done.",
+            _ATTEMPTS,
+        ),
         _metric(
             "gone", "gone", Unit.COUNT, "Reads of what somebody had deleted since it was listed: no errors."
         ),
@@ -114,20 +163,31 @@ class ApiMetrics(MetricFamily):
             "rate",
             "rate_per_second",
             Unit.PER_SECOND,
-            "Requests a second, from the first due to the last end.",
+            "Operations a second, from the first due to the last end.",
         ),
         distribution(
             "api.{call}.latency",
-            "From when a request was due to the end of its answer: what a user of the API waits.",
-            _SUCCEEDED,
+            "From when an operation was due to the end of its last attempt, back-off included: what a user of the "
+            "API waits. An operation that was not answered ranks above every answered one, so with 2 % of them p99 "
+            "is not reached. Mean and `longest_answered` are of answered operations.",
+            _OPERATIONS,
             ("api", "{call}", "latency_seconds"),
             FINE_DISTRIBUTION,
         ),
         Metric(
+            "api.{call}.latency.longest_answered",
+            Unit.SECONDS,
+            "The longest latency of an answered operation.",
+            "operations that were answered",
+            ("api", "{call}", "latency_seconds", "longest_answered"),
+            (),
+            ("api", "{call}", "answered"),
+        ),
+        Metric(
             "api.{call}.latency.drift",
             Unit.CHANGE,
-            "By what share of its median latency changed from the first second to the last (Theil-Sen), where the "
-            "load lasted for a minute or more.",
+            "By what share of its median the latency of answered operations changed from the first second to the "
+            "last (Theil-Sen), where the load lasted for a minute or more.",
             "each second's median",
             ("api", "{call}", "latency_trend", "change_share"),
             (),
@@ -135,39 +195,55 @@ class ApiMetrics(MetricFamily):
         ),
         distribution(
             "api.{call}.service",
-            "From when a request's headers were written to the end of its answer: server and network alone.",
-            _SUCCEEDED,
+            "From when an attempt's headers were written to the end of its answer: server and network alone.",
+            "attempts that succeeded",
             ("api", "{call}", "service_seconds"),
             FINE_DISTRIBUTION,
         ),
     )
 
     def __init__(self) -> None:
-        self.operations: dict[tuple[str, str], Operation] = {}
+        self.operations: dict[tuple[str, str, str], OperationFigures] = {}
         self._warmup = 0
 
-    def on_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request."""
-        key = (sample.purpose, sample.operation)
-        operation = self.operations.get(key)
-        if operation is None:
-            operation = self.operations[key] = Operation()
-        operation.add(sample)
+    def on_calls(self, line: CallSecond) -> None:
+        """Record the operations of one second."""
+        if line.warmup:
+            self._warmup += line.count
+            return
+        self._of(line.purpose, line.operation, line.variant).add(line)
 
-    def on_warmup_sample(self, sample: Sample) -> None:
-        """Count what is kept out of all else."""
-        self._warmup += 1
+    def on_histogram(self, line: HistogramLine) -> None:
+        """Record the times of one second."""
+        if not line.warmup and line.operation:
+            self._of(line.purpose, line.operation, line.variant).add_times(line)
+
+    def _of(self, purpose: str, operation: str, variant: str) -> OperationFigures:
+        # Variants are told apart only in the load; what follows runs reads lists of one kind.
+        key = (str(purpose), operation, variant if purpose == Purpose.LOAD else "")
+        found = self.operations.get(key)
+        if found is None:
+            found = self.operations[key] = OperationFigures()
+        return found
 
     def merge(self, other: Self) -> None:
-        """Take in what another scenario saw."""
+        """Add what another scenario recorded."""
         self._warmup += other._warmup
-        for key, operation in dict(other.operations).items():
-            self.operations.setdefault(key, Operation()).merge(operation)
+        for key, operation in other.operations.items():
+            self.operations.setdefault(key, OperationFigures()).merge(operation)
+
+    def named(self) -> dict[tuple[str, str], OperationFigures]:
+        """Return the figures by purpose and name: of each operation, and of its variants as `Name.variant`."""
+        found: dict[tuple[str, str], OperationFigures] = {}
+        for (purpose, operation, variant), figures in sorted(self.operations.items()):
+            found.setdefault((purpose, operation), OperationFigures()).merge(figures)
+            if variant:
+                found[purpose, f"{operation}.{variant}"] = figures
+        return found
 
     def result(self) -> dict[str, Any]:
-        """`{purpose: {operation: figures}}`, and how many attempts fell into the warm-up."""
+        """`{purpose: {operation: figures}}`, and how many operations fell into the warm-up."""
         by_purpose: dict[str, Any] = {}
-        # A copy: where a test was stopped at once, its thread may add an operation at this very moment.
-        for (purpose, name), operation in sorted(dict(self.operations).items()):
-            by_purpose.setdefault(str(purpose), {})[name] = operation.result()
+        for (purpose, name), operation in self.named().items():
+            by_purpose.setdefault(purpose, {})[name] = operation.result()
         return {**by_purpose, "warmup_requests": self._warmup}

@@ -1,4 +1,4 @@
-"""From samples and runs to a scenario's metrics dictionary."""
+"""What a family of metrics is, and the users' own."""
 
 from __future__ import annotations
 
@@ -7,115 +7,92 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 
-from kfp_perf.result.records import Purpose
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from kfp_perf.metrics.metric import Metric
+    from kfp_perf.result.calls import CallSecond
     from kfp_perf.result.records import RunRecord, Sample
-    from kfp_perf.result.series import Series
+    from kfp_perf.result.scenario_writer import ScenarioInfo, StateLine
+    from kfp_perf.result.series import HistogramLine
 
 log = logging.getLogger(__name__)
 
 
 class MetricFamily:
-    """One family of metrics: takes in what happens, and tells it at the end. METRICS is the table of them.
+    """One family of metrics, made from the files of a scenario. METRICS is the table of the built-in ones.
 
-    `metrics` says what the family tells. Override the `on_*` that it needs, and `merge` and `result`.
+    `metrics` declares the names and units of what `result` returns. Override the `on_*` methods that the family
+    needs: each is called for every line of one file, in the order of the file. A family without `merge` has
+    figures for each scenario and none for the whole test.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    def on_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request."""
-
-    def on_warmup_sample(self, sample: Sample) -> None:
-        """Take in an attempt that was due in the warm-up, and does not count."""
-
     def on_run(self, record: RunRecord) -> None:
-        """Take in one run that came to its end, or to the end of the test. Some were due in the warm-up."""
+        """Record one run at its end, or one that was due and has none. Some were due in the warm-up."""
+
+    def on_calls(self, line: CallSecond) -> None:
+        """Record the operations of one kind that ended in one second."""
+
+    def on_histogram(self, line: HistogramLine) -> None:
+        """Record the times of one second of one operation."""
+
+    def on_state(self, line: StateLine) -> None:
+        """Record the scenario's counters and its runner's reports at one moment; the last line counts."""
+
+    def on_info(self, info: ScenarioInfo) -> None:
+        """Record what the scenario is and how it ended; called once, first."""
 
     def merge(self, other: Self) -> None:
-        """Take in all that the same family saw in another scenario."""
+        """Add all that the same family recorded in another scenario."""
         raise NotImplementedError
+
+    @classmethod
+    def merges(cls) -> bool:
+        """Whether the family has figures for the whole test."""
+        return cls.merge is not MetricFamily.merge
 
     def result(self) -> dict[str, Any]:
-        """What is to be told: plain values that JSON can hold; times in seconds."""
+        """Return the figures: plain values that JSON can hold; times in seconds."""
         raise NotImplementedError
 
 
-class MetricsCollector:
-    """Feeds a scenario's samples and runs to families of metrics, and joins what these tell.
+class MetricsCollector(MetricFamily):
+    """A user's own family of metrics: subclass it, and register the class.
 
-    Subclass it to measure something of your own, and register the class under the entry point group
-    `kfp_perf.metrics` or with `--plugin`: every scenario gets an instance, whose `on_sample` and `on_run` are
-    called in the scenario's thread, and whose `collect_custom_metrics` is called once at the end; what that
-    returns stands in the result under the name that it was registered with. An exception is reported and harms
-    nothing else.
+    Register it under the entry point group `kfp_perf.metrics`, or in the table METRICS of a module given with
+    `--plugin`. Every scenario gets an instance, whose `on_sample` and `on_run` are called in the scenario's
+    thread as operations and runs end; `collect_custom_metrics` is called once at the end, and what it returns
+    is in the result under the registered name. Metrics that `metrics` declares can be used in thresholds, and
+    are in reports and CSV. Override `merge` to get figures of the whole test too. An exception is reported, and
+    harms nothing else.
 
-    `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts): requests
-    of the load that were due before count as warm-up. A subclass gets them too, and may compare `sample.due`.
+    `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts):
+    operations of the load that were due before are warm-up. A collector gets them too, and may compare
+    `sample.due`.
     """
 
-    def __init__(
-        self,
-        scenario_name: str = "",
-        families: Mapping[str, MetricFamily] | None = None,
-        series: Series | None = None,
-    ) -> None:
+    def __init__(self, scenario_name: str = "") -> None:
         self.scenario_name = scenario_name
         self.measured_from = 0.0
-        self.families: dict[str, MetricFamily] = dict(families or {})
-        self._series = series
-        # A sample costs nothing in a family that does not look at samples.
-        self._takers = [
-            family
-            for family in self.families.values()
-            if type(family).on_sample is not MetricFamily.on_sample
-        ]
 
     def on_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request."""
-        warmup = sample.due < self.measured_from and sample.purpose is Purpose.LOAD
-        if self._series is not None:
-            self._series.add(sample, warmup=warmup)
-        for family in self._takers:
-            if warmup:
-                family.on_warmup_sample(sample)
-            else:
-                family.on_sample(sample)
-
-    def on_run(self, record: RunRecord) -> None:
-        """Take in one run that came to its end, or to the end of the test."""
-        for family in self.families.values():
-            family.on_run(record)
-
-    def close(self) -> None:
-        """Write down what is not written yet: no more samples will come."""
-        if self._series is not None:
-            self._series.close()
-            self._series = None
+        """Record one operation with its attempts."""
 
     def collect_custom_metrics(self) -> dict[str, Any]:
         """Return metrics of your own: plain values that JSON can hold."""
         return {}
 
-    def merge(self, other: MetricsCollector) -> None:
-        """Take in what another scenario's collector holds."""
-        for name, family in other.families.items():
-            if name in self.families:
-                self.families[name].merge(family)
-
-    def metrics(self) -> dict[str, Any]:
-        """The metrics dictionary: a key a family."""
-        return {name: family.result() for name, family in self.families.items()}
+    def result(self) -> dict[str, Any]:
+        """Return `collect_custom_metrics()`."""
+        return self.collect_custom_metrics()
 
 
 class GuardedCollector:
     """A user's collector that cannot harm the measurement: its first exception is logged, and ends it.
 
-    `make` makes the collector; `error` is empty, or says what went wrong.
+    `make` makes the collector; `error` is empty, or says what went wrong. Can be pickled if the collector can.
     """
 
     def __init__(self, name: str, make: Callable[[], MetricsCollector]) -> None:
@@ -125,28 +102,38 @@ class GuardedCollector:
         self._collector: MetricsCollector = MetricsCollector() if made is None else made
 
     def measure_from(self, moment: float) -> None:
-        """Tell it when the warm-up ends."""
+        """Set when the warm-up ends."""
         self._guard(setattr, self._collector, "measured_from", moment)
 
     def on_sample(self, sample: Sample) -> None:
-        """Pass a sample on."""
+        """Pass an operation on."""
         self._guard(self._collector.on_sample, sample)
 
     def on_run(self, record: RunRecord) -> None:
         """Pass a run on."""
         self._guard(self._collector.on_run, record)
 
-    def metrics(self) -> dict[str, Any]:
-        """What the collector tells, as JSON will hold it; `{"error": text}` where it failed."""
-        told = self._guard(self._tell)
-        return {"error": self.error} if self.error else told
+    def merge(self, other: GuardedCollector) -> None:
+        """Add what another scenario's collector recorded. Where that one failed, so has this one."""
+        self.error = self.error or other.error
+        self._guard(self._collector.merge, other._collector)
 
-    def _tell(self) -> dict[str, Any]:
-        told = self._collector.collect_custom_metrics()
-        if not isinstance(told, dict):
-            raise TypeError(f"collect_custom_metrics returned {type(told).__name__}, not a dictionary")
+    @property
+    def merges(self) -> bool:
+        """Whether the collector has figures for the whole test."""
+        return type(self._collector).merges()
+
+    def result(self) -> dict[str, Any]:
+        """Return the collector's figures as JSON will hold them; `{"error": text}` where it failed."""
+        figures = self._guard(self._result)
+        return {"error": self.error} if self.error else figures
+
+    def _result(self) -> dict[str, Any]:
+        figures = self._collector.result()
+        if not isinstance(figures, dict):
+            raise TypeError(f"collect_custom_metrics returned {type(figures).__name__}, not a dictionary")
         # What JSON cannot hold must fail here, and not when the whole result is written.
-        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told, enc_hook=str))
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(figures, enc_hook=str))
         return plain
 
     def _guard(self, function: Any, *arguments: Any) -> Any:
@@ -156,5 +143,5 @@ class GuardedCollector:
             return function(*arguments)
         except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
-            log.exception("The metrics collector %s failed and is no longer asked", self.name)
+            log.exception("The metrics collector %s failed and is not called again", self.name)
             return None

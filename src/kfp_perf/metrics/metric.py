@@ -29,13 +29,23 @@ FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
 #: What stands beside the values of metrics in a metrics dictionary, and is no metric of its own.
 BESIDE: Mapping[str, str] = {
     "n": "How many values a distribution was made from.",
-    "censored": "How many runs of `duration_seconds` had not ended: they count as longer than they were seen.",
+    "not_reached": "The statistics of this distribution that lie above all that was answered, or that ended: "
+    "`null`, and longer than any bound.",
+    "longest_answered": "The longest of the values; those that rank above it have none.",
     "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
     "data does not reach.",
     "errors_by_kind": "`errors`, by HTTP status or by what went wrong.",
     "errors_by_message": "Failures by `kind` and `message`, the most frequent first: what varies is written "
     "`…`, and those beyond 20 different ones are `other messages`.",
-    "warmup_requests": "Requests of the load that were due in the warm-up, which count nowhere else.",
+    "attempt_errors": "Failed attempts, by HTTP status or by what went wrong.",
+    "failed_seconds": "The times from due to the end of the last attempt of operations that failed.",
+    "fell_behind_reason": "Why it cannot be told whether the server fell behind.",
+    "behind_since": "Since when the server has been behind, in seconds since the Unix epoch.",
+    "behind_since_seconds": "The same, in seconds from the start of the scenario's load.",
+    "offered_per_second": "How many runs a second were due while it was judged whether the server fell behind.",
+    "completed_per_second": "How many runs a second left meanwhile.",
+    "judged_runs": "From how many runs that was told.",
+    "warmup_requests": "Operations of the load that were due in the warm-up, which count nowhere else.",
     "worst_error_seconds": "The largest of the bounds of which `error_seconds` is the mean.",
     "slope_per_hour": "Of a trend: by how many seconds times grow in an hour.",
     "interval_per_hour": "Its 95 % confidence interval.",

@@ -73,15 +73,15 @@ class PhaseMetrics(MetricFamily):
         self._phases: dict[str, _Phase] = {}
 
     def on_run(self, record: RunRecord) -> None:
-        """Take in one run at its end."""
+        """Record one run at its end."""
         if record.warmup or record.cached or record.outcome is not Outcome.SUCCEEDED:
             return
         for name, seconds in record.phases.items():
             self._phases.setdefault(name, _Phase()).add(seconds, record.phase_errors.get(name, 0.0))
 
     def merge(self, other: Self) -> None:
-        """Take in what another scenario saw."""
-        for name, phase in dict(other._phases).items():
+        """Add what another scenario recorded."""
+        for name, phase in other._phases.items():
             self._phases.setdefault(name, _Phase()).merge(phase)
 
     def result(self) -> dict[str, Any]:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.messages import Messages
 from kfp_perf.metrics.metric import Metric, Unit, distribution
-from kfp_perf.metrics.summary import summary, trend_summary
+from kfp_perf.metrics.summary import ranked_values, summary, trend_summary
 from kfp_perf.result.records import Outcome
-from kfp_perf.statistics.quantiles import QUANTILES
-from kfp_perf.statistics.survival import kaplan_meier
 
 if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
@@ -21,35 +19,36 @@ if TYPE_CHECKING:
 _COUNTS = (
     ("due", "Runs that the load asked for.", "the load's schedule"),
     ("sent", "Runs whose creation was sent.", "CreateRun"),
-    ("created", "Runs that the server is known to have made.", "CreateRun's answers, and sweeps by name"),
+    (
+        "created",
+        "Runs that the server is known to have created.",
+        "CreateRun's answers, and look-ups by name",
+    ),
     (
         "adopted",
-        "Created runs whose creation got no answer, and whose name a later sweep showed.",
-        "sweeps by name",
+        "Created runs whose creation got no answer, and that a look-up by name found.",
+        "look-ups by name",
     ),
     ("ended", "Runs that came to their own end, good or bad.", "ListRuns and GetRun"),
     ("succeeded", "Runs that ended in SUCCEEDED.", "ListRuns and GetRun"),
     ("failed", "Runs that ended in any other final state.", "ListRuns and GetRun"),
     (
-        "unfinished",
-        "Runs still in flight at the end, and given up.",
-        "ListRuns and GetRun",
-    ),
-    (
-        "not_created",
-        "Runs that the server refused, or that could not be asked for.",
+        "refused",
+        "Runs that the server refused to create, or that could not be asked for.",
         "CreateRun's answers",
     ),
     (
-        "unknown",
-        "Runs of which it is not known what became: their creation got no answer, or they vanished.",
+        "lost",
+        "Runs whose creation got no answer and that no list showed, or that vanished.",
         "CreateRun, ListRuns and GetRun",
     ),
+    ("unfinished", "Runs still in flight after the whole grace period.", "ListRuns and GetRun"),
     (
-        "decided",
-        "Runs that ended, were not made, or got lost: all but those in flight at the end.",
-        "CreateRun, ListRuns and GetRun",
+        "never_started",
+        "Runs that were due, and held back by `maxInFlight` until the end.",
+        "the load's schedule",
     ),
+    ("cut_off", "Runs in flight when the test was cut short: they count in no rate.", "ListRuns and GetRun"),
     ("warmup", "Runs due in the warm-up, which count nowhere else.", "the load's schedule"),
 )
 
@@ -67,11 +66,11 @@ class RunMetrics(MetricFamily):
         Metric(
             "run.success_rate",
             Unit.SHARE,
-            "The share of runs that succeeded among those decided: a run that was refused is no success.",
-            "CreateRun, ListRuns and GetRun",
+            "The share of runs due that succeeded: refused, lost, unfinished and never-started runs did not.",
+            "the load's schedule, ListRuns and GetRun",
             ("runs", "success_rate"),
             (),
-            ("runs", "decided"),
+            ("runs", "due"),
         ),
         Metric(
             "run.throughput",
@@ -83,12 +82,18 @@ class RunMetrics(MetricFamily):
             ("runs", "succeeded"),
         ),
         distribution(
+            "run.visible",
+            "From when a run was due until a client could see that it had succeeded: what a user waits, with the "
+            "server's reporting and one look of kfp-perf. Runs that did not succeed rank above all that did.",
+            "the client's own clock",
+            ("runs", "visible_seconds"),
+        ),
+        distribution(
             "run.duration",
-            "From creation to finish, of runs that succeeded and executed. Runs in flight at the end count as "
-            "longer than they were seen (Kaplan-Meier).",
+            "From creation to finish by the server's own clock, of runs that succeeded and executed. Unfinished "
+            "runs rank above all that ended.",
             "created_at and finished_at: the server's whole seconds, each duration with its error",
             ("runs", "duration_seconds"),
-            absent="too few of the runs in flight at the end had ended to reach it",
             error_path=_ERROR,
         ),
         Metric(
@@ -123,22 +128,13 @@ class RunMetrics(MetricFamily):
             ("runs", "cached_duration_seconds"),
             error_path=_ERROR,
         ),
-        distribution(
-            "run.visible",
-            "From when a run was due until a client could see that it had succeeded: what a user waits, with the "
-            "server's reporting and one look of kfp-perf.",
-            "the client's own clock",
-            ("runs", "visible_seconds"),
-        ),
     )
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._outcomes: Counter[str] = Counter()
         self._messages = Messages()
         self._durations = array("d")
         self._dues = array("d")
-        self._censored = array("d")
         self._failed = array("d")
         self._cached = array("d")
         self._visible = array("d")
@@ -148,21 +144,19 @@ class RunMetrics(MetricFamily):
         self._merged = 0
 
     def on_run(self, record: RunRecord) -> None:
-        """Take in one run at its end."""
+        """Record one run at its end."""
         if record.warmup:
             self._counts["warmup"] += 1
             return
-        self._counts["due"] += 1
+        self._counts["due"] += record.outcome is not Outcome.CUT_OFF
         self._counts["sent"] += record.sent > 0
         self._counts["created"] += record.created
         self._counts["adopted"] += record.adopted
-        self._outcomes[record.outcome.value] += 1
+        self._counts[record.outcome.value] += 1
         if record.error:
             self._messages.add(record.outcome.value, record.error)
         self._first_due = min(self._first_due, record.due)
-        if record.outcome is Outcome.UNFINISHED:
-            self._censored.append(record.seen_for_seconds)
-        elif record.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
+        if record.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
             self._counts["ended"] += 1
             self._add_ended(record)
 
@@ -183,11 +177,10 @@ class RunMetrics(MetricFamily):
             self._dues.append(record.due)
 
     def merge(self, other: Self) -> None:
-        """Take in what another scenario saw."""
+        """Add what another scenario recorded."""
         self._counts.update(other._counts)
-        self._outcomes.update(other._outcomes)
         self._messages.merge(other._messages)
-        for name in ("_durations", "_dues", "_censored", "_failed", "_cached", "_visible"):
+        for name in ("_durations", "_dues", "_failed", "_cached", "_visible"):
             getattr(self, name).extend(getattr(other, name))
         self._worst_error = max(self._worst_error, other._worst_error)
         self._first_due = min(self._first_due, other._first_due)
@@ -197,43 +190,25 @@ class RunMetrics(MetricFamily):
     def result(self) -> dict[str, Any]:
         """Counts, shares, and times in seconds.
 
-        `duration_seconds` is of runs that succeeded and executed, `failed_duration_seconds` and
-        `cached_duration_seconds` of the others, `visible_seconds` from due until a client could see the end.
-        `duration_error_seconds`: no duration is further off. Imports scipy, which takes a second the first time.
+        `visible_seconds` is of all runs due, `duration_seconds` of runs that succeeded and executed with unfinished
+        ones above them, `failed_duration_seconds` and `cached_duration_seconds` of the others that ended.
+        `duration_error_seconds`: no duration is further off.
         """
-        succeeded = self._outcomes[Outcome.SUCCEEDED.value]
-        decided = self._outcomes.total() - self._outcomes[Outcome.UNFINISHED.value]
+        due, succeeded = self._counts["due"], self._counts["succeeded"]
         lasted = self._last_end - self._first_due
         return {
-            **{name: self._counts[name] for name in ("due", "sent", "ended", "created", "adopted", "warmup")},
-            **{outcome.value: self._outcomes[outcome.value] for outcome in Outcome},
-            "decided": decided,
+            **{name: self._counts[name] for name, _, _ in _COUNTS},
             "errors_by_message": self._messages.result(),
-            "success_rate": succeeded / decided if decided else None,
+            "success_rate": succeeded / due if due else None,
             "throughput_per_second": succeeded / lasted if succeeded > 1 and lasted > 0.0 else None,
-            "duration_seconds": _survival_summary(self._durations, self._censored),
+            "visible_seconds": ranked_values(self._visible, max(0, due - len(self._visible))),
+            "duration_seconds": ranked_values(self._durations, self._counts["unfinished"]),
             "duration_error_seconds": self._worst_error,
             "duration_trend": self._trend(),
             "failed_duration_seconds": summary(self._failed),
             "cached_duration_seconds": summary(self._cached),
-            "visible_seconds": summary(self._visible),
         }
 
     def _trend(self) -> dict[str, Any] | None:
-        """The drift of durations in the course of the test; none where scenarios with different runs are mixed."""
+        """The drift of durations during the test; none where scenarios with different runs are mixed."""
         return trend_summary(self._dues, self._durations) if self._merged <= 1 else None
-
-
-def _survival_summary(ended: array[float], censored: array[float]) -> dict[str, Any]:
-    """The usual figures by Kaplan and Meier, with intervals; None stands for what the data does not reach."""
-    estimate = kaplan_meier(ended, censored)
-    if estimate is None:
-        return {}
-    return {
-        "n": estimate.ended,
-        "censored": estimate.censored,
-        **{name: estimate.quantile(share) for name, share in QUANTILES.items()},
-        "max": estimate.longest,
-        "mean": estimate.mean if estimate.ended else None,
-        "intervals": {name: list(estimate.interval(share)) for name, share in QUANTILES.items()},
-    }

@@ -64,7 +64,7 @@ class ScheduleMetrics(MetricFamily):
         self._worst_error = 0.0
 
     def on_run(self, record: RunRecord) -> None:
-        """Take in one run at its end, or one slot that none came for."""
+        """Record one run at its end, or one slot that none came for."""
         if record.warmup or not record.recurring_run_id:
             return
         if record.slot is None:
@@ -79,7 +79,7 @@ class ScheduleMetrics(MetricFamily):
                 self._worst_error = max(self._worst_error, record.drift_error_seconds or 0.0)
 
     def merge(self, other: Self) -> None:
-        """Take in what another scenario saw."""
+        """Add what another scenario recorded."""
         self._counts.update(other._counts)
         self._drift.extend(other._drift)
         self._worst_error = max(self._worst_error, other._worst_error)

@@ -1,29 +1,79 @@
-"""The usual figures of raw values."""
+"""The figures of a distribution: quantiles, maximum, mean."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_perf.statistics.quantiles import QUANTILES
+from kfp_perf.statistics.quantiles import QUANTILES, quantile
 from kfp_perf.statistics.trend import trend
 
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Mapping
+
+    from kfp_perf.statistics.histogram import Histogram
 
 
 def summary(values: array[float]) -> dict[str, float]:
     """The number `n`, quantiles, maximum and mean of raw values; empty where there are none.
 
-    Quantiles are order statistics (numpy's `inverted_cdf`): values that were seen, never between two.
+    Quantiles are order statistics: values that were seen, never between two.
     """
     if not values:
         return {}
     data = np.array(values)
-    at = np.quantile(data, list(QUANTILES.values()), method="inverted_cdf")
-    quantiles = dict(zip(QUANTILES, map(float, at), strict=True))
+    quantiles = {name: quantile(data, share) for name, share in QUANTILES.items()}
     return {"n": data.size, **quantiles, "max": float(data.max()), "mean": float(data.mean())}
+
+
+def ranked_summary(
+    answered: Histogram, above: int, quantiles: Mapping[str, float], mean: float | None
+) -> dict[str, Any]:
+    """Quantiles of answered operations and of `above` that were not, which rank above all others.
+
+    A quantile that is not reached is None, and its name is in `not_reached`; so is `max` where anything ranks
+    above. `n` counts all, `mean` and `longest_answered` are of the answered ones. Empty where there are none.
+    """
+    count = answered.count
+    if not count + above:
+        return {}
+    values = {name: answered.quantile(share, above) for name, share in quantiles.items()}
+    return _ranked(values, count, above, answered.longest, answered.mean, mean)
+
+
+def ranked_values(ended: array[float], above: int) -> dict[str, Any]:
+    """The same of raw values, in seconds: those that ended, and `above` that rank above all of them."""
+    if not len(ended) + above:
+        return {}
+    data = np.sort(np.array(ended))
+    values: dict[str, float | None] = {}
+    for name, share in QUANTILES.items():
+        rank = max(1, math.ceil(share * (data.size + above) - 1e-6))
+        values[name] = float(data[rank - 1]) if rank <= data.size else None
+    longest = float(data[-1]) if data.size else 0.0
+    return _ranked(values, data.size, above, longest, float(data.mean()) if data.size else None, None)
+
+
+def _ranked(
+    values: dict[str, float | None],
+    count: int,
+    above: int,
+    longest: float,
+    mean: float | None,
+    exact: float | None,
+) -> dict[str, Any]:
+    values = {**values, "max": None if above else longest}
+    not_reached = [name for name, value in values.items() if value is None]
+    return {
+        "n": count + above,
+        **values,
+        "mean": mean if exact is None else exact,
+        "longest_answered": longest if count else None,
+        **({"not_reached": not_reached} if not_reached else {}),
+    }
 
 
 def trend_summary(times: array[float], values: array[float]) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
-"""Following runs: when they ended, how long they took and in which phases, and how sure that is."""
+"""Following runs: when they ended, how long they took and in which phases, and with what error."""
 
-from kfp_perf.observe.components import ComponentTotals
 from kfp_perf.observe.observer import Observer
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.observe.report import ObserverReport
+from kfp_perf.observe.run_analysis import ComponentTotals
+from kfp_perf.observe.tracked import TrackedRun
 from kfp_perf.pipelines.shape import Dag, shape_of
 
-__all__ = ["PHASES", "ComponentTotals", "Dag", "Observer", "ObserverReport", "shape_of"]
+__all__ = ["PHASES", "ComponentTotals", "Dag", "Observer", "ObserverReport", "TrackedRun", "shape_of"]

@@ -1,13 +1,14 @@
-"""The critical path of a run, from its entries' names and times and the shape of its pipeline.
+"""The critical path of a run, from the names and times of its entries and the shape of its pipeline.
 
-Walked backwards: in each DAG from the task that ended last, to the one of its dependencies that ended last, and
-so on; inside groups likewise. The controller closes a group, and begins what depends on a task, in the pass in
+The walk goes backwards: in each DAG from the task that ended last to the one of its dependencies that ended last,
+and so on; likewise inside groups. The controller closes a group, and begins what depends on a task, in the pass in
 which it notes the end, so what belongs together closes in the same second. Pods count until they ended, not until
 that was noted.
 
-Where several tasks close together, the one whose pod ended last is on the path. Where even that is the same
-second, or where entries of one name cannot be told apart (loops run items side by side), one is taken, and how
-much the others differ from it is kept as the path's doubt.
+Of several tasks that close together, the one whose pod ended last is on the path; a task never comes before one
+that depends on it. Where even the ends of the pods are in the same second, or where entries of one name cannot be
+told apart (loops run their items side by side), one is chosen, and how much the others differ from it is kept as
+the path's uncertainty.
 """
 
 from __future__ import annotations
@@ -16,16 +17,14 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfp_perf.observe.entries import REQUEUE_SECONDS
-from kfp_perf.observe.executors import EXECUTOR
-from kfp_perf.observe.stretches import Segment, edges_of, range_of
+from kfp_perf.observe.task_details import EXECUTOR, REQUEUE_SECONDS, ROOT
+from kfp_perf.observe.times import Segment, edges_of, range_of
 from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kfp_perf.observe.entries import Entry
-    from kfp_perf.observe.executors import Executions
+    from kfp_perf.observe.task_details import Entry, Executions
 
 _DRIVER = "-driver"
 _ITEM = "iteration-item"
@@ -35,8 +34,11 @@ _ONE_PASS_SECONDS = 1.0
 _MOST_CANDIDATES = 8
 
 
-class Doubt(NamedTuple):
-    """How far off the time in drivers, in tasks, between them, and the end of the last one may be, in seconds."""
+class Uncertainty(NamedTuple):
+    """The largest error of the time in drivers, in tasks, between them, and of the end of the last one, in seconds.
+
+    It is what not knowing the right path adds to the error of whole seconds.
+    """
 
     driver: float = 0.0
     execute: float = 0.0
@@ -45,17 +47,17 @@ class Doubt(NamedTuple):
 
 
 class CriticalPath(NamedTuple):
-    """The path's segments in order of time, and its doubt (see the module) beside what whole seconds leave open."""
+    """The path's segments in order of time, and its uncertainty."""
 
     segments: list[Segment]
-    doubt: Doubt = Doubt()
+    uncertainty: Uncertainty = Uncertainty()
 
 
 class _Candidate(NamedTuple):
     """A task, or one item of a loop, as it may have been carried out.
 
     `inner_gap` is the time from a group's begin to that of the first pod in it, which are made in the same pass.
-    `used` are the identities of its entries.
+    `used` are the positions of its entries.
     """
 
     shape: TaskShape
@@ -76,7 +78,7 @@ class _Walk:
 
     def __init__(self, entries: Iterable[Entry], executions: Executions) -> None:
         self._executions = executions
-        #: Identities of entries that are on the path already, or around the place where the walk is.
+        #: Positions of entries that are on the path already, or around the place where the walk is.
         self._taken: set[int] = set()
         self._by_name: defaultdict[str, list[Entry]] = defaultdict(list)
         self._placed: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
@@ -90,7 +92,7 @@ class _Walk:
         path = CriticalPath([])
         tasks: Iterable[TaskShape] = dag.tasks.values()
         limit = end
-        while (last := self._last(tasks, begin, limit, within)) is not None:
+        while (last := self._last(dag, tasks, begin, limit, within)) is not None:
             path = _joined(last.path, path)
             tasks = [dag.tasks[name] for name in last.shape.dependencies if name in dag.tasks]
             limit = last.start
@@ -116,36 +118,39 @@ class _Walk:
             if begin <= entry.started_at
             and entry.ended_at is not None
             and entry.ended_at <= limit
-            and id(entry) not in self._taken
+            and entry.position not in self._taken
         ]
 
     def _last(
-        self, shapes: Iterable[TaskShape], begin: float, limit: float, within: str
+        self, dag: Dag, shapes: Iterable[TaskShape], begin: float, limit: float, within: str
     ) -> _Candidate | None:
-        """What was closed last of some tasks between two times; of those, whose pod ended last."""
-        found = [
+        """The task closed last between two times; of several, the one whose pod ended last."""
+        ran = [
             (shape, *pair)
             for shape in shapes
             for pair in self._closed_last(shape, begin, limit, within)
             # What was omitted after a failure took no time: something that it waited for was closed with it.
             if any(entry is not None and entry.ran for entry in pair)
         ]
+        earlier = _predecessors(dag, {shape.name for shape, *_ in ran})
+        found = [each for each in ran if each[0].name not in earlier]
         closed = [_closed(*each, limit) for each in found]
-        together = [each for each, when in zip(found, closed, strict=True) if when == max(closed)]
+        latest = max(closed, default=limit)
+        together = [each for each, when in zip(found, closed, strict=True) if when == latest]
         known = [each for each in together if all(entry is None or entry.within for entry in each[1:])]
         together = [*known, *[each for each in together if each not in known][:_MOST_CANDIDATES]]
         candidates = [self._candidate(*each, begin, limit) for each in together]
         if not candidates:
             return None
-        last = max(candidate.work_end - candidate.path.doubt.end for candidate in candidates)
-        equals = [each for each in candidates if each.work_end + each.path.doubt.end >= last]
+        last = max(candidate.work_end - candidate.path.uncertainty.end for candidate in candidates)
+        equals = [each for each in candidates if each.work_end + each.path.uncertainty.end >= last]
         gap = min(candidate.inner_gap for candidate in equals)
         equals = [candidate for candidate in equals if candidate.inner_gap == gap]
         chosen = max(equals, key=lambda candidate: (candidate.work_end, -candidate.start))
         self._taken |= chosen.used
         starts = [candidate.start for candidate in equals]
-        doubt = _doubt_between(chosen, equals, max(starts) - min(starts))
-        return chosen._replace(path=_joined(chosen.path, CriticalPath([], doubt)))
+        uncertainty = _spread(chosen, equals, max(starts) - min(starts))
+        return chosen._replace(path=_joined(chosen.path, CriticalPath([], uncertainty)))
 
     def _closed_last(
         self, shape: TaskShape, begin: float, limit: float, within: str
@@ -183,13 +188,14 @@ class _Walk:
         ]
         alike = [driver, *noted]
         ends = [each.work_ended_at or 0.0 for each in alike if each.started_at == driver.started_at]
-        segment = Segment(driver.name, True, driver.started_at, (min(ends) + max(ends)) / 2)
+        end = (min(ends) + max(ends)) / 2
+        segment = Segment(driver.name, True, driver.started_at, end, driver.position)
         lengths = [(each.work_ended_at or 0.0) - each.started_at for each in alike]
         length = segment.end - segment.start
         off = max(max(lengths) - length, length - min(lengths))
         earlier = max(abs(each.started_at - driver.started_at) for each in alike)
-        off += driver.doubt_seconds
-        return CriticalPath([segment], Doubt(off + earlier, earlier, off + earlier, off))
+        off += driver.uncertainty_seconds
+        return CriticalPath([segment], Uncertainty(off + earlier, earlier, off + earlier, off))
 
     def _candidate(
         self, shape: TaskShape, driver: Entry | None, entry: Entry | None, begin: float, limit: float
@@ -197,7 +203,7 @@ class _Walk:
         first = driver or entry
         start = limit if first is None else first.started_at
         before = frozenset(self._taken)
-        self._taken |= {id(each) for each in (driver, entry) if each is not None}
+        self._taken |= {each.position for each in (driver, entry) if each is not None}
         path = self._driven(driver, begin, limit if entry is None else entry.started_at)
         gap = 0.0
         if entry is not None and entry.ended_at is not None and entry.ran:
@@ -216,21 +222,21 @@ class _Walk:
 
     def _execution(self, entry: Entry) -> CriticalPath:
         """A task's own segment; none where the cache stood in for it."""
-        execution = self._executions.get(entry)
+        execution = self._executions.get(entry.position)
         if execution is not None and execution.cached:
             return CriticalPath([])
         segment = _pod(entry, is_driver=False)
-        off = entry.doubt_seconds
+        off = entry.uncertainty_seconds
         if execution is not None:
-            segment, off = segment._replace(end=execution.ended_at), execution.doubt_seconds
-        return CriticalPath([segment], Doubt(execute=off, transition=off, end=off))
+            segment, off = segment._replace(end=execution.ended_at), execution.uncertainty_seconds
+        return CriticalPath([segment], Uncertainty(execute=off, transition=off, end=off))
 
     def _items(self, loop: TaskShape, body: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through a loop: its driver, then one item, or several where they wait for each other."""
         item = TaskShape(_ITEM, Kind.GROUP, frozenset(), body)
         path = CriticalPath([])
         limit = end
-        while (last := self._last([item], begin, limit, within)) is not None:
+        while (last := self._last(body, [item], begin, limit, within)) is not None:
             if path.segments:
                 if limit - last.closed > _ONE_PASS_SECONDS:
                     self._taken -= last.used
@@ -238,7 +244,7 @@ class _Walk:
                 if len(self.fitting(f"iteration{_DRIVER}", begin, end, within)) > 1:
                     # Loops of the same shape beside this one: it may be an item of theirs.
                     before = limit - last.start
-                    path = _joined(CriticalPath([], Doubt(before, before, before)), path)
+                    path = _joined(CriticalPath([], Uncertainty(before, before, before)), path)
             path = _joined(last.path, path)
             limit = last.start
             if not loop.one_after_another:
@@ -254,6 +260,18 @@ class _Walk:
         return _joined(self._driven(driver, begin, limit), path)
 
 
+def _predecessors(dag: Dag, names: Iterable[str]) -> set[str]:
+    """The tasks that some tasks of a DAG depend on, directly or not."""
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        task = dag.tasks.get(pending.pop())
+        new = set() if task is None else task.dependencies - found
+        found |= new
+        pending += new
+    return found
+
+
 def critical_path(entries: list[Entry], shape: Dag | None, executions: Executions) -> CriticalPath | None:
     """The critical path of a run that has ended; None where the entries do not show one.
 
@@ -261,11 +279,11 @@ def critical_path(entries: list[Entry], shape: Dag | None, executions: Execution
     waited for: the same where tasks run one after the other, a guess where they run side by side.
     """
     walk = _Walk(entries, executions)
-    roots = walk.fitting("root", -math.inf, math.inf)
+    roots = walk.fitting(ROOT, -math.inf, math.inf)
     if shape is None or len(roots) != 1 or roots[0].ended_at is None:
         path = CriticalPath(_pods_in_a_row(entries))
     else:
-        drivers = walk.fitting(f"root{_DRIVER}", -math.inf, roots[0].started_at)
+        drivers = walk.fitting(f"{ROOT}{_DRIVER}", -math.inf, roots[0].started_at)
         first = CriticalPath([_pod(driver, is_driver=True) for driver in drivers[:1]])
         path = _joined(first, walk.through(shape, roots[0].started_at, roots[0].ended_at, roots[0].inside))
     return path if path.segments else None
@@ -289,7 +307,7 @@ def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
 
 def _pod(entry: Entry, *, is_driver: bool) -> Segment:
     end = entry.started_at if entry.work_ended_at is None else entry.work_ended_at
-    return Segment(entry.name, is_driver, entry.started_at, end)
+    return Segment(entry.name, is_driver, entry.started_at, end, entry.position)
 
 
 def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: float) -> float:
@@ -302,28 +320,30 @@ def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: 
 
 
 def _joined(earlier: CriticalPath, later: CriticalPath) -> CriticalPath:
-    mine, its = earlier.doubt, later.doubt
-    doubt = Doubt(
+    mine, its = earlier.uncertainty, later.uncertainty
+    uncertainty = Uncertainty(
         mine.driver + its.driver,
         mine.execute + its.execute,
         mine.transition + its.transition,
         its.end if later.segments else mine.end + its.end,
     )
-    return CriticalPath([*earlier.segments, *later.segments], doubt)
+    return CriticalPath([*earlier.segments, *later.segments], uncertainty)
 
 
-def _doubt_between(chosen: _Candidate, equals: list[_Candidate], before: float) -> Doubt:
+def _spread(chosen: _Candidate, equals: list[_Candidate], before: float) -> Uncertainty:
     """How far beyond what the chosen one can come to any other can, `before` being what their starts differ by."""
     own = [range_of(edges) for edges in edges_of(chosen.path.segments)]
     parts = [before] * len(own)
     for candidate in equals:
         ranges = [range_of(edges) for edges in edges_of(candidate.path.segments)]
         for part, (mine, its) in enumerate(zip(own, ranges, strict=True)):
-            more = candidate.path.doubt[part] - chosen.path.doubt[part]
+            more = candidate.path.uncertainty[part] - chosen.path.uncertainty[part]
             beyond = max(its.high - mine.high, mine.low - its.low) + more
             parts[part] = max(parts[part], before + beyond)
     end = max(
-        abs(candidate.work_end - chosen.work_end) + candidate.path.doubt.end - chosen.path.doubt.end
+        abs(candidate.work_end - chosen.work_end)
+        + candidate.path.uncertainty.end
+        - chosen.path.uncertainty.end
         for candidate in equals
     )
-    return Doubt(parts[0], parts[1], parts[2], end)
+    return Uncertainty(parts[0], parts[1], parts[2], end)

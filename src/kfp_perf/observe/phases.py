@@ -1,31 +1,50 @@
-"""Where a run's time went: the phases of its critical path, each with a bound on its error.
+"""The phases of a run's critical path, each with a bound on its error, and times that contradict each other.
 
-Server times are whole seconds, so the truth lies in [t, t + 1), and a difference of two is off by less than a
-second. Each phase is told as the plain difference of what the server gave: so the phases from creation to finish
-add up to the run's duration, and their errors, which lie about zero, average out over many runs.
+Server times are whole seconds: the true moment lies in [t, t + 1), so the difference of two is wrong by less than a
+second. Each phase is the plain difference of what the server gave, so the phases from creation to finish add up to
+the run's duration, and their errors, which lie about zero, average out over many runs. The exception is a
+difference below zero, which is stated as 0 with its error: that adds at most half a second to a run's sum.
 
-A phase that is a sum of several stretches is off by up to as many seconds, less where they share seconds. That is
-the worst case, well above what is usual of many stretches: but the fractions need not cancel, since the controller
-starts things in step with its requeue interval. Negative phases are kept. What the server does not give is absent.
+The error of a phase that is the sum of several spans may be up to as many seconds, less where the spans share
+seconds. That is the worst case, well above what is usual for many spans; but it is not excluded, because the
+controller starts things in step with its requeue interval, which makes their fractions of a second alike.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfp_perf.observe.clock_offset import Interval
-from kfp_perf.observe.durations import Estimate, creation, span, whole_second
-from kfp_perf.observe.stretches import edges_of, range_of, told
+from kfp_perf.observe.times import (
+    ClockOffset,
+    Estimate,
+    Interval,
+    edges_of,
+    range_of,
+    span,
+    sum_of,
+    whole_second,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kfp_perf.client.messages import Run
-    from kfp_perf.observe.clock_offset import ClockOffset
     from kfp_perf.observe.critical_path import CriticalPath
-    from kfp_perf.result.records import RunRecord
+    from kfp_perf.observe.tracked import TrackedRun
+
+# Clocks kept by NTP differ by milliseconds. A smaller contradiction than this proves nothing that matters.
+_TOLERANCE_SECONDS = 0.1
+# A run cannot have lasted longer than we have known of it: the allowance is for a schedule's slot, and for drift.
+_SLACK_SECONDS, _SLACK_SHARE = 2.0, 0.001
+
+FINISHED_BEFORE_CREATED = "finished_before_created"
+STARTED_BEFORE_CREATED = "started_before_created"
+VISIBLE_BEFORE_FINISHED = "finished_in_the_future"
+LONGER_THAN_FOLLOWED = "longer_than_followed"
 
 
 class Phase(NamedTuple):
-    """What a phase is, where its times come from, and how far off it may be."""
+    """The definition of a phase, where its times come from, and the bound of its error."""
 
     meaning: str
     source: str
@@ -47,17 +66,17 @@ PHASES: dict[str, Phase] = {
     "driver": Phase(
         "in drivers on the critical path, the start of their pods included",
         "start_time and end_time of the controller",
-        "up to 1 s for each driver, and the doubt of the path",
+        "up to 1 s for each driver, and the uncertainty of the path",
     ),
     "execute": Phase(
         "in tasks on the critical path, the start of their pods included",
         "start_time and end_time of the controller",
-        "up to 1 s for each task, and the doubt of the path",
+        "up to 1 s for each task, and the uncertainty of the path",
     ),
     "transition": Phase(
         "between these, where the controller had to act",
         "start_time and end_time of the controller",
-        "up to 1 s for each gap, and the doubt of the path",
+        "up to 1 s for each gap, and the uncertainty of the path",
     ),
     "finish": Phase(
         "from the end of the last pod to the end of the workflow",
@@ -70,62 +89,128 @@ PHASES: dict[str, Phase] = {
         "1 s, less where we looked often, and the offset between controller and API server",
     ),
 }
+#: The phases that compare the clock of the API server with the controller's.
+ACROSS_CLOCKS = frozenset({"queue", "visible"})
 
 
 def phases_of(
-    record: RunRecord, run: Run, path: CriticalPath | None, offset: ClockOffset
+    tracked: TrackedRun, run: Run, path: CriticalPath | None, offset: ClockOffset
 ) -> dict[str, Estimate]:
-    """The phases of a run that has ended, as far as they can be told. `record` has the run's times already."""
-    created = creation(record, offset)
-    finished = None if record.finished_at is None else whole_second(record.finished_at)
+    """The phases of a run that has ended, as plain differences: see `clamped`. Those that are not known are absent.
+
+    `tracked` has the run's times already. Without a path only `submit` and `visible` are known.
+    """
+    created = creation(tracked, offset)
+    finished = None if tracked.finished_at is None else whole_second(tracked.finished_at)
     phases = {
-        "submit": _submit(record, offset),
+        "submit": _submit(tracked, offset),
         "queue": None
         if path is None or created is None
         else span(created, whole_second(path.segments[0].start)),
         **({} if path is None else _on_the_path(path)),
         "finish": None if path is None or finished is None else _finish(path, finished),
-        "visible": _visible(record, run, finished, offset),
+        "visible": _visible(tracked, run, finished, offset),
     }
     return {name: phase for name in PHASES if (phase := phases.get(name)) is not None}
 
 
-def _submit(record: RunRecord, offset: ClockOffset) -> Estimate | None:
-    if record.created_at is None or not record.sent or record.adopted:
+def clamped(phases: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The phases with those below zero stated as 0: within their error they are not less."""
+    return {name: phase._replace(value=max(0.0, phase.value)) for name, phase in phases.items()}
+
+
+def contradiction(tracked: TrackedRun, phases: Mapping[str, Estimate], offset: ClockOffset) -> str:
+    """The name of a contradiction between a run's times; empty where there is none.
+
+    A time span below zero by more than its error proves that the clocks of the API server and the workflow
+    controller differ, or that one of their times is wrong. So does a run that lasted longer than we have followed
+    it.
+    """
+    whole = duration(tracked, offset)
+    if whole is not None and _below_zero(whole):
+        return FINISHED_BEFORE_CREATED
+    if whole is not None and tracked.seen_finished is not None:
+        followed = tracked.seen_finished - (tracked.sent or tracked.due)
+        if whole.value - whole.error > followed + _SLACK_SECONDS + _SLACK_SHARE * abs(followed):
+            return LONGER_THAN_FOLLOWED
+    if "queue" in phases and _below_zero(phases["queue"]):
+        return STARTED_BEFORE_CREATED
+    if "visible" in phases and _below_zero(phases["visible"]):
+        return VISIBLE_BEFORE_FINISHED
+    return ""
+
+
+def _below_zero(estimate: Estimate) -> bool:
+    return estimate.value + estimate.error < -_TOLERANCE_SECONDS
+
+
+def _submit(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
+    if tracked.created_at is None or not tracked.sent or tracked.adopted:
         return None
-    created = Interval(record.sent, record.ended)
-    ahead = offset.at(record.ended)
+    created = Interval(tracked.sent, tracked.ended)
+    ahead = offset.at(tracked.ended)
     if ahead is not None:
-        created = created.intersect(whole_second(record.created_at).shift(-ahead)) or created
-    return span(Interval(record.due, record.due), created)
+        created = created.intersect(whole_second(tracked.created_at).shift(-ahead)) or created
+    return span(Interval(tracked.due, tracked.due), created)
 
 
 def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
-    """The split of the path, with what whole seconds allow and the path's doubt."""
+    """The parts of the path, with the error of whole seconds and the path's uncertainty."""
     whole = path.segments[-1].end - path.segments[0].start
     estimates = {}
     for name, edges in edges_of(path.segments)._asdict().items():
-        value, possible = told(edges), range_of(edges)
-        error = max(possible.high - value, value - possible.low) + getattr(path.doubt, name)
+        value, possible = sum_of(edges), range_of(edges)
+        error = max(possible.high - value, value - possible.low) + getattr(path.uncertainty, name)
         # No part is less than nothing, or more than all of the path.
-        most = max(value, whole - value) + 1.0 + path.doubt.end
+        most = max(value, whole - value) + 1.0 + path.uncertainty.end
         estimates[name] = Estimate(value, min(error, most))
     return estimates
 
 
 def _finish(path: CriticalPath, finished: Interval) -> Estimate:
     value, error = span(whole_second(path.segments[-1].end), finished)
-    return Estimate(value, error + path.doubt.end)
+    return Estimate(value, error + path.uncertainty.end)
 
 
-def _visible(record: RunRecord, run: Run, finished: Interval | None, offset: ClockOffset) -> Estimate | None:
-    """From the end to when the API server had the final report, on its own clock."""
-    if finished is None or record.seen_finished is None:
+def _visible(
+    tracked: TrackedRun, run: Run, finished: Interval | None, offset: ClockOffset
+) -> Estimate | None:
+    """From the end until the API server had the final report, on its own clock."""
+    if finished is None or tracked.seen_finished is None:
         return None
     stated = [entry.updated_at for entry in run.state_history if entry.state == run.state]
     reported = whole_second(stated[-1]) if stated and stated[-1] is not None else None
-    ahead = offset.at(record.seen_finished)
-    if ahead is not None and record.seen_unfinished is not None:
-        looked = Interval(record.seen_unfinished, record.seen_finished).shift(ahead)
+    ahead = offset.at(tracked.seen_finished)
+    if ahead is not None and tracked.seen_unfinished is not None:
+        looked = Interval(tracked.seen_unfinished, tracked.seen_finished).shift(ahead)
         reported = looked if reported is None else reported.intersect(looked) or reported
     return None if reported is None else span(finished, reported)
+
+
+def creation(tracked: TrackedRun, offset: ClockOffset) -> Interval | None:
+    """When a run was created, on the server's clock; None if the server gave no time.
+
+    The moment lies within the stated second and within our call. Where the two contradict each other, as after a
+    step of a clock, the server's second is used.
+    """
+    if tracked.created_at is None:
+        return None
+    stated = whole_second(tracked.created_at)
+    if not tracked.sent or tracked.adopted:
+        return stated
+    ahead = offset.at(tracked.ended)
+    if ahead is None:
+        return stated
+    return stated.intersect(Interval(tracked.sent, tracked.ended).shift(ahead)) or stated
+
+
+def duration(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
+    """From creation to finish; None if the server gave no times.
+
+    The finish is stamped by the workflow controller. Its clock is assumed to equal the API server's, because their
+    difference cannot be measured from outside; `phases.contradiction` finds the runs that disprove this.
+    """
+    created = creation(tracked, offset)
+    if created is None or tracked.finished_at is None:
+        return None
+    return span(created, whole_second(tracked.finished_at))

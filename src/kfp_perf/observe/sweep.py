@@ -1,4 +1,4 @@
-"""One walk over the pages of runs that are in flight, which ends whatever the server answers."""
+"""One pass over the pages of ListRuns that show the runs in flight; it ends whatever the server answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.client.messages import ACTIVE_STATES
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
-from kfp_perf.observe.pace import Pace, pages_of
+from kfp_perf.errors import ApiAnswerError, ApiError
+from kfp_perf.observe.poll_policy import PollPolicy, pages_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -18,26 +19,33 @@ if TYPE_CHECKING:
     from kfp_perf.observe.report import ObserverReport
     from kfp_perf.pacing import Clock
 
+# Failures of one answer, as of a run too large for the server to write: they say nothing of other requests.
+_OWN_FAILURES = frozenset({400, 500, 501})
 _ACTIVE = Predicate("state", Operator.IN, tuple(sorted(ACTIVE_STATES)))
 
 
 class Sighting(NamedTuple):
-    """A run as a page showed it, and when that page was asked for and had come."""
+    """A run as a page showed it, and when the request for that page was made and answered."""
 
     run: Run
     asked: float
-    came: float
+    answered: float
 
 
 def most_pages(wanted: int) -> int:
-    """After how many pages a sweep for so many runs gives up: other people's runs may be among them."""
+    """The number of pages after which a sweep for so many runs gives up: other people's runs may be among them."""
     return 8 + 4 * pages_of(wanted)
+
+
+def is_of_the_request(error: ApiError) -> bool:
+    """Whether a failure lies in what was asked for, and not in the server as a whole."""
+    return isinstance(error, ApiAnswerError) or error.status in _OWN_FAILURES
 
 
 async def sweep(
     client: KfpClient,
     clock: Clock,
-    pace: Pace,
+    policy: PollPolicy,
     report: ObserverReport,
     wanted: AbstractSet[str],
     *,
@@ -45,9 +53,9 @@ async def sweep(
     experiment_id: str,
     created: Iterable[float | None],
 ) -> AsyncIterator[Sighting]:
-    """Yield the runs in flight, oldest first, until those wanted (ids) were all seen or the pages end.
+    """Yield the runs in flight, oldest first, until all those wanted (ids) were seen or the pages end.
 
-    `created` are the creation times of those wanted, on the server's clock, as far as they are known. Raises
+    `created` holds the creation times of those wanted, on the server's clock; None where it is not known. Raises
     `ApiError`.
     """
     oldest = min((-math.inf if time is None else time for time in created), default=-math.inf)
@@ -66,20 +74,20 @@ async def sweep(
     for number in range(1, 1 + most_pages(len(wanted))):
         asked = clock.now()
         page = await client.list_runs(query)
-        came = clock.now()
+        answered = clock.now()
         report.pages += 1
-        pace.page_took(came - asked)
+        policy.page_took(answered - asked)
         for run in page.items:
             missing.discard(run.run_id)
-            yield Sighting(run, asked, came)
+            yield Sighting(run, asked, answered)
         token = page.next_page_token
         if not token or not missing:
-            pace.swept(number, len(wanted))
+            policy.swept(number, len(wanted))
             return
         if token in tokens:
-            report.odd("page_token_repeated", "a list of runs gives the same page token twice")
+            report.count_anomaly("page_token_repeated", "a list of runs gives the same page token twice")
             return
         tokens.add(token)
         query = query.next(token)
-    pace.swept(most_pages(len(wanted)), len(wanted))
-    report.odd("list_without_end", "a list of runs in flight goes on for many more pages than it should")
+    policy.swept(most_pages(len(wanted)), len(wanted))
+    report.count_anomaly("list_without_end", "a list of runs in flight has many more pages than it should")

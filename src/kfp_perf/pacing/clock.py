@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from kfp_perf.pacing.timers import FineTimers, resolve
 
@@ -14,39 +15,42 @@ class StopSignal:
     """Says "stop" once, from any thread or signal handler, and wakes every wait that was given it."""
 
     def __init__(self) -> None:
-        self._flag = threading.Event()
-        # Reentrant, since a signal handler may call set() while this very thread is in add().
-        self._lock = threading.RLock()
+        self._given = False
+        # Reentrant, since a signal handler may call set() while this very thread is in set(), add() or wait():
+        # threading.Event would block for ever then.
+        self._changed = threading.Condition(threading.RLock())
         self._sleepers: set[asyncio.Future[bool]] = set()
 
     def is_set(self) -> bool:
         """Whether the signal was given."""
-        return self._flag.is_set()
+        return self._given
 
     def set(self) -> None:
         """Give the signal. Harmless when given again."""
-        with self._lock:
-            self._flag.set()
+        with self._changed:
+            self._given = True
+            self._changed.notify_all()
             sleepers = list(self._sleepers)
         for sleeper in sleepers:
-            loop = sleeper.get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(resolve, sleeper, False)
+            # Its loop may be closed, even in this very moment.
+            with contextlib.suppress(RuntimeError):
+                sleeper.get_loop().call_soon_threadsafe(resolve, sleeper, False)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Block this thread until the signal comes or the time is over; return whether it came."""
-        return self._flag.wait(timeout_seconds)
+        with self._changed:
+            return self._changed.wait_for(self.is_set, timeout_seconds)
 
     def add(self, sleeper: asyncio.Future[bool]) -> None:
         """Resolve this future of the running loop to False when the signal comes, at once if it has come."""
-        with self._lock:
+        with self._changed:
             self._sleepers.add(sleeper)
-            if self._flag.is_set():
+            if self._given:
                 resolve(sleeper, False)
 
     def discard(self, sleeper: asyncio.Future[bool]) -> None:
         """Forget a future that was added."""
-        with self._lock:
+        with self._changed:
             self._sleepers.discard(sleeper)
 
 
@@ -74,19 +78,27 @@ class Clock(Protocol):
 class RealClock:
     """The machine's clock. Wakes within some ten microseconds where Linux has timerfd, else a millisecond.
 
-    Wall time is read once. From then on the monotonic clock counts, so that no correction of the system's clock can
-    make a latency negative. One instance serves one event loop at a time.
+    Wall time is read once, or given as an `anchor` that another clock had. From then on the monotonic clock
+    counts, so that no correction of the system's clock can make a latency negative. One instance serves one
+    event loop at a time.
     """
 
-    _anchor: ClassVar[float] = time.time() - time.monotonic()
+    _anchor: float = time.time() - time.monotonic()
 
     @classmethod
     def read_wall_time(cls) -> None:
         """Read wall time anew, for all clocks of this process: before a test, as hours of sleep do not count."""
         cls._anchor = time.time() - time.monotonic()
 
-    def __init__(self) -> None:
+    def __init__(self, anchor: float | None = None) -> None:
         self._timers: FineTimers | None = None
+        if anchor is not None:
+            self._anchor = anchor
+
+    @property
+    def anchor(self) -> float:
+        """What is added to the machine's monotonic time, in seconds: the same in all processes of a test."""
+        return self._anchor
 
     def now(self) -> float:
         """The time, in seconds since the Unix epoch."""

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
+import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from kfp_perf.errors import ApiError
 from kfp_perf.pacing.lateness import Punctuality
 from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from kfp_perf.pacing.clock import Clock, StopSignal
     from kfp_perf.scenario.workload import ClosedLoad
 
-#: For how long `maxInFlight` held back the operation that this context is of, in seconds.
-held_back: ContextVar[float] = ContextVar("held_back", default=0.0)
+_log = logging.getLogger(__name__)
+
+#: How long `maxInFlight` held back the operation of this context, in seconds.
+held_seconds: ContextVar[float] = ContextVar("held_seconds", default=0.0)
 
 FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 30.0
@@ -31,34 +35,41 @@ class Operation(Protocol):
     """One operation of a load."""
 
     def __call__(self, index: int, due: float, /) -> Coroutine[Any, Any, bool]:
-        """Do operation `index` (from 0), due at `due`. Return False where it failed: its slot then backs off."""
+        """Do operation `index` (from 0), due at `due`.
+
+        Return False, or raise an `ApiError`, where it failed; a slot of a closed load then backs off.
+        """
         ...
 
 
 class DriveReport(msgspec.Struct):
     """What a drive did.
 
-    `held_back`: operations of an open load that `maxInFlight` made wait, and for how long. `never_started`: those
-    that were due, but could not start before the end. `idle_slot_seconds`: how long slots of a closed load stood
-    empty after failures, between the start of the load and its end; think time is not counted. `slot_seconds`: the
-    slots of a closed load, integrated over the time that it was driven. The share of the two is the slot time lost.
+    `failed`: operations that returned False or raised an `ApiError`. `held_back`: operations of an open load that
+    `maxInFlight` made wait, and for how long. `never_started`: those that were due, but could not start before the
+    end. `idle_slot_seconds`: how long slots of a closed load stood empty after failures, between the start of the
+    load and its end; think time is not counted. `slot_seconds`: the slots of a closed load, integrated over the
+    time that it was driven. The share of the two is the slot time lost. `seed` repeats arrivals and back-off.
     """
 
     started: int = 0
+    failed: int = 0
     held_back: int = 0
     held_back_seconds: float = 0.0
     longest_hold_seconds: float = 0.0
     never_started: int = 0
     idle_slot_seconds: float = 0.0
     slot_seconds: float = 0.0
+    seed: int | None = None
 
 
 class Drive:
     """One load: `run()` starts every operation when it is due, and returns when none is left to start.
 
     Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock.
-    `punctuality` is told how late each operation starts. A call of the target that fails is the operation's to
-    handle; any exception it raises is a bug, which sets `stop` and is raised by `run()` or `finish()`.
+    `punctuality` records how late each operation starts; `skipped` is called with the index and the due time of
+    each that was due, was held back until the end, and is never started. An `ApiError` of an operation is a failure
+    of that operation. Any other exception is a bug, which sets `stop` and is raised by `run()` or `finish()`.
     """
 
     def __init__(
@@ -74,9 +85,11 @@ class Drive:
         think_seconds: float = 0.0,
         seed: int | None = None,
         punctuality: Punctuality | None = None,
+        skipped: Callable[[int, float], None] | None = None,
     ) -> None:
-        self.report = DriveReport()
+        self.report = DriveReport(seed=seed)
         self._punctuality = punctuality or Punctuality()
+        self._skipped = skipped
         self._load = load
         self._operation = operation
         self._clock = clock
@@ -85,7 +98,7 @@ class Drive:
         self._end = end
         self._max_in_flight = max_in_flight
         self._think_seconds = think_seconds
-        self._random = random.Random(seed)
+        self._random = random_stream(seed, "back-off")
         self._tasks: set[asyncio.Task[None]] = set()
         self._live_slots: set[int] = set()
         self._room: asyncio.Future[bool] | None = None
@@ -119,7 +132,7 @@ class Drive:
             if self._max_in_flight is not None and len(self._tasks) >= self._max_in_flight:
                 held = await self._hold_back(due, self._max_in_flight)
                 if self._clock.now() >= self._end:
-                    self.report.never_started = sum(1 for _ in self._due_from(load, index))
+                    self._skip_from(load, index)
                     return
             if self._stop.is_set():
                 return
@@ -127,6 +140,13 @@ class Drive:
             # Let it begin before the next timer is set.
             await asyncio.sleep(0)
         await self._clock.sleep_until(self._end, self._stop)
+
+    def _skip_from(self, load: OpenLoad, first: int) -> None:
+        """Count the operations that are due before the end and will not start."""
+        for index, due in self._due_from(load, first):
+            self.report.never_started += 1
+            if self._skipped is not None:
+                self._skipped(index, due)
 
     def _due_from(self, load: OpenLoad, first: int) -> Iterator[tuple[int, float]]:
         """Yield the operations that are due before the end, each with its time."""
@@ -173,7 +193,7 @@ class Drive:
                     return
                 self.report.started += 1
                 self._punctuality.started(self._clock.now() - due)
-                good = await self._operation(next(indexes), due)
+                good = await self._succeeds(next(indexes), due)
                 due = self._clock.now() + self._think_seconds
                 if good:
                     back_off = 0.0
@@ -201,8 +221,17 @@ class Drive:
     async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
         self._punctuality.started(self._clock.now() - due - held)
-        held_back.set(held)
-        await self._operation(index, due)
+        held_seconds.set(held)
+        await self._succeeds(index, due)
+
+    async def _succeeds(self, index: int, due: float) -> bool:
+        try:
+            good = await self._operation(index, due)
+        except ApiError as error:
+            _log.debug("Operation %d failed: %s", index, error)
+            good = False
+        self.report.failed += not good
+        return good
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -31,6 +31,18 @@ class Punctuality:
         self.late_moments = 0
         self.longest_lag_seconds = 0.0
 
+    def fields(self) -> dict[str, bool | int | float]:
+        """The fields of `ScenarioCounters` that are counted here."""
+        return {
+            "lag_is_measured": self.felt,
+            "starts": self.starts,
+            "late_starts": self.late_starts,
+            "longest_start_seconds": self.longest_start_seconds,
+            "moments": self.moments,
+            "late_moments": self.late_moments,
+            "longest_lag_seconds": self.longest_lag_seconds,
+        }
+
     def started(self, late_seconds: float) -> None:
         """Take in a start; a wait that was wanted (a limit on operations in flight) is no delay."""
         self.starts += 1

@@ -1,37 +1,17 @@
-"""Reading YAML that nobody vouches for: bounded in size, depth and expansion before anything is built from it."""
+"""Reading untrusted YAML: size, depth and expansion are bounded before anything is built from it."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.pipelines.yaml_v3 import Dumper, Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Plain scalars as the API server reads them (yaml.v3 of Go): 1e-5 is a number, yes and on are texts."""
-
-
-class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Quotes what a reader of YAML 1.1 or of 1.2 could take for something else than a text."""
-
-
-_BOOL, _FLOAT, _INT = (f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "int"))
-_EXPONENT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z", re.ASCII)
-_OCTAL = re.compile(r"[-+]?0o[0-7]+\Z", re.ASCII)
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-Loader.add_implicit_resolver(_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF"))
-for _each in (Loader, Dumper):
-    _each.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
-    _each.add_implicit_resolver(_INT, _OCTAL, list("-+0"))
 
 MAX_BYTES = 32 * 1024 * 1024
 """The largest pipeline that the API server takes (KFP 2.17)."""
@@ -51,7 +31,7 @@ def read_bytes(path: Path) -> bytes:
             raise InputError(Problem(str(path), what, "name a compiled pipeline (YAML)"))
         if path.stat().st_size > MAX_BYTES:
             what = f"is larger than {MAX_BYTES // 2**20} MiB"
-            raise InputError(Problem(str(path), what, "the API server would not take it"))
+            raise InputError(Problem(str(path), what, "the API server refuses it: make the pipeline smaller"))
         return path.read_bytes()
     except OSError as error:
         raise InputError(
@@ -72,7 +52,7 @@ def parse_yaml(data: bytes, label: str) -> list[Any]:
     try:
         growth = _Growth(label)
         for event in yaml.parse(text, Loader=Loader):
-            growth.see(event)
+            growth.add(event)
         return list(yaml.load_all(text, Loader=Loader))
     except yaml.YAMLError as error:
         if "nesting depth" in str(error):  # newer parsers look ahead, and have a bound of their own
@@ -80,7 +60,8 @@ def parse_yaml(data: bytes, label: str) -> list[Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"{label}: line {mark.line + 1}, column {mark.column + 1}" if mark else label
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(Problem(where, f"is not YAML: {what}", "compile the pipeline again")) from None
+        kind = "" if isinstance(error, yaml.constructor.ConstructorError) else "is not YAML: "
+        raise InputError(Problem(where, f"{kind}{what}", "compile the pipeline again")) from None
     except (RecursionError, ValueError) as error:
         raise InputError(
             Problem(label, f"cannot be read as YAML: {error}", "compile the pipeline again")
@@ -92,7 +73,7 @@ def _too_deep(label: str) -> InputError:
 
 
 class _Growth:
-    """Counts what documents would grow to, from their events alone: nothing is built or recursed into.
+    """Counts the nodes of expanded documents from their events alone: nothing is built, nothing recurses.
 
     A stack holds the anchor and the expanded size of each open collection; an alias counts as its anchor's whole
     size.
@@ -103,26 +84,26 @@ class _Growth:
         self._sizes: dict[str, int] = {}
         self._open: list[tuple[str | None, int]] = [(None, 0)]
 
-    def see(self, event: Any) -> None:
-        """Take the next event. Raises InputError beyond the bounds."""
+    def add(self, event: Any) -> None:
+        """Count the next event. Raises InputError beyond the bounds."""
         if isinstance(event, yaml.ScalarEvent):
-            self._add(event.anchor, 1)
+            self._count(event.anchor, 1)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._sizes:
                 raise InputError(
                     Problem(self._label, f"has an alias *{event.anchor} to nothing before it", _NO_BOMB)
                 )
-            self._add(None, self._sizes[event.anchor])
+            self._count(None, self._sizes[event.anchor])
         elif isinstance(event, yaml.CollectionStartEvent):
             self._open.append((event.anchor, 1))
             if len(self._open) > MAX_DEPTH:
                 raise _too_deep(self._label)
         elif isinstance(event, yaml.CollectionEndEvent):
-            self._add(*self._open.pop())
+            self._count(*self._open.pop())
         elif isinstance(event, yaml.DocumentStartEvent):
             self._sizes.clear()
 
-    def _add(self, anchor: str | None, size: int) -> None:
+    def _count(self, anchor: str | None, size: int) -> None:
         if anchor is not None:
             self._sizes[anchor] = size
         outer, outer_size = self._open[-1]
@@ -137,6 +118,6 @@ _NO_BOMB = "this is not what the compiler writes: compile the pipeline again"
 
 
 def dump_yaml(documents: list[Any]) -> bytes:
-    """Return documents as YAML, as the compiler lays it out."""
-    text: str = yaml.dump_all(documents, Dumper=Dumper, sort_keys=True, allow_unicode=True, width=110)
+    """Return documents as YAML; keys keep their order."""
+    text: str = yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text.encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import InputError, Problem
@@ -13,29 +12,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
-#: Reports of your own: functions that take a `TestResult` and return the files that they wrote, by name.
-ENTRY_POINTS = "kfp_perf.reports"
+    DrawReport = Callable[[TestResult], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report: what it is good for, and the function that draws it, imported when it is called.
+    """A report: what it is good for, and the function that draws it.
 
-    `is_text`: it is one text to be read or piped on, rather than files.
+    A built-in one is named by `module` and `function`, and imported when it is called; of the user's own, `own`
+    is the function. `is_text`: it is one text to be read or piped on, rather than files.
     """
 
     what: str
-    module: str
-    function: str
+    module: str = ""
+    function: str = ""
     is_text: bool = False
+    own: DrawReport | None = None
 
     def draw(self, result: TestResult) -> Mapping[str, bytes]:
         """Draw it: file names and what is in them. Raises `InputError` where an optional package is missing."""
-        function: Callable[[TestResult], Mapping[str, bytes]] = getattr(
-            importlib.import_module(self.module), self.function
-        )
+        function: DrawReport = self.own or getattr(importlib.import_module(self.module), self.function)
         return function(result)
 
 
@@ -57,21 +55,27 @@ REPORTS: dict[str, Report] = {
 }
 
 
-def all_reports() -> dict[str, Report]:
-    """REPORTS, and those that installed packages add."""
+def all_reports(own: Mapping[str, DrawReport] | None = None) -> dict[str, Report]:
+    """REPORTS, and the user's own by name: functions that take a `TestResult` and return files by name."""
     found = {
-        point.name: Report(f"from {point.module}", point.module, point.attr)
-        for point in entry_points(group=ENTRY_POINTS)
+        name: Report(_first_line(draw) or f"of {draw.__module__}", own=draw)
+        for name, draw in (own or {}).items()
     }
     return {**found, **REPORTS}
 
 
-def write_report(result: TestResult, name: str, folder: Path) -> list[Path]:
+def _first_line(draw: DrawReport) -> str:
+    return (draw.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
+
+def write_report(
+    result: TestResult, name: str, folder: Path, own: Mapping[str, DrawReport] | None = None
+) -> list[Path]:
     """Draw the report of this name into a folder, which is made if it is not there; return the files.
 
     Each file is written whole or not at all. Raises `OSError` where the folder cannot be written.
     """
-    files = all_reports()[name].draw(result)
+    files = all_reports(own)[name].draw(result)
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         write_whole(folder / file, content)

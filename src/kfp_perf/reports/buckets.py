@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfp_perf.result.series import read_series
 from kfp_perf.statistics.histogram import top_of
+from kfp_perf.statistics.quantiles import binned_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 MOST_BUCKETS = 120
@@ -85,9 +85,8 @@ class OperationCourse:
         bins = np.concatenate([bins for bins, _ in held])
         counts = np.concatenate([counts for _, counts in held])
         order = np.argsort(bins, kind="stable")
-        ranks = np.cumsum(counts[order])
-        rank = max(1, math.ceil(share * int(ranks[-1]) - 1e-6))
-        return top_of(int(bins[order][np.searchsorted(ranks, rank)]))
+        at = binned_quantile(counts[order], share)
+        return None if at is None else top_of(int(bins[order][at]))
 
 
 class ApiCourse:
@@ -120,9 +119,12 @@ class ApiCourse:
 
 
 def read_course(result: TestResult, buckets: Buckets) -> ApiCourse:
-    """Read `series.hlog`; what lies outside of the stretches is passed over."""
+    """Read each `series.hlog`; what lies outside of the stretches is passed over."""
     course = ApiCourse(buckets)
-    for second in read_series(result.series_path):
+    for second in (line for one in result.scenarios for line in one.series()):
+        if second.measure not in {"latency", "failed"}:
+            continue
+        failed = second.measure == "failed"
         course.requests += 0 if second.warmup else int(second.counts.sum())
         place = buckets.index(second.second)
         if place is None:
@@ -131,7 +133,7 @@ def read_course(result: TestResult, buckets: Buckets) -> ApiCourse:
         operation = course.operations.get(key)
         if operation is None:
             operation = course.operations[key] = OperationCourse(buckets)
-        operation.add(place, second.bins, second.counts, failed=second.failed)
+        operation.add(place, second.bins, second.counts, failed=failed)
         if second.purpose == "load":
-            course.load.add(place, second.bins, second.counts, failed=second.failed)
+            course.load.add(place, second.bins, second.counts, failed=failed)
     return course

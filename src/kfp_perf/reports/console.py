@@ -14,6 +14,7 @@ from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.left_behind import cleanup_command, stays
+from kfp_perf.reports.operations import operations_of, rows_of, statistic_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _VERDICT_STYLES = {
     0: "bold green",
@@ -38,6 +39,8 @@ _PURPOSES = {
 }
 #: Modes of our own in which no run is made; one of a plug-in may make some.
 _WITHOUT_RUNS = frozenset({"RANDOM_GETS", "PIPELINE_UPLOAD"})
+#: Runs that neither succeeded nor failed, in one column.
+_LOST = ("refused", "lost", "unfinished", "never_started", "cut_off")
 _MOST_LEFTOVERS = 10
 _MOST_REASONS = 3
 _WIDE = 100
@@ -68,7 +71,11 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield from _beside_runs(document)
     yield Text()
     yield _api(document)
-    yield Text("latency: from when a request was due; only requests that succeeded", style="dim")
+    yield Text(
+        "latency: from when an operation was due to the end of its last attempt; what was not answered ranks above "
+        "all that was",
+        style="dim",
+    )
     yield from _notes(document)
     yield from _left_behind(result, document["leftovers"])
     yield Text()
@@ -111,7 +118,7 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         of = f"{one['scenario']}: " if one.get("scenario") else ""
         table.add_row(
             f"{of}{one.get('metric')} {one.get('condition')}",
-            quantity_of(one.get("value"), one.get("unit")),
+            "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
             quantity_of(one.get("margin"), one.get("unit")),
             Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
         )
@@ -155,7 +162,7 @@ def _beside_runs(document: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:
-    lost = sum(runs.get(outcome, 0) for outcome in ("unfinished", "unknown", "not_created"))
+    lost = sum(runs.get(outcome, 0) for outcome in _LOST)
     times = runs.get("duration_seconds", {})
     return [
         name,
@@ -163,29 +170,31 @@ def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:
         Text(f"{runs.get('succeeded', 0):,}", style="green" if runs.get("succeeded") else "dim"),
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
-        *(brief_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
+        *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
     ]
 
 
 def _api(document: Mapping[str, Any]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("API", no_wrap=True, overflow="ellipsis", max_width=36)
-    for title in ("requests", "errors", "p50", "p95", "p99", "max"):
+    for title in ("operations", "attempts", "errors", "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
     api = document["total"]["api"]
     for purpose, title in _PURPOSES.items():
-        if purpose not in api:
-            continue
-        if title:
+        found = rows_of(api, purpose)
+        if found and title:
             table.add_row(Text(title, style="dim italic"))
-        for name, operation in api[purpose].items():
+        for name, operation in found.items():
             times = operation["latency_seconds"]
             rate = operation["error_rate"]
+            whole, _, variant = name.partition(".")
+            shown = f"  {variant}" if variant else whole
             table.add_row(
-                f"  {name}" if title else name,
+                f"  {shown}" if title else shown,
                 f"{operation['count']:,}",
+                f"{operation['attempts']:,}",
                 Text(share_of(rate), style="red" if rate else "dim"),
-                *(brief_of(times.get(key)) for key in ("p50", "p95", "p99", "max")),
+                *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
                 style="dim" if title else "",
             )
     return table
@@ -233,11 +242,9 @@ def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
-    for purpose, operations in document["total"]["api"].items():
-        if not isinstance(operations, dict):
-            continue
-        apart = f"{title}: " if (title := _PURPOSES.get(purpose)) else ""
-        for name, operation in operations.items():
+    for purpose, title in _PURPOSES.items():
+        apart = f"{title}: " if title else ""
+        for name, operation in operations_of(document["total"]["api"], purpose).items():
             if operation["errors"]:
                 kinds = ", ".join(f"{count} × {kind}" for kind, count in operation["errors_by_kind"].items())
                 unknown = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.reports.tables import COLUMNS, TABLES
 
 if TYPE_CHECKING:
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -17,7 +17,7 @@ class Failure(NamedTuple):
 
     @property
     def kind_in_words(self) -> str:
-        """The kind for people: `HTTP 503`, `timeout`, `not created`."""
+        """The kind for people: `HTTP 503`, `timeout`, `never started`."""
         return f"HTTP {self.kind}" if self.kind.isdigit() else self.kind.replace("_", " ")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 def draw_json(result: TestResult) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from kfp_perf.result.journal import left_behind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 def cleanup_command(path: Path) -> str:
@@ -25,10 +25,10 @@ def stays(result: TestResult) -> str:
 
     What was made on the emulator of the test's own is gone with it.
     """
-    if dig(result.document, "verdict", "emulator"):
+    if dig(result.document, "target", "emulator_profile"):
         return ""
     try:
-        left = left_behind(result.journal_path)
+        left = [made for path in result.journal_paths for made in left_behind(path)]
     except OSError:
         return ""
     told = dig(result.document, "leftovers")

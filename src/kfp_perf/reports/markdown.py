@@ -11,7 +11,7 @@ from kfp_perf.reports.story.blocks import Cell, Flag, Items, Link, Noted, Prose,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
 #: Sections that are told, and whether they are folded away.

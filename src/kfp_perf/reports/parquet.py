@@ -10,7 +10,7 @@ from kfp_perf.reports import needs
 from kfp_perf.reports.tables import COLUMNS, TABLES
 
 if TYPE_CHECKING:
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 def draw_parquet(result: TestResult) -> dict[str, bytes]:

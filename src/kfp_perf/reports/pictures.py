@@ -8,7 +8,7 @@ from kfp_perf.reports import needs
 from kfp_perf.reports.story import tell
 
 if TYPE_CHECKING:
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 
 def draw_svg(result: TestResult) -> dict[str, bytes]:

@@ -5,30 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.failures import failures_of
-from kfp_perf.result.folder import RUNS_FILE
 from kfp_perf.result.records import RunRecord
-from kfp_perf.result.series import read_series
 from kfp_perf.result.tasks import TaskRecord
 from kfp_perf.statistics.histogram import top_of
+from kfp_perf.statistics.quantiles import binned_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.result.folder import TestResult
-    from kfp_perf.result.series import Interval
+    from kfp_perf.result.reader import TestResult
+    from kfp_perf.result.series import HistogramLine
 
 Row = dict[str, Any]
 
 
 def runs(result: TestResult) -> Iterator[Row]:
     """A row a run, with the fields of `RunRecord`; phases each in a column of their own."""
-    if (result.path / RUNS_FILE).exists():
-        for record in result.runs():
-            yield record.row()
+    for record in result.runs():
+        yield record.row()
 
 
 def tasks(result: TestResult) -> Iterator[Row]:
@@ -71,20 +68,22 @@ def _calls(result: TestResult) -> Iterator[tuple[Row, dict[str, Any]]]:
 
 
 def series(result: TestResult) -> Iterator[Row]:
-    """A row for each second in which an operation of a scenario was answered, or failed."""
-    for second in read_series(result.series_path):
-        yield {
-            "second": second.second,
-            "scenario": second.scenario,
-            "purpose": second.purpose,
-            "operation": second.operation,
-            "failed": second.failed,
-            "warmup": second.warmup,
-            "count": int(second.counts.sum()),
-            "latency_p50_seconds": _quantile(second, 0.5),
-            "latency_p99_seconds": _quantile(second, 0.99),
-            "latency_max_seconds": _quantile(second, 1.0),
-        }
+    """A row for each second, operation and measure of a scenario that has times."""
+    for files in result.scenarios:
+        scenario = files.info.name
+        for line in files.series():
+            yield {
+                "second": line.second,
+                "scenario": scenario,
+                "purpose": line.purpose,
+                "operation": f"{line.operation}.{line.variant}" if line.variant else line.operation,
+                "measure": line.measure,
+                "warmup": line.warmup,
+                "count": int(line.counts.sum()),
+                "p50_seconds": _quantile(line, 0.5),
+                "p99_seconds": _quantile(line, 0.99),
+                "max_seconds": line.longest,
+            }
 
 
 def thresholds(result: TestResult) -> Iterator[Row]:
@@ -117,12 +116,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "operations": (*_CALL, "count", "errors"),
     "errors": (*_CALL, "kind", "message", "count"),
     "series": (
-        *("second", *_CALL, "failed", "warmup", "count"),
-        *("latency_p50_seconds", "latency_p99_seconds", "latency_max_seconds"),
+        *("second", *_CALL, "measure", "warmup", "count"),
+        *("p50_seconds", "p99_seconds", "max_seconds"),
     ),
     "thresholds": (
-        *("scenario", "metric", "condition", "unit", "bound", "value", "margin", "error", "count"),
-        *("passed", "judged", "reason", "value_low", "value_high"),
+        *("scenario", "metric", "condition", "unit", "bound", "value", "not_reached", "margin", "error"),
+        *("count", "passed", "judged", "reason", "value_low", "value_high"),
     ),
 }
 
@@ -130,7 +129,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 def _flat(figures: dict[str, Any]) -> Row:
     row: Row = {}
     for key, value in figures.items():
-        if key == "errors_by_kind":
+        if key in {"errors_by_kind", "attempt_errors"}:
             row[key] = " ".join(f"{kind}:{count}" for kind, count in value.items())
         elif key == "errors_by_message":
             continue  # a table of its own
@@ -143,7 +142,7 @@ def _flat(figures: dict[str, Any]) -> Row:
             row |= {
                 f"{stem}_{name}" + ("" if name == "n" else "_seconds"): inner
                 for name, inner in value.items()
-                if name != "intervals"
+                if name not in {"intervals", "not_reached"}
             }
             for name, ends in intervals.items():
                 row |= {f"{column}_seconds": end for column, end in _ends(f"{stem}_{name}", ends).items()}
@@ -158,7 +157,6 @@ def _ends(name: str, interval: Any) -> Row:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def _quantile(second: Interval, share: float) -> float:
-    ranks = np.cumsum(second.counts)
-    rank = max(1, int(np.ceil(share * int(ranks[-1]) - 1e-6)))
-    return top_of(int(second.bins[np.searchsorted(ranks, rank)]))
+def _quantile(second: HistogramLine, share: float) -> float | None:
+    place = binned_quantile(second.counts, share)
+    return None if place is None else top_of(int(second.bins[place]))

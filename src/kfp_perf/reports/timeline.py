@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from kfp_perf.reports.quantities import clock_of, count_of
-from kfp_perf.scenario.model import TestMode
 from kfp_perf.scenario.quantities import Rate
 from kfp_perf.scenario.ramps import stage_ramps
 
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 _PLAIN_LEVELS = ".:-=+*#"
-
-_NOUNS = {
-    TestMode.RANDOM_GETS: "reader",
-    TestMode.PIPELINE_UPLOAD: "upload",
-    TestMode.PIPELINE_SCHEDULED_RUN: "schedule",
-}
 
 
 def print_timeline(plan: Plan, file: TextIO) -> None:
@@ -130,8 +123,7 @@ def _load(scenario: TestScenario, plain: bool) -> str:
     elif scenario.arrival_rate is not None:
         text = str(scenario.arrival_rate)
     else:
-        noun = _NOUNS.get(scenario.mode, "slot") if isinstance(scenario.mode, TestMode) else "slot"
-        text = count_of(scenario.num_times, noun)
+        text = count_of(scenario.num_times, scenario.mode_entry.noun)
     if scenario.rate is not None and scenario.arrivals == "poisson":
         text += " poisson"
     if scenario.cron is not None:

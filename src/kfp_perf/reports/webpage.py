@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kfp_perf.reports.story.blocks import Tile
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 # Whatever got into the page, the browser runs no script of it and asks nobody for anything.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -13,7 +13,7 @@ import msgspec
 
 
 class Purpose(StrEnum):
-    """Why a request was sent: only `load` counts for latencies; the others are reported apart."""
+    """What a call was made for. Only `load` counts as load; the others are reported apart."""
 
     LOAD = "load"
     OBSERVE = "observe"
@@ -21,62 +21,113 @@ class Purpose(StrEnum):
     CLEANUP = "cleanup"
 
 
-class Sample(msgspec.Struct, frozen=True, gc=False):
-    """One attempt of one HTTP request.
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One HTTP request of an operation.
 
-    `due` is when it should have left (the latency counts from here, so a stalled server cannot hide its
-    queue), `sent` when its headers were written (0.0: never), `ended` when its answer was whole or it failed.
-    `status` is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`,
-    `timeout`, `refused`, `reset`, `answer`); `message` is then what was said of it, without secrets. `unknown` says
-    that the server may have done the work all the same. `attempt` counts from 1; attempts after the first are
-    retries. `gone`: a reader asked for what somebody had deleted since it was listed, and was rightly told so; no
-    error, and no answer to time either. `held` is for how long `maxInFlight` kept it back after it was due.
+    `sent` is when its headers were written (0.0: never), `ended` when its answer was whole or it failed. `status`
+    is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`, `timeout`,
+    `refused`, `reset`, `answer`); `message` is then the text of the error, without secrets. `unknown`: the
+    server may have done the work although the attempt failed.
     """
 
-    operation: str
-    due: float
     sent: float
     ended: float
     status: int = 200
     error: str = ""
-    unknown: bool = False
-    attempt: int = 1
-    purpose: Purpose = Purpose.LOAD
-    received_bytes: int = 0
-    gone: bool = False
     message: str = ""
-    held: float = 0.0
-
-    @property
-    def latency_seconds(self) -> float:
-        """From due to the end: what a user of the API would have waited."""
-        return self.ended - self.due
+    unknown: bool = False
+    received_bytes: int = 0
 
     @property
     def service_seconds(self) -> float:
-        """From sent to the end: what the server and the network took. 0 where nothing was sent."""
+        """From headers written to the whole answer: server and network. 0 where nothing was sent."""
         return self.ended - self.sent if self.sent else 0.0
 
+
+class CallOutcome(StrEnum):
+    """How an operation ended. All but `answered` and `gone` rank above every answered one in latencies."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    GONE = "gone"  # it read what somebody had deleted meanwhile: neither an answer to time nor an error
+    CUT_OFF = "cut_off"  # the end of the test cancelled it
+    NEVER_STARTED = "never_started"  # it was due, and held back until the end of the load
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One finished operation: one call that the load asked for, with its attempts.
+
+    `due` is when it should have started and never moves: not for retries, held-back or queued operations. `ended`
+    is the end of its last attempt. `operation` is the RPC's name (`ListRuns`), `variant` the kind of a list read
+    (`client.query.VARIANTS`). `held_seconds` is how long `maxInFlight` kept it back after it was due.
+    """
+
+    operation: str
+    due: float
+    ended: float
+    attempts: tuple[Attempt, ...] = ()
+    outcome: CallOutcome = CallOutcome.ANSWERED
+    purpose: Purpose = Purpose.LOAD
+    variant: str = ""
+    held_seconds: float = 0.0
+
     @property
-    def lateness_seconds(self) -> float:
-        """From due to sent: what the generator itself, or its wait for a connection, added."""
-        return self.sent - self.due - self.held if self.sent else 0.0
+    def answered(self) -> bool:
+        """Whether it was answered as asked."""
+        return self.outcome is CallOutcome.ANSWERED
+
+    @property
+    def latency_seconds(self) -> float:
+        """From due to the end of the last attempt, back-off included: what a user of the API waits."""
+        return self.ended - self.due
+
+    @property
+    def lateness_seconds(self) -> float | None:
+        """What the generator, or its wait for a connection, added: due to first headers, less `held_seconds`.
+
+        None where nothing was sent.
+        """
+        sent = self.attempts[0].sent if self.attempts else 0.0
+        return sent - self.due - self.held_seconds if sent else None
+
+    @property
+    def sent(self) -> float:
+        """When the last attempt's headers were written; 0.0 where nothing was sent."""
+        return self.attempts[-1].sent if self.attempts else 0.0
+
+    @property
+    def error(self) -> str:
+        """The kind of the error that ended it; empty unless it failed."""
+        return self.attempts[-1].error if self.outcome is CallOutcome.FAILED and self.attempts else ""
+
+    @property
+    def message(self) -> str:
+        """The text of the last attempt's error; empty where it had none."""
+        return self.attempts[-1].message if self.attempts else ""
+
+    @property
+    def status(self) -> int:
+        """The last attempt's HTTP status; 0 where there was no answer."""
+        return self.attempts[-1].status if self.attempts else 0
 
 
 class Outcome(StrEnum):
-    """How a run that a scenario was to start came out."""
+    """How a run that a scenario was to start came out; every run that was due has one, but for those cut off."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    UNFINISHED = "unfinished"  # still in flight at the end: censored, not failed
-    NOT_CREATED = "not_created"  # the server refused it, or could not be reached
-    UNKNOWN = "unknown"  # sent, no answer, and no sweep ever showed its name
+    REFUSED = "refused"  # the server refused to create it, or could not be reached
+    LOST = "lost"  # its creation got no answer and no list ever showed its name, or it vanished
+    UNFINISHED = "unfinished"  # still in flight after the whole grace period
+    NEVER_STARTED = "never_started"  # due, and held back until the end of the load
+    CUT_OFF = "cut_off"  # in flight when the test was cut short: counts in no rate
 
 
 class TaskSpan(msgspec.Struct, frozen=True, array_like=True):
     """A task of a run, with the start of its pod, in seconds since the run's creation.
 
-    Each time is off by up to a second. `waited_for`: it is on the critical path. `state` is KFP's, or `CACHED`.
+    The error of each time is below a second. `waited_for`: it is on the critical path. `state` is KFP's, or
+    `CACHED`.
     """
 
     name: str
@@ -86,29 +137,33 @@ class TaskSpan(msgspec.Struct, frozen=True, array_like=True):
     state: str = ""
 
 
-class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run from its due time to its end; a line of `runs.jsonl`.
 
-    `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none.
-    `running_at`: when the API server got the report that it runs, so it had started by then.
-    `seen_running` and `seen_finished`: when a sweep first showed it so; `seen_unfinished`: when one last
-    showed it still in flight, so its end became visible in (seen_unfinished, seen_finished].
-    `duration_seconds` is from creation to finish; it is off by at most `duration_error_seconds`. `phases` splits
-    it (names: `observe.PHASES`), each off by at most its `phase_errors`. `cached`: nothing of it was executed,
-    the cache had it all. `tasks`: those of a run that has ended; in `runs.jsonl` only of the few that were among
-    the slowest of their scenario when they ended, for `tasks.jsonl` has them all. `error`: why it did not come to
-    a good end, without secrets.
+    `created_at`, `scheduled_at`, `finished_at`: the server's whole seconds, None where it gave none. `running_at`:
+    when the API server got the report that the run is running, so it had started by then. `seen_running` and
+    `seen_finished`: when an answer first showed it so; `seen_unfinished`: when one last showed it in flight, so its
+    end became visible in (seen_unfinished, seen_finished]. `duration_seconds` is from creation to finish, with an
+    error of at most `duration_error_seconds`. `phases` are its parts by name (see `observe.PHASES`), each with an
+    error of at most its entry in `phase_errors`. `clock_conflict`: the times of the run contradict each other in
+    this way (`finished_before_created`, `started_before_created`, `finished_in_the_future`,
+    `longer_than_followed`), which proves that the clocks of the API server and the workflow controller differ; the
+    duration and the phases `queue` and `visible` are left out then. `tasks_complete`: the server showed the final
+    tasks of the run. If a run that ended lacks them, the phases that need them are left out, and it is not known
+    whether the run was cached. `cached`: nothing of it was executed, all results came from the cache. `tasks`:
+    those of a run that has ended; in `runs.jsonl` only of the few that were among the slowest of their scenario
+    when they ended, for `tasks.jsonl` has them all. `error`: why it did not end well, without secrets.
 
     Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
     server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.
-    `drift_seconds` is from the slot to the creation, off by at most `drift_error_seconds`. Their `due` is the
-    slot on our clock. A slot that no run came for is a record of its own, with the outcome `not_created`.
+    `drift_seconds` is from the slot to the creation, with an error of at most `drift_error_seconds`. Their `due` is
+    the slot on our clock. A slot without a run is a record of its own, with the outcome `refused`.
     """
 
     scenario: str
     name: str
     run_id: str = ""
-    outcome: Outcome = Outcome.UNKNOWN
+    outcome: Outcome = Outcome.LOST
     state: str = ""
     due: float
     sent: float = 0.0
@@ -125,7 +180,9 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     seen_finished: float | None = None
     duration_seconds: float | None = None
     duration_error_seconds: float | None = None
+    clock_conflict: str = ""
     cached: bool = False
+    tasks_complete: bool = False
     phases: dict[str, float] = {}
     phase_errors: dict[str, float] = {}
     tasks: list[TaskSpan] = []
@@ -138,12 +195,12 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def created(self) -> bool:
-        """Whether the server is known to have made this run."""
+        """Whether the server is known to have created this run."""
         return bool(self.run_id)
 
     @property
     def seen_for_seconds(self) -> float:
-        """How long a run that did not end was certainly in flight: from its creation to the last look at it.
+        """The time that a run that did not end was in flight at least: from its creation to the last look at it.
 
         It was created before CreateRun's answer came, or, where a schedule made it, by the end of its drift.
         """
@@ -157,26 +214,3 @@ class RunRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         row["outcome"] = self.outcome.value
         row |= {f"phase_{name}_seconds": seconds for name, seconds in phases.items()}
         return row | {f"phase_{name}_error_seconds": seconds for name, seconds in errors.items()}
-
-
-class ScenarioResult(msgspec.Struct, kw_only=True):
-    """What one scenario did; picklable, so that an engine may bring it from another process.
-
-    `metrics` is what the runner and the user's collectors tell: a key each. `collector` holds the built-in
-    families; they are asked when the whole test is over, since their statistics would disturb scenarios that still
-    run, and the whole test's figures are made from all of them.
-    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
-    code that it asks for.
-    """
-
-    name: str
-    mode: str
-    started: float = 0.0
-    finished: float = 0.0
-    metrics: dict[str, Any] = {}
-    warnings: list[str] = []
-    leftovers: list[str] = []
-    error: str = ""
-    exit_code: int = 0
-    failure: Exception | None = None
-    collector: Any = None

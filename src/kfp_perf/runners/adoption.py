@@ -1,4 +1,4 @@
-"""Creating an object of a unique name so that neither a lost answer nor somebody else's creation loses it."""
+"""Creating an object of a unique name although answers get lost and other clients create it too."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ async def create_or_adopt(
 ) -> Thing:
     """Create an object, or return the one that `find` finds by its name after the creation failed.
 
-    After a 409 the object exists: somebody else, or an attempt that a proxy repeated, has created it. After an error
-    of KFP itself one look-up decides; after a lost answer, or where look-ups fail too, the object is looked for until
-    `LOOK_FOR_SECONDS` have passed or `stop` is set. Raises the creation's `ApiError` where it is not found.
+    After a 409 the object exists: another client, or an attempt that a proxy repeated, has created it. After an
+    error of KFP itself one look-up decides. After a lost answer, or where look-ups fail too, the object is looked
+    for until `LOOK_FOR_SECONDS` have passed or `stop` is set. Raises the creation's `ApiError` where it is not
+    found.
     """
     try:
         return await create()

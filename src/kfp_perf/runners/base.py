@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
-from kfp_perf.metrics import built_in_collector
+from kfp_perf.metrics import Recorder
 from kfp_perf.pacing import Drive, Punctuality, RealClock, StopSignal
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import Outcome
 from kfp_perf.runners.outage import OutageWatch
-from kfp_perf.runners.progress import Progress
-from kfp_perf.scenario.workload import workload_of
+from kfp_perf.scenario.workload import OpenLoad, workload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from kfp_perf.client import KfpClient
-    from kfp_perf.metrics import GuardedCollector, MetricsCollector
     from kfp_perf.pacing import Clock, Operation
+    from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.records import RunRecord, Sample
     from kfp_perf.scenario.model import TestScenario
@@ -35,17 +35,6 @@ MaybeAwaitable = Awaitable[dict[str, Any] | None] | dict[str, Any] | None
 
 #: Kinds of bad ends of runs that are told aloud in the log, in each scenario.
 _MOST_TOLD = 10
-
-
-class Phase(StrEnum):
-    """Where in its life a runner is."""
-
-    PREPARING = "preparing"
-    WAITING = "waiting"
-    RUNNING = "running"
-    DRAINING = "finishing"
-    CLEANING = "cleaning up"
-    ENDED = "ended"
 
 
 class BaseRunner(ABC):
@@ -69,9 +58,9 @@ class BaseRunner(ABC):
         clock: Clock | None = None,
         logger: logging.Logger | None = None,
         journal: Journal | None = None,
-        collector: MetricsCollector | None = None,
-        custom_collectors: Sequence[GuardedCollector] = (),
-        on_run: Callable[[RunRecord], None] | None = None,
+        recorder: Recorder | None = None,
+        stop: StopSignal | None = None,
+        package: PipelinePackage | None = None,
         t0: float | None = None,
     ) -> None:
         self.scenario = test_scenario
@@ -83,22 +72,24 @@ class BaseRunner(ABC):
         self.clock = clock or RealClock()
         self.log = logger or logging.getLogger("kfp_perf.runners")
         self.journal = journal
-        self.collector = collector or built_in_collector(self.name)
-        self.custom_collectors = tuple(custom_collectors)
-        self.progress = Progress()
+        self.recorder = recorder or Recorder()
+        self.progress = self.recorder.tally
         self.punctuality = Punctuality()
-        self.phase = Phase.PREPARING
-        self.stop_signal = StopSignal()
+        self.phase = ScenarioPhase.PREPARING
+        self.stop_signal = stop or StopSignal()
+        #: The pipeline that the plan has read (None: the scenario has none, or there is no plan).
+        self.package = package
         self.outage = OutageWatch(self.config.outage_limit_seconds)
         #: Begins the name of everything that this runner makes, and of nothing else.
         self.prefix = f"kfp-perf-{_slug(self.name)}-{uuid.uuid4().hex[:8]}"
+        #: The scenario's seed, or one that was drawn, so that what it did can be repeated.
+        self.seed = random.randrange(2**32) if test_scenario.seed is None else test_scenario.seed
         self.t0 = self.clock.now() if t0 is None else t0
         #: A line for each object that could not be deleted, with the reason.
         self.leftovers: list[str] = []
         #: A line for each thing that the summary is to say beside the figures.
         self.warnings: list[str] = []
         self._told: set[str] = set()
-        self._on_run = on_run
         self._given_client = client
         self._started = False
         self._drive: Drive | None = None
@@ -114,6 +105,7 @@ class BaseRunner(ABC):
             self.clock,
             record=self.record_sample,
             correlation=self.prefix,
+            seed=self.seed,
             stop=self.stop_signal,
         )
 
@@ -132,12 +124,10 @@ class BaseRunner(ABC):
         if self._started:
             return
         self._started = True
-        self.collector.measured_from = self.measured_from
-        for custom in self.custom_collectors:
-            custom.measure_from(self.measured_from)
-        self.phase = Phase.WAITING
+        self.recorder.measure_from(self.measured_from)
+        self.phase = ScenarioPhase.WAITING
         self.wait_for_start_time()
-        self.phase = Phase.RUNNING
+        self.phase = ScenarioPhase.RUNNING
 
     def wait_for_start_time(self) -> None:
         """Block until `start_at`, or until the runner is asked to stop."""
@@ -163,10 +153,14 @@ class BaseRunner(ABC):
         """Ask the runner to start no more work and to end soon. Thread-safe; not to be overridden."""
         self.stop_signal.set()
 
-    def drive(self, operation: Operation) -> Drive:
-        """Make a drive of the scenario's load from `start_at` to `end_at`; see `Drive` for what to call."""
+    def drive(self, operation: Operation, skipped: Callable[[int, float], None] | None = None) -> Drive:
+        """Make a drive of the scenario's load from `start_at` to `end_at`.
+
+        `skipped` is called with the index and the due time of each operation that `maxInFlight` held back until the
+        end. See `Drive` for what to call.
+        """
         self._drive = Drive(
-            workload_of(self.scenario),
+            workload_of(self.scenario.model_copy(update={"seed": self.seed})),
             operation,
             clock=self.clock,
             stop=self.stop_signal,
@@ -174,8 +168,9 @@ class BaseRunner(ABC):
             end=self.end_at,
             max_in_flight=self.scenario.max_in_flight,
             think_seconds=self.scenario.think_seconds,
-            seed=self.scenario.seed,
+            seed=self.seed,
             punctuality=self.punctuality,
+            skipped=skipped,
         )
         return self._drive
 
@@ -184,23 +179,60 @@ class BaseRunner(ABC):
         """Whether nothing is under way because nothing is due: no progress is then no trouble."""
         return self._drive is not None and self._drive.resting
 
+    @property
+    def open_load(self) -> bool:
+        """Whether operations are due whatever became of earlier ones: an open load, or schedules."""
+        return isinstance(workload_of(self.scenario), OpenLoad)
+
     def record_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request; the client calls this for each."""
+        """Record one operation; the client calls this for each call, with all its attempts."""
         self.outage.on_sample(sample)
-        self.progress.on_sample(sample)
-        self.collector.on_sample(sample)
-        for custom in self.custom_collectors:
-            custom.on_sample(sample)
+        self.recorder.sample(sample)
 
     def record_run(self, record: RunRecord) -> None:
-        """Take in a run that came to its end, or to the end of the test: measure it, and write it down."""
+        """Record a run that came to its end, or to the end of the test."""
         self.progress.on_run(record)
-        self.collector.on_run(record)
-        for custom in self.custom_collectors:
-            custom.on_run(record)
-        if self._on_run is not None:
-            self._on_run(record)
+        self.write_run(record)
+
+    def write_run(self, record: RunRecord) -> None:
+        """Record a run that was counted already, when its end was first seen."""
+        self.progress.last_error = record.error or self.progress.last_error
+        self.recorder.run(record)
         self._tell(record)
+
+    def waiting(self) -> tuple[str, float | None]:
+        """What the runner waits for (empty: nothing), and until when at most (None: that is not known)."""
+        match self.phase:
+            case ScenarioPhase.WAITING:
+                return "its start", self.start_at
+            case ScenarioPhase.CLEANING if self.progress.to_clean_up > self.progress.cleaned_up:
+                left = self.progress.to_clean_up - self.progress.cleaned_up
+                return f"{left:,} objects to be deleted", self.progress.cleaned_up_at
+        return "", None
+
+    def counters(self) -> dict[str, Any]:
+        """The fields of `ScenarioCounters`, but for the name. Another thread may call this at any time."""
+        report = self._drive.report if self._drive is not None else None
+        burden = getattr(self.client, "burden", None)
+        waiting_for, waiting_until = self.waiting()
+        fields: dict[str, Any] = {
+            "at": self.clock.now(),
+            "phase": self.phase,
+            "waiting_for": waiting_for,
+            "waiting_until": waiting_until,
+            "resting": self.resting,
+            "away_since": self.outage.away_since,
+            **self.progress.fields(),
+            **self.punctuality.fields(),
+        }
+        if report is not None:
+            fields |= {
+                "due": report.started + report.never_started,
+                "started": report.started,
+                "held_back": report.held_back,
+                "never_started": report.never_started,
+            }
+        return fields if burden is None else fields | burden.fields()
 
     def _tell(self, record: RunRecord) -> None:
         """Log a run's end; of those that went wrong the first of each kind aloud, for the others are counted."""

@@ -13,6 +13,7 @@ from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError
 from kfp_perf.result.journal import Kind
+from kfp_perf.runners.repeated import RepeatedWarnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _PARALLEL = 8
 #: Between the attempts to delete an object of which the server says that it failed.
 _PAUSES_SECONDS = (0.5, 2.0)
+#: However a server goes on, a clean-up takes no longer than this, and this for each object.
+_MOST_SECONDS, _MOST_SECONDS_PER_OBJECT = 3600.0, 2.0
 
 
 async def clean_up(
@@ -35,12 +38,15 @@ async def clean_up(
     client: KfpClient,
     clock: Clock,
     *,
-    deadline: float,
+    patience_seconds: float,
     spared: Collection[str] = (),
     on_gone: Callable[[Made], None],
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[str]:
     """Delete the objects, kind by kind, and return a line for each that is left, with the reason.
+
+    Goes on for as long as objects get deleted, and gives up when none was for `patience_seconds`. The API server
+    deletes about five a second, so 10,000 of them may take half an hour.
 
     What is not there any more counts as deleted. An object without an id is looked up by its unique name. A
     schedule goes with the runs that it started, an experiment with the runs in it, a pipeline with its versions;
@@ -52,7 +58,8 @@ async def clean_up(
     needed: set[str] = set()  # ids of experiments that still hold runs
     done = 0
     gate = asyncio.Semaphore(_PARALLEL)
-    deletion = _Deletion(client, clock, deadline, frozenset(spared))
+    patience = _Patience(clock, patience_seconds, len(work))
+    deletion = _Deletion(client, clock, patience, frozenset(spared))
 
     async def delete_one(made: Made) -> None:
         nonlocal done
@@ -74,16 +81,38 @@ async def clean_up(
     await asyncio.gather(*(end_schedule(made) for made in work if made.kind is Kind.RECURRING_RUN))
     for kind in Kind:
         await asyncio.gather(*(delete_one(made) for made in work if made.kind is kind))
+    deletion.warnings.summarize()
     return left
+
+
+class _Patience:
+    """How long the clean-up goes on: until nothing was deleted for a while, and not for ever."""
+
+    def __init__(self, clock: Clock, seconds: float, objects: int) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._until = clock.now() + seconds
+        # A server that went on to list new runs without end would keep it going.
+        self._latest = self._until + _MOST_SECONDS + objects * _MOST_SECONDS_PER_OBJECT
+
+    @property
+    def over(self) -> bool:
+        """Whether to give up."""
+        return self._clock.now() >= self._until
+
+    def deleted(self) -> None:
+        """Record that an object was deleted."""
+        self._until = min(self._latest, self._clock.now() + self._seconds)
 
 
 class _Deletion:
     """How objects of each kind are deleted."""
 
-    def __init__(self, client: KfpClient, clock: Clock, deadline: float, spared: frozenset[str]) -> None:
+    def __init__(self, client: KfpClient, clock: Clock, patience: _Patience, spared: frozenset[str]) -> None:
         self._client = client
         self._clock = clock
-        self._deadline = deadline
+        self._patience = patience
+        self.warnings = RepeatedWarnings(log)
         self._spared = spared
         self._ended: dict[str, str] = {}  # ids of schedules by name
         self._by_kind = {
@@ -97,7 +126,7 @@ class _Deletion:
         """Delete one object; return an empty text, or why it is left. A server that fails is asked again."""
         pauses = iter(_PAUSES_SECONDS)
         while True:
-            if self._clock.now() >= self._deadline:
+            if self._patience.over:
                 return _TOO_LATE
             try:
                 found = made.id or self._ended.get(made.name) or await _find(made, self._client)
@@ -108,17 +137,18 @@ class _Deletion:
                     return ""
                 pause = next(pauses, None) if error.status >= 500 else None
                 if pause is None:
-                    log.warning("Could not delete the %s %s: %s", made.kind.value, made.name, error)
+                    self.warnings.add(f"delete a {made.kind.value}", f"{made.name}: {error}")
                     return error.message
                 await self._clock.sleep_until(self._clock.now() + pause)
             except _Left as reason:
                 return str(reason)
             else:
+                self._patience.deleted()
                 return ""
 
     def _check_time(self) -> None:
         """Bound every loop that a server could keep going."""
-        if self._clock.now() >= self._deadline:
+        if self._patience.over:
             raise _Left(_TOO_LATE)
 
     async def _run(self, run_id: str, _made: Made) -> None:
@@ -127,6 +157,7 @@ class _Deletion:
     async def _delete_run(self, run_id: str) -> None:
         try:
             await self._client.delete_run(run_id)
+            self._patience.deleted()
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -203,7 +234,7 @@ class _Left(Exception):
     """An object has to be left; the text is the reason."""
 
 
-_TOO_LATE = "the time for cleaning up was over"
+_TOO_LATE = "nothing could be deleted any more (KFP_PERF_CLEANUP_TIMEOUT_SECONDS)"
 
 
 async def _find(made: Made, client: KfpClient) -> str:

@@ -1,4 +1,4 @@
-"""What every runner of ours does beside its work: write down what it makes, watch the target, and delete it all."""
+"""What every built-in runner does beside its work: journal what it creates, watch the target, and clean up."""
 
 from __future__ import annotations
 
@@ -7,54 +7,88 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.errors import ApiError
+from kfp_perf.errors import ApiError, InputError, Problem
+from kfp_perf.pipelines.find import find_pipeline
+from kfp_perf.pipelines.package import read_pipeline
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import left_behind
 from kfp_perf.result.records import Purpose
 from kfp_perf.runners import remarks
-from kfp_perf.runners.base import BaseRunner, Phase
+from kfp_perf.runners.base import BaseRunner
 from kfp_perf.runners.cleanup import clean_up
-from kfp_perf.runners.prefill import PrefillReport, prefill
+from kfp_perf.runners.prefill import prefill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
+    from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.result.journal import Kind, Made
+    from kfp_perf.runners.reports import PrefillReport
+    from kfp_perf.scenario.model import TestScenario
 
 _WATCH_SECONDS = 1.0
 
 
 class JournaledRunner(BaseRunner):
-    """A runner that keeps a journal of what it makes, and deletes that in the end.
+    """A runner that keeps a journal of what it creates, and deletes that at the end.
 
-    Subclasses implement `run`; `making` and `alongside` are there for it, and `drive` is.
+    Subclasses implement `run` with the help of `drive`, `making` and `alongside`.
     """
 
     prefilled: PrefillReport | None = None
 
+    def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
+        super().__init__(test_scenario, **given)
+        #: Ids by kind and name of what was created without a journal; empty where no answer came.
+        self._unjournaled: dict[tuple[Kind, str], str] = {}
+
     async def prepare(self) -> None:
-        """Make the rows that the scenario wants to find (`prefill`)."""
+        """Create the rows of the scenario's `prefill`."""
         if self.scenario.prefill is not None:
             self.prefilled = await prefill(self, self.scenario.prefill)
 
+    def pipeline(self) -> PipelinePackage:
+        """Return the scenario's pipeline: the one that the plan has read, else the one in the file that it names.
+
+        Raises InputError where it names none, or one that is not valid.
+        """
+        if self.package is not None:
+            return self.package
+        if not self.scenario.pipeline_file_name:
+            what = f"is missing: mode {self.scenario.mode_name} needs a pipeline"
+            raise InputError(Problem(f"{self.name}: pipelineFileName", what, "name a compiled pipeline"))
+        return read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
+
     def reports(self) -> dict[str, Any]:
-        """The rows made beforehand, and what driving the load came to where there is a drive."""
+        """Return the reports of the prefill and, where there is a drive, of the load."""
         return {"prefill": self.prefilled} | ({"load": self._drive.report} if self._drive else {})
 
     def remarks(self) -> Iterator[str]:
-        """The same in lines, where there is something amiss."""
+        """Yield a sentence for each thing that went wrong in them."""
         yield from remarks.of_prefill(self.prefilled)
         if self._drive is not None:
             yield from remarks.of_load(self._drive.report, self.scenario.max_in_flight)
 
     async def stop(self) -> None:
-        """Delete what this runner made, except what is to be kept."""
-        self.phase = Phase.CLEANING
+        """Delete what this runner created, except what is to be kept.
+
+        Nothing is deleted without a journal; everything created is then in `leftovers`.
+        """
+        self.phase = ScenarioPhase.CLEANING
         if self.journal is not None and self.config.keep != "all":
             await self._clean_up(self.journal.path)
+        if self._unjournaled:
+            self.leftovers += [
+                f"{kind.value} {name}{f' ({made_id})' * bool(made_id)}: there is no journal to delete it by"
+                for (kind, name), made_id in self._unjournaled.items()
+            ]
+            self.warnings.append(
+                f"{len(self._unjournaled):,} objects were left on the server, because the runner has no journal"
+            )
 
     def owns(self, made: Made) -> bool:
-        """Whether this runner made that object of the journal, which other runners write into as well."""
+        """Return whether this runner created an object of the journal, which all runners of a test share."""
         return made.name.startswith(self.prefix)
 
     @contextlib.contextmanager
@@ -66,7 +100,8 @@ class JournaledRunner(BaseRunner):
         """
         journal = self.journal
         if journal is None:
-            yield lambda _id: None
+            with self._remembering((kind, name)) as made:
+                yield made
             return
         journal.intend(kind, name, namespace=self.namespace, parent=parent)
         try:
@@ -76,14 +111,31 @@ class JournaledRunner(BaseRunner):
                 journal.gone(kind, name)
             raise
 
+    @contextlib.contextmanager
+    def _remembering(self, key: tuple[Kind, str]) -> Iterator[Callable[[str], None]]:
+        """Do as `making` does, in memory."""
+        self._unjournaled[key] = ""
+        try:
+            yield lambda made_id: self._unjournaled.update({key: made_id})
+        except ApiError as error:
+            if not error.outcome_unknown:
+                del self._unjournaled[key]
+            raise
+
+    def not_made(self, kind: Kind, name: str) -> None:
+        """Remove an object whose creation failed from the journal, because the server does not have it."""
+        if self.journal is not None:
+            self.journal.gone(kind, name)
+        self._unjournaled.pop((kind, name), None)
+
     @contextlib.asynccontextmanager
     async def alongside(
         self, *work: Coroutine[Any, Any, None], close: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[None]:
-        """Let coroutines run beside the body; `close` lets them end when it has ended.
+        """Run coroutines beside the body; `close` lets them end after it.
 
-        The runner is asked to stop when one of them fails, or when the target stays away for too long; that
-        error is raised after the body. However the body ends, no operation of the drive is under way afterwards.
+        The runner is asked to stop when one of them fails, or when an outage reaches its limit; that error is
+        raised after the body. However the body ends, no operation of the drive is under way afterwards.
         """
         tasks = [asyncio.ensure_future(one) for one in work]
         watching = asyncio.ensure_future(self._watch(tasks))
@@ -94,8 +146,8 @@ class JournaledRunner(BaseRunner):
             raise
         finally:
             watching.cancel()
-            # Where the body failed, the other operations still run: their runs are to be written down, and the
-            # clean-up must not race with what they are making. The drive has raised its failure in the body.
+            # Where the body failed, the other operations still run. Their runs are to be recorded, and the clean-up
+            # must not race with what they create. The drive has raised its failure in the body.
             self.give_up()
             if self._drive is not None:
                 with contextlib.suppress(Exception):
@@ -108,10 +160,10 @@ class JournaledRunner(BaseRunner):
                 raise end
 
     def give_up(self) -> None:
-        """Let operations under way come to an end soon. They do so by themselves by default."""
+        """Let operations under way end soon. By default they do so by themselves."""
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]]) -> None:
-        """Ask the runner to stop when a task is over before its time, or when the target stays away."""
+        """Ask the runner to stop when a task ends too early, or when an outage reaches its limit."""
         while not any(task.done() for task in tasks):
             await self.clock.sleep_until(self.clock.now() + _WATCH_SECONDS)
             if (lost := self.outage.limit_reached(self.clock.now())) is not None:
@@ -125,12 +177,13 @@ class JournaledRunner(BaseRunner):
         if not to_delete:
             return
         self.log.log(logging.DEBUG, "%s: deleting %d objects", self.name, len(to_delete))
+        self.progress.on_cleanup(0, len(to_delete), self.clock.now())
         self.leftovers = await clean_up(
             to_delete,
             self.client.for_purpose(Purpose.CLEANUP),
             self.clock,
-            deadline=self.clock.now() + self.config.cleanup_timeout_seconds,
+            patience_seconds=self.config.cleanup_timeout_seconds,
             spared=frozenset(made.id for made in mine if made.kept),
             on_gone=lambda made: self.journal.gone(made.kind, made.name) if self.journal else None,
-            on_progress=self.progress.on_cleanup,
+            on_progress=lambda done, total: self.progress.on_cleanup(done, total, self.clock.now()),
         )

@@ -34,18 +34,21 @@ class OutageWatch:
         self._outages: list[tuple[float, float]] = []
 
     def on_sample(self, sample: Sample) -> None:
-        """Record one attempt of a request. Attempts come in the order in which they ended."""
-        if sample.error in _LOCAL_FAILURES:
-            return
-        if sample.status and sample.status not in NO_ANSWER:
-            self._end(sample.ended)
-            return
-        self._last_error = sample.error
-        self._last_failure = sample.ended
-        self._failures += 1
-        if self._since is None:
-            # Others may have been answered while this one was under way.
-            self._since = max(sample.sent or sample.due + sample.held, self._last_answer)
+        """Record the attempts of one operation. Operations come in the order in which they ended."""
+        for attempt in sample.attempts:
+            if attempt.error in _LOCAL_FAILURES:
+                continue
+            if attempt.status and attempt.status not in NO_ANSWER:
+                self._end(attempt.ended)
+                continue
+            if attempt.ended <= self._last_answer:
+                continue  # others were answered while this operation waited for its next attempt
+            self._last_error = attempt.error
+            self._last_failure = attempt.ended
+            self._failures += 1
+            if self._since is None:
+                # Others may have been answered while this one was under way.
+                self._since = max(attempt.sent or sample.due + sample.held_seconds, self._last_answer)
 
     def _end(self, answered: float) -> None:
         self._last_answer = answered
@@ -55,6 +58,11 @@ class OutageWatch:
             self._outages.append((self._since, answered))
         self._since = None
         self._failures = 0
+
+    @property
+    def away_since(self) -> float | None:
+        """Since when no request was answered, where that is a second or longer; else None."""
+        return self._since if self.away else None
 
     @property
     def away(self) -> bool:

@@ -6,23 +6,25 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.client import Exchange, ListQuery
+from kfp_perf.client import ListQuery
 from kfp_perf.client.messages import RunSpec
-from kfp_perf.errors import ApiError, InputError, Problem, RunnerError
-from kfp_perf.observe import Observer, shape_of
-from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+from kfp_perf.errors import ApiError, RunnerError
+from kfp_perf.observe import Observer, TrackedRun, shape_of
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Outcome, Purpose, RunRecord
+from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
+from kfp_perf.runners import remarks
 from kfp_perf.runners.adoption import create_or_adopt
-from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
+from kfp_perf.runners.repeated import RepeatedWarnings
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
     from kfp_perf.client import KfpClient
     from kfp_perf.observe import Dag
     from kfp_perf.pacing import Drive
+    from kfp_perf.result.records import RunRecord
     from kfp_perf.scenario.model import TestScenario
 
 _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
@@ -31,6 +33,8 @@ _LOOK_AT_GRACE_SECONDS = 1.0
 _LOST_HOLDS_SLOT_SECONDS = 5.0
 #: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
+#: What KFP says of the termination of a run that has ended meanwhile.
+_NOT_IN_FLIGHT = "Row not found"
 
 
 class PipelineRunner(JournaledRunner):
@@ -42,10 +46,11 @@ class PipelineRunner(JournaledRunner):
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
-        self._followed: set[asyncio.Future[RunRecord]] = set()
+        self._followed: dict[TrackedRun, asyncio.Future[TrackedRun]] = {}
         self._lost: set[asyncio.Future[None]] = set()
         self._given_up = False
-        self._terminate_until = math.inf
+        self._given_up_at = math.inf
+        self._not_terminated = RepeatedWarnings(self.log)
         self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
 
     async def prepare(self) -> None:
@@ -60,6 +65,7 @@ class PipelineRunner(JournaledRunner):
             experiment_id=self.experiment_id,
             poll_seconds=self.scenario.poll_seconds,
             shape=shape,
+            on_record=self.write_run,
         )
         await super().prepare()
 
@@ -83,14 +89,15 @@ class PipelineRunner(JournaledRunner):
     async def run(self) -> None:
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
-        drive = self.drive(self.run_once)
+        drive = self.drive(self.run_once, self.skip)
         try:
             async with self.alongside(self.observer.run(), close=self.observer.aclose):
                 await drive.run()
-                self.phase = Phase.DRAINING
+                self.phase = ScenarioPhase.DRAINING
                 await self._drain(self._finish_all(drive))
         finally:
             await asyncio.gather(*self._lost, return_exceptions=True)
+            self._not_terminated.summarize()
         self._refuse_total_failure()
 
     async def _finish_all(self, drive: Drive) -> None:
@@ -103,32 +110,45 @@ class PipelineRunner(JournaledRunner):
         """With what following the runs took."""
         return super().reports() | {"observer": self.observer.report()}
 
+    def remarks(self) -> Iterator[str]:
+        """With what the server did not show of runs."""
+        yield from super().remarks()
+        yield from remarks.of_observation(self.observer.report())
+
     async def run_once(self, index: int, due: float) -> bool:
         """Create one run and follow it to its end. Return whether the server took it."""
-        record = RunRecord(
+        tracked = TrackedRun(
             scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
         )
-        exchange = Exchange()
         self.progress.in_flight += 1
         try:
-            await self._create(record, exchange)
-            following = asyncio.ensure_future(self._see_through(record))
-            if record.outcome is Outcome.UNKNOWN and not await self._shows_up(record, following):
+            await self._create(tracked)
+            following = asyncio.ensure_future(self._see_through(tracked))
+            if tracked.outcome is Outcome.LOST and not await self._shows_up(tracked, following):
                 self._lost.add(following)
                 following.add_done_callback(self._lost.discard)
                 return False
             await following
         finally:
             self.progress.in_flight -= 1
-        return record.created
+        return tracked.created
 
-    async def _see_through(self, record: RunRecord) -> None:
+    def skip(self, index: int, due: float) -> None:
+        """Record a run that was due and never started."""
+        self.record_sample(Sample("CreateRun", due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
+        tracked = TrackedRun(
+            scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
+        )
+        tracked.outcome = Outcome.NEVER_STARTED
+        tracked.error = "maxInFlight held it back until the end of the load"
+        self.record_run(tracked.record())
+
+    async def _see_through(self, tracked: TrackedRun) -> None:
         """Follow a run that may have been created, and write down what became of it."""
-        if record.outcome is not Outcome.NOT_CREATED:
-            await self.wait_for_run_to_finish(record)
-        self._settle(record)
+        ended = tracked.outcome is not Outcome.REFUSED and await self._see_end(tracked)
+        self._settle(tracked, recorded=ended)
 
-    async def _shows_up(self, record: RunRecord, following: asyncio.Future[None]) -> bool:
+    async def _shows_up(self, tracked: TrackedRun, following: asyncio.Future[None]) -> bool:
         """Wait a little for a run whose creation got no answer. It is looked for much longer, but holds no slot."""
         pausing = asyncio.ensure_future(
             self.clock.sleep_until(self.clock.now() + _LOST_HOLDS_SLOT_SECONDS, self.stop_signal)
@@ -136,37 +156,58 @@ class PipelineRunner(JournaledRunner):
         either: set[asyncio.Future[Any]] = {following, pausing}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         pausing.cancel()
-        return following.done() or record.created
+        return following.done() or tracked.created
 
-    async def wait_for_run_to_finish(self, record: RunRecord) -> None:
-        """Follow a run until its end is seen, or until the runner gives up; fills in the record.
+    async def wait_for_run_to_finish(self, run_id: str) -> RunRecord:
+        """Follow a run until its end is seen, or until the runner gives up; return its record.
 
+        For subclasses: the run is one that this runner follows already, or one that the subclass has created. Such
+        a run is recorded as a run of the scenario, due at the time of the call; it is terminated and counts as
+        unfinished if the runner gives up.
+        """
+        for followed, seen in self._followed.items():
+            if followed.run_id == run_id:
+                await asyncio.wait({seen})
+                return followed.record()
+        now = self.clock.now()
+        tracked = TrackedRun(
+            scenario=self.name, name=run_id, due=now, run_id=run_id, warmup=now < self.measured_from
+        )
+        self.progress.in_flight += 1
+        try:
+            ended = await self._see_end(tracked)
+        finally:
+            self.progress.in_flight -= 1
+        self._settle(tracked, recorded=ended)
+        return tracked.record()
+
+    async def _see_end(self, tracked: TrackedRun) -> bool:
+        """Follow a run until its end is seen, or until the runner gives up; return whether its end was seen.
+
+        If so, the observer writes its record, when its tasks are complete.
         A run whose creation got no answer is looked for by its name. One that is still in flight in the end
         is terminated, and counts as unfinished.
         """
         if not self._given_up:
-            seen = self.observer.watch(record)
-            self._followed.add(seen)
+            seen = self._followed[tracked] = self.observer.watch(tracked)
             try:
                 await seen
             except asyncio.CancelledError:
                 if not self._given_up:
                     raise
             else:
-                return
+                return True
             finally:
-                self._followed.discard(seen)
-        if record.run_id:
-            record.outcome = Outcome.UNFINISHED
-            await self._terminate(record)
+                del self._followed[tracked]
+        if tracked.run_id:
+            tracked.outcome = Outcome.CUT_OFF if self.stop_signal.is_set() else Outcome.UNFINISHED
+            await self._terminate(tracked)
+        return False
 
     # -- creating ---------------------------------------------------------------------------------------------
 
     async def _upload(self, client: KfpClient) -> tuple[str, str, Dag]:
-        if not self.scenario.pipeline_file_name:
-            what = f"the mode {self.scenario.mode_name} needs a pipeline"
-            raise InputError(Problem(f"{self.name}: pipelineFileName", what, "Name a compiled pipeline."))
-        package = read_pipeline(find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders))
+        package = self.pipeline()
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
         with self.making(Kind.PIPELINE, self.prefix) as made:
             pipeline = await create_or_adopt(
@@ -184,30 +225,33 @@ class PipelineRunner(JournaledRunner):
             )
         return pipeline.pipeline_id, versions.items[0].pipeline_version_id, shape_of(package.spec)
 
-    async def _create(self, record: RunRecord, exchange: Exchange) -> None:
+    async def _create(self, tracked: TrackedRun) -> None:
         spec = RunSpec(
-            name=record.name,
+            name=tracked.name,
             experiment_id=self.experiment_id,
             pipeline_id=self.pipeline_id,
             pipeline_version_id=self.pipeline_version_id,
             parameters=self.scenario.params,
         )
+
+        def sent(sample: Sample) -> None:
+            tracked.sent, tracked.ended, tracked.attempts = sample.sent, sample.ended, len(sample.attempts)
+
         try:
-            with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
-                run = await self.client.create_run(spec, due=record.due, exchange=exchange)
+            with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+                run = await self.client.create_run(spec, due=tracked.due, on_sample=sent)
                 made(run.run_id)
         except ApiError as error:
-            record.error = str(error)
-            if not error.outcome_unknown or (error.work_ended and not await self._may_exist(record)):
-                record.outcome = Outcome.NOT_CREATED
+            tracked.error = str(error)
+            if not error.outcome_unknown or (error.work_ended and not await self._may_exist(tracked)):
+                tracked.outcome = Outcome.REFUSED
         else:
-            record.run_id = run.run_id
-            record.created_at = run.created_at
-            record.scheduled_at = run.scheduled_at
-            record.state = run.state
-        record.sent, record.ended, record.attempts = exchange.sent, exchange.ended, exchange.attempts
+            tracked.run_id = run.run_id
+            tracked.created_at = run.created_at
+            tracked.scheduled_at = run.scheduled_at
+            tracked.state = run.state
 
-    async def _may_exist(self, record: RunRecord) -> bool:
+    async def _may_exist(self, tracked: TrackedRun) -> bool:
         """Look a run up by its name, once, after KFP itself answered its creation with an error.
 
         KFP answers many requests that it refuses with 500, so the status alone proves nothing. A run that is found
@@ -215,24 +259,26 @@ class PipelineRunner(JournaledRunner):
         """
         client = self.client.for_purpose(Purpose.OBSERVE)
         try:
-            run = await client.find_run(record.name, experiment_id=self.experiment_id)
+            run = await client.find_run(tracked.name, experiment_id=self.experiment_id)
         except ApiError:
             return True
         if run is None:
-            if self.journal is not None:
-                self.journal.gone(Kind.RUN, record.name)
+            self.not_made(Kind.RUN, tracked.name)
             return False
-        record.run_id, record.created_at, record.adopted = run.run_id, run.created_at, True
+        tracked.run_id, tracked.created_at, tracked.adopted = run.run_id, run.created_at, True
         return True
 
-    def _settle(self, record: RunRecord) -> None:
-        """Record how a run ended, in the journal and in the result."""
+    def _settle(self, tracked: TrackedRun, *, recorded: bool) -> None:
+        """Count a run's end and write it to the journal, and to the result too unless that is `recorded`."""
         if self.journal is not None:
-            if record.adopted:
-                self.journal.made(Kind.RUN, record.name, record.run_id)
-            if record.outcome is Outcome.FAILED and self.config.keep == "failed":
-                self._keep(record.name)
-        self.record_run(record)
+            if tracked.adopted:
+                self.journal.made(Kind.RUN, tracked.name, tracked.run_id)
+            if tracked.outcome is Outcome.FAILED and self.config.keep == "failed":
+                self._keep(tracked.name)
+        if recorded:
+            self.progress.on_run(tracked.record())
+        else:
+            self.record_run(tracked.record())
 
     def _keep(self, name: str) -> None:
         """Keep a run, and what it cannot be looked at without."""
@@ -262,8 +308,8 @@ class PipelineRunner(JournaledRunner):
         """Follow no run any longer: those in flight are terminated, and count as unfinished."""
         if not self._given_up:
             self._given_up = True
-            self._terminate_until = self.clock.now() + self.config.cleanup_timeout_seconds
-        for seen in self._followed:
+            self._given_up_at = self.clock.now()
+        for seen in tuple(self._followed.values()):
             seen.cancel()
 
     def _grace_seconds(self) -> float:
@@ -272,14 +318,29 @@ class PipelineRunner(JournaledRunner):
             return given
         return max(_SHORTEST_DEFAULT_GRACE_SECONDS, 2 * self.progress.longest_run_seconds)
 
-    async def _terminate(self, record: RunRecord) -> None:
-        """Have a run stopped, unless the target is away. All of that takes no longer than a clean-up may."""
+    async def _terminate(self, tracked: TrackedRun) -> None:
+        """Have a run stopped that stays on the server, unless the target is away.
+
+        One that the clean-up deletes is stopped by that; another call to Kubernetes for each would double its time.
+        """
+        if self.journal is not None and self.config.keep != "all":
+            return
+        patience = self._given_up_at + self.config.cleanup_timeout_seconds - self.clock.now()
         try:
-            async with asyncio.timeout(self._terminate_until - self.clock.now()), self._terminations:
+            async with asyncio.timeout(patience), self._terminations:
                 if not self.outage.away:
-                    await self.client.for_purpose(Purpose.CLEANUP).terminate_run(record.run_id)
+                    await self.client.for_purpose(Purpose.CLEANUP).terminate_run(tracked.run_id)
         except (ApiError, TimeoutError) as error:
-            self.log.warning("Could not terminate the run %s: %s", record.name, str(error) or "no time left")
+            if _NOT_IN_FLIGHT not in str(error):
+                self._not_terminated.add("terminate a run", f"{tracked.name}: {str(error) or 'no time left'}")
+
+    def waiting(self) -> tuple[str, float | None]:
+        """While runs are in flight after the load: these, until the end of the grace period."""
+        if self.phase is ScenarioPhase.DRAINING and self.progress.in_flight:
+            if self._given_up:
+                return f"{self.progress.in_flight:,} runs to be terminated", None
+            return f"{self.progress.in_flight:,} runs in flight", self.end_at + self._grace_seconds()
+        return super().waiting()
 
     def _refuse_total_failure(self) -> None:
         outcomes = self.progress.outcomes

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kfp_perf.catalog import PIPELINES
-from kfp_perf.client import Exchange
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.observe import Observer
+from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Purpose, RunRecord
+from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners.adoption import create_or_adopt
+from kfp_perf.runners.reports import PrefillReport
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
-    from kfp_perf.runners.journaled import JournaledRunner
+    from kfp_perf.client import KfpClient
+    from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.scenario.model import Prefill
 
 Thing = TypeVar("Thing")
@@ -38,32 +39,25 @@ PATIENCE_SECONDS_PER_RUN = 1.0
 PIPELINE = "hello.yaml"
 
 
-class PrefillReport(msgspec.Struct):
-    """What was made: rows by kind, how many could not be, and how long it took in all.
+class PrefillingRunner(Protocol):
+    """What a prefill needs of the runner that it is for: a `JournaledRunner` has it."""
 
-    `unfinished_runs` were still in flight when the waiting for them ended, and may disturb what is measured.
-    """
+    name: str
+    prefix: str
+    namespace: str
+    clock: Clock
+    stop_signal: StopSignal
+    client: KfpClient
+    log: logging.Logger
 
-    experiments: int = 0
-    pipelines: int = 0
-    versions: int = 0
-    runs: int = 0
-    failed: int = 0
-    unfinished_runs: int = 0
-    seconds: float = 0.0
-
-    def told(self) -> str:
-        """The same in words."""
-        kinds = {
-            "runs": self.runs,
-            "versions": self.versions,
-            "pipelines": self.pipelines,
-            "experiments": self.experiments,
-        }
-        return f"{', '.join(f'{kind} {made:,}' for kind, made in kinds.items() if made)}; in {self.seconds:.1f} s"
+    def making(
+        self, kind: Kind, name: str, *, parent: str = ""
+    ) -> AbstractContextManager[Callable[[str], None]]:
+        """Enclose the call that creates an object; see `JournaledRunner`."""
+        ...
 
 
-async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:
+async def prefill(runner: PrefillingRunner, wanted: Prefill) -> PrefillReport:
     """Make the rows, wait until the runs among them have ended, and say what was made.
 
     Pipelines, versions and runs are of the smallest built-in pipeline. Versions and runs are dealt out evenly to
@@ -76,14 +70,14 @@ async def prefill(runner: JournaledRunner, wanted: Prefill) -> PrefillReport:
 class _Prefill:
     """A prefill under way."""
 
-    def __init__(self, runner: JournaledRunner) -> None:
+    def __init__(self, runner: PrefillingRunner) -> None:
         self.runner = runner
         self.client = runner.client.for_purpose(Purpose.SETUP)
         self.content = read_pipeline(PIPELINES / PIPELINE).content(None)
         self.report = PrefillReport()
         self.experiments: list[str] = []
         self.pipelines: list[str] = []
-        self.runs: list[RunRecord] = []
+        self.runs: list[TrackedRun] = []
 
     async def make(self, wanted: Prefill) -> PrefillReport:
         began = self.runner.clock.now()
@@ -155,20 +149,20 @@ class _Prefill:
         await self.client.upload_pipeline_version(self.content, pipeline_id=pipeline_id, name=name)
 
     async def _run(self, number: int) -> None:
-        record = RunRecord(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
+        tracked = TrackedRun(scenario=self.runner.name, name=self._name(number), due=self.runner.clock.now())
         experiment_id = self.experiments[number % len(self.experiments)]
         pipeline_id = self.pipelines[number % len(self.pipelines)]
-        spec = RunSpec(name=record.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
-        exchange = Exchange()
-        with self.runner.making(Kind.RUN, record.name, parent=experiment_id) as made:
+        spec = RunSpec(name=tracked.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
+        samples: list[Sample] = []
+        with self.runner.making(Kind.RUN, tracked.name, parent=experiment_id) as made:
             run = await self._create_or_adopt(
-                lambda: self.client.create_run(spec, exchange=exchange),
-                lambda: self.client.find_run(record.name, experiment_id=experiment_id),
+                lambda: self.client.create_run(spec, on_sample=samples.append),
+                lambda: self.client.find_run(tracked.name, experiment_id=experiment_id),
             )
             made(run.run_id)
-        record.run_id, record.created_at = run.run_id, run.created_at
-        record.sent, record.ended = exchange.sent, exchange.ended
-        self.runs.append(record)
+        tracked.run_id, tracked.created_at = run.run_id, run.created_at
+        tracked.sent, tracked.ended = samples[-1].sent, samples[-1].ended
+        self.runs.append(tracked)
 
     async def _create_or_adopt(
         self, create: Callable[[], Awaitable[Thing]], find: Callable[[], Awaitable[Thing | None]]
@@ -180,7 +174,7 @@ class _Prefill:
         if not self.runs:
             return
         clock, stop = self.runner.clock, self.runner.stop_signal
-        observer = Observer(self.client, clock, namespace=self.runner.namespace, tasks=False)
+        observer = Observer(self.client, clock, namespace=self.runner.namespace)
         observing = asyncio.ensure_future(observer.run())
         ended = asyncio.gather(*map(observer.watch, self.runs), return_exceptions=True)
         patience = PATIENCE_SECONDS + PATIENCE_SECONDS_PER_RUN * len(self.runs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +11,13 @@ import msgspec
 from kfp_perf.client import ListQuery
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.result.records import Purpose, Sample
-from kfp_perf.runners.base import Phase
+from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.records import CallOutcome, Purpose, Sample
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.known_ids import Known
 from kfp_perf.runners.list_queries import IN_EXPERIMENT, Views
 from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,10 +57,9 @@ class RandomGetsRunner(JournaledRunner):
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         self.report = ReadReport()
         super().__init__(test_scenario, **given)
-        seed = test_scenario.seed
-        # Two sources, so that a seed gives the same calls in the same order whatever the server answers.
-        self._calls = random.Random(seed)
-        chance = self._chance = random.Random(seed)
+        # Two streams, so that a seed gives the same calls in the same order whatever the server answers.
+        self._calls = random_stream(self.seed, "calls")
+        chance = self._chance = random_stream(self.seed, "choices")
         mix = (DEFAULT_MIX if test_scenario.mix is None else test_scenario.mix).items()
         self._mix = tuple(call for call, weight in mix if weight > 0)
         self._weights = tuple(itertools.accumulate(weight for _, weight in mix if weight > 0))
@@ -89,10 +88,10 @@ class RandomGetsRunner(JournaledRunner):
     async def run(self) -> None:
         """Read until `end_at`."""
         self.start()
-        drive = self.drive(self.run_once)
+        drive = self.drive(self.run_once, self.skip)
         async with self.alongside():
             await drive.run()
-            self.phase = Phase.DRAINING
+            self.phase = ScenarioPhase.DRAINING
             await drive.finish()
         tried = self.report.reads + self.report.failed
         if tried and self.report.reads == self.report.gone:
@@ -105,7 +104,7 @@ class RandomGetsRunner(JournaledRunner):
 
     async def run_once(self, _index: int, due: float) -> bool:
         """Read once. Return False where the server failed."""
-        call = self._calls.choices(self._mix, cum_weights=self._weights)[0]
+        call = self._draw()
         self.progress.in_flight += 1
         try:
             await _READS[call](self, due)
@@ -118,10 +117,18 @@ class RandomGetsRunner(JournaledRunner):
         self.report.reads += 1
         return True
 
+    def skip(self, _index: int, due: float) -> None:
+        """Record a read that was due and never started."""
+        call = self._draw()
+        self.record_sample(Sample(call, due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
+
+    def _draw(self) -> str:
+        return self._calls.choices(self._mix, cum_weights=self._weights)[0]
+
     def record_sample(self, sample: Sample) -> None:
-        """Take in one attempt; what somebody has deleted meanwhile is no error."""
-        if sample.purpose is Purpose.LOAD and _says_gone(sample):
-            sample = msgspec.structs.replace(sample, error="", gone=True)
+        """Record one operation; a read of what somebody has deleted meanwhile is no error."""
+        if sample.purpose is Purpose.LOAD and sample.outcome is CallOutcome.FAILED and _says_gone(sample):
+            sample = msgspec.structs.replace(sample, outcome=CallOutcome.GONE)
         super().record_sample(sample)
 
     # -- lists ------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kfp_perf.observe import ObserverReport
     from kfp_perf.pacing import DriveReport
-    from kfp_perf.runners.prefill import PrefillReport
-    from kfp_perf.runners.scheduled import ScheduleReport
+    from kfp_perf.runners.reports import PrefillReport, ScheduleReport
 
 
 def of_load(report: DriveReport, max_in_flight: int | None) -> Iterator[str]:
@@ -25,6 +25,20 @@ def of_load(report: DriveReport, max_in_flight: int | None) -> Iterator[str]:
     if report.idle_slot_seconds:
         yield (
             f"slots stood empty for {report.idle_slot_seconds:.1f} s of {report.slot_seconds:.1f} s after failures"
+        )
+
+
+def of_observation(report: ObserverReport) -> Iterator[str]:
+    """What the server did not show of runs that ended, or showed wrongly."""
+    if report.incomplete:
+        yield (
+            f"the final tasks of {report.incomplete:,} runs that ended were not shown in time: these runs have no "
+            "phases of tasks, and are not in tasks.jsonl"
+        )
+    if report.clock_conflicts:
+        yield (
+            f"the times of {report.clock_conflicts:,} runs contradict each other: the clocks of the API server and "
+            "of the workflow controller differ, so these runs have no duration"
         )
 
 

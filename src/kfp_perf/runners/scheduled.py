@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
-from kfp_perf.client import Exchange, ListQuery, Operator, Predicate
+from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.messages import RecurringRunSpec
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.metrics.summary import summary
+from kfp_perf.observe import TrackedRun
 from kfp_perf.pacing import StopSignal
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
-from kfp_perf.result.records import Outcome, Purpose, RunRecord
+from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.runners import remarks
-from kfp_perf.runners.base import Phase
 from kfp_perf.runners.experiment import ExperimentRunner
+from kfp_perf.runners.reports import ScheduleReport
 from kfp_perf.runners.schedule_slots import Timetable
 from kfp_perf.scenario.cron import cron_for_kfp
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.client.messages import Page, RecurringRun, Run
     from kfp_perf.result.journal import Made
+    from kfp_perf.result.records import Sample
     from kfp_perf.scenario.model import TestScenario
 
 Item = TypeVar("Item")
@@ -58,27 +59,6 @@ _MOST_CONCURRENT = 10  # what KFP allows
 _SHORT_LOOK_BACK_SECONDS, _LONG_LOOK_BACK_SECONDS = 90.0, 600.0
 _LOOKS_TO_A_LONG_ONE = 10
 _MOST_PAGES = 500
-
-
-class ScheduleReport(msgspec.Struct):
-    """What became of the schedules; how well they kept time is told by the metrics of the family `schedule`.
-
-    `schedules` were created, `refused` were not. Of the first runs of slots `on_time` started within 40 s of
-    their slot, which is what the controller takes by design, `late` after that. For `missed` slots no run came;
-    nor for `undecided` ones, which came within a minute before their schedule was disabled. `running_seconds` is
-    from a slot until the API server knew that its run runs, which is after its start. `pages` and `failures` are
-    requests for new runs.
-    """
-
-    schedules: int = 0
-    refused: int = 0
-    on_time: int = 0
-    late: int = 0
-    missed: int = 0
-    undecided: int = 0
-    running_seconds: dict[str, float] = {}
-    pages: int = 0
-    failures: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -112,6 +92,11 @@ class ScheduledRunner(ExperimentRunner):
         return super().owns(made) or (bool(made.parent) and made.parent == self.experiment_id)
 
     @property
+    def open_load(self) -> bool:
+        """Schedules are due whatever became of earlier runs."""
+        return True
+
+    @property
     def resting(self) -> bool:
         """Whether no run is in flight, and no slot waits for one."""
         return self._resting
@@ -125,7 +110,7 @@ class ScheduledRunner(ExperimentRunner):
                 await _in_parallel(self._create_schedule, wanted)
                 await self.clock.sleep_until(self.end_at, self.stop_signal)
                 await _in_parallel(self._disable_schedule, self._schedules.values())
-                self.phase = Phase.DRAINING
+                self.phase = ScenarioPhase.DRAINING
                 await self._drain(self._finish())
                 self._tell_missed()
         finally:
@@ -164,7 +149,7 @@ class ScheduledRunner(ExperimentRunner):
         """Create a schedule. After failures each waits a little, so that no server is hammered."""
         if self.stop_signal.is_set() or self.clock.now() >= self.end_at:
             return
-        exchange = Exchange()
+        samples: list[Sample] = []
         spec = RecurringRunSpec(
             name=name,
             experiment_id=self.experiment_id,
@@ -178,7 +163,7 @@ class ScheduledRunner(ExperimentRunner):
         )
         try:
             with self.making(Kind.RECURRING_RUN, name, parent=self.experiment_id) as made:
-                recurring_run = await self.client.create_recurring_run(spec, exchange=exchange)
+                recurring_run = await self.client.create_recurring_run(spec, on_sample=samples.append)
                 made(recurring_run.recurring_run_id)
         except ApiError as error:
             self._last_error = str(error)
@@ -192,7 +177,7 @@ class ScheduledRunner(ExperimentRunner):
         else:
             self._failures_in_a_row = 0
             if recurring_run.created_at is not None:
-                self.observer.offset.bracket(recurring_run.created_at, exchange.sent, exchange.ended)
+                self.observer.offset.bracket(recurring_run.created_at, samples[-1].sent, samples[-1].ended)
             self._was_created(name, recurring_run)
 
     def _was_created(self, name: str, recurring_run: RecurringRun) -> None:
@@ -222,8 +207,7 @@ class ScheduledRunner(ExperimentRunner):
             return True
         if any(one.display_name == name for one in page.items):
             return True
-        if self.journal is not None:
-            self.journal.gone(Kind.RECURRING_RUN, name)
+        self.not_made(Kind.RECURRING_RUN, name)
         return False
 
     async def _adopt(self) -> None:
@@ -301,16 +285,16 @@ class ScheduledRunner(ExperimentRunner):
         """Journal a run that a schedule has started, and follow it."""
         place = schedule.timetable.place(run.scheduled_at, run.created_at)
         begin = place.slot if place.slot is not None else (run.created_at or self._server_time(None))
-        record = self._record(run.display_name, schedule, begin)
-        record.run_id, record.state = run.run_id, run.state
-        record.created_at, record.scheduled_at = run.created_at, run.scheduled_at
-        record.slot, record.doubled = place
+        tracked = self._tracked(run.display_name, schedule, begin)
+        tracked.run_id, tracked.state = run.run_id, run.state
+        tracked.created_at, tracked.scheduled_at = run.created_at, run.scheduled_at
+        tracked.slot, tracked.doubled = place
         if place.slot is not None and run.created_at is not None:
             # The slot is exact; the creation lies within its whole second.
-            record.drift_seconds, record.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
-        with self.making(Kind.RUN, record.name, parent=self.experiment_id) as made:
-            made(record.run_id)
-        following = asyncio.ensure_future(self._follow(record))
+            tracked.drift_seconds, tracked.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
+        with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+            made(tracked.run_id)
+        following = asyncio.ensure_future(self._follow(tracked))
         self._following.add(following)
         following.add_done_callback(self._followed_to_its_end)
 
@@ -319,19 +303,19 @@ class ScheduledRunner(ExperimentRunner):
         if following.cancelled() or following.exception() is None:
             self._following.discard(following)
 
-    async def _follow(self, record: RunRecord) -> None:
+    async def _follow(self, tracked: TrackedRun) -> None:
         self.progress.in_flight += 1
         try:
-            await self.wait_for_run_to_finish(record)
+            ended = await self._see_end(tracked)
         finally:
             self.progress.in_flight -= 1
-        if record.slot is not None and not record.doubled:
-            if record.drift_seconds is not None:
-                self.report.late += record.drift_seconds > LATE_SECONDS
-                self.report.on_time += record.drift_seconds <= LATE_SECONDS
-            if record.running_at is not None:
-                self._running.append(record.running_at + 0.5 - record.slot)
-        self._settle(record)
+        if tracked.slot is not None and not tracked.doubled:
+            if tracked.drift_seconds is not None:
+                self.report.late += tracked.drift_seconds > LATE_SECONDS
+                self.report.on_time += tracked.drift_seconds <= LATE_SECONDS
+            if tracked.running_at is not None:
+                self._running.append(tracked.running_at + 0.5 - tracked.slot)
+        self._settle(tracked, recorded=ended)
 
     # -- ending -----------------------------------------------------------------------------------------------
 
@@ -360,14 +344,14 @@ class ScheduledRunner(ExperimentRunner):
                     continue
                 self.report.missed += 1
                 moment = datetime.fromtimestamp(slot, UTC)
-                record = self._record(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
-                record.slot = slot
-                record.outcome, record.error = Outcome.NOT_CREATED, "no run came for this slot"
-                self.record_run(record)
+                tracked = self._tracked(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
+                tracked.slot = slot
+                tracked.outcome, tracked.error = Outcome.REFUSED, "no run came for this slot"
+                self._settle(tracked, recorded=False)
 
-    def _record(self, name: str, schedule: Schedule, begin: float) -> RunRecord:
+    def _tracked(self, name: str, schedule: Schedule, begin: float) -> TrackedRun:
         due = begin - self._ahead()
-        return RunRecord(
+        return TrackedRun(
             scenario=self.name,
             name=name,
             due=due,

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
-from kfp_perf.pipelines.package import find_pipeline, read_pipeline
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import Kind
-from kfp_perf.runners.base import Phase
 from kfp_perf.runners.journaled import JournaledRunner
+from kfp_perf.runners.reports import UploadReport
 
 if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
 
 DEFAULT_SIZE_BYTES = 10_000
-
-
-class UploadReport(msgspec.Struct):
-    """What was uploaded. `size_bytes` is that of each upload, `failed` counts what the server did not take."""
-
-    pipelines: int = 0
-    versions: int = 0
-    failed: int = 0
-    size_bytes: int = 0
 
 
 class UploadRunner(JournaledRunner):
@@ -43,8 +32,7 @@ class UploadRunner(JournaledRunner):
     async def prepare(self) -> None:
         """Read or generate what is to be uploaded, and make the rows of `prefill`."""
         if self.scenario.pipeline_file_name is not None:
-            path = find_pipeline(self.scenario.pipeline_file_name, self.config.pipeline_folders)
-            self._content = read_pipeline(path).content(self.scenario.caching(self.config.CACHE_ENABLED))
+            self._content = self.pipeline().content(self.scenario.caching(self.config.CACHE_ENABLED))
         else:
             self._content = generate_pipeline(self.scenario.size or DEFAULT_SIZE_BYTES)
         self.report.size_bytes = len(self._content)
@@ -56,7 +44,7 @@ class UploadRunner(JournaledRunner):
         drive = self.drive(self.run_once)
         async with self.alongside():
             await drive.run()
-            self.phase = Phase.DRAINING
+            self.phase = ScenarioPhase.DRAINING
             await drive.finish()
         if self.report.failed and not self.report.pipelines:
             raise RunnerError(

@@ -21,7 +21,7 @@ E = TypeVar("E", bound="Enum")
 class EnumByName(Generic[E]):
     """Annotation for a pydantic field: JSON holds the member's name, Python the member.
 
-    `earlier` maps names that are no longer used to what to write instead; `context_key` names the entry of
+    `earlier` maps names that are no longer used to a remedy; `context_key` names the entry of
     the validation context that holds further names, which stay strings.
     """
 
@@ -47,7 +47,7 @@ class EnumByName(Generic[E]):
             raise complaint(what)
         near = difflib.get_close_matches(value.upper().replace("-", "_"), names, n=1)
         if value in self.earlier:
-            raise complaint(f"{shown(value)} is an earlier name", f"write {shown(self.earlier[value])}")
+            raise complaint(f"{shown(value)} is an earlier name", self.earlier[value])
         raise complaint(what, f"did you mean {shown(near[0])}?" if near else "")
 
     def __get_pydantic_core_schema__(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kfp_perf.scenario.rules import PIPELINE_MODES, RUN_MODES
+from kfp_perf.scenario.modes import PLUGIN_MODE
 from kfp_perf.scenario.workload import ClosedLoad, OpenLoad, workload_of
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ POLL_SECONDS = 5.0
 """What the time between two looks at the runs in flight is taken to be where it is not given."""
 
 RUNS_PER_PAGE = 100
-REQUESTS_PER_RUN = 3
-"""CreateRun, GetRun when it ended, DeleteRun in the clean-up."""
+REQUESTS_PER_SCHEDULE = 3
+"""Creation, disabling at the end of the run time, and deletion."""
 
 REQUESTS_PER_SCENARIO = 5
 """Preparation and clean-up: health, experiment, upload, and their deletion."""
@@ -36,29 +36,27 @@ class Estimate:
 
 
 def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -> Estimate | None:
-    """Return the estimate, or None for a mode that is not ours.
+    """Return the estimate, or None for a mode of a plug-in.
 
     `seconds_per_run` is how long a run is taken to last, `firings` how often a schedule fires within the run time.
     """
+    mode = scenario.mode_entry
+    if mode is PLUGIN_MODE:
+        return None
     load = workload_of(scenario)
     rows = scenario.prefill.total if scenario.prefill else 0
     fixed = REQUESTS_PER_SCENARIO + 2 * rows
-    mode = scenario.mode_name
-    if mode in PIPELINE_MODES:
-        scheduled = mode not in RUN_MODES
-        runs = scenario.num_times * firings if scheduled else _operations(scenario, load, seconds_per_run)
-        in_flight = min(runs, _in_flight(scenario, load, seconds_per_run))
-        sweeps = scenario.run_seconds / (scenario.poll_seconds or POLL_SECONDS)
-        pages = math.ceil(in_flight / RUNS_PER_PAGE)
-        schedules = 3 * scenario.num_times if scheduled else 0
-        requests = fixed + schedules + REQUESTS_PER_RUN * runs + math.ceil(sweeps * pages)
-        assumed = seconds_per_run if isinstance(load, ClosedLoad) else 0.0
-        return Estimate(runs, requests, assumed)
-    if mode == "PIPELINE_UPLOAD":
-        return Estimate(0, fixed + 2 * _operations(scenario, load, ANSWER_SECONDS))
-    if mode == "RANDOM_GETS":
-        return Estimate(0, fixed + _operations(scenario, load, ANSWER_SECONDS))
-    return None
+    if not mode.starts_runs:
+        return Estimate(0, fixed + mode.requests * _operations(scenario, load, ANSWER_SECONDS))
+    scheduled = mode.num_times == "at_start"
+    runs = scenario.num_times * firings if scheduled else _operations(scenario, load, seconds_per_run)
+    in_flight = min(runs, _in_flight(scenario, load, seconds_per_run))
+    sweeps = scenario.run_seconds / (scenario.poll_seconds or POLL_SECONDS)
+    pages = math.ceil(in_flight / RUNS_PER_PAGE)
+    schedules = REQUESTS_PER_SCHEDULE * scenario.num_times if scheduled else 0
+    requests = fixed + schedules + mode.requests * runs + math.ceil(sweeps * pages)
+    assumed = seconds_per_run if isinstance(load, ClosedLoad) else 0.0
+    return Estimate(runs, requests, assumed)
 
 
 def _operations(scenario: TestScenario, load: OpenLoad | ClosedLoad, seconds_each: float) -> int:

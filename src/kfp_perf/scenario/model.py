@@ -1,301 +1,35 @@
-"""The scenario: what one concurrent part of a test does, as the user writes it.
-
-Field names in JSON are camelCase, attributes snake_case. Times are kept in minutes, as given; the `*_seconds`
-properties are what the rest of the program uses. Descriptions, units and examples stand here once: the reference
-page and the JSON Schema are made from them.
-"""
+"""A scenario and a scenario file: the fields of `fields`, checked against each other by `rules`."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, model_validator
 
 from kfp_perf.scenario import rules
-from kfp_perf.scenario.cron import checked_cron
-from kfp_perf.scenario.enums import EnumSerDe
-from kfp_perf.scenario.quantities import (
-    MAX_RATE_PER_SECOND,
-    MAX_STAGES,
-    Count,
-    Minutes,
-    PositiveCount,
-    PositiveMinutes,
-    PositiveRate,
-    Rate,
-    Size,
-    Target,
-)
+from kfp_perf.scenario.fields import NAME_PATTERN, ScenarioFields
+from kfp_perf.scenario.modes import TestMode
+from kfp_perf.scenario.parts import DEFAULT_MIX, FROZEN, Prefill, ReadCall, Stage
 
-
-class TestMode(Enum):
-    """What a scenario does."""
-
-    __test__ = False
-
-    PIPELINE_RUN = "PIPELINE_RUN"
-    EXPERIMENT = "EXPERIMENT"
-    RANDOM_GETS = "RANDOM_GETS"
-    PIPELINE_UPLOAD = "PIPELINE_UPLOAD"
-    PIPELINE_SCHEDULED_RUN = "PIPELINE_SCHEDULED_RUN"
-
-
-MODE_DESCRIPTIONS: dict[TestMode, str] = {
-    TestMode.PIPELINE_RUN: "Runs the pipeline in the default experiment; `numTimes` runs are kept in flight.",
-    TestMode.EXPERIMENT: "The same in a new experiment of a unique name.",
-    TestMode.RANDOM_GETS: "Reads at random, as a user interface does; `numTimes` readers, each with one request "
-    "outstanding and `thinkTime` between.",
-    TestMode.PIPELINE_UPLOAD: "Uploads by turns a new pipeline and another version of the last one; `numTimes` in "
-    "all, evenly over `runTime`.",
-    TestMode.PIPELINE_SCHEDULED_RUN: "Creates `numTimes` recurring runs, follows the runs that they start, and "
-    "disables them at the end of `runTime`.",
-}
-
-EARLIER_MODES = {
-    "SCHEDULED_RUNS": "PIPELINE_SCHEDULED_RUN",
-    "SCHEDULED_RUN": "PIPELINE_SCHEDULED_RUN",
-    "PIPELINE_RUNS": "PIPELINE_RUN",
-    "EXPERIMENTS": "EXPERIMENT",
-    "RANDOM_GET": "RANDOM_GETS",
-    "UPLOAD": "PIPELINE_UPLOAD",
-}
-"""Modes as they were called in earlier proposals, and what to write instead."""
-
-DEFAULT_MIX: dict[str, float] = {
-    "ListRuns": 30,
-    "GetRun": 30,
-    "ListPipelines": 10,
-    "ListPipelineVersions": 8,
-    "GetPipelineVersion": 8,
-    "ListExperiments": 8,
-    "GetExperiment": 4,
-    "GetPipeline": 2,
-}
-"""The calls that RANDOM_GETS knows, by the names of the API's RPCs, and their weights where `mix` is not given."""
-
-ReadCall: TypeAlias = Literal[
-    "ListRuns",
-    "GetRun",
-    "ListPipelines",
-    "ListPipelineVersions",
-    "GetPipelineVersion",
-    "ListExperiments",
-    "GetExperiment",
-    "GetPipeline",
-]
-
-_FROZEN = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    alias_generator=to_camel,
-    validate_by_name=True,
-    validate_by_alias=True,
-    serialize_by_alias=True,
-    use_attribute_docstrings=False,
-)
-
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-_NAMESPACE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-
-Mode: TypeAlias = Annotated[
-    TestMode | str, EnumSerDe(TestMode).enum_by_name(earlier=EARLIER_MODES, context_key="extra_modes")
+__all__ = [
+    "DEFAULT_MIX",
+    "FileHead",
+    "Prefill",
+    "ReadCall",
+    "ScenarioFile",
+    "Stage",
+    "TestMode",
+    "TestScenario",
 ]
 
 
-class Stage(BaseModel):
-    """A part of a load that changes: in `duration` the load moves in a straight line to `target`."""
-
-    model_config = _FROZEN
-
-    duration: Minutes = Field(
-        description="How long the stage lasts; 0 jumps to the target at once.",
-        examples=["2m"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    target: Target = Field(
-        description="The load at the end of the stage: a number is slots, a text is a rate.",
-        examples=[10, "60/min"],
-    )
-
-    @property
-    def duration_seconds(self) -> float:
-        """The stage's length in seconds."""
-        return _seconds(self.duration)
-
-
-class Prefill(BaseModel):
-    """Rows to create before the start, so that the database is not empty; counted apart."""
-
-    model_config = _FROZEN
-
-    experiments: Count = Field(default=0, description="Experiments to create.", examples=[20])
-    pipelines: Count = Field(
-        default=0, description="Pipelines to upload, each with one version.", examples=[50]
-    )
-    versions: Count = Field(default=0, description="Further versions to upload.", examples=[100])
-    runs: Count = Field(default=0, description="Runs to create.", examples=[1000])
-
-    @property
-    def total(self) -> int:
-        """All rows together."""
-        return self.experiments + self.pipelines + self.versions + self.runs
-
-
-class TestScenario(BaseModel):
+class TestScenario(ScenarioFields):
     """One concurrent part of a test.
 
     Raises pydantic's ValidationError; files are read by `serde`, which turns every error into a `Problem`.
     """
 
     __test__ = False
-    model_config = _FROZEN
-
-    mode: Mode = Field(description="What the scenario does.", examples=["PIPELINE_RUN"])
-    start_time: Minutes = Field(
-        default=0.0,
-        description="When the scenario starts, counted from the start of the test.",
-        examples=[0.5],
-        json_schema_extra={"unit": "minutes"},
-    )
-    run_time: PositiveMinutes = Field(
-        description="How long the scenario starts new work.",
-        examples=["90s"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    num_times: PositiveCount = Field(
-        default=1,
-        description="How many at a time, or in all: see the modes.",
-        examples=[5],
-    )
-    pipeline_file_name: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The compiled pipeline to run or upload, relative to the scenario file, to its `pipelines` "
-        "folder, to a configured pipeline folder, or from the built-in catalog.",
-        examples=["hello.yaml"],
-    )
-    size: Size | None = Field(
-        default=None,
-        description="How large the pipelines are that PIPELINE_UPLOAD makes up where no file is given: as many "
-        "steps as fit into it; 10 KB if not given.",
-        examples=["200KB"],
-        json_schema_extra={"unit": "bytes"},
-    )
-    params: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Values of the pipeline's parameters, checked against the pipeline's own declaration.",
-        examples=[{"message": "hello"}],
-    )
-    cron: Annotated[str, AfterValidator(checked_cron)] | None = Field(
-        default=None,
-        description="When a schedule fires: the standard five fields (minute, hour, day of month, month, day of "
-        "week).",
-        examples=["*/5 * * * *"],
-    )
-    interval: PositiveMinutes | None = Field(
-        default=None,
-        description="How often a schedule fires, in place of `cron`; whole seconds.",
-        examples=["30s"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    name: str | None = Field(
-        default=None,
-        pattern=NAME_PATTERN,
-        description="What reports call the scenario; unique in the file. Made from the mode if not given.",
-        examples=["steady-load"],
-    )
-    namespace: str | None = Field(
-        default=None,
-        pattern=_NAMESPACE_PATTERN,
-        description="The namespace to work in, where it is not the one of the configuration.",
-        examples=["team-a"],
-    )
-    tags: dict[str, str] = Field(
-        default_factory=dict,
-        description="Labels that are kept with the scenario's results.",
-        examples=[{"team": "search"}],
-    )
-    seed: int | None = Field(
-        default=None,
-        strict=True,
-        ge=0,
-        le=2**63 - 1,
-        description="Seed of everything random in the scenario, so that it can be repeated.",
-        examples=[42],
-    )
-    arrival_rate: PositiveRate | None = Field(
-        default=None,
-        description="New work arrives at this rate whether or not earlier work has ended (open model), in place of "
-        f"`numTimes`; above 0 and at most {MAX_RATE_PER_SECOND:.0f}/s.",
-        examples=["30/min"],
-    )
-    arrivals: Literal["constant", "poisson"] = Field(
-        default="constant",
-        description="How arrivals are spread: evenly, or at random with exponential gaps.",
-        examples=["poisson"],
-    )
-    stages: tuple[Stage, ...] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=MAX_STAGES,
-        description="A load that changes, in place of `numTimes` or `arrivalRate`: from 0 (or the stage before) it "
-        "moves in a straight line to each stage's target. The durations add up to `runTime`.",
-        examples=[[{"duration": "1m", "target": 5}, {"duration": "4m", "target": 5}]],
-    )
-    max_in_flight: PositiveCount | None = Field(
-        default=None,
-        description="The most runs or requests in flight at once in the open model; what is held back is reported.",
-        examples=[200],
-    )
-    think_time: Minutes | None = Field(
-        default=None,
-        description="The pause of a slot after each of its operations; 1 s for RANDOM_GETS, else 0.",
-        examples=["2s"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    mix: dict[ReadCall, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = Field(
-        default=None,
-        description="Weights of the calls of RANDOM_GETS; calls that are left out are not made.",
-        examples=[{"ListRuns": 3, "GetRun": 1}],
-    )
-    prefill: Prefill | None = Field(
-        default=None,
-        description="Rows to create before the start; counted apart.",
-        examples=[{"runs": 1000}],
-    )
-    warmup: Minutes = Field(
-        default=0.0,
-        description="What is due in this first part of `runTime` is measured but kept out of the statistics.",
-        examples=["1m"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    grace_period: Minutes | None = Field(
-        default=None,
-        description="How long runs in flight are followed after `runTime` before they are terminated; the larger "
-        "of 2 minutes and twice the longest run seen if not given.",
-        examples=["10m"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    poll_interval: PositiveMinutes | None = Field(
-        default=None,
-        description="How often runs in flight are looked at; adapted to the server's answer time if not given.",
-        examples=["5s"],
-        json_schema_extra={"unit": "minutes"},
-    )
-    cache_enabled: bool | None = Field(
-        default=None,
-        strict=True,
-        description="Switches caching in the uploaded copy of the pipeline on or off, where it should differ from "
-        "the configuration; `null` leaves the pipeline as it is.",
-        examples=[True],
-    )
-    thresholds: dict[str, str] = Field(
-        default_factory=dict,
-        description="Bounds of the scenario's own metrics that decide whether it passed.",
-        examples=[{"run.duration.p95": "< 90s"}],
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TestScenario:
@@ -304,70 +38,11 @@ class TestScenario(BaseModel):
             raise rules.ScenarioFaults(faults)
         return self
 
-    @property
-    def mode_name(self) -> str:
-        """The mode as it is written in a file."""
-        return self.mode.name if isinstance(self.mode, TestMode) else self.mode
-
-    @property
-    def start_seconds(self) -> float:
-        """When the scenario starts, in seconds from the start of the test."""
-        return _seconds(self.start_time)
-
-    @property
-    def run_seconds(self) -> float:
-        """How long new work starts, in seconds."""
-        return _seconds(self.run_time)
-
-    @property
-    def warmup_seconds(self) -> float:
-        """How much of the run time is warm-up, in seconds."""
-        return _seconds(self.warmup)
-
-    @property
-    def grace_seconds(self) -> float | None:
-        """How long runs are followed after the run time, in seconds; None: adapted to the runs seen."""
-        return None if self.grace_period is None else _seconds(self.grace_period)
-
-    @property
-    def poll_seconds(self) -> float | None:
-        """The time between two looks at the runs in flight, in seconds; None: adapted to the server."""
-        return None if self.poll_interval is None else _seconds(self.poll_interval)
-
-    @property
-    def interval_seconds(self) -> float | None:
-        """The time between two slots of a schedule, in seconds; None: `cron` says when."""
-        return None if self.interval is None else _seconds(self.interval)
-
-    @property
-    def think_seconds(self) -> float:
-        """The pause of a slot between two operations, in seconds."""
-        if self.think_time is None:
-            return 1.0 if self.mode is TestMode.RANDOM_GETS else 0.0
-        return _seconds(self.think_time)
-
-    @property
-    def rate(self) -> Rate | None:
-        """The highest rate of the open model; None in the closed one."""
-        if self.stages:
-            rates = [stage.target for stage in self.stages if isinstance(stage.target, Rate)]
-            return max(rates, key=lambda rate: rate.per_second, default=None)
-        return self.arrival_rate
-
-    def caching(self, default: bool | None) -> bool | None:
-        """Return how caching is to be switched in the uploaded pipeline; None leaves the file as it is."""
-        return self.cache_enabled if "cache_enabled" in self.model_fields_set else default
-
-
-def _seconds(minutes: float) -> float:
-    """Minutes in seconds, rid of what the division by 60 of a text such as `20s` left (to a microsecond)."""
-    return round(minutes * 60, 6)
-
 
 class FileHead(BaseModel):
     """What a scenario file in the object form says about all of its scenarios."""
 
-    model_config = _FROZEN
+    model_config = FROZEN
 
     json_schema: str | None = Field(
         default=None, alias="$schema", description="Address of the JSON Schema, for editors; not used."
@@ -375,16 +50,16 @@ class FileHead(BaseModel):
     name: str | None = Field(
         default=None,
         pattern=NAME_PATTERN,
-        description="What results are called; the file's name if not given.",
+        description="The name of the results; the file's name if not given.",
     )
     defaults: dict[str, Any] = Field(
         default_factory=dict,
         description="Fields for every scenario that does not give them and whose mode they suit.",
         examples=[{"runTime": 5, "pipelineFileName": "hello.yaml"}],
     )
-    thresholds: dict[str, str] = Field(
+    thresholds: dict[str, str | None] = Field(
         default_factory=dict,
-        description="Bounds of the whole test's metrics that decide whether it passed.",
+        description="Bounds of the whole test's metrics that decide whether it passed; `null` lifts a default one.",
         examples=[{"api.CreateRun.error_rate": "<= 1%"}],
     )
 

@@ -1,46 +1,22 @@
-"""What the fields of a scenario must be to each other, beyond what each must be by itself."""
+"""Rules between the fields of a scenario, beyond what each field must be by itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from kfp_perf.scenario.modes import PLUGIN_MODE, SPECIAL_FIELDS, mode_of, modes_with
 from kfp_perf.scenario.quantities import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kfp_perf.scenario.model import TestScenario
-
-RUN_MODES = frozenset({"PIPELINE_RUN", "EXPERIMENT"})
-PIPELINE_MODES = RUN_MODES | {"PIPELINE_SCHEDULED_RUN"}
-LOAD_MODES = RUN_MODES | {"RANDOM_GETS"}
-_SCHEDULED = frozenset({"PIPELINE_SCHEDULED_RUN"})
-_UPLOAD = frozenset({"PIPELINE_UPLOAD"})
-_GETS = frozenset({"RANDOM_GETS"})
-
-FIELD_MODES: dict[str, frozenset[str]] = {
-    "pipeline_file_name": PIPELINE_MODES | _UPLOAD,
-    "size": _UPLOAD,
-    "params": PIPELINE_MODES,
-    "cron": _SCHEDULED,
-    "interval": _SCHEDULED,
-    "arrival_rate": LOAD_MODES | _UPLOAD,
-    "arrivals": LOAD_MODES | _UPLOAD,
-    "stages": LOAD_MODES | _UPLOAD,
-    "max_in_flight": LOAD_MODES | _UPLOAD,
-    "think_time": LOAD_MODES,
-    "mix": _GETS,
-    "grace_period": PIPELINE_MODES,
-    "poll_interval": PIPELINE_MODES,
-    "cache_enabled": PIPELINE_MODES | _UPLOAD,
-}
-"""The modes that use a field; fields that are not listed serve every mode, and a custom mode uses what it likes."""
+    from kfp_perf.scenario.fields import ScenarioFields
 
 TOLERATED_FIELDS = frozenset({"pipeline_file_name", "params", "cron"})
 """Fields that a mode which does not use them ignores with a warning; others are errors there."""
 
 LOAD_FIELDS = ("num_times", "arrival_rate", "stages")
-"""The three ways to say how much; one scenario uses one of them."""
+"""The three ways to give the load; a scenario uses one of them."""
 
 
 class Fault(NamedTuple):
@@ -60,33 +36,32 @@ class ScenarioFaults(ValueError):
 
 
 def suits(field: str, mode_name: str) -> bool:
-    """Return whether a mode uses a field; modes that are not ours use every field."""
-    modes = FIELD_MODES.get(field)
-    return modes is None or mode_name in modes or mode_name not in PIPELINE_MODES | _UPLOAD | _GETS
+    """Return whether a mode uses a field; a mode of a plug-in uses every field."""
+    return field not in SPECIAL_FIELDS or field in mode_of(mode_name).fields
 
 
-def unused_fields(scenario: TestScenario) -> list[str]:
-    """Return the given fields that the scenario's mode does not use."""
+def unused_fields(scenario: ScenarioFields) -> list[str]:
+    """Return the given fields that the scenario's mode does not use, in the order of the reference."""
     return [
         field
-        for field in FIELD_MODES
+        for field in type(scenario).model_fields
         if field in scenario.model_fields_set and not suits(field, scenario.mode_name)
     ]
 
 
-def faults_of(scenario: TestScenario) -> list[Fault]:
+def faults_of(scenario: ScenarioFields) -> list[Fault]:
     """Return every rule that a scenario breaks; its fields are good by themselves."""
     return [fault for rule in _RULES for fault in rule(scenario)]
 
 
-def _fields_suit_the_mode(scenario: TestScenario) -> Iterator[Fault]:
+def _fields_suit_the_mode(scenario: ScenarioFields) -> Iterator[Fault]:
     for field in unused_fields(scenario):
         if field not in TOLERATED_FIELDS:
-            modes = ", ".join(sorted(FIELD_MODES[field]))
+            modes = ", ".join(modes_with(field))
             yield Fault(field, f"is not used by mode {scenario.mode_name}", f"remove it; it is for {modes}")
 
 
-def _one_load(scenario: TestScenario) -> Iterator[Fault]:
+def _one_load(scenario: ScenarioFields) -> Iterator[Fault]:
     given = [
         field
         for field in LOAD_FIELDS
@@ -102,7 +77,7 @@ def _one_load(scenario: TestScenario) -> Iterator[Fault]:
         )
 
 
-def _open_model_fields(scenario: TestScenario) -> Iterator[Fault]:
+def _open_model_fields(scenario: ScenarioFields) -> Iterator[Fault]:
     rate = scenario.rate
     if rate is None and "arrivals" in scenario.model_fields_set:
         yield Fault("arrivals", "needs a rate", "give arrivalRate, or stages of rates")
@@ -118,7 +93,7 @@ def _open_model_fields(scenario: TestScenario) -> Iterator[Fault]:
         )
 
 
-def _stages_add_up(scenario: TestScenario) -> Iterator[Fault]:
+def _stages_add_up(scenario: ScenarioFields) -> Iterator[Fault]:
     if not scenario.stages:
         return
     targets = [stage.target for stage in scenario.stages]
@@ -136,11 +111,12 @@ def _stages_add_up(scenario: TestScenario) -> Iterator[Fault]:
         )
     if not any(target.per_second if isinstance(target, Rate) else target for target in targets):
         yield Fault("stages", "never ask for any load", "give at least one stage a target above 0")
-    if scenario.mode_name in _UPLOAD and False in kinds:
-        yield Fault("stages", "must be rates in mode PIPELINE_UPLOAD", 'write targets such as "10/min"')
+    if scenario.mode_entry.num_times != "in_flight" and False in kinds:
+        what = f"must be rates in mode {scenario.mode_name}"
+        yield Fault("stages", what, 'write targets such as "10/min"')
 
 
-def _warmup_ends(scenario: TestScenario) -> Iterator[Fault]:
+def _warmup_ends(scenario: ScenarioFields) -> Iterator[Fault]:
     if scenario.warmup_seconds >= scenario.run_seconds:
         yield Fault(
             "warmup",
@@ -149,25 +125,27 @@ def _warmup_ends(scenario: TestScenario) -> Iterator[Fault]:
         )
 
 
-def _mix_has_weight(scenario: TestScenario) -> Iterator[Fault]:
+def _mix_has_weight(scenario: ScenarioFields) -> Iterator[Fault]:
     if scenario.mix is not None and not sum(scenario.mix.values()):
         yield Fault("mix", "gives no call a weight above 0", "give at least one call a positive weight")
 
 
-def _one_pipeline(scenario: TestScenario) -> Iterator[Fault]:
+def _one_pipeline(scenario: ScenarioFields) -> Iterator[Fault]:
     if scenario.size is not None and scenario.pipeline_file_name is not None:
         yield Fault(
-            "size", "cannot be given together with pipelineFileName", "a file has the size that it has"
+            "size",
+            "cannot be given together with pipelineFileName",
+            "remove one of them: a file has its own size",
         )
 
 
-def _one_schedule(scenario: TestScenario) -> Iterator[Fault]:
-    if scenario.mode_name not in _SCHEDULED:
+def _one_schedule(scenario: ScenarioFields) -> Iterator[Fault]:
+    # A mode of a plug-in may use a schedule, and does not need one.
+    if "cron" not in scenario.mode_entry.fields or scenario.mode_entry is PLUGIN_MODE:
         return
     if scenario.cron is None and scenario.interval is None:
-        yield Fault(
-            "cron", "is missing: mode PIPELINE_SCHEDULED_RUN needs to know when", 'write "*/5 * * * *"'
-        )
+        what = f"is missing: mode {scenario.mode_name} needs a schedule"
+        yield Fault("cron", what, 'write "*/5 * * * *" for a run each five minutes')
     if scenario.cron is not None and scenario.interval is not None:
         yield Fault("interval", "cannot be given together with cron", "keep one of them")
     seconds = scenario.interval_seconds
@@ -177,7 +155,7 @@ def _one_schedule(scenario: TestScenario) -> Iterator[Fault]:
         )
 
 
-_RULES: tuple[Callable[[TestScenario], Iterator[Fault]], ...] = (
+_RULES: tuple[Callable[[ScenarioFields], Iterator[Fault]], ...] = (
     _fields_suit_the_mode,
     _one_load,
     _open_model_fields,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from kfp_perf.errors import InputError, Problem
 from kfp_perf.scenario.documents import parse_json, read_text, step
 from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.model import FileHead, ScenarioFile, TestScenario
+from kfp_perf.scenario.overrides import resolve
 from kfp_perf.scenario.rules import LOAD_FIELDS, suits
 from kfp_perf.scenario.schema import json_schema
 from kfp_perf.scenario.wording import kind_of, problems_of, unknown_field
@@ -42,6 +44,28 @@ class JsonDeserializationUtils:
     """Reads JSON files into pydantic models."""
 
     @staticmethod
+    def parse_scenario_file(
+        path: str | Path,
+        label: str = "",
+        *,
+        scenario_type: type[TestScenario] = TestScenario,
+        extra_modes: Collection[str] = (),
+        overrides: Iterable[str] = (),
+        environment: Mapping[str, str] = os.environ,
+    ) -> ParsedFile:
+        """Return all that a scenario file holds, valid or not; `label` names it in messages (default: its path).
+
+        `extra_modes` are the modes that plug-ins add; `overrides` are set in the file, and `environment` gives its
+        variables (see `scenario.overrides`). Raises InputError where it is not a scenario file at all, and for
+        variables and overrides that do not fit.
+        """
+        label = label or str(path)
+        resolved = resolve(read_text(Path(path), SCENARIO_FILE_KIND), label, overrides, environment)
+        parsed = parse_scenarios(resolved.text, label, scenario_type=scenario_type, extra_modes=extra_modes)
+        parsed.changes = resolved.changes
+        return parsed
+
+    @staticmethod
     def get_list_from_file(
         path: str | Path, item_type: type[ModelT], *, extra_modes: Collection[str] = ()
     ) -> list[ModelT]:
@@ -51,8 +75,9 @@ class JsonDeserializationUtils:
         """
         label = str(path)
         if issubclass(item_type, TestScenario):
-            text = read_text(Path(path), SCENARIO_FILE_KIND)
-            parsed = parse_scenarios(text, label, scenario_type=item_type, extra_modes=extra_modes)
+            parsed = JsonDeserializationUtils.parse_scenario_file(
+                path, scenario_type=item_type, extra_modes=extra_modes
+            )
             _raise_if_any(parsed.problems)
             return [scenario for scenario in parsed.scenarios.values() if isinstance(scenario, item_type)]
         value, problems = parse_json(read_text(Path(path), "JSON file"), label)
@@ -73,7 +98,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
-    parsed = parse_scenarios(read_text(Path(path), SCENARIO_FILE_KIND), str(path), extra_modes=extra_modes)
+    parsed = JsonDeserializationUtils.parse_scenario_file(path, extra_modes=extra_modes)
     _raise_if_any(parsed.problems)
     return ScenarioFile.model_construct(
         name=parsed.name,
@@ -87,15 +112,18 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 class ParsedFile:
     """What could be read of a scenario file, and everything that could not.
 
-    `label` names the file in messages; `scenarios` holds the good ones by their index in the file.
+    `label` names the file in messages, `text` is what it holds with variables and overrides in place, `changes`
+    says which; `scenarios` are the valid ones by their index.
     """
 
     label: str
+    text: str = ""
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
-    thresholds: dict[str, str] = field(default_factory=dict)
+    thresholds: dict[str, str | None] = field(default_factory=dict)
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    changes: tuple[str, ...] = ()
     _root: str = "$"
     _own: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -122,7 +150,7 @@ def parse_scenarios(
 ) -> ParsedFile:
     """Return all that a scenario file's text holds, good and bad. Raises InputError where it is no such file."""
     value, problems = parse_json(text, label)
-    parsed = ParsedFile(label, problems=problems)
+    parsed = ParsedFile(label, text, problems=problems)
     spoilt = {problem.where for problem in problems}
     raw_scenarios: list[Any] | None
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in our words: pydantic's errors turned into problems that say what to do."""
+"""Messages for invalid values: pydantic's errors turned into problems that say what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import difflib
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import Problem
-from kfp_perf.scenario.model import DEFAULT_MIX, Prefill, Stage, TestScenario
+from kfp_perf.scenario.model import TestScenario
+from kfp_perf.scenario.parts import DEFAULT_MIX, Prefill, Stage
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.rules import ScenarioFaults
 
@@ -33,7 +34,7 @@ EARLIER_FIELDS = {
 _NESTED: dict[str, type[BaseModel]] = {"stages": Stage, "prefill": Prefill}
 
 
-# How pydantic's errors are said; `{...}` are its own values, {got} is what was given.
+# The texts of pydantic's errors; `{...}` are its own values, {got} is what was given.
 _WORDS: dict[str, str] = {
     "missing": "is missing",
     "greater_than": "must be greater than {gt}, got {got}",
@@ -46,7 +47,7 @@ _WORDS: dict[str, str] = {
     "int_parsing_size": "is too large a number",
     "float_type": "must be a number, got {got}",
     "float_parsing": "must be a number, got {got}",
-    "string_type": "must be a text, got {got}",
+    "string_type": "must be a string, got {got}",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "must match {pattern}, got {got}",
     "bool_type": "must be true or false, got {got}",
@@ -72,7 +73,9 @@ def problems_of(
     spoilt = {detail["loc"][:size] for detail in details for size in range(len(detail["loc"]))}
     problems: list[Problem] = []
     for detail in details:
-        loc = tuple(part for part in detail["loc"] if part != "[key]")
+        loc = detail["loc"]
+        if loc[-1:] == ("[key]",) and detail["type"] != "extra_forbidden":
+            loc = loc[:-1]  # pydantic's mark of a wrong key; a field may have that name too
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, ScenarioFaults):
             for fault in cause.faults:
@@ -82,7 +85,7 @@ def problems_of(
             what, remedy = unknown_field(str(loc[-1]), _owner(loc, model))
             problems.append(Problem(where(loc), what, hint or remedy))
         elif detail["type"] != "too_short" or detail["loc"] not in spoilt:
-            problems.append(Problem(where(loc), *_said(detail, loc, model)))
+            problems.append(Problem(where(loc), *_text_of(detail, loc, model)))
     return problems
 
 
@@ -90,8 +93,8 @@ def _owner(loc: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel
     return _NESTED.get(str(loc[0]), model) if len(loc) > 1 else model
 
 
-def _said(detail: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
-    """Return what is wrong and what to do, in our words."""
+def _text_of(detail: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
+    """Return what is wrong and what to do."""
     context = {
         key: f"{value:g}" if isinstance(value, float) else value
         for key, value in detail.get("ctx", {}).items()
@@ -131,7 +134,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),
     (dict, "an object"),
     (list, "a list"),
-    (str, "a text"),
+    (str, "a string"),
     (int, "a number"),
     (float, "a number"),
 )

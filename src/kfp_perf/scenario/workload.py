@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.scenario.quantities import Rate
 from kfp_perf.scenario.ramps import Ramp, stage_ramps
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +122,7 @@ class PoissonArrivals(OpenLoad):
         self._restart()
 
     def _restart(self) -> None:
-        self._random = random.Random(self._seed)
+        self._random = random_stream(self._seed, "arrivals")
         self._next = 0
         self._area = 0.0
         self._last: float | None = None
@@ -225,7 +226,7 @@ def _slot_changes(ramps: Sequence[Ramp]) -> list[tuple[float, int]]:
 
 
 def workload_of(scenario: TestScenario) -> OpenLoad | ClosedLoad:
-    """Return the shape of a scenario's load; modes that are not ours have slots unless they give a rate."""
+    """Return the shape of a scenario's load; modes of plug-ins have slots unless they give a rate."""
     run_seconds = scenario.run_seconds
     if scenario.stages:
         return _staged(scenario, scenario.stages)
@@ -236,9 +237,10 @@ def workload_of(scenario: TestScenario) -> OpenLoad | ClosedLoad:
                 RampedArrivals((Ramp(0.0, run_seconds, per_second, per_second),)), scenario.seed
             )
         return EvenArrivals(math.ceil(per_second * run_seconds - _TOLERANCE), 1 / per_second)
-    if scenario.mode_name == "PIPELINE_UPLOAD":
+    counts = scenario.mode_entry.num_times
+    if counts == "in_all":
         return EvenArrivals(scenario.num_times, run_seconds / scenario.num_times)
-    if scenario.mode_name == "PIPELINE_SCHEDULED_RUN":
+    if counts == "at_start":
         return EvenArrivals(scenario.num_times, 0.0)
     return ConstantSlots(scenario.num_times, run_seconds)
 

@@ -1,1 +1,1 @@
-"""Statistics: pure functions of arrays, which know nothing of runs, requests or files."""
+"""Statistics: pure functions of arrays. They know numbers only, not runs, requests or files."""

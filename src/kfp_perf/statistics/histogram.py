@@ -1,7 +1,7 @@
-"""A histogram of times: constant memory, three significant digits, mergeable, picklable.
+"""A histogram of times: bounded memory, three significant digits, mergeable, picklable.
 
-The buckets are those of Tene's HdrHistogram for values from 1 us to 1 h with three digits, so that its files and
-tools can be used; filling them in batches takes a tenth of the time that its Python edition takes for each value.
+The buckets are those of Tene's HdrHistogram for values from 1 us to 1 h with three digits, so its files and tools
+can be used. Values are added in batches, which takes a tenth of the time of its Python edition.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfp_perf.statistics.quantiles import QUANTILES
+from kfp_perf.statistics.quantiles import QUANTILES, binned_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ LOWEST_MICROSECONDS = 1
 HIGHEST_MICROSECONDS = 3_600_000_000
 DIGITS = 3
 
-# Three digits need 2,048 sub-buckets; all but the first bucket use the upper half of theirs.
+# Three digits need 2,048 sub-buckets, of which all buckets but the first use the upper half.
 _HALF_BITS = 10
 _BATCH = 1024
 
@@ -41,10 +41,16 @@ def top_of(index: int) -> float:
     return (((index - (bucket << _HALF_BITS) + 1) << bucket) - 1) / 1e6
 
 
+def tops_of(bins: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The longest time in seconds that falls into each of these bins."""
+    bucket = np.maximum((bins >> _HALF_BITS) - 1, 0)
+    return np.asarray((((bins - (bucket << _HALF_BITS) + 1) << bucket) - 1) / 1e6)
+
+
 class Histogram:
     """Times in seconds, kept from a microsecond to an hour within 0.1 %; longer ones count as an hour.
 
-    Negative ones count as the shortest here, and are counted in `negative`; maximum and mean are exact.
+    Negative times count as the shortest, and `negative` is their number; maximum and mean are exact.
     """
 
     __slots__ = ("_counts", "_longest", "_pending", "_sum", "negative")
@@ -57,30 +63,43 @@ class Histogram:
         self.negative = 0
 
     def record(self, seconds: float) -> None:
-        """Take in one time."""
+        """Record one time."""
         self._pending.append(seconds)
         if len(self._pending) >= _BATCH:
             self._fold()
 
     @property
     def count(self) -> int:
-        """How many times were taken in."""
+        """How many times were recorded."""
         self._fold()
         return int(self._counts.sum())
 
-    def quantile_bin(self, share: float) -> int | None:
-        """The first bin up to which at least `share` of all times lie; None where there are none."""
-        self._fold()
-        ranks = np.cumsum(self._counts)
-        if not ranks.size or not ranks[-1]:
-            return None
-        # Shares such as 0.95 are a rounding error off; so is their product with a count.
-        rank = max(1, int(np.ceil(share * int(ranks[-1]) - 1e-6)))
-        return int(np.searchsorted(ranks, min(rank, int(ranks[-1]))))
+    @property
+    def mean(self) -> float | None:
+        """The mean in seconds; None where there are none."""
+        count = self.count
+        return self._sum / count if count else None
 
-    def quantile(self, share: float) -> float | None:
-        """The time in seconds that `share` of the recorded ones do not exceed; None where there are none."""
-        found = self.quantile_bin(share)
+    @property
+    def longest(self) -> float:
+        """The longest recorded time, in seconds; 0.0 where there is none."""
+        self._fold()
+        return self._longest
+
+    def quantile_bin(self, share: float, above: int = 0) -> int | None:
+        """The first bin up to which at least `share` of all times lie; None where no bin is.
+
+        `above` further times rank above all that were recorded: operations that were never answered.
+        """
+        self._fold()
+        return binned_quantile(self._counts, share, above)
+
+    def quantile(self, share: float, above: int = 0) -> float | None:
+        """The time in seconds that `share` of all times do not exceed; None where it is not reached.
+
+        `above` is as in `quantile_bin`.
+        """
+        found = self.quantile_bin(share, above)
         return None if found is None else min(top_of(found), self._longest)
 
     def summary(self, quantiles: Mapping[str, float] = QUANTILES) -> dict[str, float]:
@@ -91,8 +110,21 @@ class Histogram:
         found = {name: self.quantile(share) or 0.0 for name, share in quantiles.items()}
         return {"n": count, **found, "max": self._longest, "mean": self._sum / count}
 
+    def add_line(self, bins: NDArray[np.int64], counts: NDArray[np.int64], longest: float) -> None:
+        """Add so many times in each of these bins; `longest` is their maximum in seconds.
+
+        The mean is then exact to 0.1 %: each time counts as the longest of its bin.
+        """
+        if not bins.size:
+            return
+        self._fold()
+        self._hold(int(bins.max()) + 1)
+        self._counts[bins] += counts
+        self._sum += float(np.dot(tops_of(bins), counts))
+        self._longest = max(self._longest, longest)
+
     def merge(self, other: Histogram) -> None:
-        """Take in all that the other one holds."""
+        """Add all that the other one holds."""
         self._fold()
         other._fold()
         self._hold(other._counts.size)
@@ -102,7 +134,7 @@ class Histogram:
         self.negative += other.negative
 
     def _fold(self) -> None:
-        """Sort what is pending into the bins."""
+        """Add the pending times to the bins."""
         pending, self._pending = self._pending, array("d")
         if not pending:
             return
@@ -118,7 +150,7 @@ class Histogram:
         self._longest = max(self._longest, float(seconds.max()))
 
     def _hold(self, size: int) -> None:
-        """Make room for so many bins; in whole buckets, since times seldom need all the bins up to an hour."""
+        """Grow to at least `size` bins, in whole buckets: times seldom need all the bins up to an hour."""
         if size > self._counts.size:
             grown = np.zeros(-(-size >> _HALF_BITS << _HALF_BITS), dtype=np.int64)
             grown[: self._counts.size] = self._counts

@@ -1,12 +1,26 @@
-"""Times to an end, where some had not come to their end when the test stopped looking."""
+"""Times to an end, where some had not ended when the test stopped looking.
+
+What can be said of those depends on why they had not ended, and `Unfinished` names the cases:
+
+- `NONE`: all ended, and quantiles are order statistics.
+- `RANK_LAST`: they were followed for the whole grace period and are taken to be longer than all that ended. A
+  quantile among them is not reached; `Survival.more_than` bounds it from below.
+- `CENSORED`: the grace period was cut short, and the load had not fallen behind. That a run was still in flight
+  then says nothing about how long it takes, which is what Kaplan and Meier assume.
+- `EXCLUDED`: the load fell behind. Runs that were due late take longer and are the ones that did not end, so those
+  that ended are no sample of all, and neither they nor the Kaplan-Meier estimate tell quantiles.
+"""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kfp_perf.statistics.quantiles import quantile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -14,9 +28,18 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 
 
+class Unfinished(Enum):
+    """How observations without an end are treated."""
+
+    NONE = auto()
+    RANK_LAST = auto()
+    CENSORED = auto()
+    EXCLUDED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A function of time that changes at `times` to `values`, and stays until the next; `before` the first."""
+    """A function of time that changes at `times` to `values` and is constant between."""
 
     times: NDArray[np.float64]
     values: NDArray[np.float64]
@@ -29,12 +52,16 @@ class Step:
         return float(self.times[reached[0]]) if reached.size else None
 
 
+_NEVER = Step(np.empty(0), np.empty(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """The Kaplan-Meier estimate of how long something takes, from times of which some are only "longer than".
+    """How long something takes, from times of which some are only "longer than".
 
-    `ended` and `censored` are counts; `mean` is the area under the curve up to the longest time, so a lower bound
-    where the longest is a censored one; `longest` is the longest that came to an end (None: none did).
+    `ended` and `censored` are counts. `mean` is the area under the curve up to the longest time, so a lower bound
+    where the longest is a censored one. `longest` is the longest that ended, None where none did. `seen` are all
+    times, those of ended and of unfinished ones.
     """
 
     ended: int
@@ -44,9 +71,10 @@ class Survival:
     curve: Step
     low: Step
     high: Step
+    seen: NDArray[np.float64]
 
     def quantile(self, share: float) -> float | None:
-        """The time within which `share` of all come to their end; None where the data does not reach so far."""
+        """The time within which `share` of all end; None where the data does not reach it."""
         return self.curve.first_at_most(1.0 - share)
 
     def interval(self, share: float) -> tuple[float | None, float | None]:
@@ -56,25 +84,57 @@ class Survival:
         """
         return self.low.first_at_most(1.0 - share), self.high.first_at_most(1.0 - share)
 
+    def more_than(self, share: float) -> float:
+        """A lower bound of a quantile that needs no assumption: as if all had ended when they were last seen."""
+        return quantile(self.seen, share)
+
+
+def treatment(unfinished: int, *, cut_short: bool, fell_behind: bool) -> Unfinished:
+    """How `unfinished` observations are treated.
+
+    `cut_short` says whether the user ended the grace period before its time, `fell_behind` whether the load did. A
+    load of which that cannot be told is one that fell behind, unless it waits for the server and so cannot.
+    """
+    if not unfinished:
+        return Unfinished.NONE
+    if fell_behind:
+        return Unfinished.EXCLUDED
+    return Unfinished.CENSORED if cut_short else Unfinished.RANK_LAST
+
+
+def survival(ended: ArrayLike, unfinished: ArrayLike, how: Unfinished) -> Survival | None:
+    """Estimate how long something takes; None where there is no time at all or unfinished ones are excluded.
+
+    `ended` are the times of those that ended, `unfinished` for how long the others were followed; `how` is what
+    `treatment` says.
+    """
+    still = np.asarray(unfinished, dtype=np.float64)
+    if how is Unfinished.EXCLUDED:
+        return None
+    if how is Unfinished.NONE and still.size:
+        raise ValueError(f"{still.size} are unfinished")
+    return _rank_last(ended, still) if how is Unfinished.RANK_LAST else kaplan_meier(ended, still)
+
 
 def kaplan_meier(
     ended: ArrayLike, censored: ArrayLike = (), confidence: float = CONFIDENCE
 ) -> Survival | None:
-    """Estimate how long something takes; None where there is no time at all.
+    """Estimate how long something takes by Kaplan and Meier; None where there is no time at all.
 
-    `ended` are the times of those that came to their end, `censored` the times after which the others were still
-    going on. The band is Greenwood's with the log-log transformation, which stays within 0 and 1 and holds its
-    level in small samples (Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, section 1.4).
+    `ended` are the times of those that ended, `censored` the times after which the others were still going on. It
+    assumes that censoring is independent of the duration, which is false where a server falls behind: `survival`
+    chooses. The band is Greenwood's with the log-log transformation, which stays within 0 and 1 and holds its level
+    in small samples (Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, section 1.4).
     """
     from scipy.stats import CensoredData, ecdf  # takes a second to import
 
     done = np.asarray(ended, dtype=np.float64)
     still = np.asarray(censored, dtype=np.float64)
-    if done.size + still.size == 0:
+    seen = np.concatenate((done, still))
+    if not seen.size:
         return None
-    if done.size == 0:
-        never = Step(np.empty(0), np.empty(0))
-        return Survival(0, int(still.size), float(still.max()), None, never, never, never)
+    if not done.size:
+        return Survival(0, int(still.size), float(still.max()), None, _NEVER, _NEVER, _NEVER, seen)
     estimate = ecdf(CensoredData(uncensored=done, right=still))
     # Where all or none have ended the transformation is undefined: NaN there, of which scipy warns.
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -89,7 +149,18 @@ def kaplan_meier(
         curve=curve,
         low=_step(band.low),
         high=_step(band.high),
+        seen=seen,
     )
+
+
+def _rank_last(ended: ArrayLike, unfinished: NDArray[np.float64]) -> Survival | None:
+    """The estimate in which all unfinished ones take longer than the longest that ended.
+
+    It is Kaplan and Meier's of times that are all censored beyond that, and its band is the binomial one.
+    """
+    done = np.asarray(ended, dtype=np.float64)
+    found = kaplan_meier(done, np.maximum(unfinished, done.max()) if done.size else unfinished)
+    return found and replace(found, seen=np.concatenate((done, unfinished)))
 
 
 def _step(function: Any) -> Step:
@@ -97,6 +168,6 @@ def _step(function: Any) -> Step:
 
 
 def _area(curve: Step) -> float:
-    """The integral of the curve from zero (where it is 1) to its last time; negative times take away."""
+    """The integral of the curve from zero (where it is 1) to its last time; negative times reduce it."""
     heights = np.concatenate(([1.0], curve.values[:-1]))
     return float(np.sum(heights * np.diff(curve.times, prepend=0.0)))

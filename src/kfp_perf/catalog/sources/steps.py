@@ -15,7 +15,7 @@ def echo(message: str):
 
 @dsl.container_component
 def choose(side: str, chosen: dsl.OutputPath(str)):  # type: ignore[valid-type]  # kfp's way
-    """Hand a parameter on as an output, so that a condition has something to wait for."""
+    """Return a parameter as an output, so that a condition depends on a task."""
     script = 'mkdir -p "$(dirname "$1")" && printf "%s" "$0" > "$1"'
     return dsl.ContainerSpec(image=IMAGE, command=["sh", "-ec", script], args=[side, chosen])
 
@@ -60,3 +60,33 @@ def flaky(failure_percent: int):
 def pause(seconds: int):
     """Wait."""
     return dsl.ContainerSpec(image=IMAGE, command=["sleep"], args=[seconds])
+
+
+@dsl.container_component
+def add(a: int, b: int, total: dsl.OutputPath(int)):  # type: ignore[valid-type]  # kfp's way
+    """Add two whole numbers."""
+    script = 'mkdir -p "$(dirname "$2")" && printf "%s" "$(($0 + $1))" > "$2"'
+    return dsl.ContainerSpec(image=IMAGE, command=["sh", "-ec", script], args=[a, b, total])
+
+
+@dsl.container_component
+def write_rows(rows: int, data: dsl.Output[dsl.Dataset]):
+    """Write a dataset of numbered rows, about 40 bytes each."""
+    script = 'mkdir -p "$(dirname "$1")" && seq 1 "$0" | awk \'{printf "%d,%032d\\n", $1, $1}\' > "$1"'
+    return dsl.ContainerSpec(image=IMAGE, command=["sh", "-ec", script], args=[rows, data.path])
+
+
+@dsl.container_component
+def take_shard(data: dsl.Input[dsl.Dataset], shard: int, shards: int, part: dsl.Output[dsl.Dataset]):
+    """Write each row whose number belongs to the shard."""
+    script = 'mkdir -p "$(dirname "$3")" && awk -F, -v n="$1" -v of="$2" \'$1 % of == n\' "$0" > "$3"'
+    return dsl.ContainerSpec(
+        image=IMAGE, command=["sh", "-ec", script], args=[data.path, shard, shards, part.path]
+    )
+
+
+@dsl.container_component
+def check_rows(data: dsl.Input[dsl.Dataset], rows: int):
+    """Read a dataset and fail unless it has about so many rows."""
+    script = 'n="$(wc -l < "$0")" && [ "$n" -ge "$(($1 - 1))" ] && [ "$n" -le "$(($1 + 1))" ]'
+    return dsl.ContainerSpec(image=IMAGE, command=["sh", "-ec", script], args=[data.path, rows])

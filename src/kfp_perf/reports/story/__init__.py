@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.reports.story.blocks import Section
     from kfp_perf.reports.story.report_data import Material
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 #: Each section, in order; it returns None where the test has nothing to tell of it.
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (

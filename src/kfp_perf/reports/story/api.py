@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.failures import Failure, failures_of
+from kfp_perf.reports.operations import operations_of, rows_of, statistic_of, unanswered_of
 from kfp_perf.reports.quantities import count_of, range_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -18,7 +20,6 @@ from kfp_perf.reports.story.blocks import (
     Spark,
     Table,
     Tone,
-    without_zeros,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ _PURPOSES = {
     "cleanup": "Cleaning up",
 }
 _MOST_ERRORS = 20
-_CAPTION = "Latency counts from when a request was due; of requests that succeeded"
+_CAPTION = (
+    "Latency counts from when an operation was due to the end of its last attempt; those that were not answered "
+    "rank above all that were"
+)
 _SMALL_PRINT = (
     "Below a p99 stands its 95 % confidence interval; below a p50 its change from the beginning of the test to the "
     "end, where that is more than chance explains."
@@ -45,28 +49,28 @@ def operations(material: Material) -> Section | None:
     rows: list[list[Cell]] = []
     groups: dict[int, str] = {}
     for purpose, title in _PURPOSES.items():
-        found = _calls(material, purpose)
+        found = rows_of(dig(material.total, "api"), purpose)
         if found:
             groups[len(rows)] = title
-        rows += [_row(material, purpose, name, figures) for name, figures in found]
+        rows += [_row(material, purpose, name, figures) for name, figures in found.items()]
     if not rows:
         return None
     columns = [
         Column("Operation", is_number=False),
-        Column("Requests"),
+        Column("Operations"),
+        Column("Attempts"),
         Column("A second"),
-        Column("Failed"),
-        Column("Retries"),
+        Column("Not answered"),
         Column("p50"),
         Column("p95"),
         Column("p99"),
         Column("p99.9"),
-        Column("Longest"),
+        Column("Longest answered"),
         Column("p50 of service"),
         Column("p99 over the test", is_number=False),
     ]
     blocks: list[Block] = [
-        without_zeros(Table(_CAPTION, columns, rows, groups), "Retries"),
+        Table(_CAPTION, columns, rows, groups),
     ]
     if any(isinstance(cell, Noted) for row in rows for cell in row):
         blocks.append(Prose(_SMALL_PRINT))
@@ -75,15 +79,12 @@ def operations(material: Material) -> Section | None:
 
 
 def _calls(material: Material, purpose: str) -> list[tuple[str, dict[str, Any]]]:
-    found = dig(material.total, "api", purpose)
-    if not isinstance(found, dict):
-        return []
-    return [(name, figures) for name, figures in found.items() if isinstance(figures, dict)]
+    return list(operations_of(dig(material.total, "api"), purpose).items())
 
 
 def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -> list[Cell]:
     latency, service = figures.get("latency_seconds") or {}, figures.get("service_seconds") or {}
-    errors, rate = figures.get("errors", 0), figures.get("rate_per_second")
+    unanswered, rate = unanswered_of(figures), figures.get("rate_per_second")
     going_on = purpose in {"load", "observe"}
     course = material.course.operations.get((purpose, name)) if going_on else None
     spark: Cell = ""
@@ -98,43 +99,56 @@ def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -
     return [
         name,
         f"{figures.get('count', 0):,}",
+        f"{figures.get('attempts', 0):,}",
         rate_of(rate) if going_on else "",
-        Flag(f"{errors:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if errors else "0",
-        f"{figures.get('retries', 0):,}",
-        _drifting(latency.get("p50"), figures.get("latency_trend")),
-        seconds_of(latency.get("p95")),
-        _between(latency.get("p99"), dig(latency, "intervals", "p99")),
-        *(seconds_of(latency.get(key)) for key in ("p99.9", "max")),
+        Flag(f"{unanswered:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if unanswered else "0",
+        _drifting(statistic_of(latency, "p50", seconds_of), figures.get("latency_trend")),
+        statistic_of(latency, "p95", seconds_of),
+        _between(statistic_of(latency, "p99", seconds_of), dig(latency, "intervals", "p99")),
+        statistic_of(latency, "p99.9", seconds_of),
+        seconds_of(latency.get("longest_answered")),
         seconds_of(service.get("p50")),
         spark,
     ]
 
 
-def _drifting(value: float | None, trend: Any) -> Cell:
+def _drifting(value: str, trend: Any) -> Cell:
     share = dig(trend, "change_share")
     if not dig(trend, "drifts") or not isinstance(share, float):
-        return seconds_of(value)
-    return Noted(seconds_of(value), f"{share * 100:+.0f} %")
+        return value
+    return Noted(value, f"{share * 100:+.0f} %")
 
 
-def _between(value: float | None, interval: Any) -> Cell:
+def _between(value: str, interval: Any) -> Cell:
     low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
     if low is None:
-        return seconds_of(value)
-    return Noted(seconds_of(value), f"{seconds_of(low)} or more" if high is None else range_of(low, high))
+        return value
+    return Noted(value, f"{seconds_of(low)} or more" if high is None else range_of(low, high))
 
 
 def _lead(material: Material) -> str:
     load = _calls(material, "load")
     count = sum(figures.get("count", 0) for _, figures in load)
-    errors = sum(figures.get("errors", 0) for _, figures in load)
+    unanswered = sum(unanswered_of(figures) for _, figures in load)
     if not count:
         return "The load sent no request."
-    lead = f"{count_of(count, 'request')} of the load, of which "
-    lead += f"{errors:,} failed ({share_of(errors / count)})" if errors else "none failed"
-    slow = max(load, key=lambda item: (item[1].get("latency_seconds") or {}).get("p99") or 0.0)
-    p99 = (slow[1].get("latency_seconds") or {}).get("p99")
-    return f"{lead}. The slowest was {slow[0]}: 99 % within {seconds_of(p99)}." if p99 else f"{lead}."
+    lead = f"{count_of(count, 'operation')} of the load, of which "
+    lead += (
+        f"{unanswered:,} were not answered ({share_of(unanswered / count)})"
+        if unanswered
+        else "all were answered"
+    )
+    high = {name: _p99(figures) for name, figures in load}
+    name, p99 = max(high.items(), key=lambda item: item[1])
+    if math.isinf(p99):
+        return f"{lead}. The 99th percentile of {name} was not reached."
+    return f"{lead}. The slowest was {name}: 99 % within {seconds_of(p99)}." if p99 else f"{lead}."
+
+
+def _p99(figures: dict[str, Any]) -> float:
+    """The 99th percentile of the latency; infinite where it was not reached, 0.0 where there is none."""
+    latency = figures.get("latency_seconds") or {}
+    return math.inf if "p99" in (latency.get("not_reached") or ()) else latency.get("p99") or 0.0
 
 
 def _errors(material: Material) -> Iterator[tuple[str, str, Failure]]:
@@ -148,7 +162,7 @@ def _error_tables(errors: list[tuple[str, str, Failure]]) -> Iterator[Block]:
     if errors:
         errors = sorted(errors, key=lambda error: -error[2].times)
         yield Table(
-            "Requests that failed, and what the server said (what varies is written …)",
+            "Operations that failed, and what the server said (what varies is written …)",
             [
                 Column("Operation", is_number=False),
                 Column("Kind", is_number=False),

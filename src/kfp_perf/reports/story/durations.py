@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.charts import Area, Line, Marks, seconds_axis, share_axis, stepped, xy_chart
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.operations import statistic_of
 from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -49,12 +50,12 @@ def durations(material: Material) -> Section | None:
     if found:
         blocks.append(Figure(_curves(found), _NOTE))
     rows = [
-        _row(f"{letter_of(place)}  {one['name']}", dig(one, "metrics", "runs", "duration_seconds") or {})
+        _row(f"{letter_of(place)}  {one['name']}", dig(one, "metrics", "runs") or {})
         for place, one in enumerate(material.scenarios)
         if dig(one, "metrics", "runs", "duration_seconds")
     ]
     if len(rows) != 1 and total:
-        rows.append(_row("All runs", total))
+        rows.append(_row("All runs", material.total["runs"]))
     table = Table("Run durations, from creation to finish (below: 95 % confidence interval)", _COLUMNS, rows)
     blocks.append(without_zeros(table, "Not ended"))
     blocks += _remarks(material)
@@ -74,7 +75,7 @@ _COLUMNS = [
     Column("p90"),
     Column("p95"),
     Column("p99"),
-    Column("Longest"),
+    Column("Longest that ended"),
     Column("Mean"),
 ]
 
@@ -142,18 +143,18 @@ def _at(curve: list[tuple[float, float]], time: float) -> float:
     return max((share for when, share in curve if when <= time), default=0.0)
 
 
-def _row(name: str, duration: dict[str, Any]) -> list[Cell]:
+def _row(name: str, runs: dict[str, Any]) -> list[Cell]:
+    duration = dig(runs, "duration_seconds") or {}
     intervals = duration.get("intervals") or {}
     quantiles = [
-        _quantile(duration.get(key), intervals.get(key), bool(duration.get("n") or duration.get("censored")))
-        for key in QUANTILES
+        _quantile(duration.get(key), intervals.get(key), bool(duration.get("n"))) for key in QUANTILES
     ]
     return [
         name,
         f"{duration.get('n', 0):,}",
-        f"{duration.get('censored', 0):,}",
+        f"{runs.get('unfinished', 0):,}",
         *quantiles,
-        brief_of(duration.get("max")),
+        brief_of(duration.get("longest_answered")),
         brief_of(duration.get("mean")),
     ]
 
@@ -183,8 +184,9 @@ def _lead(total: dict[str, Any], runs: dict[str, Any]) -> str:
         if high is not None
         else "the 95th percentile was not reached."
     )
-    if total.get("censored"):
-        lead += f" {count_of(total['censored'], 'run')} had not ended when the test did."
+    if runs.get("unfinished"):
+        left = count_of(runs["unfinished"], "run")
+        lead += f" {left} had not ended when the test did, and rank above all that had."
     error = runs.get("duration_error_seconds")
     if error:
         lead += f" KFP tells whole seconds, so each duration is within {seconds_of(error)} of the truth."
@@ -207,10 +209,12 @@ def _remarks(material: Material) -> list[Block]:
             )
     visible = dig(material.total, "runs", "visible_seconds") or {}
     if visible.get("n"):
+        median, high = (statistic_of(visible, key, seconds_of) for key in ("p50", "p95"))
         remarks.append(
             Prose(
-                "From when a run was due until a client could see that it had succeeded it took "
-                f"{seconds_of(visible['p50'])} in the median, and {seconds_of(visible['p95'])} or less in 95 %."
+                "From when a run was due until a client could see that it had succeeded: median "
+                f"{median}, 95th percentile {high}. All runs due are in it; those that did not succeed rank above "
+                "all that did."
             )
         )
     trend = dig(material.total, "runs", "duration_trend")

@@ -43,7 +43,7 @@ def _lead(material: Material) -> str:
     runs = material.total["runs"]
     told = [
         f"{count_of(runs[key], 'run')} {words}"
-        for key, words in (("failed", "failed"), ("not_created", "not created"), ("unknown", "lost sight of"))
+        for key, words in (("failed", "failed"), ("refused", "refused"), ("lost", "lost"))
         if runs.get(key)
     ]
     most = next(iter(failures_of(runs)), None)

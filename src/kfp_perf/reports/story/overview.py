@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.charts import Row, Span, clock_axis, span_chart
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.operations import operations_of, statistic_of, unanswered_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, rate_of, seconds_of, share_of, span_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -76,8 +77,16 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
     yield Tile(
         share_of(runs.get("success_rate")),
         "of runs succeeded",
-        f"{runs.get('succeeded', 0):,} of {runs.get('decided', 0):,}",
+        f"{runs.get('succeeded', 0):,} of {runs.get('due', 0):,}",
     )
+    visible = dig(runs, "visible_seconds") or {}
+    if visible.get("n"):
+        high = statistic_of(visible, "p95", brief_of)
+        yield Tile(
+            statistic_of(visible, "p50", brief_of),
+            "median from due to visible success",
+            "p95 not reached" if high == "not reached" else f"95 % within {high}",
+        )
     duration = dig(runs, "duration_seconds") or {}
     if duration.get("n"):
         # None within figures that exist: so few came to an end that the quantile is beyond what was seen.
@@ -95,20 +104,25 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
 
 
 def _api_tiles(api: dict[str, Any]) -> Iterator[Tile]:
-    load = dig(api, "load")
-    if not isinstance(load, dict) or not load:
+    load = operations_of(api, "load")
+    if not load:
         return
     count = sum(one.get("count", 0) for one in load.values())
-    errors = sum(one.get("errors", 0) for one in load.values())
+    unanswered = sum(unanswered_of(one) for one in load.values())
     yield Tile(
         f"{count:,}",
-        "requests of the load",
-        f"{errors:,} failed ({share_of(errors / count)})" if count else "",
+        "operations of the load",
+        f"{unanswered:,} not answered ({share_of(unanswered / count)})" if count else "",
     )
     name, busiest = max(load.items(), key=lambda item: item[1].get("count", 0))
     latency = busiest.get("latency_seconds") or {}
     if latency.get("n"):
-        yield Tile(seconds_of(latency["p50"]), f"median {name}", f"99 % within {seconds_of(latency['p99'])}")
+        high = statistic_of(latency, "p99", seconds_of)
+        yield Tile(
+            statistic_of(latency, "p50", seconds_of),
+            f"median {name}",
+            "p99 not reached" if high == "not reached" else f"99 % within {high}",
+        )
 
 
 def scenarios(material: Material) -> Section | None:
@@ -138,8 +152,10 @@ def scenarios(material: Material) -> Section | None:
         Column("Failed"),
         Column("Unfinished"),
         Column("Lost"),
+        Column("Never started"),
+        Column("Cut off"),
         Column("Runs a minute"),
-        Column("Requests"),
+        Column("Operations"),
     ]
     table = Table(
         "What each scenario did",
@@ -151,7 +167,10 @@ def scenarios(material: Material) -> Section | None:
         for one in material.scenarios
         for text in [*one["warnings"], *([one["error"]] if one["error"] else [])]
     ] + [str(text) for text in material.document["warnings"]]
-    blocks: list[Block] = [Figure(chart), without_zeros(table, "Failed", "Unfinished", "Lost")]
+    blocks: list[Block] = [
+        Figure(chart),
+        without_zeros(table, "Failed", "Unfinished", "Lost", "Never started", "Cut off"),
+    ]
     blocks += _legend_of_losses(material.total["runs"])
     if warnings:
         blocks.append(Items(warnings, Tone.WARNING))
@@ -163,7 +182,11 @@ def _legend_of_losses(runs: dict[str, Any]) -> list[Block]:
     told = []
     if runs.get("unfinished"):
         told.append("Unfinished: still in flight at the end, and given up.")
-    if runs.get("unknown") or runs.get("not_created"):
+    if runs.get("cut_off"):
+        told.append("Cut off: in flight when the test was cut short; they count in no rate.")
+    if runs.get("never_started"):
+        told.append("Never started: due, and held back by maxInFlight until the end of the load.")
+    if runs.get("lost") or runs.get("refused"):
         told.append("Lost: the server refused them, or never showed them after a request without an answer.")
     return [Prose(" ".join(told))] if told else []
 
@@ -174,9 +197,10 @@ def _span_text(name: str, begin: float, end: float) -> str:
 
 def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
     runs = dig(one, "metrics", "runs") or {}
-    load = dig(one, "metrics", "api", "load") or {}
+    load = operations_of(dig(one, "metrics", "api"), "load")
     failed, unfinished = runs.get("failed", 0), runs.get("unfinished", 0)
-    lost = runs.get("unknown", 0) + runs.get("not_created", 0)
+    lost = runs.get("lost", 0) + runs.get("refused", 0)
+    never_started, cut_off = runs.get("never_started", 0), runs.get("cut_off", 0)
     throughput = runs.get("throughput_per_second")
     return [
         Noted(f"{letter_of(place)}  {one['name']}", _MODES.get(one["mode"], str(one["mode"]))),
@@ -185,6 +209,8 @@ def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
         Flag(f"{failed:,}", Tone.BAD) if failed else "0",
         Flag(f"{unfinished:,}", Tone.WARNING) if unfinished else "0",
         Flag(f"{lost:,}", Tone.WARNING) if lost else "0",
+        Flag(f"{never_started:,}", Tone.WARNING) if never_started else "0",
+        Flag(f"{cut_off:,}", Tone.WARNING) if cut_off else "0",
         rate_of(throughput * 60) if throughput is not None else "–",
         f"{sum(call.get('count', 0) for call in load.values()):,}",
     ]

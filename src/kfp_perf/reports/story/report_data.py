@@ -14,7 +14,7 @@ from kfp_perf.reports.document import complete
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfp_perf.result.folder import TestResult
+    from kfp_perf.result.reader import TestResult
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -60,7 +60,8 @@ def read_material(result: TestResult) -> Material:
         missing.append(f"runs.jsonl ({error.strerror})")
     else:
         figures = document["total"]["runs"]
-        missing += _cut("runs", runs.runs, _count(figures, "due") + _count(figures, "warmup"), "runs.jsonl")
+        told = sum(_count(figures, name) for name in ("due", "cut_off", "warmup"))
+        missing += _cut("runs", runs.runs, told, "runs.jsonl")
     started = epoch_of(document["started"])
     if started is None:
         started = min(runs.created, default=0.0)
@@ -79,9 +80,9 @@ def read_material(result: TestResult) -> Material:
         course = ApiCourse(buckets)
         missing.append(f"series.hlog ({error.strerror})")
     else:
-        # What readers found to be gone has no latency, and no place in the series.
+        # Only what was answered or failed has times.
         told = sum(
-            _count(one, "count") - _count(one, "gone") for one in _operations(document["total"]["api"])
+            _count(one, "answered") + _count(one, "errors") for one in _operations(document["total"]["api"])
         )
         missing += _cut("requests", course.requests, told, "series.hlog")
     return Material(result, document, missing, started, seconds, runs, course, bands)
@@ -95,7 +96,8 @@ def _cut(what: str, found: int, told: int, file: str) -> list[str]:
 def _operations(api: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for calls in api.values():
         if isinstance(calls, dict):
-            yield from (one for one in calls.values() if isinstance(one, dict))
+            # A variant of a list read is in its operation as well.
+            yield from (one for name, one in calls.items() if isinstance(one, dict) and "." not in name)
 
 
 def _count(figures: dict[str, Any], key: str) -> int:

@@ -53,6 +53,8 @@ def _row(one: dict[str, Any]) -> list[Cell]:
 
 def _value(one: dict[str, Any]) -> Cell:
     """The value, with its confidence interval below it where both ends are known."""
+    if one.get("not_reached"):
+        return "not reached"
     value, ends = quantity_of(one.get("value"), one.get("unit")), one.get("interval")
     if not isinstance(ends, list) or any(not isinstance(end, int | float) for end in ends):
         return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ExitCode
+from kfp_perf.reports.operations import operations_of
 from kfp_perf.reports.quantities import count_of, span_of
 from kfp_perf.reports.story.blocks import Tone, Verdict
 
@@ -53,12 +54,11 @@ def _what_happened(document: Mapping[str, Any]) -> str:
     runs = document["total"]["runs"]
     lasted = f"in {span_of(document['elapsed_seconds'])}" if document["elapsed_seconds"] else ""
     created, good = int(runs.get("created") or 0), int(runs.get("succeeded") or 0)
-    wanted = max(created, int(runs.get("due") or 0))
+    wanted = max(created, int(runs.get("due") or 0) + int(runs.get("cut_off") or 0))
     if not wanted:
-        load = document["total"]["api"].get("load")
-        calls = load if isinstance(load, dict) else {}
-        requests = sum(int(one.get("count") or 0) for one in calls.values() if isinstance(one, dict))
-        return f"{count_of(requests, 'request')} of the load, and no runs, {lasted}".rstrip(" ,")
+        calls = operations_of(document["total"]["api"], "load")
+        count = sum(int(one.get("count") or 0) for one in calls.values())
+        return f"{count_of(count, 'operation')} of the load, and no runs, {lasted}".rstrip(" ,")
     if good == wanted:
         return f"All {count_of(wanted, 'run')} succeeded {lasted}".rstrip().replace(
             "All 1 run ", "The only run "
@@ -67,9 +67,11 @@ def _what_happened(document: Mapping[str, Any]) -> str:
         f"{int(runs[key]):,} {word}"
         for key, word in (
             ("failed", "failed"),
-            ("not_created", "could not be made"),
+            ("refused", "were refused"),
             ("unfinished", "did not end in time"),
-            ("unknown", "got lost"),
+            ("lost", "got lost"),
+            ("never_started", "never started"),
+            ("cut_off", "were cut off"),
         )
         if runs.get(key)
     )

@@ -1,0 +1,16 @@
+"""A node of the Kubernetes cluster."""
+
+from __future__ import annotations
+
+
+class KubernetesNode:
+    """How many pods a node holds, and the images that it has pulled."""
+
+    __slots__ = ("images", "pods")
+
+    def __init__(self) -> None:
+        self.pods = 0
+        self.images: set[str] = set()
+
+
+__all__ = ["KubernetesNode"]

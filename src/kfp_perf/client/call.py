@@ -1,0 +1,217 @@
+"""One call of the API: attempts with back-off between them, recorded as one sample."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from kfp_perf.client import failures
+from kfp_perf.client.attempt import AttemptState
+from kfp_perf.client.auth import Credentials
+from kfp_perf.client.proto_json import UNDECODABLE
+from kfp_perf.client.retry import RetryPolicy, parse_retry_after
+from kfp_perf.client.transport import Transport
+from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
+from kfp_perf.log import REQUESTS
+from kfp_perf.pacing.drive import held_seconds
+from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.client.methods import Operation
+    from kfp_perf.config import TestConfig
+    from kfp_perf.pacing import Clock, StopSignal
+
+Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
+
+JSON = "application/json"
+_GIVEN_UP = "kfp-perf stopped waiting for the answer"
+
+
+class Caller:
+    """Makes calls: repeats what may be repeated, records each call as a `Sample`, and raises its `ApiError`.
+
+    Calls of the load are repeated at most `KFP_PERF_LOAD_RETRIES` times, all others `KFP_PERF_RETRIES` times. A 401
+    is repeated once more for every purpose, where the token was renewed meanwhile.
+    """
+
+    def __init__(
+        self,
+        config: TestConfig,
+        clock: Clock,
+        record: Callable[[Sample], None],
+        correlation: str,
+        seed: int | None,
+        stop: StopSignal | None,
+    ) -> None:
+        self.url = config.KFP_url
+        self.retries = 0
+        self.backoff_seconds = 0.0
+        self.transport = Transport(config)
+        self._clock = clock
+        self._record = record
+        self._correlation = correlation
+        self._numbers = itertools.count(1)
+        self._credentials = Credentials(config)
+        self.redact = self._credentials.redact
+        self._policy = RetryPolicy(config.retries, seed)
+        self._load_policy = RetryPolicy(config.load_retries, seed)
+        self._stop = stop
+
+    async def call(
+        self,
+        operation: Operation[Answer],
+        path: str,
+        purpose: Purpose,
+        *,
+        due: float | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        variant: str = "",
+        on_sample: Callable[[Sample], None] | None = None,
+    ) -> Answer:
+        """Make one call and return its decoded answer; `path` begins with a slash and is encoded.
+
+        `due` is in seconds since the Unix epoch (None: now). `on_sample` is given the call's sample as well.
+        """
+        now = self._clock.now
+        held, due = (0.0, now()) if due is None else (held_seconds.get(), due)
+        attempts: list[Attempt] = []
+        outcome = CallOutcome.CUT_OFF
+        renewed = may_be_done = False
+        policy = self._load_policy if purpose is Purpose.LOAD else self._policy
+        # The clean-up follows a stop, so a stop does not shorten its retries.
+        stop = None if purpose is Purpose.CLEANUP else self._stop
+        try:
+            while True:
+                state = AttemptState(now)
+                try:
+                    answer = await self._attempt(operation, path, state, attempts, body, content_type)
+                except ApiError as error:
+                    if may_be_done and error.status in operation.done_statuses:
+                        outcome = CallOutcome.ANSWERED
+                        return operation.decoder.decode(b"{}")
+                    outcome = CallOutcome.FAILED
+                    delay = None
+                    if error.status == 401 and not renewed:
+                        renewed = self._credentials.renew()
+                        delay = 0.0 if renewed else None
+                    else:
+                        delay = policy.delay(
+                            error,
+                            len(attempts) - renewed,
+                            repeatable=operation.repeatable,
+                            retry_after=parse_retry_after(state.retry_after, now()),
+                        )
+                    if delay is None:
+                        raise
+                    may_be_done = may_be_done or error.outcome_unknown
+                    await self._back_off(delay, stop)
+                    if stop is not None and stop.is_set():
+                        raise
+                    self.retries += 1
+                    outcome = CallOutcome.CUT_OFF
+                else:
+                    outcome = CallOutcome.ANSWERED
+                    return answer
+        finally:
+            ended = attempts[-1].ended if attempts else now()
+            sample = Sample(operation.name, due, ended, tuple(attempts), outcome, purpose, variant, held)
+            if on_sample is not None:
+                on_sample(sample)
+            self._record(sample)
+
+    async def _attempt(
+        self,
+        operation: Operation[Answer],
+        path: str,
+        state: AttemptState,
+        attempts: list[Attempt],
+        body: bytes | None,
+        content_type: str,
+    ) -> Answer:
+        """Make one attempt, and append it to `attempts`."""
+        headers = {
+            **self._credentials.headers(),
+            "X-Request-Id": f"{self._correlation}-{next(self._numbers)}",
+        }
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            reply = await self.transport.exchange(state, operation.method, path, headers, body)
+        except asyncio.CancelledError:
+            failed = ApiInterrupted if state.sent else ApiUnreachable
+            self._append(operation, attempts, state, failed(operation.name, _GIVEN_UP, kind="cancelled"))
+            raise
+        except failures.OF_TRANSPORT as failure:
+            error = failures.from_exception(operation.name, failure, sent=bool(state.sent))
+        else:
+            if 200 <= state.status < 300:
+                began = state.now()
+                try:
+                    answer = operation.decoder.decode(reply.content)
+                except UNDECODABLE as cause:
+                    error = failures.not_kfp(
+                        operation.name,
+                        state.status,
+                        self._credentials.hide(reply.content),
+                        redact=self.redact,
+                        cause=cause,
+                        encoding=reply.field("Content-Encoding"),
+                    )
+                else:
+                    self.transport.burden.decode_seconds += state.now() - began
+                    self._append(operation, attempts, state, None)
+                    return answer
+            else:
+                state.retry_after = reply.field("Retry-After")
+                error = failures.from_status(
+                    operation.name,
+                    state.status,
+                    reply.field("Location"),
+                    self._credentials.hide(reply.content),
+                    credentials_given=self._credentials.given,
+                    redact=self.redact,
+                )
+        self._append(operation, attempts, state, error)
+        raise error
+
+    def _append(
+        self,
+        operation: Operation[Answer],
+        attempts: list[Attempt],
+        state: AttemptState,
+        error: ApiError | None,
+    ) -> None:
+        """Append an attempt that has ended."""
+        ended = state.ended or self._clock.now()
+        if error is None:
+            attempt = Attempt(state.sent, ended, state.status, received_bytes=state.received_bytes)
+        else:
+            unknown = error.outcome_unknown and not operation.repeatable
+            attempt = Attempt(
+                state.sent, ended, state.status, error.kind, error.message, unknown, state.received_bytes
+            )
+        attempts.append(attempt)
+        if _log.isEnabledFor(REQUESTS):
+            _log.log(
+                REQUESTS,
+                "%s %s%s in %.1f ms",
+                operation.name,
+                attempt.status or "no answer",
+                f" {attempt.error}" if error else "",
+                1e3 * attempt.service_seconds,
+            )
+
+    async def _back_off(self, delay: float, stop: StopSignal | None) -> None:
+        """Wait before the next attempt, and count the wait."""
+        if delay <= 0:
+            return
+        began = self._clock.now()
+        await self._clock.sleep_until(began + delay, stop)
+        self.backoff_seconds += self._clock.now() - began

@@ -1,0 +1,109 @@
+"""What an engine is: it runs scenarios, wherever, and lets the execution watch and stop them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
+
+from kfp_perf.engine.plugins import Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from kfp_perf.config import TestConfig
+    from kfp_perf.metrics import GuardedCollector
+    from kfp_perf.pacing import StopSignal
+    from kfp_perf.pipelines.package import PipelinePackage
+    from kfp_perf.result.counters import ScenarioCounters
+    from kfp_perf.scenario.model import TestScenario
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioWork:
+    """All that a scenario needs to run, in this process or in another: it can be pickled.
+
+    `folder` is where the scenario's files go, `clock_anchor` what the test's clock adds to the machine's
+    monotonic time, in seconds. `package` is the pipeline that the plan has read (None: the scenario has none).
+    """
+
+    scenario: TestScenario
+    config: TestConfig
+    folder: Path
+    clock_anchor: float
+    plugins: Plugins = field(default_factory=Plugins)
+    package: PipelinePackage | None = None
+
+    @property
+    def name(self) -> str:
+        """The scenario's name, unique in the test."""
+        return self.scenario.name or self.scenario.mode_name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioResult:
+    """How a scenario ended; it can be pickled. What it measured is in its folder.
+
+    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
+    code that it asks for. `collectors` are the users' own, with what they recorded.
+    """
+
+    name: str
+    error: str = ""
+    exit_code: int = 0
+    failure: Exception | None = None
+    collectors: tuple[GuardedCollector, ...] = ()
+
+
+class Link(Protocol):
+    """What a scenario sees of the engine that runs it."""
+
+    @property
+    def stop(self) -> StopSignal:
+        """Set when the scenario is to start no more work and to end soon."""
+        ...
+
+    def prepared(self) -> float:
+        """Block until all scenarios are prepared; return the test's time zero, in seconds since the Unix epoch."""
+        ...
+
+    def watch(self, counters: Callable[[], ScenarioCounters]) -> None:
+        """Hand over the function that returns the scenario's counters; any thread may call it from now on."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs scenarios. A context manager: leaving it waits for all of them, unless they were stopped `at_once`."""
+
+    @property
+    def t0(self) -> float | None:
+        """The test's time zero in seconds since the Unix epoch; None while scenarios prepare."""
+        ...
+
+    def start(self, work: Sequence[ScenarioWork]) -> None:
+        """Start all scenarios. Called once."""
+        ...
+
+    def counters(self) -> Mapping[str, ScenarioCounters]:
+        """The latest counters of each scenario, by name."""
+        ...
+
+    def ended(self, timeout_seconds: float) -> Iterator[ScenarioResult]:
+        """Yield the scenarios that end within this time, as they end; each is yielded once."""
+        ...
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The names of the scenarios that `ended` has not yielded yet."""
+        ...
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Have every scenario end in good order; `at_once`: do not wait for them. Safe in a signal handler."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

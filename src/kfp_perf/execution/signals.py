@@ -1,0 +1,37 @@
+"""Signals that end a test in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call `interrupt` for Ctrl-C, SIGTERM and SIGHUP while the context is open.
+
+    SIGHUP is left alone where it was ignored at the start, as `nohup` does. Does nothing outside the main
+    thread, where signals cannot be handled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, lambda *_: interrupt())
+        for number in _ENDING
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # None: it was not set from Python, and cannot be put back.
+            if handler is not None:
+                signal.signal(number, handler)

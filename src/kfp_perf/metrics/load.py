@@ -1,0 +1,148 @@
+"""What driving the load came to, and whether the server kept up with it."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kfp_perf.metrics.metric import Metric, Unit
+from kfp_perf.metrics.reported import Field, ReportedFamily, count, declared, seconds
+from kfp_perf.result.records import Outcome
+from kfp_perf.statistics.backlog import FIRST_RUNS, Flow, judge_backlog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kfp_perf.result.records import RunRecord
+    from kfp_perf.result.scenario_writer import ScenarioInfo
+
+_SOURCE = "the load's own schedule"
+_BACKLOG_SOURCE = "when runs were due, and when a client could see their ends"
+_FIELDS = (
+    count("started", "Operations that were started."),
+    count("held_back", "Operations of an open load that `maxInFlight` made wait."),
+    Field(
+        "held_back_seconds",
+        Unit.SECONDS,
+        "How long they waited, in all.",
+        lambda one, other: one + other,
+    ),
+    seconds("longest_hold_seconds", "The longest of these waits."),
+    count("never_started", "Operations that were due, and held back until the end of the load."),
+    Field(
+        "idle_slot_seconds",
+        Unit.SECONDS,
+        "How long slots of a closed load stood empty after failures, in all.",
+        lambda one, other: one + other,
+    ),
+    Field(
+        "slot_seconds",
+        Unit.SECONDS,
+        "The slots of a closed load times how long the load wanted each.",
+        lambda one, other: one + other,
+    ),
+)
+
+
+class LoadMetrics(ReportedFamily):
+    """Operations by how they started, slot time lost, and whether the server fell behind."""
+
+    key: ClassVar[str] = "load"
+    fields: ClassVar[tuple[Field, ...]] = _FIELDS
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        *declared("load", _SOURCE, _FIELDS),
+        Metric(
+            "load.slot_time_lost",
+            Unit.SHARE,
+            "The share of slots times time in which slots of a closed load stood empty after failures.",
+            _SOURCE,
+            ("load", "slot_time_lost"),
+            (),
+            ("load", "started"),
+        ),
+        Metric(
+            "load.fell_behind",
+            Unit.COUNT,
+            "1 where the server fell behind an open load or schedules, else 0; see *Falling behind*.",
+            _BACKLOG_SOURCE,
+            ("load", "fell_behind"),
+            absent="the load is closed, or was too short to tell",
+        ),
+        Metric(
+            "load.lag",
+            Unit.SECONDS,
+            "How long ago the first run that has not left was due, at the end of the load.",
+            _BACKLOG_SOURCE,
+            ("load", "lag_seconds"),
+            (),
+            ("load", "judged_runs"),
+        ),
+        Metric(
+            "load.lag.growth",
+            Unit.CHANGE,
+            "By how many seconds a second the lag grew.",
+            _BACKLOG_SOURCE,
+            ("load", "lag_growth"),
+            (),
+            ("load", "judged_runs"),
+        ),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._info: ScenarioInfo | None = None
+        self._due = array("d")
+        self._left = array("d")
+        self._visible: list[tuple[float, float]] = []
+
+    def on_info(self, info: ScenarioInfo) -> None:
+        """Keep when the load began and ended."""
+        self._info = info
+
+    def on_run(self, record: RunRecord) -> None:
+        """Record when a run was due and when it left: its end was seen, or it was refused or lost."""
+        left = math.inf
+        if record.seen_finished is not None:
+            left = record.seen_finished
+        elif record.outcome in {Outcome.REFUSED, Outcome.LOST}:
+            left = record.seen_unfinished or record.ended or record.due
+        self._due.append(record.due)
+        self._left.append(left)
+        if record.outcome is Outcome.SUCCEEDED and len(self._visible) < FIRST_RUNS:
+            self._visible.append((left, left - record.due))
+
+    def result(self) -> dict[str, Any]:
+        """The report with `slot_time_lost`, and whether the server fell behind; empty where nothing was driven."""
+        report = super().result()
+        backlog = self._backlog()
+        if not report and not backlog:
+            return {}
+        return report | {"slot_time_lost": _lost(report)} | backlog
+
+    def _backlog(self) -> dict[str, Any]:
+        info = self._info
+        if info is None or not info.open_load or not self._due:
+            return {}
+        begin = min(self._due)
+        last = max([info.end_at, *(left for left in self._left if left < math.inf)])
+        flow = Flow.of_times(self._due, self._left, begin=begin, end=last)
+        first = [seconds for _, seconds in sorted(self._visible)]
+        found = judge_backlog(flow, first, load_end=info.end_at, warmup_end=info.measured_from)
+        if not found.judged:
+            return {"fell_behind": None, "fell_behind_reason": found.reason}
+        return {
+            "fell_behind": int(found.behind),
+            "behind_since": found.since,
+            "behind_since_seconds": None if found.since is None else found.since - info.start_at,
+            "lag_seconds": found.lag,
+            "lag_growth": found.growth,
+            "offered_per_second": found.offered,
+            "completed_per_second": found.completed,
+            "judged_runs": len(self._due),
+        }
+
+
+def _lost(report: Mapping[str, Any]) -> float | None:
+    whole = report.get("slot_seconds")
+    return report.get("idle_slot_seconds", 0.0) / whole if whole else None

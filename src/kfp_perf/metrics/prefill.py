@@ -1,0 +1,28 @@
+"""What was made before the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from kfp_perf.metrics.reported import Field, ReportedFamily, count, declared, seconds
+
+if TYPE_CHECKING:
+    from kfp_perf.metrics.metric import Metric
+
+_FIELDS = (
+    count("runs", "Runs made before the start."),
+    count("experiments", "Experiments made before the start."),
+    count("pipelines", "Pipelines made before the start."),
+    count("versions", "Pipeline versions made before the start."),
+    count("failed", "Rows that could not be made."),
+    count("unfinished_runs", "Runs that were still in flight when the load started."),
+    seconds("seconds", "How long making them took."),
+)
+
+
+class PrefillMetrics(ReportedFamily):
+    """Rows made before the start."""
+
+    key: ClassVar[str] = "prefill"
+    fields: ClassVar[tuple[Field, ...]] = _FIELDS
+    metrics: ClassVar[tuple[Metric, ...]] = declared("prefill", "the preparation's own counters", _FIELDS)

@@ -1,0 +1,173 @@
+"""What the entries of a run tell: which tasks ran or failed, and the critical path; and totals over runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from kfp_perf.observe.critical_path import CriticalPath, critical_path
+from kfp_perf.observe.task_details import Completeness, Entry, Executions, completeness, match_executors
+from kfp_perf.pipelines.shape import Dag, Kind
+from kfp_perf.result.records import TaskSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOT_COMPONENTS = ("root", "iteration", "condition-", "exit-handler-", "for-loop-")
+_FAILED = frozenset({"FAILED", "ERROR"})
+_DRIVER = "-driver"
+#: The number of failed tasks that are named; the others are counted.
+MOST_NAMES = 3
+# More names than this are not components, but made up by the server.
+_MOST_COMPONENTS = 1000
+
+
+class RunAnalysis(NamedTuple):
+    """The entries of a run, analysed.
+
+    `components` are the names of the tasks that do work. `complete`: these are the final entries. Else `path` is
+    None, which it may be of a complete run too.
+    """
+
+    entries: list[Entry]
+    components: set[str]
+    executions: Executions
+    path: CriticalPath | None
+    complete: bool = True
+
+    @property
+    def cached(self) -> bool:
+        """Whether nothing was executed, because all results came from the cache."""
+        ran = {entry.position for entry in self.entries if entry.name in self.components and entry.ran}
+        executions = self.executions
+        return (
+            bool(executions) and all(each.cached for each in executions.values()) and ran <= executions.keys()
+        )
+
+
+def analyse(entries: list[Entry], shape: Dag | None) -> RunAnalysis:
+    """Analyse the entries of a run in a final state; `shape` is that of its pipeline, if it is known."""
+    if shape is None:
+        containers = components = _guessed_components(entries)
+    else:
+        containers = shape.names(Kind.CONTAINER)
+        components = containers | shape.names(Kind.IMPORTER)
+    executions = match_executors(entries, containers)
+    complete = completeness(entries) is Completeness.COMPLETE
+    path = critical_path(entries, shape, executions) if complete else None
+    return RunAnalysis(entries, components, executions, path, complete)
+
+
+def _guessed_components(entries: list[Entry]) -> set[str]:
+    """The names of what has a driver, and is not a group by its name."""
+    names = {entry.name for entry in entries}
+    return {name for name in names if f"{name}{_DRIVER}" in names and not name.startswith(_NOT_COMPONENTS)}
+
+
+def task_spans(analysis: RunAnalysis, created_at: float) -> list[TaskSpan]:
+    """The tasks of a run that were carried out, by start; the marked ones are those of the critical path."""
+    path = () if analysis.path is None else analysis.path.segments
+    on_path = {segment.position for segment in path}
+    spans = []
+    for entry in analysis.entries:
+        if entry.name not in analysis.components or not entry.ran or entry.ended_at is None:
+            continue
+        execution = analysis.executions.get(entry.position)
+        end = execution.ended_at if execution is not None else entry.work_ended_at or entry.ended_at
+        spans.append(
+            TaskSpan(
+                entry.name,
+                entry.started_at - created_at,
+                end - created_at,
+                entry.position in on_path,
+                entry.state if execution is None or not execution.cached else "CACHED",
+            )
+        )
+    return sorted(spans, key=lambda span: (span.begin, span.end))
+
+
+# -- failures -------------------------------------------------------------------------------------------------
+
+
+def failed_tasks(analysis: RunAnalysis) -> list[str]:
+    """The names of the tasks whose own pods failed, in alphabetical order.
+
+    A group around a failed task fails too, but is not named. `T (its driver)`: the task itself never began.
+    """
+    failed = [entry for entry in analysis.entries if entry.state in _FAILED]
+    tasks = [entry for entry in failed if entry.name in analysis.components]
+    # Where the pipeline is not known, groups may be taken for components; they have no executor.
+    executed = [entry for entry in tasks if entry.position in analysis.executions]
+    drivers = [entry.name.removesuffix(_DRIVER) for entry in failed if entry.name.endswith(_DRIVER)]
+    return sorted({entry.name for entry in executed or tasks} | {f"{name} (its driver)" for name in drivers})
+
+
+def failure_text(state: str, analysis: RunAnalysis, message: str) -> str:
+    """Why a run did not succeed, as `FAILED: task train failed: KFP's message`, as far as these are known.
+
+    The text is the same for all runs that failed alike.
+    """
+    names = failed_tasks(analysis)
+    parts = [state]
+    if names:
+        more = len(names) - MOST_NAMES
+        listed = ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        parts.append(f"task{'s' if len(names) > 1 else ''} {listed} failed")
+    return ": ".join([*parts, message] if message else parts)
+
+
+# -- totals over runs -----------------------------------------------------------------------------------------
+
+
+class ComponentTotals(msgspec.Struct):
+    """One component over all runs that were due after the warm-up, and whose final tasks are known.
+
+    `executed` counts executions that ended, `failed` those of them that failed, `cached` cache hits, `skipped`
+    executions that a condition prevented, `on_critical_path` executions on the critical path of their run.
+    `seconds` counts executions by whole seconds, from the creation of the task's node until the controller noted
+    its end, each with an error below one second.
+    """
+
+    executed: int = 0
+    failed: int = 0
+    cached: int = 0
+    skipped: int = 0
+    on_critical_path: int = 0
+    seconds: dict[int, int] = {}
+
+
+class Components:
+    """The totals of each component, added up over runs."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, ComponentTotals] = {}
+
+    def add(self, analysis: RunAnalysis) -> None:
+        """Add a run that has ended."""
+        for entry, totals in self._of_components(analysis):
+            execution = analysis.executions.get(entry.position)
+            if execution is not None and execution.cached:
+                totals.cached += 1
+            elif entry.ran:
+                totals.executed += 1
+                totals.failed += entry.state == "FAILED"
+                second = int(entry.seconds or 0.0)
+                totals.seconds[second] = totals.seconds.get(second, 0) + 1
+            elif entry.ended_at is not None:
+                totals.skipped += 1
+        for segment in () if analysis.path is None else analysis.path.segments:
+            if segment.name in analysis.components and (on_path := self._of(segment.name)) is not None:
+                on_path.on_critical_path += 1
+
+    def _of_components(self, analysis: RunAnalysis) -> Iterator[tuple[Entry, ComponentTotals]]:
+        for entry in analysis.entries:
+            if entry.name in analysis.components and (totals := self._of(entry.name)) is not None:
+                yield entry, totals
+
+    def _of(self, name: str) -> ComponentTotals | None:
+        if name not in self.totals:
+            if len(self.totals) >= _MOST_COMPONENTS:
+                return None
+            self.totals[name] = ComponentTotals()
+        return self.totals[name]

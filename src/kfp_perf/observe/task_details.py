@@ -1,0 +1,276 @@
+"""Reading a run's `task_details`: the only module that knows their shape.
+
+There is an entry for each Argo node, in no order and without a key that joins them: names, times in whole seconds
+and the ids of their children tell which belong together (see `node_ids`). Two things double entries. Tasks that may
+be cached leave one without a name when they succeed; these are dropped. A retry strategy adds to a node `X` its
+attempts `X(0)`, `X(1)`; `X` is kept, which spans its attempts, with the end of the last one.
+
+The final state of a run is visible before its final tasks: ReportWorkflow writes the run, makes throttled calls to
+Kubernetes, and then writes the tasks. Until then the entries are those of the report before, or there are none.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from kfp_perf.client.messages import parse_time
+from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
+from kfp_perf.observe.node_ids import NO_PLACE, Places
+from kfp_perf.pipelines.shape import Dag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from kfp_perf.client.messages import Run
+
+#: Argo's controller returns to a workflow this long after something happened to it, by default.
+REQUEUE_SECONDS = 10.0
+#: The display name of every executor's entry.
+EXECUTOR = "executor"
+ROOT = "root"
+_UNDER_WAY = frozenset({"PENDING", "RUNNING"})
+_ATTEMPT = re.compile(r"\(\d+\)$")
+
+
+class _Child(msgspec.Struct):
+    pod_name: str = ""
+
+
+class _WireEntry(msgspec.Struct):
+    display_name: str = ""
+    state: str = ""
+    start_time: str = ""
+    end_time: str = ""
+    child_tasks: list[_Child] | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One node of a run's workflow. Times are the workflow controller's whole seconds; None: not yet.
+
+    The end of a pod is noted when it happens. The end of what is around it (a group, a task around its executor, a
+    node around its attempts) is noted in the controller's next pass, up to ten seconds later. So `ended_at` is when
+    its successors could begin, and `work_ended_at` when the work itself ended.
+
+    `within` is the DAG that it is a part of, `inside` the DAG that it contains, `item` its number in a loop; empty
+    and None where the ids of its children do not tell (see `node_ids`). `uncertainty_seconds`: the work may have
+    ended this long before or after `work_ended_at`, where several attempts may be the last one. `position` is its
+    place in the server's list, which is its identity: other entries may be equal in all else.
+    """
+
+    name: str
+    state: str
+    started_at: float
+    ended_at: float | None
+    work_ended_at: float | None
+    within: str = ""
+    inside: str = ""
+    item: int | None = None
+    uncertainty_seconds: float = 0.0
+    position: int = -1
+
+    @property
+    def seconds(self) -> float | None:
+        """Its duration, with an error below one second."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was carried out: neither skipped, nor omitted after a failure, nor unfinished."""
+        return self.ended_at is not None and self.state not in {"", "SKIPPED"}
+
+
+_decoder = ProtoJsonDecoder(list[_WireEntry])
+
+
+def read_entries(run: Run, shape: Dag | None = None) -> list[Entry]:
+    """The entries of a run by start, without doubles; empty if there are none, or none that can be read.
+
+    With the pipeline's `shape` they have their places, as far as the ids tell them.
+    """
+    details = run.run_details
+    if details is None or not bytes(details.task_details):
+        return []
+    try:
+        wire = _decoder.decode(details.task_details)
+    except UNDECODABLE:
+        return []
+    nodes = [(entry.display_name, [child.pod_name for child in entry.child_tasks or ()]) for entry in wire]
+    located = Places(nodes, shape or Dag())
+    entries: dict[int, Entry] = {}
+    for position, entry in enumerate(wire):
+        started_at, ended_at = parse_time(entry.start_time), parse_time(entry.end_time)
+        if entry.display_name and started_at is not None:
+            place = located.places.get(position, NO_PLACE)
+            entries[position] = Entry(
+                entry.display_name, entry.state, started_at, ended_at, ended_at, *place, position=position
+            )
+    return sorted(_with_attempts(entries, located.attempts), key=lambda entry: (entry.started_at, entry.name))
+
+
+class Completeness(Enum):
+    """Whether the entries of a run in a final state are its final ones.
+
+    `LACKING`: nothing is under way, yet there is no `root`. Such are the entries of a run whose workflow failed or
+    was stopped before it had any nodes, and of one whose first entries are still to be written.
+    """
+
+    COMPLETE = "complete"
+    UNDER_WAY = "under way"
+    LACKING = "lacking"
+
+
+def completeness(entries: list[Entry]) -> Completeness:
+    """Whether these are the entries of a workflow that has ended: `root` has, and nothing is pending or running."""
+    roots = [entry for entry in entries if entry.name == ROOT]
+    if any(root.ended_at is None for root in roots) or any(entry.state in _UNDER_WAY for entry in entries):
+        return Completeness.UNDER_WAY
+    return Completeness.COMPLETE if roots else Completeness.LACKING
+
+
+# -- attempts -------------------------------------------------------------------------------------------------
+
+
+def _with_attempts(
+    entries: dict[int, Entry], located: Mapping[int, tuple[str, int | None]]
+) -> Iterator[Entry]:
+    """Give nodes the ends of their last attempts, and drop the attempts; `located` is what ids tell of them.
+
+    Where the place of attempts is not known, all that may be a node's last one make its uncertainty: those of its
+    name and in its time whose end was noted in the controller's last pass before the node ended.
+    """
+    shells = {position: located[position] for position in located if position in entries}
+    names = {entries[position].name for position in shells}
+    taken = {attempt for _, attempt in shells.values()}
+    attempts: defaultdict[str, list[Entry]] = defaultdict(list)
+    rest: list[Entry] = []
+    for position, entry in entries.items():
+        if _ATTEMPT.sub("", entry.name) in names - {entry.name}:
+            if position not in taken:
+                attempts[entry.name].append(entry)
+        elif position not in shells:
+            rest.append(entry)
+    yield from _with_likely_attempts(rest)
+    for position, (name, attempt) in shells.items():
+        shell = entries[position]
+        if attempt is not None and attempt in entries:
+            yield msgspec.structs.replace(shell, work_ended_at=entries[attempt].ended_at)
+        else:
+            ends = [each.ended_at or 0.0 for each in attempts[name] if _may_be_last(shell, each)]
+            if ends:
+                middle = (min(ends) + max(ends)) / 2
+                shell = msgspec.structs.replace(
+                    shell, work_ended_at=middle, uncertainty_seconds=max(ends) - middle
+                )
+            yield shell
+
+
+def _may_be_last(shell: Entry, attempt: Entry) -> bool:
+    """Whether this may be the last attempt of a node."""
+    if attempt.ended_at is None or shell.ended_at is None or attempt.ended_at > shell.ended_at:
+        return False
+    begins = attempt.started_at == shell.started_at or not attempt.name.endswith("(0)")
+    noted = shell.ended_at - attempt.ended_at <= REQUEUE_SECONDS + 1.0
+    return begins and attempt.started_at >= shell.started_at and noted
+
+
+def _with_likely_attempts(entries: list[Entry]) -> Iterator[Entry]:
+    """The same where no ids tell which nodes are doubled: by their names, and as far as times make it clear."""
+    by_name: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_name[entry.name].append(entry)
+    attempts: defaultdict[str, list[Entry]] = defaultdict(list)
+    for name in tuple(by_name):
+        shell_name = _ATTEMPT.sub("", name)
+        if shell_name != name and shell_name in by_name:
+            attempts[shell_name] += by_name.pop(name)
+    for name, shells in by_name.items():
+        yield from _paired(shells, attempts[name])
+
+
+def _paired(nodes: list[Entry], attempts: list[Entry]) -> list[Entry]:
+    """Give nodes of one name the ends of their last attempts, as far as it is clear which belong together."""
+    firsts = [attempt for attempt in attempts if attempt.name.endswith("(0)")]
+    begun = {attempt.started_at for attempt in firsts}
+    shells = [node for node in nodes if node.ran and node.started_at in begun]
+    if len(shells) == 1 == len(firsts):
+        attempts = [max(attempts, key=lambda attempt: attempt.started_at)]
+    if len(shells) != len(attempts):
+        return nodes
+    # One attempt each: both begin in the same pass, and of two the one that ends first is noted first.
+    pairs = zip(sorted(shells, key=_in_time), sorted(attempts, key=_in_time), strict=True)
+    rest = [node for node in nodes if not (node.ran and node.started_at in begun)]
+    return rest + [msgspec.structs.replace(node, work_ended_at=attempt.ended_at) for node, attempt in pairs]
+
+
+def _in_time(entry: Entry) -> tuple[float, float]:
+    return entry.started_at, math.inf if entry.ended_at is None else entry.ended_at
+
+
+# -- executors ------------------------------------------------------------------------------------------------
+
+
+class Execution(NamedTuple):
+    """A task's executor: when its pod ended, and whether the cache replaced it."""
+
+    ended_at: float
+    cached: bool
+    uncertainty_seconds: float
+
+
+#: Executions by the position of their task's entry.
+Executions = dict[int, Execution]
+
+
+def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Executions:
+    """The executions of the tasks of these names, as far as the entries show which executor is whose.
+
+    All executors have the same name, and no key. The ids of an executor's children identify some (see `node_ids`).
+    Of the others: a task and its executor are made in the same pass of the controller, so they start in the same
+    second; and of several that start together, the one whose executor ends first is closed first. What that leaves
+    open is kept as uncertainty: how far the ends of the possible ones lie apart.
+    """
+    placed = {entry.within: entry for entry in entries if entry.name == EXECUTOR and entry.within}
+    tasks: defaultdict[float, list[Entry]] = defaultdict(list)
+    executors: defaultdict[float, list[Entry]] = defaultdict(list)
+    matched: Executions = {}
+    for entry in entries:
+        if entry.name == EXECUTOR:
+            if not entry.within:
+                executors[entry.started_at].append(entry)
+        elif entry.name in containers and entry.ran:
+            executor = placed.get(entry.inside)
+            if executor is None or executor.work_ended_at is None:
+                tasks[entry.started_at].append(entry)
+            else:
+                matched[entry.position] = Execution(
+                    executor.work_ended_at, executor.state == "SKIPPED", executor.uncertainty_seconds
+                )
+    for second, started in tasks.items():
+        ended = [entry for entry in executors[second] if entry.work_ended_at is not None]
+        if len(ended) == len(started):
+            started.sort(key=lambda entry: entry.ended_at or 0.0)
+            ended.sort(key=lambda entry: (entry.work_ended_at or 0.0, entry.state != "SKIPPED"))
+            matched.update(_in_order(started, ended))
+    return matched
+
+
+def _in_order(tasks: list[Entry], executors: list[Entry]) -> Executions:
+    """Pair tasks and executors, both in order of their ends."""
+    ends: defaultdict[float | None, list[float]] = defaultdict(list)
+    for task, executor in zip(tasks, executors, strict=True):
+        ends[task.ended_at].append(executor.work_ended_at or 0.0)
+    return {
+        task.position: Execution(
+            executor.work_ended_at or 0.0,
+            executor.state == "SKIPPED",
+            max(ends[task.ended_at]) - min(ends[task.ended_at]) + executor.uncertainty_seconds,
+        )
+        for task, executor in zip(tasks, executors, strict=True)
+    }

@@ -1,0 +1,142 @@
+"""The result folder of a test: made before its first request, filled while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from kfp_perf.errors import InputError, Problem
+from kfp_perf.result.files import (
+    GIVEN_FILE,
+    HEALTH_FILE,
+    RESULT_FILE,
+    SCENARIOS_FOLDER,
+    SCHEMA_VERSION,
+    safe_name,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ResultWriter:
+    """Creates a result folder, and writes the files that are of the whole test.
+
+    `given.json` holds what the test was given, `health.json` what the health checks found so far, and `result.json`
+    everything once it is over. Each scenario writes into a folder of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, parent: Path, name: str, now: float) -> Self:
+        """Make a new folder `<UTC time>-<name>` in `parent`, and point the link `latest` to it.
+
+        Raises `InputError` where it cannot be written.
+        """
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+        slug = safe_name(name)
+        for attempt in range(100):
+            path = parent / (f"{stamp}-{slug}" if attempt == 0 else f"{stamp}-{slug}-{attempt + 1}")
+            try:
+                path.mkdir(parents=True)
+                (path / SCENARIOS_FOLDER).mkdir()
+                _point(parent / "latest", path)
+            except FileExistsError:
+                if path.is_dir():
+                    continue
+                problem = Problem(str(parent), "is not a folder", "Name another one with --results.")
+                raise InputError(problem) from None
+            except OSError as error:
+                remedy = "Name a folder that can be written with --results."
+                problem = Problem(str(path), f"cannot be written: {error.strerror}", remedy)
+                raise InputError(problem) from error
+            return cls(path)
+        raise InputError(Problem(str(parent), f"holds 100 results of {stamp} already", "Wait a second."))
+
+    def scenario_folder(self, name: str) -> Path:
+        """Return the folder of a scenario, whose name is unique in the test."""
+        return self.path / SCENARIOS_FOLDER / safe_name(name)
+
+    def save_given(self, document: dict[str, Any]) -> None:
+        """Write `given.json`. Raises `InputError`."""
+        self._save(GIVEN_FILE, {"schema_version": SCHEMA_VERSION, **document})
+
+    def save_health(self, document: dict[str, Any]) -> None:
+        """Write `health.json`, where there is space for it."""
+        with contextlib.suppress(InputError):
+            self._save(HEALTH_FILE, document, rescue=False)
+
+    def save(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Write `result.json`, whole or not at all, and return it. What JSON cannot hold is written as text.
+
+        Raises `InputError` where the folder cannot be written any more; the document is then written to where the
+        system keeps temporary files, which the error names.
+        """
+        return self._save(RESULT_FILE, {"schema_version": SCHEMA_VERSION, **document})
+
+    def save_meanwhile(self, document: dict[str, Any]) -> None:
+        """Write a `result.json` that another one will replace, where there is space for it."""
+        with contextlib.suppress(InputError):
+            self._save(RESULT_FILE, {"schema_version": SCHEMA_VERSION, **document}, rescue=False)
+
+    def _save(self, name: str, document: dict[str, Any], *, rescue: bool = True) -> dict[str, Any]:
+        try:
+            encoded = msgspec.json.encode(document)
+        except (TypeError, ValueError):
+            document = as_json(document)
+            encoded = msgspec.json.encode(document)
+        content = msgspec.json.format(encoded, indent=2) + b"\n"
+        temporary = self.path / f".{name}.new"
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(self.path / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            what = f"cannot be written: {error.strerror}"
+            remedy = _rescued(content) if rescue else ""
+            raise InputError(Problem(str(self.path / name), what, remedy)) from error
+        return document
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON can hold it: other kinds as text, and text without lone surrogates."""
+    if isinstance(value, dict):
+        return {as_json(str(key)): as_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode(errors="replace").decode()
+
+
+def _rescued(content: bytes) -> str:
+    """Write `result.json` to the system's temporary folder, and say where it is."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix="kfp-perf-", suffix=f"-{RESULT_FILE}", delete=False) as file:
+            file.write(content)
+    except OSError:
+        return (
+            "There is no space for it elsewhere either. `kfp-perf report` computes it from the other files."
+        )
+    return f"It is in {file.name}. Move it there when there is space."
+
+
+def _point(link: Path, target: Path) -> None:
+    """Point the link to the newest result. A file or folder of the user's in its place is left alone."""
+    if link.is_dir() and not link.is_symlink():
+        return
+    temporary = link.with_name(f".latest-{os.getpid()}")
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target.name)
+        temporary.replace(link)
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,241 @@
+"""The verdict on a test: thresholds judged by its figures, and the exit code that follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kfp_perf.errors import ExitCode
+from kfp_perf.metrics.metric import Unit
+from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, TEST_DEFAULTS, Threshold, parse_threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from kfp_perf.metrics.figures import Figures
+
+_MOST_REASONS = 3
+
+
+class Judged(StrEnum):
+    """What a threshold came to; all but the first fail the test."""
+
+    KEPT = "kept"
+    NOT_KEPT = "not kept"
+    NOT_ENOUGH_DATA = "not enough data"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A threshold and the value that it was judged by.
+
+    `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
+    there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
+    failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
+    """
+
+    threshold: Threshold
+    judged: Judged
+    value: float | None
+    interval: tuple[float | None, float | None] | None
+    error: float | None
+    count: int | None
+    reason: str
+    not_reached: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bound held, and the data was enough to say so."""
+        return self.judged is Judged.KEPT
+
+    @property
+    def told(self) -> bool:
+        """Whether there was something to judge, and enough of it."""
+        return self.judged is not Judged.NOT_ENOUGH_DATA
+
+    @property
+    def margin(self) -> float | None:
+        """How far the value stayed on the good side of the bound, in the metric's unit; negative: it did not."""
+        if self.value is None:
+            return None
+        above = self.value - self.threshold.bound
+        comparison = self.threshold.comparison
+        return (
+            0.0 - abs(above) if comparison == "==" else above if comparison.startswith(">") else 0.0 - above
+        )
+
+    def __str__(self) -> str:
+        scenario = f"{self.threshold.scenario}: " if self.threshold.scenario else ""
+        return f"{scenario}{self.threshold.metric.name} {self.reason or 'holds'}"
+
+    def document(self) -> dict[str, Any]:
+        """The plain values that the result holds."""
+        return {
+            "scenario": self.threshold.scenario,
+            "metric": self.threshold.metric.name,
+            "condition": self.threshold.condition,
+            "unit": self.threshold.metric.metric.unit.value,
+            "bound": self.threshold.bound,
+            "value": self.value,
+            "not_reached": self.not_reached,
+            "margin": self.margin,
+            "interval": None if self.interval is None else list(self.interval),
+            "error": self.error,
+            "count": self.count,
+            "passed": self.passed,
+            "judged": self.judged.value,
+            "reason": self.reason,
+            "default": self.threshold.default,
+        }
+
+
+def with_defaults(
+    thresholds: Sequence[Threshold], lifted: Iterable[tuple[str | None, str]], figures: Figures
+) -> list[Threshold]:
+    """Return the thresholds, and the default ones after them.
+
+    A default is left out where the file bounds that metric for the scenario or for the whole test, where it is
+    `lifted` (pairs of scenario, None for the whole test, and metric), and where there is nothing to judge.
+    """
+    taken = {(one.scenario, one.metric.name) for one in thresholds} | set(lifted)
+    found = [*thresholds]
+    for scenario, name, condition in _defaults(figures):
+        if taken.isdisjoint({(scenario, name), (None, name)}):
+            parsed = parse_threshold(name, condition, "default", scenario)
+            if isinstance(parsed, Threshold) and _judged(parsed, figures.of(scenario)).told:
+                found.append(dataclasses.replace(parsed, default=True))
+    return found
+
+
+def _defaults(figures: Figures) -> Iterator[tuple[str | None, str, str]]:
+    for scenario, metrics in figures.scenarios.items():
+        calls = [name for name in (metrics.get("api") or {}).get("load", ()) if "." not in name]
+        for pattern, condition in SCENARIO_DEFAULTS.items():
+            names = [pattern.replace("{call}", call) for call in calls] if "{call}" in pattern else [pattern]
+            yield from ((scenario, name, condition) for name in names)
+    yield from ((None, name, condition) for name, condition in TEST_DEFAULTS.items())
+
+
+def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
+    """Judge thresholds by the figures of their scenario, or of the whole test.
+
+    A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
+    beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that
+    is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
+    worst.
+    """
+    return [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+
+
+def why_failed(judgements: Sequence[Judgement]) -> str:
+    """Why a test did not pass, in a sentence; empty where every threshold was kept."""
+    failed = [one for one in judgements if not one.passed]
+    if not failed:
+        return ""
+    if len(judgements) == 1:
+        return f"{failed[0]}."
+    told = [str(one) for one in failed[:_MOST_REASONS]]
+    if len(failed) > len(told):
+        told.append(f"and {len(failed) - len(told)} more")
+    return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(told)}."
+
+
+def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+    named = threshold.metric.expanded(metrics)
+    judgements = [_judged_one(dataclasses.replace(threshold, metric=one), metrics) for one in named]
+    if not judgements:
+        return _judged_one(threshold, metrics)
+    return min(judgements, key=lambda one: (one.passed, -math.inf if one.margin is None else one.margin))
+
+
+def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+    metric = threshold.metric
+    value, count = metric.value_in(metrics), metric.count_in(metrics)
+    beyond = metric.not_reached_in(metrics)
+    judged, reason = Judged.NOT_ENOUGH_DATA, ""
+    if count is not None and 0 < count < metric.fewest:
+        reason = f"has not enough data: {count} of at least {metric.fewest} values"
+    elif count == 0 or (value is None and not beyond):
+        reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
+    elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
+        judged = Judged.KEPT
+    else:
+        judged = Judged.NOT_KEPT
+        is_ = "is not reached" if value is None else f"is {_formatted(value, threshold)}"
+        reason = f"{is_}, not {threshold.condition}"
+    interval, error = metric.interval_in(metrics), metric.error_in(metrics)
+    return Judgement(threshold, judged, value, interval, error, count, reason, beyond)
+
+
+class Reason(NamedTuple):
+    """One thing that keeps a test from passing: its exit code, the text, and the scenario if any."""
+
+    code: ExitCode
+    text: str
+    scenario: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a test came to: a text, the exit code, and the reasons, the gravest first."""
+
+    text: str
+    exit_code: ExitCode
+    reasons: tuple[str, ...]
+
+
+_TEXTS = {
+    ExitCode.GOOD: "passed",
+    ExitCode.FAILED: "failed",
+    # A scenario found its input to be wrong, or the result could not be saved.
+    ExitCode.BAD_INPUT: "failed",
+    ExitCode.TARGET: "the target failed",
+    ExitCode.INTERRUPTED: "stopped before its end",
+    ExitCode.INVALID: "invalid: generator saturated",
+}
+
+
+def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdict:
+    """Return the verdict, that of the gravest reason. A text that several scenarios share is given once."""
+    found = list(reasons)
+    if why := why_failed(judgements):
+        found.append(Reason(ExitCode.FAILED, why))
+    code = ExitCode.worst(reason.code for reason in found)
+    scenarios: dict[tuple[ExitCode, str], list[str]] = {}
+    for reason in found:
+        scenarios.setdefault((reason.code, reason.text), []).append(reason.scenario)
+    ordered = sorted(scenarios.items(), key=lambda item: ExitCode.rank(item[0][0]))
+    texts = tuple(
+        f"{', '.join(named)}: {text}" if (named := [name for name in names if name]) else text
+        for (_, text), names in ordered
+    )
+    return Verdict(_TEXTS[code], code, texts)
+
+
+#: What a unit's values are multiplied by in texts, and the sign that follows.
+_SIGNS = {
+    Unit.SECONDS: (1.0, " s"),
+    Unit.SHARE: (100.0, " %"),
+    Unit.CHANGE: (100.0, " %"),
+    Unit.COUNT: (1.0, ""),
+    Unit.PER_SECOND: (1.0, "/s"),
+}
+_ALL_DIGITS = 15
+
+
+def _formatted(value: float, threshold: Threshold) -> str:
+    """A value with three digits, or with so many that it does not look as if the threshold held."""
+    unit = threshold.metric.metric.unit
+    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
+    holds = OPERATORS[threshold.comparison]
+    digits = _ALL_DIGITS if unit is Unit.COUNT else 3
+    while digits < _ALL_DIGITS and holds(_rounded(value * factor, digits) / factor, threshold.bound):
+        digits += 1
+    return f"{_rounded(value * factor, digits):.{_ALL_DIGITS}g}{sign}"
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
