@@ -6,6 +6,7 @@ To add a part: a function that returns Markdown, a line in PAGES, and the two ma
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -207,6 +208,23 @@ def beside_metrics() -> str:
     return table(("key", "meaning"), ([f"`{key}`", meaning] for key, meaning in BESIDE.items()))
 
 
+def example_of(*names: str) -> Callable[[], str]:
+    """Return what writes classes and assignments of examples/plugin.py as they are, with the imports they need."""
+
+    def write() -> str:
+        source = (DOCS.parent / "examples" / "plugin.py").read_text(encoding="utf-8")
+        nodes = {}
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef):
+                nodes[node.name] = node
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                nodes[node.targets[0].id] = node
+        parts = [ast.get_source_segment(source, nodes[name]) or "" for name in names]
+        return "```python\n" + "\n\n\n".join(parts) + "\n```"
+
+    return write
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "scenarios.md": {
         "modes": scenario_modes,
@@ -220,6 +238,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "pipelines": built_in_pipelines,
     },
     "configuration.md": {"settings": settings},
+    "extending.md": {
+        "runner": example_of("HealthRunner", "RUNNERS"),
+        "collector": example_of("SlowRequests", "METRICS"),
+        "config": example_of("ExtendedTestConfig"),
+    },
     "metrics.md": {
         "conditions": metric_conditions,
         **{family: metrics_of(family) for family in METRICS},
