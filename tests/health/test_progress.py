@@ -8,8 +8,8 @@ import pytest
 from made_samples import made_sample
 
 from kfp_perf.health.progress import ProgressWatch, patience_seconds
-from kfp_perf.result.records import Outcome, Purpose, RunRecord
 from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.records import Outcome, Purpose, RunRecord
 
 
 def answer(runner: Any, error: str = "", purpose: Purpose = Purpose.LOAD) -> None:
