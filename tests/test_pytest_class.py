@@ -11,6 +11,7 @@ from kfp_perf.runners import PipelineRunner
 from kfp_perf.test_performance import TestPerformance as Collected
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pytest
@@ -35,10 +36,16 @@ SCENARIOS = [
 class Selected(Collected):
     """Selects a runner of its own for one mode, and the usual ones for all others."""
 
-    def create_runner(self, test_scenario: TestScenario, **given: Any) -> BaseRunner:
+    def create_runner(
+        self,
+        test_scenario: TestScenario,
+        *,
+        plugins: Mapping[str, type[BaseRunner]] | None = None,
+        **given: Any,
+    ) -> BaseRunner:
         if test_scenario.mode_name == "PIPELINE_RUN":
             return Own(test_scenario, **given)
-        return super().create_runner(test_scenario, **given)
+        return super().create_runner(test_scenario, plugins=plugins, **given)
 
 
 class Own(PipelineRunner):
