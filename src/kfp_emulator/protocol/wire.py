@@ -59,7 +59,7 @@ class ProtoError(ValueError):
 class _Misfit(Exception):
     """A value does not fit its message: the path to it from the inside out, and protojson's text without a place.
 
-    `at_key` tells that the place is the key's. `{token}` in the text stands for the token there.
+    `at_key` is whether the place is the key's. `{token}` in the text stands for the token there.
     """
 
     def __init__(self, text: str, *, at_key: bool = False) -> None:
