@@ -25,7 +25,7 @@ JOURNAL_FILE = "journal.jsonl"
 
 
 def safe_name(text: str) -> str:
-    """Return a text as part of a file's name: letters and digits of any script, at most 60 characters, 180 bytes."""
+    """Return a text as part of a file's name: letters of any script, at most 60 characters and 180 bytes."""
     kept = (char if _may_stand(char) else " " for char in unicodedata.normalize("NFC", text))
     name = "-".join("".join(kept).split()).strip("-._")[:60]
     return name.encode()[:180].decode(errors="ignore") or "test"
