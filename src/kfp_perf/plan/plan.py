@@ -19,8 +19,9 @@ from kfp_perf.plan.draft import (
     read_pipelines,
 )
 from kfp_perf.plan.limits import read_limits
-from kfp_perf.plan.names import safe_name, unique_names
+from kfp_perf.plan.names import unique_names
 from kfp_perf.plan.scenario_files import find_scenario_file, label_of, pipeline_folders
+from kfp_perf.result.files import safe_name
 from kfp_perf.scenario.fields import NAME_PATTERN
 from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.serde import JsonDeserializationUtils
