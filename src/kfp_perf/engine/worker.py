@@ -295,7 +295,7 @@ def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:
         return returned
 
     async def both() -> Any:
-        feeling = asyncio.ensure_future(feel_lag(runner.clock, runner.punctuality))
+        feeling = asyncio.ensure_future(feel_lag(runner.clock, runner.lateness))
         try:
             return await returned
         finally:

@@ -100,9 +100,9 @@ class HealthChecks:
             "This machine has %.0f MB of memory left",
             (memory or 0) / 1e6,
         )
-        for finding in self.generator.findings():
-            what = f"{finding.resource} {finding.scenario}"
-            self._warn(what, True, "The generator is saturated: %s", finding)
+        for saturation in self.generator.saturations():
+            what = f"{saturation.resource} {saturation.scenario}"
+            self._warn(what, True, "The generator is saturated: %s", saturation)
         for name in self.generator.on_purpose:
             self._warn(f"purpose {name}", True, _ON_PURPOSE, name)
         if now >= self._next_line:
@@ -113,7 +113,7 @@ class HealthChecks:
         """How things stand, in one line."""
         shares = self.generator.shares()
         stalled = self.progress.stalled()
-        findings = self.generator.findings()
+        saturations = self.generator.saturations()
         disk = self.generator.space.disk_bytes
         lags = [one.longest_lag_seconds for one in counters.values()]
         parts = [
@@ -122,18 +122,18 @@ class HealthChecks:
             f"CPU {shares.get('process_cpu', 0.0):.0%} of a core",
             f"event loop at most {1e3 * max(lags, default=0.0):.0f} ms late",
             "disk unknown" if disk is None else f"{disk / 1e9:.1f} GB of disk left",
-            "generator saturated" if findings else "generator within its bounds",
+            "generator saturated" if saturations else "generator within its bounds",
         ]
         return ", ".join(parts)
 
     def verdict(self) -> GeneratorSaturated | None:
         """The error that makes a test invalid; None: the generator kept within its bounds."""
-        findings = self.generator.findings()
-        if not findings:
+        saturations = self.generator.saturations()
+        if not saturations:
             return None
-        told = "; ".join(str(finding) for finding in findings[:3])
-        more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
-        return GeneratorSaturated(f"The generator was saturated: {told}{more}.\n    {_REMEDY}")
+        texts = "; ".join(str(one) for one in saturations[:3])
+        more = f"; and {len(saturations) - 3} more" if len(saturations) > 3 else ""
+        return GeneratorSaturated(f"The generator was saturated: {texts}{more}.\n    {_REMEDY}")
 
     def document(self) -> dict[str, Any]:
         """Plain values for the result: `api`, and the `stalls` of scenarios."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kfp_perf.health.bounds import BOUNDS, STANDSTILL_SECONDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
-from kfp_perf.health.tally import Finding, ResourceTally
+from kfp_perf.health.tally import ResourceTally, Saturation
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.scenario.workload import ClosedLoad, workload_of
@@ -96,15 +96,15 @@ class GeneratorWatch:
         self._began, self._reading, self._marks = now, reading, marks
         self._gap = (0.0, 0.0, 0.0)
 
-    def findings(self) -> list[Finding]:
+    def saturations(self) -> list[Saturation]:
         """What gave way, what explains most first; empty: the generator kept within its bounds."""
-        found = [tally.finding() for tally in self._tallies.values() if tally.gave_way]
+        found = [tally.saturation() for tally in self._tallies.values() if tally.exceeded]
         order = list(self._bounds)
         return sorted(found, key=lambda one: (order.index(one.resource), one.scenario))
 
     def document(self) -> dict[str, Any]:
         """What the result says about the generator: plain values."""
-        findings = self.findings()
+        saturations = self.saturations()
         scenarios: dict[str, dict[str, Any]] = {
             name: {
                 "longest_lag_seconds": one.longest_lag_seconds,
@@ -119,8 +119,8 @@ class GeneratorWatch:
             place = scenarios[name]["resources"] if name else process
             place[resource] = tally.document()
         return {
-            "saturated": bool(findings),
-            "gave_way": [str(one) for one in findings],
+            "saturated": bool(saturations),
+            "exceeded": [str(one) for one in saturations],
             "saturated_on_purpose": self.on_purpose,
             "standstills": [list(one) for one in self.standstills],
             "windows": self.windows,

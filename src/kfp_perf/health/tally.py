@@ -16,7 +16,7 @@ _THROTTLED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Saturation:
     """A resource that gave way; `scenario` is empty where it is the whole process's."""
 
     resource: str
@@ -69,7 +69,7 @@ class ResourceTally:
         return self._sum / self.seconds if self.seconds else 0.0
 
     @property
-    def gave_way(self) -> bool:
+    def exceeded(self) -> bool:
         """Whether the resource was beyond its bound for long enough to count."""
         if self._bound.at_once:
             return self.seconds_beyond > 0.0
@@ -79,16 +79,16 @@ class ResourceTally:
             and self.seconds_beyond >= SMALLEST_SHARE * self.seconds
         )
 
-    def finding(self) -> Finding:
+    def saturation(self) -> Saturation:
         """The same in words."""
         bound = self._bound
         beyond = "below" if bound.at_least else "beyond"
-        worst = _told(self.worst or 0.0, bound.unit)
+        worst = _format(self.worst or 0.0, bound.unit)
         text = (
-            f"{self._resource} ({bound.what}) was {beyond} {_told(bound.limit, bound.unit)} for "
+            f"{self._resource} ({bound.what}) was {beyond} {_format(bound.limit, bound.unit)} for "
             f"{self.seconds_beyond:.0f} of {self.seconds:.0f} s, at worst {worst}{self._why()}"
         )
-        return Finding(self._resource, self._scenario, text)
+        return Saturation(self._resource, self._scenario, text)
 
     def document(self) -> dict[str, Any]:
         """Plain values for the result."""
@@ -112,7 +112,7 @@ class ResourceTally:
         return "; the machine had CPU to spare, so something blocked the thread or held Python's lock"
 
 
-def _told(value: float, unit: str) -> str:
+def _format(value: float, unit: str) -> str:
     if unit == "seconds":
         return f"{value:.0f} s"
     return f"{value / 1e6:,.0f} MB" if unit == "bytes" else f"{value:.1%}" if value < 0.01 else f"{value:.0%}"

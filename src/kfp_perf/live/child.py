@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from kfp_perf.live.snapshot import Message
+    from kfp_perf.live.snapshot import FeedMessage
 
 #: Lines of the log that wait for a busy child; older ones are dropped beyond that.
 _MOST_LINES = 1000
@@ -51,7 +51,7 @@ class Child:
         with self.process.stdout as stdout:
             return stdout.readline().decode(errors="replace").strip()
 
-    def send(self, message: Message) -> bool:
+    def send(self, message: FeedMessage) -> bool:
         """Hand a message over without waiting; False: the child is gone."""
         line = msgspec.json.encode(message) + b"\n"
         with self._waiting:

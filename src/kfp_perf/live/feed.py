@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kfp_perf.live.child import Child
 from kfp_perf.live.plain import line_of
-from kfp_perf.live.snapshot import Finish, LogLine, Message
+from kfp_perf.live.snapshot import FeedMessage, Finish, LogLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,13 +95,16 @@ class _Terminal(_NoDisplay):
         self._previous = logger.divert_console(_FeedHandler(self))
 
     def update(self, snapshot: Snapshot) -> None:
-        if not self._child.send(Message(snapshot=snapshot)):
+        if not self._child.send(FeedMessage(snapshot=snapshot)):
             self._give_console_back()
 
     def show(self, record: logging.LogRecord, text: str) -> None:
         """Show a line of the log: on the console itself where the screen is gone."""
         # The log's own thread is here, which cannot give the console back: that waits for this very thread.
-        if not self._child.send(Message(log=LogLine(text, record.levelno))) and self._previous is not None:
+        if (
+            not self._child.send(FeedMessage(log=LogLine(text, record.levelno)))
+            and self._previous is not None
+        ):
             self._previous.handle(record)
 
     def end(self) -> None:
@@ -140,13 +143,13 @@ class _Page(_NoDisplay):
             log.warning("The live page could not be opened%s; the test goes on without it", where)
 
     def update(self, snapshot: Snapshot) -> None:
-        self._child.send(Message(snapshot=snapshot))
+        self._child.send(FeedMessage(snapshot=snapshot))
 
     def finish(self, result: TestResult, report: Path | None) -> None:
         verdict = result.document["verdict"]
         why = next((str(reason).splitlines()[0] for reason in verdict["reasons"] if reason), "")
         finish = Finish(verdict["text"], str(report) if report else "", why[:500])
-        self._child.send(Message(finish=finish))
+        self._child.send(FeedMessage(finish=finish))
 
     def close(self) -> None:
         self._child.close()

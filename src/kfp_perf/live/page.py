@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_perf.live.history import History
-from kfp_perf.live.snapshot import Message
+from kfp_perf.live.snapshot import FeedMessage
 from kfp_perf.live.view import parts_of
 from kfp_perf.reports.charts.markup import element, joined
 from kfp_perf.reports.webpage import page
@@ -59,7 +59,7 @@ class State:
     lock: threading.Lock = field(default_factory=threading.Lock)
     _drawn: tuple[int, dict[str, Markup]] | None = None
 
-    def take(self, message: Message) -> None:
+    def take(self, message: FeedMessage) -> None:
         """Take a message in."""
         with self.lock:
             if message.snapshot is not None:
@@ -222,7 +222,7 @@ def whole_page(state: State) -> str:
     return page(f"{name} – kfp-perf live", body, element("script", "", src="page.js"), policy=_POLICY)
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = msgspec.json.Decoder(FeedMessage)
 
 
 def read_feed(lines: Iterable[bytes], state: State) -> None:

@@ -72,7 +72,7 @@ class Finish(msgspec.Struct):
     why: str = ""
 
 
-class Message(msgspec.Struct, omit_defaults=True):
+class FeedMessage(msgspec.Struct, omit_defaults=True):
     """A line of the feed: a snapshot, a line of the log, or the end."""
 
     snapshot: Snapshot | None = None

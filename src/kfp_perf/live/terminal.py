@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot, waits_of
+from kfp_perf.live.snapshot import FeedMessage, ScenarioState, Snapshot, waits_of
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _errors(snapshot: Snapshot) -> list[Text]:
     return [Text(f"errors: {told}{more}", style="red", no_wrap=True, overflow="ellipsis")]
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = msgspec.json.Decoder(FeedMessage)
 
 
 def main() -> None:

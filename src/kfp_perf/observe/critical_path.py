@@ -18,13 +18,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.observe.task_details import EXECUTOR, REQUEUE_SECONDS, ROOT
-from kfp_perf.observe.times import Segment, edges_of, range_of
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.observe.times import PathSegment, edges_of, range_of
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kfp_perf.observe.task_details import Entry, Executions
+    from kfp_perf.observe.task_details import Entry, TaskExecutions
 
 _DRIVER = "-driver"
 _ITEM = "iteration-item"
@@ -49,7 +49,7 @@ class Uncertainty(NamedTuple):
 class CriticalPath(NamedTuple):
     """The path's segments in order of time, and its uncertainty."""
 
-    segments: list[Segment]
+    segments: list[PathSegment]
     uncertainty: Uncertainty = Uncertainty()
 
 
@@ -76,7 +76,7 @@ class _Candidate(NamedTuple):
 class _Walk:
     """The entries of one run, by name."""
 
-    def __init__(self, entries: Iterable[Entry], executions: Executions) -> None:
+    def __init__(self, entries: Iterable[Entry], executions: TaskExecutions) -> None:
         self._executions = executions
         #: Positions of entries that are on the path already, or around the place where the walk is.
         self._taken: set[int] = set()
@@ -189,7 +189,7 @@ class _Walk:
         alike = [driver, *noted]
         ends = [each.work_ended_at or 0.0 for each in alike if each.started_at == driver.started_at]
         end = (min(ends) + max(ends)) / 2
-        segment = Segment(driver.name, True, driver.started_at, end, driver.position)
+        segment = PathSegment(driver.name, True, driver.started_at, end, driver.position)
         lengths = [(each.work_ended_at or 0.0) - each.started_at for each in alike]
         length = segment.end - segment.start
         off = max(max(lengths) - length, length - min(lengths))
@@ -209,7 +209,7 @@ class _Walk:
         if entry is not None and entry.ended_at is not None and entry.ran:
             if shape.inner is None:
                 inside = self._execution(entry)
-            elif shape.kind is Kind.LOOP:
+            elif shape.kind is TaskKind.LOOP:
                 inside = self._items(shape, shape.inner, entry.started_at, entry.ended_at, entry.inside)
             else:
                 inside = self.through(shape.inner, entry.started_at, entry.ended_at, entry.inside)
@@ -233,7 +233,7 @@ class _Walk:
 
     def _items(self, loop: TaskShape, body: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through a loop: its driver, then one item, or several where they wait for each other."""
-        item = TaskShape(_ITEM, Kind.GROUP, frozenset(), body)
+        item = TaskShape(_ITEM, TaskKind.GROUP, frozenset(), body)
         path = CriticalPath([])
         limit = end
         while (last := self._last(body, [item], begin, limit, within)) is not None:
@@ -272,7 +272,7 @@ def _predecessors(dag: Dag, names: Iterable[str]) -> set[str]:
     return found
 
 
-def critical_path(entries: list[Entry], shape: Dag | None, executions: Executions) -> CriticalPath | None:
+def critical_path(entries: list[Entry], shape: Dag | None, executions: TaskExecutions) -> CriticalPath | None:
     """The critical path of a run that has ended; None where the entries do not show one.
 
     Without the pipeline's shape every pod that ended last before the next one started counts as what that one
@@ -289,13 +289,13 @@ def critical_path(entries: list[Entry], shape: Dag | None, executions: Execution
     return path if path.segments else None
 
 
-def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
+def _pods_in_a_row(entries: list[Entry]) -> list[PathSegment]:
     pods = [
         _pod(entry, is_driver=entry.name != EXECUTOR)
         for entry in entries
         if entry.ran and (entry.name == EXECUTOR or entry.name.endswith(_DRIVER))
     ]
-    segments: list[Segment] = []
+    segments: list[PathSegment] = []
     limit = math.inf
     while earlier := [pod for pod in pods if pod.end <= limit]:
         last = max(earlier, key=lambda pod: (pod.end, pod.start))
@@ -305,9 +305,9 @@ def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
     return segments
 
 
-def _pod(entry: Entry, *, is_driver: bool) -> Segment:
+def _pod(entry: Entry, *, is_driver: bool) -> PathSegment:
     end = entry.started_at if entry.work_ended_at is None else entry.work_ended_at
-    return Segment(entry.name, is_driver, entry.started_at, end, entry.position)
+    return PathSegment(entry.name, is_driver, entry.started_at, end, entry.position)
 
 
 def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: float) -> float:
@@ -315,7 +315,7 @@ def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: 
     last = entry or driver
     if last is None or last.ended_at is None:
         return -math.inf
-    single_pod = entry is None or shape.kind is Kind.IMPORTER
+    single_pod = entry is None or shape.kind is TaskKind.IMPORTER
     return limit if single_pod and limit - last.ended_at <= REQUEUE_SECONDS + 1.0 else last.ended_at
 
 

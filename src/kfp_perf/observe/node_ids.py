@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,7 +77,7 @@ class Places:
             outer = next((self._last_attempt(hook) for hook in hooks if self._known(hook)), around)
         node = outer.below(task.name)
         self._place(outer.below(f"{task.name}-driver"), around.name, (node,))
-        if task.kind is Kind.LOOP and task.inner is not None:
+        if task.kind is TaskKind.LOOP and task.inner is not None:
             self._loop(node, around.name, task.inner)
         elif task.inner is not None:
             self._through(self._group(node, around.name, task.inner), task.inner, after)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from kfp_perf.observe.critical_path import CriticalPath, critical_path
-from kfp_perf.observe.task_details import Completeness, Entry, Executions, completeness, match_executors
-from kfp_perf.pipelines.shape import Dag, Kind
+from kfp_perf.observe.task_details import Completeness, Entry, TaskExecutions, completeness, match_executors
+from kfp_perf.pipelines.shape import Dag, TaskKind
 from kfp_perf.result.records import TaskSpan
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RunAnalysis(NamedTuple):
 
     entries: list[Entry]
     components: set[str]
-    executions: Executions
+    executions: TaskExecutions
     path: CriticalPath | None
     complete: bool = True
 
@@ -51,8 +51,8 @@ def analyse(entries: list[Entry], shape: Dag | None) -> RunAnalysis:
     if shape is None:
         containers = components = _guessed_components(entries)
     else:
-        containers = shape.names(Kind.CONTAINER)
-        components = containers | shape.names(Kind.IMPORTER)
+        containers = shape.names(TaskKind.CONTAINER)
+        components = containers | shape.names(TaskKind.IMPORTER)
     executions = match_executors(entries, containers)
     complete = completeness(entries) is Completeness.COMPLETE
     path = critical_path(entries, shape, executions) if complete else None

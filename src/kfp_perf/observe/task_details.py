@@ -216,7 +216,7 @@ def _in_time(entry: Entry) -> tuple[float, float]:
 # -- executors ------------------------------------------------------------------------------------------------
 
 
-class Execution(NamedTuple):
+class TaskExecution(NamedTuple):
     """A task's executor: when its pod ended, and whether the cache replaced it."""
 
     ended_at: float
@@ -225,10 +225,10 @@ class Execution(NamedTuple):
 
 
 #: Executions by the position of their task's entry.
-Executions = dict[int, Execution]
+TaskExecutions = dict[int, TaskExecution]
 
 
-def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Executions:
+def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> TaskExecutions:
     """The executions of the tasks of these names, as far as the entries show which executor is whose.
 
     All executors have the same name, and no key. The ids of an executor's children identify some (see `node_ids`).
@@ -239,7 +239,7 @@ def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Execu
     placed = {entry.within: entry for entry in entries if entry.name == EXECUTOR and entry.within}
     tasks: defaultdict[float, list[Entry]] = defaultdict(list)
     executors: defaultdict[float, list[Entry]] = defaultdict(list)
-    matched: Executions = {}
+    matched: TaskExecutions = {}
     for entry in entries:
         if entry.name == EXECUTOR:
             if not entry.within:
@@ -249,7 +249,7 @@ def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Execu
             if executor is None or executor.work_ended_at is None:
                 tasks[entry.started_at].append(entry)
             else:
-                matched[entry.position] = Execution(
+                matched[entry.position] = TaskExecution(
                     executor.work_ended_at, executor.state == "SKIPPED", executor.uncertainty_seconds
                 )
     for second, started in tasks.items():
@@ -261,13 +261,13 @@ def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Execu
     return matched
 
 
-def _in_order(tasks: list[Entry], executors: list[Entry]) -> Executions:
+def _in_order(tasks: list[Entry], executors: list[Entry]) -> TaskExecutions:
     """Pair tasks and executors, both in order of their ends."""
     ends: defaultdict[float | None, list[float]] = defaultdict(list)
     for task, executor in zip(tasks, executors, strict=True):
         ends[task.ended_at].append(executor.work_ended_at or 0.0)
     return {
-        task.position: Execution(
+        task.position: TaskExecution(
             executor.work_ended_at or 0.0,
             executor.state == "SKIPPED",
             max(ends[task.ended_at]) - min(ends[task.ended_at]) + executor.uncertainty_seconds,

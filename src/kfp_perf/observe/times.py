@@ -102,7 +102,7 @@ class ClockOffset:
 # -- sums of time spans ---------------------------------------------------------------------------------------
 
 
-class Segment(NamedTuple):
+class PathSegment(NamedTuple):
     """One pod on a run's critical path, a driver's or a task's, from the creation of its node to the pod's end.
 
     `position` is the position of its entry in the run's list of tasks.
@@ -127,7 +127,7 @@ class Edges(NamedTuple):
     transition: list[Edge]
 
 
-def edges_of(segments: Sequence[Segment]) -> Edges:
+def edges_of(segments: Sequence[PathSegment]) -> Edges:
     """The edges of the parts of a path, each part in order of time."""
     edges = Edges([], [], [])
     for segment in segments:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from kfp_perf.errors import ApiError
-from kfp_perf.pacing.lateness import Punctuality
+from kfp_perf.pacing.lateness import Lateness
 from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
 from kfp_perf.statistics.random_streams import random_stream
@@ -31,7 +31,7 @@ FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 30.0
 
 
-class Operation(Protocol):
+class LoadOperation(Protocol):
     """One operation of a load."""
 
     def __call__(self, index: int, due: float, /) -> Coroutine[Any, Any, bool]:
@@ -67,7 +67,7 @@ class Drive:
     """One load: `run()` starts every operation when it is due, and returns when none is left to start.
 
     Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock.
-    `punctuality` records how late each operation starts; `skipped` is called with the index and the due time of
+    `lateness` records how late each operation starts; `skipped` is called with the index and the due time of
     each that was due, was held back until the end, and is never started. An `ApiError` of an operation is a failure
     of that operation. Any other exception is a bug, which sets `stop` and is raised by `run()` or `finish()`.
     """
@@ -75,7 +75,7 @@ class Drive:
     def __init__(
         self,
         load: OpenLoad | ClosedLoad,
-        operation: Operation,
+        operation: LoadOperation,
         *,
         clock: Clock,
         stop: StopSignal,
@@ -84,11 +84,11 @@ class Drive:
         max_in_flight: int | None = None,
         think_seconds: float = 0.0,
         seed: int | None = None,
-        punctuality: Punctuality | None = None,
+        lateness: Lateness | None = None,
         skipped: Callable[[int, float], None] | None = None,
     ) -> None:
         self.report = DriveReport(seed=seed)
-        self._punctuality = punctuality or Punctuality()
+        self._lateness = lateness or Lateness()
         self._skipped = skipped
         self._load = load
         self._operation = operation
@@ -192,7 +192,7 @@ class Drive:
                 if self._stop.is_set() or number >= load.slots(self._clock.now() - self._start):
                     return
                 self.report.started += 1
-                self._punctuality.started(self._clock.now() - due)
+                self._lateness.started(self._clock.now() - due)
                 good = await self._succeeds(next(indexes), due)
                 due = self._clock.now() + self._think_seconds
                 if good:
@@ -220,7 +220,7 @@ class Drive:
 
     async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
-        self._punctuality.started(self._clock.now() - due - held)
+        self._lateness.started(self._clock.now() - due - held)
         held_seconds.set(held)
         await self._succeeds(index, due)
 

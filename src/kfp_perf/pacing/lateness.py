@@ -13,7 +13,7 @@ LATE_SECONDS = 0.1
 FEEL_EVERY_SECONDS = 0.05
 
 
-class Punctuality:
+class Lateness:
     """Counters of one scenario, written by its thread only, that another thread may read at any time.
 
     `starts`: operations that were started, `late_starts`: more than `LATE_SECONDS` after they were due, and
@@ -63,13 +63,13 @@ class Punctuality:
             self.late_moments += 1 + int((late_seconds - LATE_SECONDS) / FEEL_EVERY_SECONDS)
 
 
-async def feel_lag(clock: Clock, punctuality: Punctuality) -> None:
+async def feel_lag(clock: Clock, lateness: Lateness) -> None:
     """Sleep and wake until cancelled, and note how late each waking is."""
-    punctuality.felt = True
+    lateness.felt = True
     try:
         while True:
             when = clock.now() + FEEL_EVERY_SECONDS
             await clock.sleep_until(when)
-            punctuality.woke(max(0.0, clock.now() - when))
+            lateness.woke(max(0.0, clock.now() - when))
     finally:
-        punctuality.felt = False
+        lateness.felt = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
-    from kfp_perf.scenario.estimate import Estimate
+    from kfp_perf.scenario.estimate import LoadEstimate
     from kfp_perf.scenario.model import TestScenario
     from kfp_perf.scenario.serde import ParsedFile
     from kfp_perf.thresholds import Threshold
@@ -50,7 +50,7 @@ class Draft:
     names: Mapping[int, str]
     pipelines: Mapping[int, PipelinePackage | tuple[Problem, ...]]
     thresholds: Sequence[Threshold | Problem]
-    estimates: Mapping[int, Estimate]
+    estimates: Mapping[int, LoadEstimate]
 
     @property
     def scenarios(self) -> Mapping[int, TestScenario]:
@@ -139,9 +139,9 @@ def estimates_of(
     pipelines: Mapping[int, PipelinePackage | tuple[Problem, ...]],
     start: datetime,
     seconds_per_step: float,
-) -> dict[int, Estimate]:
+) -> dict[int, LoadEstimate]:
     """Return about how many runs and requests each scenario makes, where that can be estimated."""
-    found: dict[int, Estimate] = {}
+    found: dict[int, LoadEstimate] = {}
     for index, scenario in scenarios.items():
         package = pipelines.get(index, ())
         if isinstance(package, tuple):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
-    from kfp_perf.scenario.estimate import Estimate
+    from kfp_perf.scenario.estimate import LoadEstimate
     from kfp_perf.scenario.model import TestScenario
 
 SECONDS_PER_STEP = 12.0
@@ -60,7 +60,7 @@ class Plan:
     text: str
     scenarios: tuple[TestScenario, ...]
     packages: Mapping[str, PipelinePackage] = field(default_factory=dict)
-    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    estimates: Mapping[str, LoadEstimate] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     lifted: tuple[tuple[str | None, str], ...] = ()
     warnings: tuple[Problem, ...] = ()

@@ -82,8 +82,8 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     for every purpose. `outcomes` counts runs. `local_failures` are attempts that failed for want of descriptors
     or ports of this machine. `latency` and `lateness` are coarse histograms of answered operations of the load
     (`coarse_counts`). `starts`, `moments` and what follows them are as in `Lateness`; `connections_*` and
-    `decode_seconds` as in `Burden`. `away_since` is since when no request was answered (None: the last one
-    was).
+    `decode_seconds` as in `ConnectionCounters`. `away_since` is since when no request was answered (None: the
+    last one was).
     """
 
     scenario: str

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Kind(StrEnum):
+class ObjectKind(StrEnum):
     """What a test makes, in the order in which it is to be deleted."""
 
     RUN = "run"
@@ -35,7 +35,7 @@ class Made(msgspec.Struct, omit_defaults=True):
     `parent` is the id of the experiment that a run is in. `kept`: it was left on purpose.
     """
 
-    kind: Kind
+    kind: ObjectKind
     name: str
     namespace: str = ""
     parent: str = ""
@@ -71,7 +71,7 @@ class Journal:
         if target:
             self._write(_Head(target))
 
-    def intend(self, kind: Kind, name: str, *, namespace: str = "", parent: str = "") -> None:
+    def intend(self, kind: ObjectKind, name: str, *, namespace: str = "", parent: str = "") -> None:
         """Say that an object of this unique name is to be made. Raises `RunnerError` where there is no room."""
         try:
             self._lines.append(
@@ -81,15 +81,15 @@ class Journal:
             text = f"{self.path} cannot be written ({error.strerror}), so nothing more is made on the server"
             raise RunnerError(text) from error
 
-    def made(self, kind: Kind, name: str, id: str) -> None:  # noqa: A002  the field's name in KFP
+    def made(self, kind: ObjectKind, name: str, id: str) -> None:  # noqa: A002  the field's name in KFP
         """Say which id the object got."""
         self._write(_Line(event="made", kind=kind, name=name, id=id))
 
-    def gone(self, kind: Kind, name: str) -> None:
+    def gone(self, kind: ObjectKind, name: str) -> None:
         """Say that the object is deleted, or that the server refused to make it."""
         self._write(_Line(event="gone", kind=kind, name=name))
 
-    def keep(self, kind: Kind, name: str) -> None:
+    def keep(self, kind: ObjectKind, name: str) -> None:
         """Say that the object stays when the test cleans up, for someone to look at."""
         self._write(_Line(event="keep", kind=kind, name=name))
 
@@ -114,7 +114,7 @@ def left_behind(path: Path) -> list[Made]:
 
     A last line that was cut short is passed over: what it spoke of had not been asked for.
     """
-    alive: dict[tuple[Kind, str], Made] = {}
+    alive: dict[tuple[ObjectKind, str], Made] = {}
     for line in _lines(path):
         key = (line.kind, line.name)
         if line.event == "gone":
@@ -125,7 +125,7 @@ def left_behind(path: Path) -> list[Made]:
             alive[key].kept = True
         elif line.event == "intend":
             alive[key] = Made(line.kind, line.name, line.namespace, line.parent)
-    order = list(Kind)
+    order = list(ObjectKind)
     return sorted(alive.values(), key=lambda made: order.index(made.kind))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.metrics import Recorder
-from kfp_perf.pacing import Drive, Punctuality, RealClock, StopSignal
+from kfp_perf.pacing import Drive, Lateness, RealClock, StopSignal
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import Outcome
 from kfp_perf.runners.outage import OutageWatch
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kfp_perf.client import KfpClient
-    from kfp_perf.pacing import Clock, Operation
+    from kfp_perf.pacing import Clock, LoadOperation
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.records import RunRecord, Sample
@@ -74,7 +74,7 @@ class BaseRunner(ABC):
         self.journal = journal
         self.recorder = recorder or Recorder()
         self.progress = self.recorder.tally
-        self.punctuality = Punctuality()
+        self.lateness = Lateness()
         self.phase = ScenarioPhase.PREPARING
         self.stop_signal = stop or StopSignal()
         #: The pipeline that the plan has read (None: the scenario has none, or there is no plan).
@@ -153,7 +153,7 @@ class BaseRunner(ABC):
         """Ask the runner to start no more work and to end soon. Thread-safe; not to be overridden."""
         self.stop_signal.set()
 
-    def drive(self, operation: Operation, skipped: Callable[[int, float], None] | None = None) -> Drive:
+    def drive(self, operation: LoadOperation, skipped: Callable[[int, float], None] | None = None) -> Drive:
         """Make a drive of the scenario's load from `start_at` to `end_at`.
 
         `skipped` is called with the index and the due time of each operation that `maxInFlight` held back until the
@@ -169,7 +169,7 @@ class BaseRunner(ABC):
             max_in_flight=self.scenario.max_in_flight,
             think_seconds=self.scenario.think_seconds,
             seed=self.seed,
-            punctuality=self.punctuality,
+            lateness=self.lateness,
             skipped=skipped,
         )
         return self._drive
@@ -213,7 +213,7 @@ class BaseRunner(ABC):
     def counters(self) -> dict[str, Any]:
         """The fields of `ScenarioCounters`, but for the name. Another thread may call this at any time."""
         report = self._drive.report if self._drive is not None else None
-        burden = getattr(self.client, "burden", None)
+        connections = getattr(self.client, "connection_counters", None)
         waiting_for, waiting_until = self.waiting()
         fields: dict[str, Any] = {
             "at": self.clock.now(),
@@ -223,7 +223,7 @@ class BaseRunner(ABC):
             "resting": self.resting,
             "away_since": self.outage.away_since,
             **self.progress.fields(),
-            **self.punctuality.fields(),
+            **self.lateness.fields(),
         }
         if report is not None:
             fields |= {
@@ -232,7 +232,7 @@ class BaseRunner(ABC):
                 "held_back": report.held_back,
                 "never_started": report.never_started,
             }
-        return fields if burden is None else fields | burden.fields()
+        return fields if connections is None else fields | connections.fields()
 
     def _tell(self, record: RunRecord) -> None:
         """Log a run's end; of those that went wrong the first of each kind aloud, for the others are counted."""

@@ -12,7 +12,7 @@ import msgspec
 from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.runners.repeated import RepeatedWarnings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def clean_up(
         on_progress(done, len(work))
         if reason:
             left.append(f"{made.kind.value} {made.name}{f' ({made.id})' * bool(made.id)}: {reason}")
-            if made.kind in {Kind.RUN, Kind.RECURRING_RUN}:
+            if made.kind in {ObjectKind.RUN, ObjectKind.RECURRING_RUN}:
                 needed.add(made.parent)
         else:
             on_gone(made)
@@ -78,8 +78,8 @@ async def clean_up(
         async with gate:
             await deletion.end_schedule(made)
 
-    await asyncio.gather(*(end_schedule(made) for made in work if made.kind is Kind.RECURRING_RUN))
-    for kind in Kind:
+    await asyncio.gather(*(end_schedule(made) for made in work if made.kind is ObjectKind.RECURRING_RUN))
+    for kind in ObjectKind:
         await asyncio.gather(*(delete_one(made) for made in work if made.kind is kind))
     deletion.warnings.summarize()
     return left
@@ -116,10 +116,10 @@ class _Deletion:
         self._spared = spared
         self._ended: dict[str, str] = {}  # ids of schedules by name
         self._by_kind = {
-            Kind.RUN: self._run,
-            Kind.RECURRING_RUN: self._recurring_run,
-            Kind.EXPERIMENT: self._experiment,
-            Kind.PIPELINE: self._pipeline,
+            ObjectKind.RUN: self._run,
+            ObjectKind.RECURRING_RUN: self._recurring_run,
+            ObjectKind.EXPERIMENT: self._experiment,
+            ObjectKind.PIPELINE: self._pipeline,
         }
 
     async def of(self, made: Made) -> str:
@@ -239,13 +239,13 @@ _TOO_LATE = "nothing could be deleted any more (KFP_PERF_CLEANUP_TIMEOUT_SECONDS
 
 async def _find(made: Made, client: KfpClient) -> str:
     """The id of the object of this name; empty where there is none."""
-    if made.kind is Kind.RUN:
+    if made.kind is ObjectKind.RUN:
         run = await client.find_run(made.name, namespace=made.namespace, experiment_id=made.parent)
         return run.run_id if run else ""
-    if made.kind is Kind.EXPERIMENT:
+    if made.kind is ObjectKind.EXPERIMENT:
         experiment = await client.find_experiment(made.name, namespace=made.namespace)
         return experiment.experiment_id if experiment else ""
-    if made.kind is Kind.PIPELINE:
+    if made.kind is ObjectKind.PIPELINE:
         pipeline = await client.find_pipeline(made.name, namespace=made.namespace)
         return pipeline.pipeline_id if pipeline else ""
     query = ListQuery(

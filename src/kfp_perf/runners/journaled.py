@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.pipelines.package import PipelinePackage
-    from kfp_perf.result.journal import Kind, Made
+    from kfp_perf.result.journal import Made, ObjectKind
     from kfp_perf.runners.reports import PrefillReport
     from kfp_perf.scenario.model import TestScenario
 
@@ -41,7 +41,7 @@ class JournaledRunner(BaseRunner):
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
         #: Ids by kind and name of what was created without a journal; empty where no answer came.
-        self._unjournaled: dict[tuple[Kind, str], str] = {}
+        self._unjournaled: dict[tuple[ObjectKind, str], str] = {}
 
     async def prepare(self) -> None:
         """Create the rows of the scenario's `prefill`."""
@@ -92,7 +92,7 @@ class JournaledRunner(BaseRunner):
         return made.name.startswith(self.prefix)
 
     @contextlib.contextmanager
-    def making(self, kind: Kind, name: str, *, parent: str = "") -> Iterator[Callable[[str], None]]:
+    def making(self, kind: ObjectKind, name: str, *, parent: str = "") -> Iterator[Callable[[str], None]]:
         """Enclose the call that creates an object of this unique name; call the function yielded with its id.
 
         The journal has the intent before the request is sent. The entry is removed where the error proves that
@@ -112,7 +112,7 @@ class JournaledRunner(BaseRunner):
             raise
 
     @contextlib.contextmanager
-    def _remembering(self, key: tuple[Kind, str]) -> Iterator[Callable[[str], None]]:
+    def _remembering(self, key: tuple[ObjectKind, str]) -> Iterator[Callable[[str], None]]:
         """Do as `making` does, in memory."""
         self._unjournaled[key] = ""
         try:
@@ -122,7 +122,7 @@ class JournaledRunner(BaseRunner):
                 del self._unjournaled[key]
             raise
 
-    def not_made(self, kind: Kind, name: str) -> None:
+    def not_made(self, kind: ObjectKind, name: str) -> None:
         """Remove an object whose creation failed from the journal, because the server does not have it."""
         if self.journal is not None:
             self.journal.gone(kind, name)

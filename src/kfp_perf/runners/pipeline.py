@@ -11,7 +11,7 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer, TrackedRun, shape_of
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
 from kfp_perf.runners import remarks
 from kfp_perf.runners.adoption import create_or_adopt
@@ -209,7 +209,7 @@ class PipelineRunner(JournaledRunner):
     async def _upload(self, client: KfpClient) -> tuple[str, str, Dag]:
         package = self.pipeline()
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
-        with self.making(Kind.PIPELINE, self.prefix) as made:
+        with self.making(ObjectKind.PIPELINE, self.prefix) as made:
             pipeline = await create_or_adopt(
                 lambda: client.upload_pipeline(content, name=self.prefix, namespace=self.namespace),
                 lambda: client.find_pipeline(self.prefix, namespace=self.namespace),
@@ -238,7 +238,7 @@ class PipelineRunner(JournaledRunner):
             tracked.sent, tracked.ended, tracked.attempts = sample.sent, sample.ended, len(sample.attempts)
 
         try:
-            with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+            with self.making(ObjectKind.RUN, tracked.name, parent=self.experiment_id) as made:
                 run = await self.client.create_run(spec, due=tracked.due, on_sample=sent)
                 made(run.run_id)
         except ApiError as error:
@@ -263,7 +263,7 @@ class PipelineRunner(JournaledRunner):
         except ApiError:
             return True
         if run is None:
-            self.not_made(Kind.RUN, tracked.name)
+            self.not_made(ObjectKind.RUN, tracked.name)
             return False
         tracked.run_id, tracked.created_at, tracked.adopted = run.run_id, run.created_at, True
         return True
@@ -272,7 +272,7 @@ class PipelineRunner(JournaledRunner):
         """Count a run's end and write it to the journal, and to the result too unless that is `recorded`."""
         if self.journal is not None:
             if tracked.adopted:
-                self.journal.made(Kind.RUN, tracked.name, tracked.run_id)
+                self.journal.made(ObjectKind.RUN, tracked.name, tracked.run_id)
             if tracked.outcome is Outcome.FAILED and self.config.keep == "failed":
                 self._keep(tracked.name)
         if recorded:
@@ -283,9 +283,9 @@ class PipelineRunner(JournaledRunner):
     def _keep(self, name: str) -> None:
         """Keep a run, and what it cannot be looked at without."""
         if self.journal is not None:
-            self.journal.keep(Kind.RUN, name)
-            self.journal.keep(Kind.EXPERIMENT, self.prefix)
-            self.journal.keep(Kind.PIPELINE, self.prefix)
+            self.journal.keep(ObjectKind.RUN, name)
+            self.journal.keep(ObjectKind.EXPERIMENT, self.prefix)
+            self.journal.keep(ObjectKind.PIPELINE, self.prefix)
 
     # -- ending -----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pipelines.package import read_pipeline
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.reports import PrefillReport
@@ -51,7 +51,7 @@ class PrefillingRunner(Protocol):
     log: logging.Logger
 
     def making(
-        self, kind: Kind, name: str, *, parent: str = ""
+        self, kind: ObjectKind, name: str, *, parent: str = ""
     ) -> AbstractContextManager[Callable[[str], None]]:
         """Enclose the call that creates an object; see `JournaledRunner`."""
         ...
@@ -124,7 +124,7 @@ class _Prefill:
 
     async def _experiment(self, number: int) -> None:
         name = self._name(number)
-        with self.runner.making(Kind.EXPERIMENT, name) as made:
+        with self.runner.making(ObjectKind.EXPERIMENT, name) as made:
             experiment = await self._create_or_adopt(
                 lambda: self.client.create_experiment(name, namespace=self.runner.namespace),
                 lambda: self.client.find_experiment(name, namespace=self.runner.namespace),
@@ -134,7 +134,7 @@ class _Prefill:
 
     async def _pipeline(self, number: int) -> None:
         name = self._name(number)
-        with self.runner.making(Kind.PIPELINE, name) as made:
+        with self.runner.making(ObjectKind.PIPELINE, name) as made:
             pipeline = await self._create_or_adopt(
                 lambda: self.client.upload_pipeline(self.content, name=name, namespace=self.runner.namespace),
                 lambda: self.client.find_pipeline(name, namespace=self.runner.namespace),
@@ -154,7 +154,7 @@ class _Prefill:
         pipeline_id = self.pipelines[number % len(self.pipelines)]
         spec = RunSpec(name=tracked.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
         samples: list[Sample] = []
-        with self.runner.making(Kind.RUN, tracked.name, parent=experiment_id) as made:
+        with self.runner.making(ObjectKind.RUN, tracked.name, parent=experiment_id) as made:
             run = await self._create_or_adopt(
                 lambda: self.client.create_run(spec, on_sample=samples.append),
                 lambda: self.client.find_run(tracked.name, experiment_id=experiment_id),

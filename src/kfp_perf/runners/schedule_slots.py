@@ -16,7 +16,7 @@ _MOST_APART = 5
 """Seconds by which a slot may differ from the one reckoned here; in any case less than half an interval."""
 
 
-class Place(NamedTuple):
+class SlotMatch(NamedTuple):
     """Where a run stands in the timetable: its slot (None: none is so), and whether that had a run before."""
 
     slot: float | None
@@ -50,14 +50,14 @@ class Timetable:
         gap = int(interval_seconds or 0)
         self._nearby = _nearest_first(max(_ROUNDING, min(_MOST_APART, (gap - 1) // 2)))
 
-    def place(self, scheduled_at: float | None, created_at: float | None) -> Place:
+    def place(self, scheduled_at: float | None, created_at: float | None) -> SlotMatch:
         """Find the slot of a run from the times that the server shows (whole seconds).
 
         A server that shows no slot of its own (`scheduled_at` is then the creation) starts missed runs one by one,
         so the run is taken to be that of the earliest slot that still waits for one.
         """
         if scheduled_at is None and created_at is None:
-            return Place(None)
+            return SlotMatch(None)
         created = None if created_at is None else int(created_at)
         told = int(created_at or 0 if scheduled_at is None else scheduled_at)
         shown = told != created
@@ -67,13 +67,13 @@ class Timetable:
             if slot in self._open or slot in self._taken:
                 doubled = slot in self._taken
                 self._take(slot)
-                return Place(told if shown else slot, doubled)
+                return SlotMatch(told if shown else slot, doubled)
         if not shown:
             waiting = next(iter(self._open), None)
             if waiting is not None and waiting <= told:
                 self._take(waiting)
-                return Place(waiting)
-        return Place(None)
+                return SlotMatch(waiting)
+        return SlotMatch(None)
 
     def waiting(self, until: float) -> list[float]:
         """Return the slots up to a time that no run has come for, earliest first."""

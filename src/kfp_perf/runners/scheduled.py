@@ -17,7 +17,7 @@ from kfp_perf.metrics.summary import summary
 from kfp_perf.observe import TrackedRun
 from kfp_perf.pacing import StopSignal
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.runners import remarks
 from kfp_perf.runners.experiment import ExperimentRunner
@@ -162,7 +162,7 @@ class ScheduledRunner(ExperimentRunner):
             max_concurrency=_MOST_CONCURRENT,
         )
         try:
-            with self.making(Kind.RECURRING_RUN, name, parent=self.experiment_id) as made:
+            with self.making(ObjectKind.RECURRING_RUN, name, parent=self.experiment_id) as made:
                 recurring_run = await self.client.create_recurring_run(spec, on_sample=samples.append)
                 made(recurring_run.recurring_run_id)
         except ApiError as error:
@@ -207,7 +207,7 @@ class ScheduledRunner(ExperimentRunner):
             return True
         if any(one.display_name == name for one in page.items):
             return True
-        self.not_made(Kind.RECURRING_RUN, name)
+        self.not_made(ObjectKind.RECURRING_RUN, name)
         return False
 
     async def _adopt(self) -> None:
@@ -219,7 +219,7 @@ class ScheduledRunner(ExperimentRunner):
             if name in self._unanswered:
                 self._unanswered.discard(name)
                 if self.journal is not None:
-                    self.journal.made(Kind.RECURRING_RUN, name, recurring_run.recurring_run_id)
+                    self.journal.made(ObjectKind.RECURRING_RUN, name, recurring_run.recurring_run_id)
                 self._was_created(name, recurring_run)
 
     async def _disable_schedule(self, schedule: Schedule) -> None:
@@ -292,7 +292,7 @@ class ScheduledRunner(ExperimentRunner):
         if place.slot is not None and run.created_at is not None:
             # The slot is exact; the creation lies within its whole second.
             tracked.drift_seconds, tracked.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
-        with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+        with self.making(ObjectKind.RUN, tracked.name, parent=self.experiment_id) as made:
             made(tracked.run_id)
         following = asyncio.ensure_future(self._follow(tracked))
         self._following.add(following)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.reports import UploadReport
 
@@ -73,7 +73,7 @@ class UploadRunner(JournaledRunner):
         return True
 
     async def _upload_pipeline(self, name: str, due: float) -> None:
-        with self.making(Kind.PIPELINE, name) as made:
+        with self.making(ObjectKind.PIPELINE, name) as made:
             pipeline = await self.client.upload_pipeline(
                 self._content, name=name, namespace=self.namespace, due=due
             )
