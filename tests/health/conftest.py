@@ -32,7 +32,7 @@ class StandIn:
         self.scenario = TestScenario.model_validate(given)
         self.phase = ScenarioPhase.RUNNING
         self.lateness = Lateness()
-        self.lateness.felt = True
+        self.lateness.is_measured = True
         self.progress = Tally()
         self.resting = False
         self.at = 0.0

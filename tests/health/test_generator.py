@@ -124,7 +124,7 @@ def test_only_a_scenario_at_work_is_judged(make_test: Any, stand_in: Any, phase:
 
 def test_a_runner_without_an_event_loop_is_not_judged_by_one(make_test: Any, stand_in: Any) -> None:
     runner = stand_in()
-    runner.lateness.felt = False
+    runner.lateness.is_measured = False
     test = make_test(runner)
     test.seconds(20, moments=0)
     assert test.exceeded == []

@@ -151,7 +151,7 @@ def test_a_slot_that_no_run_comes_for_is_missed_and_written_down() -> None:
     told = metrics(played)
     assert (told["slots"], told["started"], told["missed"]) == (4, 3, 1)
     (missed,) = (record for record in played.records if record.outcome is Outcome.REFUSED)
-    assert missed.error == "no run came for this slot"
+    assert missed.error == "the slot got no run"
     assert missed.slot is not None
     created = float(next(iter(played.kfp.recurring_runs.values())).created_at or 0)
     assert missed.slot == created + 120

@@ -32,10 +32,10 @@ _REMEDY = (
 
 
 class HealthChecks:
-    """Watches a test: call `look` several times a second from the thread that waits for it, inside the context.
+    """Observes a test: call `look` several times a second from the thread that waits for it, inside the context.
 
-    `asking` is a context in which `api` is kept up to date.
-    Warnings are logged once when something begins, and once a minute a line says how things stand.
+    `asking` is a context in which `api` is kept up to date. A warning is logged once when a problem begins, and a
+    line of status every minute.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class HealthChecks:
         self._contexts.close()
 
     def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Look at everything once."""
+        """Run every check once."""
         now = self._now()
         self.generator.look(counters)
         for one in counters.values():
@@ -110,7 +110,7 @@ class HealthChecks:
             log.info("Health: %s", self.line(counters))
 
     def line(self, counters: Mapping[str, ScenarioCounters]) -> str:
-        """How things stand, in one line."""
+        """The status of the test in one line."""
         shares = self.generator.shares()
         stalled = self.progress.stalled()
         saturations = self.generator.saturations()
@@ -118,7 +118,7 @@ class HealthChecks:
         lags = [one.longest_lag_seconds for one in counters.values()]
         parts = [
             "the API answers" if self._api.answers else "the API does not answer",
-            f"{len(counters) - len(stalled)} of {len(counters)} scenarios get on",
+            f"{len(counters) - len(stalled)} of {len(counters)} scenarios make progress",
             f"CPU {shares.get('process_cpu', 0.0):.0%} of a core",
             f"event loop at most {1e3 * max(lags, default=0.0):.0f} ms late",
             "disk unknown" if disk is None else f"{disk / 1e9:.1f} GB of disk left",
@@ -143,7 +143,7 @@ class HealthChecks:
         }
 
     def _warn(self, what: str, holds: bool, message: str, *values: object) -> None:
-        """Log a warning when something begins to hold, and that it is over when it does no more."""
+        """Log a warning when a condition begins to hold, and a line when it no longer does."""
         if holds and what not in self._said:
             self._said.add(what)
             log.warning(message, *values)

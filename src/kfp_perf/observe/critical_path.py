@@ -1,14 +1,14 @@
 """The critical path of a run, from the names and times of its entries and the shape of its pipeline.
 
 The walk goes backwards: in each DAG from the task that ended last to the one of its dependencies that ended last,
-and so on; likewise inside groups. The controller closes a group, and begins what depends on a task, in the pass in
-which it notes the end, so what belongs together closes in the same second. Pods count until they ended, not until
-that was noted.
+and so on; likewise inside groups. The controller closes a group, and starts the dependents of a task, in the pass
+in which it records the end, so these times are in the same second. Pods count until they ended, not until that was
+recorded.
 
 Of several tasks that close together, the one whose pod ended last is on the path; a task never comes before one
 that depends on it. Where even the ends of the pods are in the same second, or where entries of one name cannot be
-told apart (loops run their items side by side), one is chosen, and how much the others differ from it is kept as
-the path's uncertainty.
+distinguished (loops run their items in parallel), one is chosen, and the differences of the others from it are kept
+as the path's uncertainty.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _DRIVER = "-driver"
 _ITEM = "iteration-item"
 # What happens in one pass of the controller may be stamped in two seconds.
 _ONE_PASS_SECONDS = 1.0
-# Of many candidates whose places are not known, so many are looked into.
+# The most candidates of unknown position that are examined.
 _MOST_CANDIDATES = 8
 
 
 class Uncertainty(NamedTuple):
     """The largest error of the time in drivers, in tasks, between them, and of the end of the last one, in seconds.
 
-    It is what not knowing the right path adds to the error of whole seconds.
+    It comes from not knowing the right path, and adds to the error of whole seconds.
     """
 
     driver: float = 0.0
@@ -54,9 +54,9 @@ class CriticalPath(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A task, or one item of a loop, as it may have been carried out.
+    """A possible execution of a task, or of one item of a loop.
 
-    `inner_gap` is the time from a group's begin to that of the first pod in it, which are made in the same pass.
+    `inner_gap` is the time from a group's start to that of the first pod in it, which are created in the same pass.
     `used` are the positions of its entries.
     """
 
@@ -129,7 +129,7 @@ class _Walk:
             (shape, *pair)
             for shape in shapes
             for pair in self._closed_last(shape, begin, limit, within)
-            # What was omitted after a failure took no time: something that it waited for was closed with it.
+            # A task omitted after a failure takes no time: a dependency of it ended in the same pass.
             if any(entry is not None and entry.ran for entry in pair)
         ]
         earlier = _predecessors(dag, {shape.name for shape, *_ in ran})
@@ -158,7 +158,7 @@ class _Walk:
         """The driver and entry of a task that was closed last; several where names repeat."""
         entries = self.fitting(shape.name, begin, limit, within)
         if not entries:
-            # A task has its driver alone where that failed. An item has not: its entry says that it was omitted.
+            # Where its driver failed, a task has no other entry. An item has one, with the state omitted.
             driver = None if shape.name == _ITEM else self._driver(shape.name, begin, limit, within)
             return [] if driver is None else [(driver, None)]
         closed = max(entry.ended_at or 0.0 for entry in entries)
@@ -173,12 +173,12 @@ class _Walk:
     def _driver(
         self, name: str, begin: float, limit: float, within: str, item: int | None = None
     ) -> Entry | None:
-        """The driver that ended last before what it drives was made: in that pass its end was noted."""
+        """The driver that ended last before its task was created: its end was recorded in that pass."""
         drivers = self.fitting(name + _DRIVER, begin, limit, within, item)
         return max(drivers, key=lambda each: (each.work_ended_at or 0.0, -each.started_at), default=None)
 
     def _driven(self, driver: Entry | None, begin: float, limit: float) -> CriticalPath:
-        """A driver's segment. Others of its name whose end was noted in the same pass might be the right one."""
+        """A driver's segment. Others of its name whose end was recorded in the same pass might be the right one."""
         if driver is None or not driver.ran:
             return CriticalPath([])
         noted = [
@@ -221,7 +221,7 @@ class _Walk:
         return _Candidate(shape, start, _closed(shape, driver, entry, limit), path, gap, used)
 
     def _execution(self, entry: Entry) -> CriticalPath:
-        """A task's own segment; none where the cache stood in for it."""
+        """A task's own segment; none where the result came from the cache."""
         execution = self._executions.get(entry.position)
         if execution is not None and execution.cached:
             return CriticalPath([])
@@ -275,8 +275,8 @@ def _predecessors(dag: Dag, names: Iterable[str]) -> set[str]:
 def critical_path(entries: list[Entry], shape: Dag | None, executions: TaskExecutions) -> CriticalPath | None:
     """The critical path of a run that has ended; None where the entries do not show one.
 
-    Without the pipeline's shape every pod that ended last before the next one started counts as what that one
-    waited for: the same where tasks run one after the other, a guess where they run side by side.
+    Without the pipeline's shape the pod that ended last before the next one started counts as its dependency: right
+    where tasks run one after the other, a guess where they run in parallel.
     """
     walk = _Walk(entries, executions)
     roots = walk.fitting(ROOT, -math.inf, math.inf)
@@ -311,7 +311,7 @@ def _pod(entry: Entry, *, is_driver: bool) -> PathSegment:
 
 
 def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: float) -> float:
-    """When the controller noted the end of a task: that of a single pod bears an earlier time, `limit` at most."""
+    """When the controller recorded the end of a task: a single pod's entry has an earlier time, at most `limit`."""
     last = entry or driver
     if last is None or last.ended_at is None:
         return -math.inf
@@ -331,7 +331,7 @@ def _joined(earlier: CriticalPath, later: CriticalPath) -> CriticalPath:
 
 
 def _spread(chosen: _Candidate, equals: list[_Candidate], before: float) -> Uncertainty:
-    """How far beyond what the chosen one can come to any other can, `before` being what their starts differ by."""
+    """By how much any other candidate can exceed the chosen one; `before` is the difference of their starts."""
     own = [range_of(edges) for edges in edges_of(chosen.path.segments)]
     parts = [before] * len(own)
     for candidate in equals:

@@ -1,4 +1,4 @@
-"""What the entries of a run tell: which tasks ran or failed, and the critical path; and totals over runs."""
+"""Analysis of a run's entries: which tasks ran or failed, and the critical path; and totals over runs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def failed_tasks(analysis: RunAnalysis) -> list[str]:
     """
     failed = [entry for entry in analysis.entries if entry.state in _FAILED]
     tasks = [entry for entry in failed if entry.name in analysis.components]
-    # Where the pipeline is not known, groups may be taken for components; they have no executor.
+    # Where the pipeline is unknown, groups may be counted as components; they have no executor.
     executed = [entry for entry in tasks if entry.position in analysis.executions]
     drivers = [entry.name.removesuffix(_DRIVER) for entry in failed if entry.name.endswith(_DRIVER)]
     return sorted({entry.name for entry in executed or tasks} | {f"{name} (its driver)" for name in drivers})
@@ -125,7 +125,7 @@ class ComponentTotals(msgspec.Struct):
 
     `executed` counts executions that ended, `failed` those of them that failed, `cached` cache hits, `skipped`
     executions that a condition prevented, `on_critical_path` executions on the critical path of their run.
-    `seconds` counts executions by whole seconds, from the creation of the task's node until the controller noted
+    `seconds` counts executions by whole seconds, from the creation of the task's node until the controller recorded
     its end, each with an error below one second.
     """
 

@@ -2,7 +2,7 @@
 
 from kfp_perf.pacing.clock import Clock, RealClock, StopSignal
 from kfp_perf.pacing.drive import Drive, DriveReport, LoadOperation
-from kfp_perf.pacing.lateness import Lateness, feel_lag
+from kfp_perf.pacing.lateness import Lateness, measure_lag
 from kfp_perf.pacing.own_loop import run_in_own_loop
 
 __all__ = [
@@ -13,6 +13,6 @@ __all__ = [
     "LoadOperation",
     "RealClock",
     "StopSignal",
-    "feel_lag",
+    "measure_lag",
     "run_in_own_loop",
 ]

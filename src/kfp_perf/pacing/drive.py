@@ -47,7 +47,7 @@ class DriveReport(msgspec.Struct):
 
     `failed`: operations that returned False or raised an `ApiError`. `held_back`: operations of an open load that
     `maxInFlight` made wait, and for how long. `never_started`: those that were due, but could not start before the
-    end. `idle_slot_seconds`: how long slots of a closed load stood empty after failures, between the start of the
+    end. `idle_slot_seconds`: how long slots of a closed load were idle after failures, between the start of the
     load and its end; think time is not counted. `slot_seconds`: the slots of a closed load, integrated over the
     time that it was driven. The share of the two is the slot time lost. `seed` repeats arrivals and back-off.
     """
@@ -105,7 +105,7 @@ class Drive:
         self._failure: BaseException | None = None
 
     async def run(self) -> DriveReport:
-        """Start operations until the load or its time ends, or the stop signal comes; see the class."""
+        """Start operations until the load or its time ends, or the stop signal is set; see the class."""
         if isinstance(self._load, OpenLoad):
             await self._run_open(self._load)
         else:
@@ -157,7 +157,7 @@ class Drive:
             yield index, self._start + elapsed
 
     async def _hold_back(self, due: float, limit: int) -> float:
-        """Wait for room; return for how long."""
+        """Wait until `maxInFlight` allows another operation; return for how long."""
         self.report.held_back += 1
         while len(self._tasks) >= limit and not self._stop.is_set() and self._clock.now() < self._end:
             self._room = asyncio.get_running_loop().create_future()
@@ -252,7 +252,7 @@ class Drive:
 
 
 def _levels(load: ClosedLoad, begin: float, end: float) -> Iterator[tuple[float, int]]:
-    """Yield for how many seconds there are how many slots, from `begin` to `end` (elapsed seconds)."""
+    """Yield `(seconds, slots)` while the number of slots is constant, from `begin` to `end` (elapsed seconds)."""
     while begin < end:
         change = load.next_change(begin)
         until = end if change is None else min(end, change)

@@ -1,4 +1,4 @@
-"""The shape of a pipeline's DAGs, as far as it is needed to tell the entries of a run apart."""
+"""The shape of a pipeline's DAGs, as far as it is needed to identify the entries of a run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class TaskKind(Enum):
 
     CONTAINER = "container"  # T-driver, T, executor
     IMPORTER = "importer"  # T
-    GROUP = "group"  # T-driver, T, and what is inside
+    GROUP = "group"  # T-driver, T, and its contents
     LOOP = "loop"  # T, iteration-driver, and for each item iteration-item-driver, iteration-item
 
 
 @dataclass(frozen=True, slots=True)
 class TaskShape:
-    """A task of a DAG: what it depends on, and what is inside.
+    """A task of a DAG with its dependencies and, if it is a group or a loop, the DAG inside.
 
-    `one_after_another`: not all items of a loop may run at the same time. `is_exit`: it begins when what it depends
-    on has ended, in any state, and tasks that depend on that wait for it too (KFP compiles it to an exit hook of
+    `one_after_another`: not all items of a loop may run at the same time. `is_exit`: it starts when its dependency
+    has ended, in any state, and other tasks that depend on that wait for it too (KFP compiles it to an exit hook of
     Argo, `T.onExit`).
     """
 

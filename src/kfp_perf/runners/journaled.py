@@ -1,4 +1,4 @@
-"""What every built-in runner does beside its work: journal what it creates, watch the target, and clean up."""
+"""The base of the built-in runners: journals what it creates, detects outages, and cleans up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WATCH_SECONDS = 1.0
 
 
 class JournaledRunner(BaseRunner):
-    """A runner that keeps a journal of what it creates, and deletes that at the end.
+    """A runner that keeps a journal of the objects that it creates, and deletes them at the end.
 
     Subclasses implement `run` with the help of `drive`, `making` and `alongside`.
     """
@@ -160,10 +160,10 @@ class JournaledRunner(BaseRunner):
                 raise end
 
     def give_up(self) -> None:
-        """Let operations under way end soon. By default they do so by themselves."""
+        """Make operations in flight end soon. Does nothing by default: they end by themselves."""
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]]) -> None:
-        """Ask the runner to stop when a task ends too early, or when an outage reaches its limit."""
+        """Stop the runner when a task ends too early, or when an outage reaches its limit."""
         while not any(task.done() for task in tasks):
             await self.clock.sleep_until(self.clock.now() + _WATCH_SECONDS)
             if (lost := self.outage.limit_reached(self.clock.now())) is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
 
 ANSWER_SECONDS = 0.05
-"""The assumed duration of a request: a real server without load took 20 to 50 ms."""
+"""The assumed duration of a request: 20 to 50 ms were measured on a real server without load."""
 
 POLL_SECONDS = 5.0
 """The assumed time between two readings of the runs in flight where it is not given."""
@@ -28,7 +28,7 @@ REQUESTS_PER_SCENARIO = 5
 
 @dataclass(frozen=True, slots=True)
 class LoadEstimate:
-    """What a scenario is expected to make; `seconds_per_run` is the assumption it is based on (0: none)."""
+    """The expected load of a scenario; `seconds_per_run` is the assumption it is based on (0: none)."""
 
     runs: int
     requests: int
