@@ -237,7 +237,7 @@ def test_many_users(emulator: Callable[..., str]) -> None:
         with pytest.raises(ApiStatusError, match="KFP_TOKEN") as caught:
             await it.client.list_experiments(ListQuery(namespace="ns-1"))
         assert caught.value.status == 401
-        with pytest.raises(TargetError, match=r"(?s)does not let us in.*KFP_TOKEN"):
+        with pytest.raises(TargetError, match=r"(?s)refuses access.*KFP_TOKEN"):
             await check_target(it.client, ["ns-1"])
 
     async def intruder(it: Target) -> None:

@@ -1,4 +1,4 @@
-"""The way to the target below HTTP: its name, a TCP connection, TLS."""
+"""Checks below HTTP: the name, a TCP connection, TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
 
-#: A certificate that ends sooner than this is warned of.
+#: A certificate that expires sooner is a warning.
 SOON_SECONDS = 7 * 86_400.0
 
 
