@@ -1,4 +1,4 @@
-"""An engine that runs each scenario in a process of its own: what crosses is pickled, what was measured is in files."""
+"""An engine that runs each scenario in a process of its own: values cross as pickles, measurements are in files."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
 
 
 async def delete_run(backend: Backend, call: Call) -> Answer:
-    """DELETE /runs/{run_id}: the workflow goes too."""
+    """DELETE /runs/{run_id}: the workflow is deleted, too."""
     try:
         run_id = await _access(backend, call, "delete")
         _owned(backend, run_id, "delete")

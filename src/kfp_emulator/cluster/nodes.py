@@ -1,4 +1,4 @@
-"""The nodes of an Argo workflow: as it goes, and as the persistence agent reports them.
+"""The nodes of an Argo workflow: while it runs, and as the persistence agent reports them.
 
 Names and ids follow Argo: a node's name is the path of its templates, its id the workflow's name and the FNV-1a
 hash of that path (util.NodeID of argo-workflows), its pod the workflow, the template and the hash.

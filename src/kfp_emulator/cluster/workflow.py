@@ -141,7 +141,7 @@ class Workflow:
         try:
             if self.started_at is None:
                 self._begin_workflow()
-            self._take_in()
+            self._apply_news()
             self._start_due_tries()
             if self.terminating:
                 self.kills = [pod for pod in self.live_pods if not pod.run.frame.exit]
@@ -163,7 +163,7 @@ class Workflow:
             entry = Frame(node, shell, "", None, lambda _, phase: self._end_workflow(phase))
             self.wrap(entry, self.plan.root, "root", self.parameters)
 
-    def _take_in(self) -> None:
+    def _apply_news(self) -> None:
         news, self.news = self.news, []
         for pod in news:
             if pod not in self.live_pods:
@@ -387,7 +387,7 @@ class Workflow:
         self.wrap(frame, hook, hook.name)
 
     def _settle(self, run: TaskRun) -> None:
-        """Let those go on who waited for a task, and the frame end with its last one."""
+        """Begin what waited for a task, and end the frame after its last one."""
         frame = run.frame
         frame.open -= 1
         if frame.dag is not None:

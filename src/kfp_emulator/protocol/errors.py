@@ -1,4 +1,4 @@
-"""What the API server says when it refuses: KFP's faults, and the two shapes in which they leave the server.
+"""The errors of the API server, in the two shapes in which they are sent.
 
 The texts follow backend/src/common/util/error.go of kubeflow/pipelines: every fault has a short text for the
 client, and a chain of wrapped texts for the operator. The gateway sends both; the upload routes send one.
@@ -214,7 +214,7 @@ def fault_answer(fault: ApiFault, *, with_error_field: bool = False) -> Answer:
 
 
 def upload_fault_answer(status: int, message: str, *, as_json: bool) -> Answer:
-    """Shape a fault of the upload routes, whose Content-Type tells whether the spec was reached."""
+    """Shape a fault of the upload routes, whose Content-Type depends on whether the spec was reached."""
     body = msgspec.json.encode({"error_message": message, "error_details": message})
     return Answer(status, body, (JSON_HEADER if as_json else TEXT_HEADER,))
 

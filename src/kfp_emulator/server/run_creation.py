@@ -1,4 +1,4 @@
-"""How a run comes into being: its pipeline found, its parameters bound, its workflow and its row made.
+"""The creation of a run: find its pipeline, bind its parameters, create its workflow and its row.
 
 Follows CreateRun in resource/resource_manager.go of kubeflow/pipelines; schedules use the same steps.
 """
@@ -262,7 +262,7 @@ def request_again(backend: Backend, run_id: str) -> RunRequest | None:
 
 
 def _disturb(backend: Backend, run_id: str, name: str, now: int) -> None:
-    """Let the faults on runs strike a new run."""
+    """Apply the faults on runs to a new run."""
     for effect, rng in backend.faults.for_run(name, now):
         if isinstance(effect, SlowReports):
             backend.inbox.delays[run_id] = round(effect.delay.draw(rng) * 1_000_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -96,7 +97,8 @@ def run(
     try:
         _show(result)
     except InputError as error:  # the exit code stays that of the test
-        click.echo(f"kfp-perf: {error}", err=True)
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            click.echo(f"kfp-perf: {error}", err=True)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()

@@ -10,6 +10,7 @@ from kfp_perf.doctor.api import Api
 from kfp_perf.doctor.finding import Finding, Status
 from kfp_perf.doctor.network import Network
 from kfp_perf.errors import TargetError
+from kfp_perf.pacing import run_in_own_loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -68,7 +69,7 @@ def check_quickly(config: TestConfig, namespaces: Iterable[str] = ()) -> None:
 
     Raises `TargetError` where a check fails.
     """
-    asyncio.run(_check_quickly(config, namespaces))
+    run_in_own_loop(_check_quickly(config, namespaces))
 
 
 async def _check_quickly(config: TestConfig, namespaces: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from kfp_perf.errors import ExitCode
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.files import safe_name
+from kfp_perf.result.records import Outcome
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, decide, judge, with_defaults
@@ -148,17 +149,25 @@ def _thresholds(given: dict[str, Any], registry: Registry | None) -> Iterator[Th
 def _in_flight(scenarios: Sequence[ScenarioFiles], health: dict[str, Any]) -> dict[str, int]:
     """What was in flight in each scenario that did not come to its end: nothing else tells what became of it.
 
-    The execution wrote it down where it left the scenarios; that of a killed test was written a second before.
+    By the counters that the execution wrote down when it left the scenarios, or else by the scenario's last ones.
     """
-    left = health.get("in_flight") or {}
+    left: dict[str, dict[str, Any]] = health.get("left") or {}
     found: dict[str, int] = {}
     for one in scenarios:
         info = one.info
-        if not info.measured:
-            last = 0
+        if info.measured:
+            continue
+        counters = left.get(info.name)
+        if counters is None:
+            counters = {}
             for state in one.states():
-                last = int(state.counters.get("in_flight", 0))
-            found[info.name] = int(left.get(info.name, last))
+                counters = state.counters
+        if info.mode in _MODES_OF_RUNS and counters.get("started"):
+            # Some of those that were in flight may have been recorded since.
+            recorded = sum(run.outcome is not Outcome.NEVER_STARTED for run in one.runs())
+            found[info.name] = max(0, int(counters["started"]) - recorded)
+        else:
+            found[info.name] = int(counters.get("in_flight", 0))
     return {name: count for name, count in found.items() if count}
 
 

@@ -1,8 +1,8 @@
 """Shapes of load, as pure functions: from elapsed time and a count to the time at which an operation is due.
 
 Elapsed time is in seconds from the scenario's start. In the open model each operation is due at a time of its own,
-whether or not earlier ones have ended; in the closed model there is a number of slots, each of which starts its next
-operation when its last has ended.
+whether or not earlier ones have ended; in the closed model there is a number of slots, each of which starts its
+next operation when its last has ended.
 """
 
 from __future__ import annotations
