@@ -253,6 +253,10 @@ async def _client(config: TestConfig) -> AsyncIterator[RestClient]:
 
 
 def _failed(check: str, error: ApiError) -> Finding:
+    if error.kind == "timeout":
+        detail = "the connection is accepted and no response comes within the time limit of a check"
+        remedy = "Is the ml-pipeline pod ready, or does a proxy in front of it wait for it?"
+        return Finding(check, Status.FAILED, detail, remedy, error.kind)
     status = f"HTTP {error.status}: " if error.status else ""
     return Finding(check, Status.FAILED, f"{status}{error.message}", error.hint, error.kind)
 

@@ -132,6 +132,8 @@ class Network:
         unreached.__cause__ = cause
         error = from_exception("", unreached, sent=False)
         hint = error.hint
+        if error.kind == "connect_timeout":
+            hint = "Is the address right, and is the port open in firewalls?"
         if error.kind == "refused" and self.proxy is None:
             hint = nothing_listens(self.url)
         return Finding(check, Status.FAILED, error.message, hint, error.kind)
