@@ -13,6 +13,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
@@ -95,6 +96,10 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any:
     """Declare a field whose variable has another name; as a keyword the field's own name works too."""
     return Field(field, validation_alias=AliasChoices(*names), description=description, **constraints)
+
+
+#: Secret only for the credentials in them, which are sent to the proxy and never to the target.
+PROXY_FIELDS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
 
 
 class TestConfig(BaseSettings, metaclass=EnvironmentView):
@@ -216,12 +221,17 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that must not appear in any output."""
-        return tuple(
-            value.get_secret_value()
-            for name in type(self).model_fields
-            if isinstance(value := getattr(self, name), SecretStr) and value.get_secret_value()
-        )
+        """The values that must not appear in any output; of a proxy only its credentials."""
+        found: list[str] = []
+        for name in type(self).model_fields:
+            if not isinstance(value := getattr(self, name), SecretStr):
+                continue
+            text = value.get_secret_value()
+            if name in PROXY_FIELDS:
+                text = text.rpartition("@")[0].rpartition("://")[2]
+                found.append(unquote(text.partition(":")[2]))
+            found.append(text)
+        return tuple(filter(None, found))
 
     @classmethod
     def from_environment(cls, **given: Any) -> Self:
