@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
     fails.
     """
     from kfp_perf.doctor import Status, examine
+    from kfp_perf.pacing import run_in_own_loop
 
     found: list[Finding] = []
 
@@ -41,7 +41,7 @@ def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
     with standard_output():
         if not as_json:
             click.echo(config.KFP_url)
-        asyncio.run(check())
+        run_in_own_loop(check())
         failed = any(finding.status is Status.FAILED for finding in found)
         if as_json:
             import msgspec
