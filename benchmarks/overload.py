@@ -7,6 +7,7 @@ take the times of the test program that played the kubelet there. The last line 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from benchmarks.emulator import PIPELINE
@@ -57,14 +58,14 @@ def measure(runs: int, per_second: float, **changes: Any) -> dict[str, float]:
 
     def create(run_id: str) -> None:
         due[run_id] = clock.now()
-        clock.call_at(clock.now() + cluster.create_delay(), lambda: submit(run_id))
+        clock.call_at(clock.now() + cluster.create_delay(), partial(submit, run_id))
 
     def submit(run_id: str) -> None:
         answered.append((clock.now() - due[run_id]) / SECOND)
         cluster.submit(RunRequest(run_id, run_id, pipeline, {}, created_at=clock.now()))
 
     for number in range(runs):
-        clock.call_at(start + round(number / per_second * SECOND), lambda run_id=f"r{number}": create(run_id))
+        clock.call_at(start + round(number / per_second * SECOND), partial(create, f"r{number}"))
     clock.run_until_idle()
     durations = sorted((finished - due[run_id]) / SECOND for run_id, (finished, _) in ended.items())
     queues = sorted((at - due[run_id]) / SECOND for run_id, at in first_pod.items())
