@@ -168,7 +168,12 @@ def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reports(runner: BaseRunner, end: _End) -> dict[str, Any]:
-    """The runner's report; empty where that fails, which must not prevent its clean-up."""
+    """The runner's report; empty where that fails, which must not prevent its clean-up.
+
+    Empty before it has started too: the objects that it would report on may not exist yet.
+    """
+    if not end.started:
+        return {}
     try:
         return _plain(runner.reports())
     except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
