@@ -203,6 +203,7 @@ def test_check_says_what_is_out_of_step(
     spec.loader.exec_module(make)
     monkeypatch.setattr(make, "DOCS", tmp_path)
     monkeypatch.setattr(make, "PAGES", {"metrics.md": make.PAGES["metrics.md"]})
+    monkeypatch.setattr(make, "FILES", {})
     stale = PAGE.replace("| `run.due` |", "| `run.dew` |")
     (tmp_path / "metrics.md").write_text(stale)
     assert make.main(["--check"]) == 1
