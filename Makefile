@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .PHONY: help smoke test replay lint format bench clean constraints docs
 
-help: ## say what can be made
+help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 smoke: $(VENV)/.base ## set up, and run the built-in smoke test against the emulator
@@ -26,11 +26,11 @@ lint: $(VENV)/.dev ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## let ruff mend what it can
+format: $(VENV)/.dev ## let ruff correct what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## measure ourselves beside others; writes benchmarks/results.json
+bench: $(VENV)/.bench ## measure kfp-perf beside other tools; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev ## write the reference pages that are made from the code
@@ -45,14 +45,23 @@ clean: ## remove what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 # An installation is renewed only when what it was made from has changed.
+# Checked first: pip would say it late, and what it leaves would be taken for an installation at the next try.
+TOO_OLD = 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
+	"kfp-perf needs Python 3.11 or newer, and %s is %d.%d. Name another one: make smoke PYTHON=python3.12" \
+	% (sys.executable, v[0], v[1]))'
+
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python 3.11 or newer: make smoke PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c $(TOO_OLD)
+	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@$(BIN)/python -c $(TOO_OLD) || { echo "Remove $(VENV) first: make clean" >&2; exit 1; }
 	$(PIP) install -q -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@$(BIN)/python -c $(TOO_OLD) || { echo "Remove $(VENV) first: make clean" >&2; exit 1; }
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
 	@touch $(VENV)/.base $@
 

@@ -18,6 +18,7 @@ from typing import Any
 BENCHMARKS = (
     "client_cost",
     "lateness",
+    "looking",
     "observer",
     "in_flight",
     "memory",

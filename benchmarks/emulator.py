@@ -97,9 +97,21 @@ def _complete(data: bytes) -> bytes | None:
     if data[9:12] != b"200":
         raise SystemExit(f"the server answered {data[:400]!r}")
     found = re.search(rb"content-length: (\d+)", data[:end])
-    assert found is not None
     body = data[end + 4 :]
+    if found is None:
+        return _unchunked(body) if body.endswith(b"0\r\n\r\n") else None
     return body if len(body) >= int(found[1]) else None
+
+
+def _unchunked(data: bytes) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            return b"".join(parts)
+        parts.append(data[:length])
+        data = data[length + 2 :]
 
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:

@@ -6,9 +6,12 @@ To add a part: a function that returns Markdown, a line in PAGES, and the two ma
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
+import tomllib
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +210,82 @@ def beside_metrics() -> str:
     return table(("key", "meaning"), ([f"`{key}`", meaning] for key, meaning in BESIDE.items()))
 
 
+def example_of(*names: str) -> Callable[[], str]:
+    """Return what writes classes and assignments of examples/plugin.py as they are, with the imports they need."""
+
+    def write() -> str:
+        source = (DOCS.parent / "examples" / "plugin.py").read_text(encoding="utf-8")
+        nodes = {}
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef):
+                nodes[node.name] = node
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                nodes[node.targets[0].id] = node
+        parts = [ast.get_source_segment(source, nodes[name]) or "" for name in names]
+        return "```python\n" + "\n\n\n".join(parts) + "\n```"
+
+    return write
+
+
+_STEP, _LEFT, _WIDTH = 34, 12, 1010
+
+
+def layers_picture() -> str:
+    """Return an SVG of the layers of both packages, with what each holds, from the contract in pyproject.toml."""
+    contracts = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    parts: list[str] = []
+    top = 26
+    for contract in contracts:
+        if contract["type"] != "layers":
+            continue
+        (package,) = contract["containers"]
+        parts.append(f'<text x="{_LEFT}" y="{top}" class="title">{package}: imports only downward</text>')
+        top += 12
+        for layer in contract["layers"]:
+            names = [name.strip() for name in layer.split("|")]
+            files = [path for name in names for path in _files_of(package, name)]
+            lines = sum(len(path.read_text().splitlines()) for path in files)
+            count = f"{len(files)} files, {lines:,} lines" if len(files) > 1 else f"1 file, {lines:,} lines"
+            what = "; ".join(_summary(package, name) for name in names)
+            parts += [
+                f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH - 2 * _LEFT}" height="{_STEP - 6}" rx="4"/>',
+                f'<text x="{_LEFT + 10}" y="{top + 18}" class="name">{" | ".join(names)}</text>',
+                f'<text x="{_LEFT + 250}" y="{top + 18}">{escape(what[:95])}</text>',
+                f'<text x="{_WIDTH - _LEFT - 10}" y="{top + 18}" text-anchor="end" class="size">{count}</text>',
+            ]
+            top += _STEP
+        top += 30
+    style = (
+        "text{font:13px system-ui,sans-serif;fill:#1f2933}.title{font-weight:600;font-size:15px}"
+        ".name{font-weight:600}.size{fill:#52606d;font-size:12px}rect{fill:#f5f7fa;stroke:#9aa5b1}"
+        "@media(prefers-color-scheme:dark){text{fill:#e4e7eb}.size{fill:#9aa5b1}rect{fill:#1f2933;stroke:#52606d}}"
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top - 20}" role="img" '
+        f'aria-label="The layers of kfp_perf and kfp_emulator">\n<style>{style}</style>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def _files_of(package: str, name: str) -> list[Path]:
+    path = DOCS.parent / "src" / package / name
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def _summary(package: str, name: str) -> str:
+    """Return the first sentence of the docstring of a layer's package or module."""
+    path = DOCS.parent / "src" / package / name
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    first = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n\n")[0].replace("\n", " ")
+    return first.split(": ", 1)[-1].split(". ")[0].rstrip(".")
+
+
+#: Files that are made as a whole.
+FILES: dict[str, Callable[[], str]] = {"images/architecture.svg": layers_picture}
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "scenarios.md": {
         "modes": scenario_modes,
@@ -220,6 +299,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "pipelines": built_in_pipelines,
     },
     "configuration.md": {"settings": settings},
+    "extending.md": {
+        "runner": example_of("HealthRunner", "RUNNERS"),
+        "collector": example_of("SlowRequests", "METRICS"),
+        "config": example_of("ExtendedTestConfig"),
+    },
     "metrics.md": {
         "conditions": metric_conditions,
         **{family: metrics_of(family) for family in METRICS},
@@ -251,6 +335,12 @@ def main(arguments: list[str]) -> int:
             stale.append(page)
             if "--check" not in arguments:
                 path.write_text(after, encoding="utf-8")
+    for name, make in FILES.items():
+        path, content = DOCS / name, make()
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.write_text(content, encoding="utf-8")
     for page in stale:
         print(f"{page}: {'out of step, run python docs/make.py' if '--check' in arguments else 'written'}")  # noqa: T201  its output
     return int(bool(stale) and "--check" in arguments)

@@ -1,4 +1,4 @@
-"""A runner, a collector and settings of one's own.
+"""A runner, a collector and settings of your own.
 
 kfp-perf run examples/plugin.json --emulator --plugin examples/plugin.py \
     --config-class examples/plugin.py:ExtendedTestConfig
@@ -20,22 +20,22 @@ class ExtendedTestConfig(TestConfig):
 
 
 class HealthRunner(BaseRunner):
-    """Asks for the server's health at the scenario's load."""
+    """Requests the server's health at the scenario's load."""
 
     async def run(self) -> dict[str, Any]:
-        """Ask until the run time is over."""
+        """Send requests until the run time is over."""
         drive = self.drive(self.ask)
         await drive.run()
         await drive.finish()
         return {"asked": drive.report.started, "team": getattr(self.config, "team", "")}
 
     async def ask(self, index: int, due: float) -> bool:
-        """Ask once. Return whether a KFP API server answered."""
+        """Send one request. Return whether a KFP API server answered."""
         answer = await self.client.healthz(due=due)
         return answer.is_kfp
 
     def stop(self) -> None:
-        """Nothing was made, so nothing is left."""
+        """Delete nothing: nothing was created."""
 
 
 class SlowRequests(MetricsCollector):
@@ -45,15 +45,15 @@ class SlowRequests(MetricsCollector):
     slow_runs = 0
 
     def on_sample(self, sample: Sample) -> None:
-        """Take in one attempt of one request."""
+        """Count one request."""
         self.slow_requests += sample.latency_seconds > 0.1
 
     def on_run(self, record: RunRecord) -> None:
-        """Take in one run at its end."""
+        """Count one run at its end."""
         self.slow_runs += (record.duration_seconds or 0) > 60
 
     def collect_custom_metrics(self) -> dict[str, Any]:
-        """Tell both counts."""
+        """Return both counts."""
         return {"slow_requests": self.slow_requests, "slow_runs": self.slow_runs}
 
 

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
 from pydantic import Field, SecretStr, ValidationError
 
 from kfp_perf.config import TestConfig, variable_name
 from kfp_perf.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -211,12 +214,12 @@ def test_folders_are_separated_as_those_of_path(monkeypatch: pytest.MonkeyPatch,
 def test_a_folder_that_cannot_be_read_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: OSError, reason: str
 ) -> None:
-    def refuse(path: Path) -> list[str]:
+    def refuse(path: Path) -> Iterator[Path]:
         if path == Path("/root"):
             raise failure
-        return []
+        return iter(())
 
-    monkeypatch.setattr("os.listdir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
     monkeypatch.setenv("KFP_PERF_PIPELINE_FOLDERS", f"{tmp_path}:/root")
     with pytest.raises(InputError) as caught:
         TestConfig.from_environment()

@@ -7,8 +7,11 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
 
 #: Belong to a declared one: its documentation says to import from them, and their versions are its own to choose.
 COMPANIONS = {"pydantic-core": "pydantic", "kfp-pipeline-spec": "kfp"}
@@ -52,3 +55,32 @@ def test_what_the_code_imports_is_declared() -> None:
 
 def test_what_is_declared_is_used() -> None:
     assert names(PROJECT["dependencies"]) <= set(imported())
+
+
+def imports_of(package: str) -> dict[str, set[str]]:
+    """The files of a package that each of its files imports, also for type checking only."""
+    root = ROOT / "src"
+    files = {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (root / package).rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for name, path in files.items():
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    names.add(inner if inner in files else node.module)
+        found[name] = names & files.keys() - {name}
+    return found
+
+
+@pytest.mark.parametrize("package", ["kfp_perf", "kfp_emulator"])
+def test_no_files_import_each_other_in_a_circle(package: str) -> None:
+    try:
+        TopologicalSorter(imports_of(package)).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))

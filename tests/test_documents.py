@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kfp_perf.config import TestConfig
 from kfp_perf.plan import make_plan
+from kfp_perf.runners import PipelineRunner
+from kfp_perf.scenario.model import TestScenario
 
+HELLO = {"pipelineFileName": "hello.yaml"}
 ROOT = Path(__file__).parents[1]
 
 
@@ -41,3 +46,17 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert not dead
+
+
+def test_the_example_of_faults_strikes_runs_as_kfp_perf_names_them() -> None:
+    page = (ROOT / "docs" / "emulator.md").read_text()
+    rules = [
+        rule
+        for example in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+        for rule in json.loads(example)
+        if isinstance(rule, dict) and "run" in rule
+    ]
+    assert rules
+    scenario = TestScenario.model_validate({"mode": "PIPELINE_RUN", "name": "nightly", "runTime": 1, **HELLO})
+    runner = PipelineRunner(scenario, config=TestConfig())
+    assert all(fnmatchcase(f"{runner.prefix}-1", rule["run"]) for rule in rules)

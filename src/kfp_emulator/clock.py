@@ -1,7 +1,7 @@
 """The emulator's time: a heap of due events, and the clocks that drive it.
 
 All times are integer microseconds since the epoch. No task of an emulated run is a coroutine that sleeps: what
-is due later lies in the heap, so ten thousand runs in flight cost ten thousand entries and one timer.
+is due later is an entry of the heap, so ten thousand runs in flight cost ten thousand entries and one timer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SECOND = 1_000_000
 """One second in the emulator's unit."""
 
 _EVENTS_PER_TURN = 100
-"""How many due events the loop's clock runs before it lets requests have a turn."""
+"""How many due events the loop's clock runs before requests are served again."""
 
 
 class Event:
@@ -42,7 +42,7 @@ class Clock(Protocol):
         ...
 
     def call_at(self, when: int, callback: Callable[[], None]) -> Event:
-        """Run `callback` at `when`; one that lies in the past is run at once, but never before this returns."""
+        """Run `callback` at `when`; one in the past is run at once, but never before this returns."""
         ...
 
 
@@ -84,7 +84,7 @@ class EventQueue:
 
 
 class ManualClock:
-    """A clock that stands still until it is told to advance, for tests."""
+    """A clock that moves only when `advance` is called, for tests."""
 
     def __init__(self, start: int = 0) -> None:
         self._now = start
@@ -143,7 +143,7 @@ class LoopClock:
     """Drives events from the running asyncio loop with one timer, for the earliest of them.
 
     The time is a wall-clock anchor, taken once, plus the loop's own time: a loop whose `time()` is virtual makes
-    the whole emulator virtual, and a step of the system's clock does not shake it.
+    the whole emulator virtual, and a step of the system's clock does not change it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, wall: int | None = None) -> None:
@@ -170,7 +170,7 @@ class LoopClock:
         return event
 
     def stop(self) -> None:
-        """Drop all events, and those to come: the server goes."""
+        """Drop all events, and those to come: the server stops."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()

@@ -61,7 +61,7 @@ async def server(backend: Backend, _call: Call) -> Answer:
 
 
 async def list_faults(backend: Backend, _call: Call) -> Answer:
-    """GET /emulator/v1/faults: the rules that are on, and how often they struck."""
+    """GET /emulator/v1/faults: the rules that are on, and how often each was applied."""
     return _json({"faults": backend.faults.describe(), "injected": backend.faults.injected()})
 
 
@@ -127,7 +127,7 @@ class _RestartRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def restart(backend: Backend, call: Call) -> Answer:
-    """POST /emulator/v1/restart: answer, and then be gone for a while."""
+    """POST /emulator/v1/restart: answer, then refuse connections for a while."""
     try:
         wanted = msgspec.json.decode(call.body or b"{}", type=_RestartRequest)
     except UNREADABLE as error:

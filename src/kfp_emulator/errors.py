@@ -1,4 +1,4 @@
-"""What the emulator raises where its own options, profiles or files are wrong."""
+"""Errors of the emulator's own options, profiles and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an emulator is started with, and how it is put together."""
+"""The settings of an emulator, and how it is built from them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _release(version: str) -> tuple[int, int]:
 
 
 def build(options: Options, clock: Clock | None = None) -> Backend:
-    """Put a backend together, and take up what a kept store has unfinished; needs a running loop without a clock.
+    """Build a backend, and resume what a kept store has unfinished; needs a running loop unless a clock is given.
 
     Raises:
         StoreError: the store's file cannot be used.
@@ -97,7 +97,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         reviews=Throttle(options.access_reviews_per_second, 10),
     )
     release = _release(options.version)
-    # Cluster and schedules hand over values while events run, so long after the backend is there.
+    # The two callbacks run only with events, when the backend is there.
     cluster = Cluster(
         options.profile,
         clock,

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         UploadRunner,
         create_runner,
     )
-    from kfp_perf.scenario.model import TestMode, TestScenario
+    from kfp_perf.scenario.model import TestScenario
+    from kfp_perf.scenario.modes import TestMode
     from kfp_perf.scenario.serde import EnumSerDe, JsonDeserializationUtils
+    from kfp_perf.test_performance import TestPerformance
 
 # `import kfp_perf` must be cheap: the command line answers `--version` within a tenth of a second.
 _HOMES = {
@@ -46,7 +48,8 @@ _HOMES = {
     "ScheduledRunner": "kfp_perf.runners",
     "TestConfig": "kfp_perf.config",
     "TestFailed": "kfp_perf.execution",
-    "TestMode": "kfp_perf.scenario.model",
+    "TestMode": "kfp_perf.scenario.modes",
+    "TestPerformance": "kfp_perf.test_performance",
     "TestResult": "kfp_perf.result.reader",
     "TestScenario": "kfp_perf.scenario.model",
     "UploadRunner": "kfp_perf.runners",
@@ -75,6 +78,7 @@ __all__ = [
     "TestConfig",
     "TestFailed",
     "TestMode",
+    "TestPerformance",
     "TestResult",
     "TestScenario",
     "UploadRunner",

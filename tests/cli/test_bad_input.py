@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kfp_perf as kfp_perf_package
-from kfp_perf.cli import COMMANDS
+from kfp_perf.cli import COMMANDS, GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,16 @@ def test_every_command_that_the_program_speaks_of_exists() -> None:
     named = {name for file in files for name in re.findall(r"`kfp-perf ([a-z]+)", file.read_text("utf-8"))}
     assert "run" in named
     assert named <= set(COMMANDS)
+
+
+def test_help_groups_all_commands(kfp_perf: Call) -> None:
+    code, out, _ = kfp_perf("--help")
+    assert code == 0
+    lines = out.splitlines()
+    for title, commands in GROUPS.items():
+        start = lines.index(f"{title}:")
+        shown = [line.split()[0] for line in lines[start + 1 : start + 1 + len(commands)]]
+        assert shown == list(commands)
 
 
 def test_all_errors_of_a_file_are_told_at_once(kfp_perf: Call, folder: Path) -> None:

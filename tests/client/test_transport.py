@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from kfp_perf.client import RestClient
 from kfp_perf.client.messages import RunSpec
 from kfp_perf.config import TestConfig
+from kfp_perf.errors import ApiStatusError
+from kfp_perf.log import REQUESTS, correlation_id
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.records import Purpose
 
@@ -153,3 +158,38 @@ def test_compressed_answers_are_not_asked_for(play: Play, behave: Behave) -> Non
         assert it.server.requests[0].headers["User-Agent"].startswith("kfp-perf/")
 
     play(scene, behave.answer(RUN))
+
+
+def test_a_log_line_has_the_id_of_its_request(play: Play, behave: Behave) -> None:
+    lines: list[tuple[str, str]] = []
+
+    class Noted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append((record.getMessage().split()[1], correlation_id.get()))
+
+    async def scene(it: Any) -> None:
+        correlation_id.set("scenario-a")
+        await it.client.get_run("run-1")
+        assert correlation_id.get() == "scenario-a"
+        with pytest.raises(ApiStatusError):
+            await it.client.get_run("run-2")
+        # What the caller says of the failure is about that request.
+        failed = correlation_id.get()
+        await it.client.get_run("run-3")
+        assert correlation_id.get() == "scenario-a"
+        sent = [request.headers["X-Request-Id"] for request in it.server.requests]
+        assert len(set(sent)) == 4
+        assert lines == list(zip(["200", "503", "500", "200"], sent, strict=True))
+        assert failed == sent[2]
+
+    handler = Noted(REQUESTS)
+    logger = logging.getLogger("kfp_perf.client")
+    logger.addHandler(handler)
+    before = logger.level
+    logger.setLevel(REQUESTS)
+    answers = (behave.answer(RUN), behave.answer(None, 503), behave.answer(None, 500), behave.answer(RUN))
+    try:
+        play(scene, *answers, load_retries=3)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

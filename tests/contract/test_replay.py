@@ -32,7 +32,7 @@ def test_answers_are_as_recorded(recording: Recording) -> None:
     pairs = replay(recording)
     assert _different(pairs) == []
     assert len(pairs) == len(recording.exchanges)
-    assert Counter(pair.result for pair in pairs)["equal"] >= EQUAL_SHARE * len(pairs)
+    assert {pair.result for pair in pairs} <= {"equal", "on purpose"}
 
 
 @pytest.mark.slow

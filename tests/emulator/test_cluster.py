@@ -320,6 +320,19 @@ def test_a_stuck_run_stays_until_it_is_terminated() -> None:
     assert phases(report)["t2"] == "Omitted"
 
 
+def test_a_retried_pod_lists_what_followed_it_before() -> None:
+    simulation = Simulation(SLOW)
+    simulation.cluster.set_outcome(Outcome(task="t1", failures=-1))
+    failed = find(simulation.run(chain()), "executor")
+    assert failed.children
+    simulation.reports.clear()
+    simulation.cluster.retry("run")
+    simulation.finish()
+    seen = [find(report, "executor") for report in simulation.reports]
+    assert seen[0].phase != "Failed"
+    assert {node.children for node in seen} == {failed.children}
+
+
 def test_a_retry_runs_only_what_failed_and_nodes_keep_their_ids() -> None:
     simulation = Simulation(SLOW)
     simulation.cluster.set_outcome(Outcome(task="t2", failures=-1))

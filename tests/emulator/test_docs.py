@@ -64,6 +64,7 @@ def test_every_field_of_a_rule(name: Any) -> None:
         faults.Truncate,
         faults.Garbage,
         faults.Restart,
+        faults.BrokenYaml,
         faults.SlowReports,
         faults.StuckRuns,
         faults.FailedPods,

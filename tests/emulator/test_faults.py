@@ -245,7 +245,7 @@ def _hits(rule: Any, moments: Any) -> Any:
         ({"share": 0}, [0] * 6),
     ],
 )
-def test_when_a_rule_strikes(rule: Any, hits: Any) -> None:
+def test_when_a_rule_applies(rule: Any, hits: Any) -> None:
     assert _hits(rule, range(6)) == [bool(hit) for hit in hits]
 
 

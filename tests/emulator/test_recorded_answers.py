@@ -203,3 +203,69 @@ def test_a_filter_without_an_operation(api: Any) -> None:
     reply = api.call("GET", "runs", filter='{"predicates": [{"key": "name", "string_value": "x"}]}')
     assert reply.status == 400
     assert "UnknownApiVersionError: Error using Filter.Predicate.Operation" in reply.json["message"]
+
+
+def test_a_fault_of_the_compiler_is_shown_whole(api: Any, small: Any) -> None:
+    small["root"]["dag"]["tasks"]["say"]["componentRef"]["name"] = "comp-none"
+    reply = api.call("POST", "runs", {"display_name": "r", "pipeline_spec": small})
+    text = (
+        'Internal error: error processing component name="root": cannot find component ref name="comp-none"\n'
+        "Failed to compile job\nFailed to generate the ExecutionSpec\nFailed to create a new run"
+    )
+    assert (reply.status, reply.json["code"], reply.json["message"]) == (500, 13, text)
+    assert (reply.json["details"][0]["code"], reply.json["details"][0]["message"]) == (2, text)
+
+
+def test_argo_refuses_an_unknown_dependency(api: Any, small: Any) -> None:
+    inner = {"tasks": {"say": {**small["root"]["dag"]["tasks"]["say"], "dependentTasks": ["none"]}}}
+    small["components"]["comp-inner"] = {"dag": inner}
+    small["root"]["dag"]["tasks"] = {"group": {"taskInfo": {}, "componentRef": {"name": "comp-inner"}}}
+    reply = api.call("POST", "runs", {"display_name": "r", "pipeline_spec": small})
+    assert reply.status == 500
+    assert reply.json["message"] == (
+        "Failed to create a new run: InternalServerError: Failed to validate workflow for (): "
+        "templates.entrypoint.tasks.root templates.root.tasks.group templates.comp-inner sorting failed: "
+        "invalid dependency none"
+    )
+    assert reply.json["details"][0]["message"] == "Internal Server Error"
+
+
+def test_a_run_without_its_experiment_cannot_be_deleted(api: Any, small: Any) -> None:
+    experiment = api.post("experiments", {"display_name": "gone"})["experiment_id"]
+    run = api.post("runs", {"display_name": "r", "pipeline_spec": small, "experiment_id": experiment})[
+        "run_id"
+    ]
+    api.call("DELETE", f"experiments/{experiment}")
+    reply = api.call("DELETE", f"runs/{run}")
+    assert reply.status == 404
+    assert reply.json["message"] == (
+        f"Failed to delete a run: Failed to delete a run {run} due to namespace fetching error: "
+        f"Failed to fetch namespace from experiment {experiment}: "
+        f"ResourceNotFoundError: Experiment {experiment} not found"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (
+            {"pipeline_version_reference": {"pipeline_version_id": "none"}},
+            (
+                "Failed to fetch a pipeline version and its manifest from pipeline version none: "
+                "Failed to get a pipeline version with id none: "
+                "ResourceNotFoundError: PipelineVersion none not found"
+            ),
+        ),
+        (
+            {"pipeline_spec": {}},
+            (
+                "Failed to fetch a template with an invalid pipeline spec manifest: "
+                "InvalidInputError: unknown template format: pipeline spec is invalid"
+            ),
+        ),
+    ],
+)
+def test_runs_of_nothing(api: Any, source: Any, text: str) -> None:
+    reply = api.call("POST", "runs", {"display_name": "r", **source})
+    assert reply.status == 500
+    assert reply.json["message"].endswith(text)

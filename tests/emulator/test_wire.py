@@ -18,7 +18,14 @@ from kfp_emulator.protocol.errors import (
 from kfp_emulator.protocol.filters import parse_filter
 from kfp_emulator.protocol.messages import EXPERIMENT, FILTER, RECURRING_RUN, RUN, json_name
 from kfp_emulator.protocol.paging import read_options
-from kfp_emulator.protocol.wire import OutwardTime, ProtoError, decode, decode_message, rfc3339
+from kfp_emulator.protocol.wire import (
+    OutwardTime,
+    ProtoError,
+    decode,
+    decode_message,
+    has_duplicate_keys,
+    rfc3339,
+)
 from kfp_emulator.storage.schema import RUNS
 
 NAMES = sorted(
@@ -161,3 +168,25 @@ def test_times_of_all_years_come_and_go(text: Any, shown: Any) -> None:
             decode(RUN, body)
     else:
         assert rfc3339(decode(RUN, body)["scheduled_at"]) == shown
+
+
+@given(document=JSON)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_what_is_written_once_has_no_key_twice(document: Any) -> None:
+    for raw in (json.dumps(document).encode(), json.dumps(document, ensure_ascii=False, indent=1).encode()):
+        assert not has_duplicate_keys(raw, json.loads(raw))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": 1, "a": 2}',
+        b'{"a" : 1, "a": 2}',
+        b'[{"b": {"a": 1, "a": 1}}]',
+        rb'{"a": 1, "\u0061": 2}',
+        rb'{"a": "\u0022:", "b": 1, "b": 2}',
+        rb'{"a": "\":", "a": "\" :"}',
+    ],
+)
+def test_a_key_given_twice_is_seen(raw: Any) -> None:
+    assert has_duplicate_keys(raw, json.loads(raw))

@@ -189,6 +189,19 @@ def test_a_loop_keeps_to_its_limit(draft: Draft) -> None:
     assert report.finished_at == START + 30 * SECOND
 
 
+def test_a_loop_lists_iterations_that_wait_for_their_turn(draft: Draft) -> None:
+    simulation = Simulation(Profile(executor_seconds=constant(10)))
+    simulation.run(loop_pipeline(draft, "[1, 2, 3]", parallelism=1))
+    made = set()
+    for report in simulation.reports:
+        nodes = {node.node_id: node.display_name for node in report.nodes}
+        group = next((node for node in report.nodes if node.display_name == "iteration-iterations"), None)
+        if group is not None:
+            assert len(group.children) == 3
+            made.add(sum(child in nodes for child in group.children))
+    assert made == {1, 2, 3}
+
+
 def test_a_loop_over_an_output_and_what_it_collects(draft: Draft) -> None:
     draft.container("make", outputs={"items": "LIST"})
     draft.container("double", inputs={"item": "STRING"}, outputs={"out": "STRING"})
@@ -234,7 +247,7 @@ def exit_pipeline(draft: Draft) -> Any:
     )
 
 
-def test_an_exit_handler_runs_a_pass_after_its_group(draft: Draft) -> None:
+def test_an_exit_handler_runs_in_the_pass_in_which_its_group_ends(draft: Draft) -> None:
     simulation = Simulation(Profile(controller_requeue_seconds=constant(10)))
     report = simulation.run(exit_pipeline(draft))
     assert report.phase == "Succeeded"
@@ -254,9 +267,25 @@ def test_an_exit_handler_runs_a_pass_after_its_group(draft: Draft) -> None:
     )
     ended = find(report, "exit-handler-1").finished_at
     assert ended is not None
-    assert find(report, "clean-up-driver").started_at == ended + 10 * SECOND
+    assert find(report, "clean-up-driver").started_at == ended
     handler = find(report, "exit-handler-1")
     assert find(report, "exit-handler-1.onExit").node_id in handler.children
+
+
+def test_an_exit_handler_of_a_group_that_others_wait_for_runs_a_pass_later(draft: Draft) -> None:
+    exit_pipeline(draft)
+    clean_up = task(
+        "clean", after=["exit-handler-1"], gets={"status": ("status", "exit-handler-1")}, exit_=True
+    )
+    tasks = {
+        "exit-handler-1": task("handled"),
+        "clean-up": clean_up,
+        "more": task("work", after=["exit-handler-1"]),
+    }
+    report = Simulation(Profile(controller_requeue_seconds=constant(10))).run(draft.pipeline(tasks))
+    ended = find(report, "exit-handler-1").finished_at
+    assert ended is not None
+    assert find(report, "clean-up-driver").started_at == ended + 10 * SECOND
 
 
 def test_an_exit_handler_runs_after_a_failure(draft: Draft) -> None:
@@ -414,7 +443,10 @@ def test_a_workflow_that_outgrows_the_controller_ends_in_an_error(draft: Draft) 
             "wait for each other: a, b",
         ),
         (lambda tasks: tasks.update(a=task("work", after=["a"])), "wait for each other: a"),
-        (lambda tasks: tasks.update(a=task("work", after=["ghost"])), 'dependency "ghost" not defined'),
+        (
+            lambda tasks: tasks.update(a=task("work", after=["ghost"])),
+            "templates.entrypoint.tasks.root templates.root sorting failed: invalid dependency ghost",
+        ),
         (
             lambda tasks: tasks.update(a=task("work", gets={"x": ("ghost", "out")})),
             'unknown producer task "ghost"',

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 from kfp_perf.engine import StartGate
@@ -37,3 +39,49 @@ def test_a_release_lets_those_through_that_are_there() -> None:
     gate.release()
     gate.release()
     assert gate.wait() == 7.0
+
+
+#: Signals that come while the signal before is handled, as often as it takes to meet every step.
+_SIGNALS = """
+import signal
+from kfp_perf.engine import StartGate
+from kfp_perf.pacing import StopSignal
+
+times = iter(range(10**9))
+gate, stop = StartGate(1, lambda: float(next(times))), StopSignal()
+seen = 0
+
+def interrupt(*_):
+    global seen
+    seen += 1
+    stop.set()
+    gate.release()
+
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+while seen < 2000:
+    gate, stop = StartGate(1, lambda: float(next(times))), StopSignal()
+    stop.set()
+    assert stop.wait(0.0)
+    gate.arrive()
+    assert gate.wait() == gate.t0 == gate.wait()
+signal.setitimer(signal.ITIMER_REAL, 0.0)
+"""
+
+
+def test_a_signal_handler_may_stop_and_release_at_any_moment() -> None:
+    # A deadlock shows as a process that does not end.
+    subprocess.run([sys.executable, "-c", _SIGNALS], check=True, timeout=120)
+
+
+def test_a_release_while_time_zero_is_being_set_does_not_change_it() -> None:
+    times = iter([1.0, 2.0])
+
+    def now() -> float:
+        if (moment := next(times)) == 1.0:
+            gate.release()  # a signal handler, just here
+        return moment
+
+    gate = StartGate(1, now)
+    gate.arrive()
+    assert gate.wait() == gate.t0 == 2.0

@@ -86,7 +86,7 @@ def test_entry_points_are_found(plugin: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "declares neither RUNNERS nor METRICS"),
+        ("", "declares none of RUNNERS, METRICS and REPORTS"),
         ("import nothing_of_this_name", "ModuleNotFoundError"),
         ("1 +", "SyntaxError"),
         ("1 / 0", "ZeroDivisionError"),

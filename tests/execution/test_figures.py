@@ -53,10 +53,10 @@ METRICS = {"seen": Seen, "unmade": Unmade, "bad": Bad}
 
 
 def measured(folder: Path, name: str, seed: int) -> ScenarioFiles:
-    """A scenario of two minutes with ten requests a second."""
+    """A scenario of six minutes with ten requests a second."""
     writer = ScenarioWriter(folder / name, T0)
     writer.info(ScenarioInfo(name=name, mode="RANDOM_GETS", measured=True, ended=True))
-    for due, latency in enumerate(np.random.default_rng(seed).exponential(0.1, 1200).tolist()):
+    for due, latency in enumerate(np.random.default_rng(seed).exponential(0.1, 3600).tolist()):
         at = T0 + due * 0.1
         writer.sample(made_sample("GetRun", at, at, at + latency), warmup=False)
     writer.close()
@@ -89,7 +89,7 @@ def test_a_series_that_is_lost_costs_the_times_only(tmp_path: Path) -> None:
     files = measured(tmp_path, "a", 1)
     files.series_path.unlink()
     found = figures_of([files]).total["api"]["load"]["GetRun"]
-    assert found["count"] == 1200
+    assert found["count"] == 3600
     assert found["latency_seconds"].get("p50") is None
 
 
@@ -120,8 +120,6 @@ def test_all_families_arrive_and_the_warm_up_stays_out(program: Start, server: S
             np.quantile(durations, share, method="inverted_cdf"), abs=1e-9
         )
     assert told["duration_seconds"]["mean"] == pytest.approx(durations.mean())
-    low, high = told["duration_seconds"]["intervals"]["p50"]
-    assert low <= told["duration_seconds"]["p50"] <= high
     assert told["duration_trend"]["points"] == 25
     latencies = np.array([run["ended"] - run["due"] for run in counted])
     assert create["latency_seconds"]["p50"] == pytest.approx(
@@ -130,7 +128,7 @@ def test_all_families_arrive_and_the_warm_up_stays_out(program: Start, server: S
     execute = np.array([run["phases"]["execute"] for run in counted])
     assert metrics["phases"]["execute"]["mean"] == pytest.approx(execute.mean())
     assert metrics["generator"]["lateness_seconds"]["n"] == 25
-    assert metrics["schedule"] == {}
+    assert "schedule" not in metrics
     assert document["total"]["runs"]["duration_seconds"] == told["duration_seconds"]
 
     seconds: Counter[bool] = Counter()

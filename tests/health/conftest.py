@@ -67,6 +67,7 @@ class Test:
 
     def __init__(self, *runners: StandIn) -> None:
         self.time = 100.0
+        self.suspended = 0.0
         self.runners = runners or (StandIn(),)
         self.reading = Reading(0.0, 0.0, 0.0, 0.0, 0.0)
         self.space = Space(10**11, 10**10, 10, 0.01, 10**8)
@@ -109,6 +110,7 @@ class Test:
             (before.machine_seconds or 0.0) + 2,
             (before.throttled_seconds or 0.0) + throttled,
             before.collecting_seconds + collecting,
+            self.suspended,
         )
         for runner in self.runners:
             hit = only is None or runner is only

@@ -146,10 +146,64 @@ def test_why_it_was_late_is_said_as_far_as_the_machine_tells(
     assert words in str(test.watch.findings()[0])
 
 
-def test_one_long_standstill_is_a_hiccup_too(make_test: Any) -> None:
+def stand_still(test: Any, seconds: float) -> None:
+    """Stop the process (SIGSTOP, a paused container): the next look closes a window that is as long."""
+
+    def lag(runner: Any) -> None:
+        runner.punctuality.longest_lag_seconds = seconds
+
+    test.time += seconds - 1.0
+    test.second(late_moments=int(20 * seconds), moments=int(20 * seconds), others=lag)
+
+
+def test_one_long_standstill_counts_by_its_length(make_test: Any) -> None:
     test = make_test()
     test.seconds(10)
-    test.time += 29.0  # a machine that was suspended: the next look closes a window of 30 s
-    test.second(late_moments=580, moments=600)
+    begin = test.time
+    stand_still(test, 30.0)
+    test.seconds(10)
+    assert test.gave_way[0] == ("standstill", "")
+    assert ("event_loop", "a") in test.gave_way
+    assert test.watch.document()["standstills"] == [[begin, begin + 30.0]]
+    assert "stood still) was beyond 10 s for 30 of 49 s, at worst 30 s" in str(test.watch.findings()[0])
+
+
+def test_so_it_does_in_a_test_of_hours(make_test: Any) -> None:
+    test = make_test()
+    test.seconds(7000)
+    stand_still(test, 12.0)
+    assert test.gave_way == [("standstill", "")]
+
+
+def test_a_short_one_does_not(make_test: Any) -> None:
+    test = make_test()
+    test.seconds(10)
+    stand_still(test, 4.0)
     test.seconds(10)
     assert test.gave_way == []
+    assert test.watch.document()["standstills"] == []
+
+
+def test_a_suspended_machine_stood_still_though_the_monotonic_clock_does_not_count_it(make_test: Any) -> None:
+    test = make_test()
+    test.seconds(10)
+    test.suspended = 3600.0
+    test.seconds(10)
+    assert test.gave_way == [("standstill", "")]
+
+
+def test_a_slow_look_is_no_standstill_of_the_scenarios(make_test: Any) -> None:
+    test = make_test()
+    test.seconds(10)
+    test.time += 29.0
+    test.second(moments=600)
+    assert test.gave_way == []
+
+
+def test_requests_that_failed_on_this_machine_make_a_test_invalid_by_themselves(make_test: Any) -> None:
+    test = make_test()
+    test.seconds(1000)
+    test.second(local_failures=1)
+    test.seconds(1000)
+    assert test.gave_way == [("local_failures", "a")]
+    assert "for 1 of 2000 s" in str(test.watch.findings()[0])

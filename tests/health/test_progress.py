@@ -8,8 +8,8 @@ import pytest
 from made_samples import made_sample
 
 from kfp_perf.health.progress import ProgressWatch, patience_seconds
-from kfp_perf.result.records import Outcome, Purpose, RunRecord
 from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.records import Outcome, Purpose, RunRecord
 
 
 def answer(runner: Any, error: str = "", purpose: Purpose = Purpose.LOAD) -> None:
@@ -74,6 +74,15 @@ def test_failures_and_observing_are_no_progress(stand_in: Any) -> None:
         watch.look(runner.counters(), float(now))
     assert [stall.since for stall in watch.stalls] == [0.0]
     assert "100 errors" not in watch.stalls[0].text  # it was named long before
+
+
+def test_a_generator_that_stood_still_does_not_blame_its_scenarios(stand_in: Any) -> None:
+    runner = stand_in()
+    watch = ProgressWatch([runner.scenario])
+    watch.look(runner.counters(), 0.0)
+    assert watch.look(runner.counters(), 500.0) is None
+    assert look_for(watch, runner, 501, 600) == [558]
+    assert "no progress for 60 s" in watch.stalls[0].text
 
 
 def test_runs_that_take_long_are_waited_for(stand_in: Any) -> None:

@@ -149,7 +149,7 @@ def test_the_page_is_served_by_a_process_of_its_own_and_the_test_outlives_it(
     snapshot: Callable[..., Snapshot], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Logger("INFO") as logger:
-        display = open_display(logger, quiet=True, page=True)
+        display = open_display(logger, quiet=True, page=("127.0.0.1", 0))
         display.update(snapshot())
         logger.flush()
         address = capfd.readouterr().err.split("Live page: ")[1].split()[0]

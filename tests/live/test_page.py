@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -175,9 +176,8 @@ def test_the_server_stays_for_as_long_as_somebody_looks(server: PageServer, cloc
 
 
 def test_the_program_tells_its_address_and_ends_after_its_input(snapshot: Callable[..., Snapshot]) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-m", "kfp_perf.live.page", "0.1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "kfp_perf.live.page", "--linger", "0.1"]
+    program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert program.stdin is not None
     assert program.stdout is not None
     address = program.stdout.readline().decode()
@@ -188,3 +188,28 @@ def test_the_program_tells_its_address_and_ends_after_its_input(snapshot: Callab
     assert program.stdout.read() == b""
     program.stdout.close()
     assert program.wait(30) == 0
+
+
+def test_it_is_served_where_the_user_wants_it(unused_port: int) -> None:
+    with PageServer(State(), port=unused_port) as server:
+        assert server.address.startswith(f"http://127.0.0.1:{unused_port}/")
+        assert server.hosts == {f"127.0.0.1:{unused_port}", f"localhost:{unused_port}"}
+    with PageServer(State(), host="0.0.0.0") as server:
+        assert server.hosts is None
+        assert server.address == f"http://{socket.gethostname()}:{server.server_port}/{server.token}/"
+
+
+def test_elsewhere_than_on_loopback_the_token_decides() -> None:
+    with PageServer(State(), host="0.0.0.0") as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        assert get(server, f"/{server.token}/", "kfp-perf.test").status == 200
+        assert get(server, "/", "kfp-perf.test").status == 404
+        assert get(server, "/wrong/", "kfp-perf.test").status == 404
+        server.shutdown()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -5,18 +5,23 @@ Half of the seeds double the entries by a retry strategy, two thirds add anonymo
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import yaml
 from random_pipelines import random_pipeline
-from true_path import PlayedRun, play
+from true_path import SECOND, PlayedRun, entry_of, play, true_path
 
+from kfp_emulator.cluster.nodes import Node
 from kfp_perf.catalog import PIPELINES
+from kfp_perf.client.messages import Run, RunDetails, parse_time
 from kfp_perf.observe import TrackedRun
+from kfp_perf.observe.critical_path import Uncertainty
 from kfp_perf.observe.phases import PHASES, clamped, contradiction, duration, phases_of
 from kfp_perf.observe.run_analysis import analyse
 from kfp_perf.observe.task_details import read_entries
@@ -154,6 +159,56 @@ def test_errors_average_out(profile: str) -> None:
     for name, each in errors.items():
         standard_error = statistics.stdev(each) / len(each) ** 0.5
         assert abs(statistics.mean(each)) < 3 * standard_error, name
+
+
+def _recorded_nodes() -> list[Node]:
+    """The nodes of the Workflow of a run of `exit-handler` on a KFP 2.17.0."""
+    recorded = json.loads(Path(__file__).with_name("recordings").joinpath("exit-handler.json").read_text())
+    nodes = []
+    for each in recorded:
+        begin, end = (parse_time(each[name]) for name in ("startedAt", "finishedAt"))
+        assert begin is not None
+        assert end is not None
+        nodes.append(
+            Node(
+                task_id="",
+                node_id=each["id"],
+                display_name=each["displayName"],
+                phase=each["phase"],
+                created_at=0,
+                started_at=round(begin * SECOND),
+                finished_at=round(end * SECOND),
+                history=(),
+                children=tuple(each.get("children", ())),
+                pod_name=each["id"] if each["type"] == "Pod" else "",
+            )
+        )
+    return nodes
+
+
+def test_the_critical_path_of_a_real_workflow_is_read_from_its_entries() -> None:
+    """Every node is doubled, and what follows a task hangs on the attempt of its DAG node."""
+    nodes = _recorded_nodes()
+    path = true_path(nodes)
+    begin = path[0].start
+    assert [(pod.name, pod.start - begin, pod.end - begin) for pod in path] == [
+        ("root-driver", 0, 4),
+        ("exit-handler-1-driver", 10, 13),
+        ("echo-2-driver", 20, 23),
+        ("executor", 30, 34),
+        ("echo-3-driver", 40, 43),
+        ("executor", 50, 57),
+        ("echo-driver", 60, 64),
+        ("executor", 71, 76),
+    ]
+    shape = shape_of(_documents(PIPELINES / "exit-handler.yaml")[0])
+    for ids in (True, False):
+        entries = msgspec.json.encode([entry_of(node, ids=ids) for node in nodes])
+        run = Run(run_id="r", run_details=RunDetails(task_details=msgspec.Raw(entries)))
+        read = analyse(read_entries(run, shape), shape).path
+        assert read is not None
+        assert [(each.start, each.end) for each in read.segments] == [(pod.start, pod.end) for pod in path]
+        assert read.uncertainty == Uncertainty()
 
 
 def test_the_bounds_are_not_much_wider_than_the_errors() -> None:

@@ -52,8 +52,9 @@ RUNS, SERIES = "scenarios/steady/runs.jsonl", "scenarios/steady/series.hlog"
 def test_the_help_names_every_report(command: Any) -> None:
     code, out, _ = command("--help")
     assert code == 0
-    told = re.findall(r"^  (\w+) {2,}(\S.*)$", out.split("Without")[0], re.MULTILINE)
-    assert told == [(name, one.what) for name, one in REPORTS.items()]
+    formats = out.split("Formats:")[1].split("Options:")[0]
+    listed = re.findall(r"^  (\w+) {2,}(\S.*)$", formats, re.MULTILINE)
+    assert listed == [(name, one.what) for name, one in REPORTS.items()]
     assert report.help is not None
 
 
@@ -120,7 +121,7 @@ def test_a_test_that_did_not_reach_its_end_is_drawn_from_what_there_is(
     (result.path / "result.json").unlink()
     (result.path / "health.json").unlink()
     writer = ScenarioWriter(result.scenarios[0].folder, 0.0)
-    writer.info(msgspec.structs.replace(result.scenarios[0].info, ended=False, finished=0.0))
+    writer.info(msgspec.structs.replace(result.scenarios[0].info, ended=False, measured=False, finished=0.0))
     writer.close()
     code, out, err = command(result.path, "-f", name, "-o", "-" if name != "csv" else result.path / "csv")
     assert code == 0

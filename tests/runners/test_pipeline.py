@@ -391,7 +391,7 @@ def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -
             kfp.failures[operation].insert(0, ApiUnreachable(operation, "refused", kind="refused"))
         return await call(operation, *given, **named)
 
-    kfp._call = _call  # type: ignore[method-assign, assignment]
+    kfp._call = _call  # type: ignore[method-assign]
     kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]
 
 

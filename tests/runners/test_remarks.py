@@ -3,8 +3,7 @@ from __future__ import annotations
 from kfp_perf.observe import ObserverReport
 from kfp_perf.pacing import DriveReport
 from kfp_perf.runners import remarks
-from kfp_perf.runners.prefill import PrefillReport
-from kfp_perf.runners.scheduled import ScheduleReport
+from kfp_perf.runners.reports import PrefillReport, ScheduleReport
 
 
 def test_what_max_in_flight_held_back_is_told() -> None:

@@ -96,11 +96,11 @@ def test_a_server_that_completes_half_falls_behind_by_half_a_second_a_second() -
 def test_falling_behind_late_shows_in_the_last_third() -> None:
     due = np.arange(0.0, 600.0)
     left = due + 10.0
-    late = due > 520.0
-    left[late] = 530.0 + 2.0 * np.arange(late.sum())
+    late = due > 460.0
+    left[late] = 470.0 + 2.0 * np.arange(late.sum())
     found = judged(due, left, 600.0)
     assert found.behind
-    assert found.since == pytest.approx(530.0, abs=15.0)
+    assert found.since == pytest.approx(470.0, abs=15.0)
 
 
 def test_a_burst_that_has_left_is_not_falling_behind() -> None:

@@ -59,14 +59,17 @@ class Comparison:
     def __init__(self) -> None:
         self.measures = {name: Measure() for name in MEASURES}
         self.runs = 0
+        self.missing: set[str] = set()
+        """What some run lacked."""
         self.outside: dict[str, list[str]] = {}
 
     def add(self, record: RunRecord, true: Mapping[str, float]) -> None:
-        """Take in a run; `true` has all of `MEASURES`, and what the record lacks of them is left out."""
+        """Add a run; `true` has all of `MEASURES`, and what the record lacks of them is in `missing`."""
         self.runs += 1
         measured = {name: (value, record.phase_errors[name]) for name, value in record.phases.items()}
         if record.duration_seconds is not None and record.duration_error_seconds is not None:
             measured["duration"] = record.duration_seconds, record.duration_error_seconds
+        self.missing |= true.keys() - measured.keys()
         for name, (value, bound) in measured.items():
             error = value - true[name]
             self.measures[name].errors.append(error)

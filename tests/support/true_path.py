@@ -1,12 +1,12 @@
 """What really happened in a run of the emulator's cluster, and what the API would show of it.
 
-The truth is read from the nodes with their ids and microseconds; what a client gets are names and whole seconds,
-in no order.
+The truth comes from the nodes with their ids and microseconds; a client gets names and whole seconds, in no order.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,21 @@ import msgspec
 
 from kfp_emulator.clock import ManualClock
 from kfp_emulator.cluster.cluster import Cluster, RunRequest
+from kfp_emulator.cluster.nodes import fnv1a
 from kfp_emulator.cluster.timing import load_profile
 from kfp_emulator.pipelines.ir import bind_parameters, parse_pipeline
 from kfp_perf.client.messages import Run, RunDetails, StateChange, format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kfp_emulator.cluster.nodes import Node, Report
 
 SECOND = 1_000_000
 START = 1_790_000_000 * SECOND
 HOURS = 6 * 3600 * SECOND
 
+_ATTEMPT = re.compile(r"\(\d+\)$")
 _STATES = {
     "Succeeded": "SUCCEEDED",
     "Failed": "FAILED",
@@ -85,7 +89,7 @@ class PlayedRun(TrueRun):
 def true_run(report: Report, created: int) -> TrueRun:
     """The truth of a run, from its last report and its creation in microseconds."""
     assert report.finished_at is not None, "the run has not ended"
-    path = _path([node for node in report.nodes if node.node_id])
+    path = true_path([node for node in report.nodes if node.node_id])
     return TrueRun(created / SECOND, report.finished_at / SECOND, report.at / SECOND, path)
 
 
@@ -128,7 +132,7 @@ def play(
     clock.advance(HOURS)
     last = reports[-1]
     true = true_run(last, created)
-    entries = [_entry(node, ids=ids) for node in last.nodes]
+    entries = [entry_of(node, ids=ids) for node in last.nodes]
     chance.shuffle(entries)
     state = _STATES[last.phase]
     shown = Run(
@@ -146,7 +150,8 @@ def _text(microseconds: int | None) -> str:
     return "0001-01-01T00:00:00Z" if microseconds is None else format_time(microseconds / SECOND)
 
 
-def _entry(node: Node, *, ids: bool) -> dict[str, Any]:
+def entry_of(node: Node, *, ids: bool) -> dict[str, Any]:
+    """What the API shows of a node in `task_details`."""
     fields = {
         "display_name": node.display_name,
         "state": _STATES[node.phase] if node.phase else "",
@@ -157,22 +162,29 @@ def _entry(node: Node, *, ids: bool) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _path(nodes: list[Node]) -> list[Stretch]:
-    """The critical path along the ids of parents and children."""
+def true_path(nodes: list[Node]) -> list[Stretch]:
+    """The critical path, from the pod that ended last back to the first one."""
     truth = _Truth(nodes)
     pod = max(truth.spans, key=lambda each: truth.spans[each][1])
     path = [pod]
-    while before := [each for each in truth.before(pod, pod) if truth.spans[each][1] <= truth.spans[pod][0]]:
+    while before := [each for each in truth.before(pod) if truth.spans[each][1] <= truth.spans[pod][0]]:
         pod = max(before, key=lambda each: truth.spans[each][1])
         path.insert(0, pod)
-    names = {node.node_id: node.display_name for node in nodes}
     return [
-        Stretch(names[each], truth.spans[each][0] / SECOND, truth.spans[each][1] / SECOND) for each in path
+        Stretch(truth.nodes[each].display_name, truth.spans[each][0] / SECOND, truth.spans[each][1] / SECOND)
+        for each in path
     ]
 
 
 class _Truth:
-    """The graph of a workflow's nodes. A pod's attempts count as one, under the id of the node around them."""
+    """The nodes of a workflow: which is a part of which, and which waited for which.
+
+    An id is the hash of a node's full name, which starts with that of the node around it (`NodeID` of Argo). So
+    whether a child is a part of its parent or follows it does not depend on times.
+
+    `spans` are the starts and ends of pods in microseconds. The attempts of a pod count as one, under the id of the
+    node around them.
+    """
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = {node.node_id: node for node in nodes}
@@ -180,86 +192,86 @@ class _Truth:
         for node in nodes:
             for child in node.children:
                 self.parents[child].append(node.node_id)
-        self.pod_of: dict[str, str] = {}
+        self.around = self._nesting()
         self.spans: dict[str, tuple[int, int]] = {}
+        self.inside: defaultdict[str, set[str]] = defaultdict(set)
         for node in nodes:
             if not node.pod_name or node.finished_at is None or node.phase in {"Skipped", "Omitted"}:
                 continue
-            around = [
-                parent
-                for parent in self.parents[node.node_id]
-                if node.display_name.startswith(f"{self.nodes[parent].display_name}(")
-            ]
-            pod = self.pod_of[node.node_id] = around[0] if around else node.node_id
+            pod = self.around[node.node_id] if self._is_attempt(node) else node.node_id
             start, end = self.spans.get(pod, (self.nodes[pod].started_at, 0))
             assert start is not None
             self.spans[pod] = (start, max(end, node.finished_at))
+            for each in (pod, *self._all_around(pod)):
+                self.inside[each].add(pod)
 
-    def inside(self, identity: str) -> set[str]:
-        """The pods at and below a node."""
-        found: set[str] = set()
-        seen = {identity}
-        pending = [identity]
+    def _nesting(self) -> dict[str, str]:
+        """The node around each node but the workflow's own: its parent, or one that is around its parent."""
+        (workflow,) = (node_id for node_id in self.nodes if node_id not in self.parents)
+        hashes = {workflow: fnv1a(workflow)}
+        self.around = around = {}
+        pending = [workflow]
         while pending:
-            each = pending.pop()
-            found |= {self.pod_of[each]} if each in self.pod_of else set()
-            for child in self.nodes[each].children:
-                if child in self.nodes and child not in seen and not self._follows(child, each):
-                    seen.add(child)
-                    pending.append(child)
-        return found
+            parent = pending.pop()
+            for child in self.nodes[parent].children:
+                if child in hashes or child not in self.nodes:
+                    continue
+                name = self.nodes[child].display_name
+                for outer in (parent, *self._all_around(parent)):
+                    is_attempt = _ATTEMPT.sub("", name) == self.nodes[outer].display_name
+                    suffix = name.removeprefix(self.nodes[outer].display_name) if is_attempt else f".{name}"
+                    hashed = fnv1a(suffix, hashes[outer])
+                    if child == f"{workflow}-{hashed}":
+                        around[child], hashes[child] = outer, hashed
+                        break
+                else:
+                    raise AssertionError(f"{name} is in none of the nodes around its parent")
+                pending.append(child)
+        return around
 
-    def _follows(self, child: str, identity: str) -> bool:
-        """Whether a child of a group's last attempt is what comes after the group, and not a part of it.
+    def _all_around(self, node_id: str) -> Iterator[str]:
+        while node_id in self.around:
+            node_id = self.around[node_id]
+            yield node_id
 
-        Where nodes are doubled, both hang on that attempt; what comes after it begins when it has ended.
-        """
-        node, started_at = self.nodes[identity], self.nodes[child].started_at
-        is_group = node.display_name.endswith(")") and not node.pod_name and "(" in node.display_name
-        ended = node.finished_at is not None and started_at is not None and started_at >= node.finished_at
-        return is_group and ended and not node.display_name.startswith("iteration-iterations(")
+    def _is_attempt(self, node: Node) -> bool:
+        outer = self.around.get(node.node_id)
+        return outer is not None and node.display_name.startswith(f"{self.nodes[outer].display_name}(")
 
-    def before(self, identity: str, pod: str) -> set[str]:
+    def before(self, node_id: str) -> set[str]:
         """The pods whose ends the controller waited for before it made a node."""
-        node = self.nodes[identity]
-        if node.display_name.endswith(".onExit"):
-            return {each for parent in self.parents[identity] for each in self.inside(parent)} - {pod}
-        if node.display_name.startswith("iteration-iterations("):
-            # An item of a loop with limited parallelism begins when another one ends.
-            ended = {
-                each
-                for parent in self.parents[identity]
-                for sibling in self.nodes[parent].children
-                if sibling != identity and self.nodes[sibling].finished_at == node.started_at
-                for each in self.inside(sibling)
-            }
-            if ended:
-                return ended - {pod}
+        node = self.nodes[node_id]
         found: set[str] = set()
-        for parent in self.parents[identity]:
-            above = self.pod_of.get(parent, parent)
-            if above in self.spans:
-                found.add(above)
-            elif self._follows(identity, parent):
-                found |= self.inside(parent)
-            else:
-                found |= self.before(parent, pod)
-            # What follows on a group waits for its exit task too, though it does not hang on that.
-            found |= {each for hook in self._exits_above(parent) for each in self.inside(hook)}
-        return found - {pod}
-
-    def _exits_above(self, identity: str) -> set[str]:
-        """The exit handlers of what a node is, and of all that led to it."""
-        found: set[str] = set()
-        seen = {identity}
-        pending = [identity]
-        while pending:
-            each = pending.pop()
-            found |= {child for child in self.nodes[each].children if self._is_exit(child)}
-            above = set(self.parents[each]) - seen
-            seen |= above
-            pending += above
+        for parent in self.parents[node_id]:
+            if parent == self.around[node_id]:
+                found |= self.before(parent)
+                continue
+            task = self._task_of(parent, self.around[node_id])
+            waited = self.inside[task] | self._exit_of(task, node)
+            if node.display_name.startswith("iteration-iterations("):
+                waited |= self._items_before(node, parent)
+            found |= waited or self.before(task)
         return found
 
-    def _is_exit(self, identity: str) -> bool:
-        return identity in self.nodes and self.nodes[identity].display_name.endswith(".onExit")
+    def _task_of(self, node_id: str, outer: str) -> str:
+        """The node directly in `outer` that is, or is around, a node: the one that what follows it waits for."""
+        while self.around[node_id] != outer:
+            node_id = self.around[node_id]
+        return node_id
+
+    def _exit_of(self, task: str, follower: Node) -> set[str]:
+        """The pods of the exit task of a group; what follows the group waits for it, but does not hang on it."""
+        name = f"{self.nodes[task].display_name}.onExit"
+        if follower.display_name == name:
+            return set()
+        hooks = [each for each in self.nodes[task].children if self.nodes[each].display_name == name]
+        return {pod for hook in hooks for pod in self.inside[hook]}
+
+    def _items_before(self, item: Node, items: str) -> set[str]:
+        """The pods of the items of a loop with limited parallelism in whose place this one began."""
+        return {
+            pod
+            for other in self.nodes[items].children
+            if other != item.node_id and self.nodes[other].finished_at == item.started_at
+            for pod in self.inside[other]
+        }

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from kfp_emulator.cluster.cron import CronError, parse_cron
 from kfp_emulator.pipelines.ir import InvalidPipeline
 from kfp_emulator.protocol.call import EMPTY, encode, reply, reply_list
-from kfp_emulator.protocol.errors import ApiFault, Code, data_too_long, internal, invalid_input, not_found
+from kfp_emulator.protocol.errors import (
+    ApiFault,
+    data_too_long,
+    internal,
+    invalid_input,
+    not_found,
+    plain_error,
+)
 from kfp_emulator.protocol.messages import RECURRING_RUN
 from kfp_emulator.server import experiments, recurring, run_creation, versions
 from kfp_emulator.storage.schema import RECURRING_RUNS
@@ -133,10 +140,7 @@ def _source(backend: Backend, message: dict[str, Any]) -> run_creation.Source:
         )
         return run_creation.Source(latest.shown, latest.spec_id, latest.pipeline, pipeline_id, "")
     if not reference and not message.get("pipeline_spec"):
-        text = (
-            "Internal error: Cannot create a job with an empty pipeline ID\nFailed to create a recurring run"
-        )
-        raise ApiFault(Code.UNKNOWN, text, text)
+        raise plain_error("Cannot create a job with an empty pipeline ID")
     try:
         return run_creation.resolve_source(backend, message)
     except (ApiFault, InvalidPipeline) as fault:

@@ -206,6 +206,8 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
     try:
         experiments.namespace_of(backend, row[0])
     except ApiFault as fault:
+        if verb == "delete":
+            raise fault.wrapped(f"Failed to delete a run {run_id} due to namespace fetching error") from None
         raise fault.wrapped(
             f"Failed to fetch namespace from run {run_id}",
             f"Failed to {verb} run {run_id} due to error fetching its namespace",
@@ -214,7 +216,7 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
 
 
 async def delete_run(backend: Backend, call: Call) -> Answer:
-    """DELETE /runs/{run_id}: the workflow goes too."""
+    """DELETE /runs/{run_id}: the workflow is deleted, too."""
     try:
         run_id = await _access(backend, call, "delete")
         _owned(backend, run_id, "delete")

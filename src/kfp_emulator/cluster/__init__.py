@@ -1,1 +1,1 @@
-"""The modelled Kubernetes cluster: controllers, pods, time. It knows nothing of the API server before it."""
+"""The modelled Kubernetes cluster: controllers, pods, time. It does not depend on the API server."""

@@ -38,7 +38,7 @@ class PersistenceAgent:
         self._queue: deque[ClusterRun] = deque()
 
     def changed(self, run: ClusterRun, at: int) -> None:
-        """Take notice of a change at `at`."""
+        """Plan a report of a change at `at`."""
         if run.reporting:
             return
         run.reporting = True

@@ -142,7 +142,7 @@ class _Language:
         )
 
     def _compare(self, compare: Callable[[Any, Any], bool], otherwise: Any) -> Callable[[Any, Any], Any]:
-        """Make an order of numbers by value; other types are cel-python's business."""
+        """Make an order of numbers by value; other types are compared by cel-python."""
 
         def compared(left: Any, right: Any) -> Any:
             if self._is_number(left) and self._is_number(right):

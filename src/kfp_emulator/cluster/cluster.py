@@ -56,9 +56,9 @@ class Cluster:
     Args:
         profile: how long everything takes.
         clock: calls what is due.
-        on_report: is told of every report that arrives at the API server.
+        on_report: called with every report that leaves the cluster.
         seed: of all that is random here.
-        truth: is told what really happens, as it happens.
+        truth: called with every event, as it happens.
         anonymous_cache_entries: whether a cached-enabled task that succeeded adds an entry without a name.
         doubled_retry_nodes: whether each executed template is a node and its first try, as with manifests since
             June 2026.
@@ -89,7 +89,7 @@ class Cluster:
         self.reset()
 
     def reset(self) -> None:
-        """Lose everything: workflows, cache, outcomes; what was under way is not reported any more."""
+        """Drop everything: workflows, cache, outcomes; what was under way is not reported any more."""
         lost, self._runs = self._runs, {}
         self._pods.remove([pod for run in lost.values() for pod in run.workflow.live_pods])
         for run in lost.values():
@@ -107,7 +107,7 @@ class Cluster:
         self._client = ControllerClient(profile, self.clock)
         self._passes = Passes(profile, self.clock, self._pass)
 
-    # --- what the API server asks for
+    # --- requests of the API server
 
     def create_delay(self) -> int:
         """Return how long the next write to Kubernetes takes, in microseconds; each call takes its turn."""
@@ -119,10 +119,10 @@ class Cluster:
         """Create the workflow of a run; return its name, which is a generated one unless `name` is given.
 
         The same seed and run give the same workflow, with the same times but for contention. Where `created_at`
-        lies in the past, the workflow catches up at once.
+        is in the past, the workflow catches up at once.
 
         Raises:
-            CompileError: the pipeline cannot be compiled; the text follows "Failed to compile job: ".
+            CompileError: the pipeline cannot be compiled; the text follows "Internal error: ".
 
         """
         name = name or workflow_name(request, self.seed)
@@ -196,7 +196,7 @@ class Cluster:
         executions = [(node.execution_id, node.created_at) for node in before.nodes if not node.node_id]
         run = ClusterRun(request, workflow, executions=executions, decided=before.decided)
         self._runs[request.run_id] = run
-        self._tell(request.run_id, "queued", "", at)
+        self._record(request.run_id, "queued", "", at)
         self._passes.request(run, at)
         self.agent.changed(run, at)
 
@@ -214,7 +214,7 @@ class Cluster:
         del self._outcomes[:-MOST]
 
     def clear_outcomes(self) -> None:
-        """Decide nothing any more."""
+        """Drop all rules."""
         self._outcomes.clear()
 
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -248,7 +248,7 @@ class Cluster:
         if workflow.wake_at is not None:
             self._passes.request(run, workflow.wake_at)
         if workflow.changed and workflow.finished_at is not None:
-            self._tell(workflow.run_id, "run_finished", "", now)
+            self._record(workflow.run_id, "run_finished", "", now)
         pods, changed = workflow.pods, workflow.changed
         run.sending = True
 
@@ -281,7 +281,7 @@ class Cluster:
                     self._finished.popitem(last=False)
         self._on_report(report)
 
-    # --- what pods tell (pods.Observer)
+    # --- events of pods (pods.Observer)
 
     def pod_changed(self, pod: Pod) -> None:
         """Have the controller look at a pod that has started, or ended."""
@@ -296,11 +296,11 @@ class Cluster:
         return self._outcome(pod.workflow, pod.run)
 
     def pod_truth(self, pod: Pod, what: str, at: int) -> None:
-        """Tell the truth of a pod."""
+        """Record an event of a pod."""
         if self._truth is not None:
-            self._tell(pod.workflow.run_id, what, pod.run.path, at)
+            self._record(pod.workflow.run_id, what, pod.run.path, at)
 
-    # --- what workflows ask and tell (workflow.Host)
+    # --- calls of workflows (frames.Host)
 
     def cached(self, workflow: RunningWorkflow, run: TaskRun) -> bool:
         """Whether a task's execution is in the cache."""
@@ -316,9 +316,9 @@ class Cluster:
             self._runs[workflow.run_id].executions.append((self._executions, workflow.now))
 
     def task_ended(self, workflow: RunningWorkflow, run: TaskRun) -> None:
-        """Tell the truth of a task's end."""
+        """Record the end of a task."""
         if self._truth is not None and run.frame.path:
-            self._tell(workflow.run_id, "task_finished", run.path, workflow.now)
+            self._record(workflow.run_id, "task_finished", run.path, workflow.now)
 
     def _fingerprint(self, workflow: RunningWorkflow, run: TaskRun) -> bytes:
         request = self._runs[workflow.run_id].request
@@ -349,7 +349,7 @@ class Cluster:
                 decided[path] = outputs
         run.origin = (workflow.draws, path, outputs)
 
-    def _tell(self, run_id: str, what: str, task: str, at: int) -> None:
+    def _record(self, run_id: str, what: str, task: str, at: int) -> None:
         if self._truth is not None:
             self._truth(TruthEvent(run_id, what, task.removeprefix("root").removeprefix("."), at))
 

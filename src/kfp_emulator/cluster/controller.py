@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Controller(RunningWorkflow, Protocol):
-    """One workflow in the hands of the workflow controller."""
+    """One workflow, as the steps of its tasks see it."""
 
     tree: NodeTree
     resolver: Resolver

@@ -203,7 +203,7 @@ class EverySchedule:
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
-    """Due when all fields match, in UTC; `both_days` tells whether day and weekday both have to."""
+    """Due when all fields match, in UTC; `both_days` is whether day and weekday both have to."""
 
     seconds: frozenset[int]
     minutes: frozenset[int]

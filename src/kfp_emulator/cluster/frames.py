@@ -110,7 +110,7 @@ class Frame:
     """A DAG node at work: its tasks, and how many of them are not settled yet.
 
     `dag` holds the tasks that depend on each other; it is None where the frame is wrapped around a single one.
-    `exit` tells whether it belongs to an exit handler, which a termination does not touch. `scope` is the frame
+    `exit` is whether it belongs to an exit handler, which a termination does not stop. `scope` is the frame
     of the component in which the inputs of its tasks are looked up.
     """
 
@@ -237,7 +237,7 @@ class TaskRun:
 
 
 class Host(Protocol):
-    """What a workflow asks of, and tells, the cluster that it runs in."""
+    """The calls of a workflow to its cluster."""
 
     def cached(self, workflow: RunningWorkflow, run: TaskRun) -> bool:
         """Whether an executor need not run; if so, `run.origin` says where its outputs come from."""

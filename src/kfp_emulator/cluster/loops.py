@@ -46,8 +46,15 @@ def _items_known(workflow: Controller, pod: Pod, loop: Frame) -> None:
     loop.open = len(run.items)
     run.iterations = []
     limit = run.plan.loop.parallelism if run.plan.loop is not None else 0
-    for _ in range(min(limit or loop.open, loop.open)):
+    at_once = min(limit or loop.open, loop.open)
+    for _ in range(at_once):
         _iterate(workflow, run, loop)
+    for index in range(at_once, loop.open):
+        workflow.tree.list_child(group, loop, _iteration(index))
+
+
+def _iteration(index: int) -> str:
+    return f"iteration-iterations({index}:{index})"
 
 
 def _iterate(workflow: Controller, run: TaskRun, loop: Frame) -> None:
@@ -56,7 +63,7 @@ def _iterate(workflow: Controller, run: TaskRun, loop: Frame) -> None:
     if plan.loop is None or run.iterations is None:
         raise AssertionError("only a loop iterates")
     index = len(run.iterations)
-    name = f"iteration-iterations({index}:{index})"
+    name = _iteration(index)
     shell, node = workflow.tree.open(loop, name, [loop.node])
 
     def ended(_: Frame, phase: str) -> None:

@@ -71,6 +71,7 @@ class NodeTree:
             parent.add(outer)
         if not shelled:
             outer.template = template
+            self._keep_children(outer)
             return None, outer
         return outer, self.open_try(outer, 0, template)
 
@@ -81,8 +82,20 @@ class NodeTree:
         hash_ = fnv1a(suffix, shell.hash or self._hash)
         inner = self.add(None, shell.name + suffix, phase, hash_, dag=not template)
         inner.template = template
+        self._keep_children(inner)
         shell.add(inner)
         return inner
+
+    def _keep_children(self, pod: LiveNode) -> None:
+        """Let a pod of a retried run list what followed it before: a retry sets its node back, and no more."""
+        kept = self._kept.get(pod.node_id(self.name)) if self._kept and pod.template else None
+        if kept is not None:
+            pod.listed = kept.children
+
+    def list_child(self, parent: LiveNode, frame: Parent, name: str) -> None:
+        """Let a node list a child that waits for its turn: Argo connects it before it makes it."""
+        parent.listed += (f"{self.name}-{fnv1a('.' + name, frame.hash or self._hash)}",)
+        parent.stale = True
 
     def skip(self, frame: Parent, name: str, parents: Iterable[LiveNode], phase: str) -> LiveNode:
         """Make a node that is not executed: skipped, or omitted."""

@@ -1,4 +1,4 @@
-"""The nodes of an Argo workflow: as it goes, and as the persistence agent reports them.
+"""The nodes of an Argo workflow: while it runs, and as the persistence agent reports them.
 
 Names and ids follow Argo: a node's name is the path of its templates, its id the workflow's name and the FNV-1a
 hash of that path (util.NodeID of argo-workflows), its pod the workflow, the template and the hash.
@@ -84,7 +84,19 @@ class Report(NamedTuple):
 class LiveNode:
     """A node while its workflow is in the cluster."""
 
-    __slots__ = ("children", "end", "hash", "history", "name", "phase", "stale", "start", "template", "view")
+    __slots__ = (
+        "children",
+        "end",
+        "hash",
+        "history",
+        "listed",
+        "name",
+        "phase",
+        "stale",
+        "start",
+        "template",
+        "view",
+    )
 
     def __init__(self, name: str, hash_: int, phase: str, start: int, template: str = "") -> None:
         self.name = name
@@ -93,6 +105,8 @@ class LiveNode:
         self.start = start
         self.end: int | None = None
         self.children: list[LiveNode] | None = None
+        self.listed: tuple[str, ...] = ()
+        """Ids of children beside `children`, which are listed though they are no nodes yet."""
         self.template = template
         """The template of a pod; empty for other nodes."""
         self.history: tuple[tuple[int, str], ...] = ()
@@ -118,6 +132,10 @@ class LiveNode:
         """Return Argo's id of the node."""
         return f"{workflow}-{self.hash}" if self.hash else workflow
 
+    def _child_ids(self, workflow: str) -> tuple[str, ...]:
+        made = (child.node_id(workflow) for child in self.children or ())
+        return tuple(dict.fromkeys((*self.listed, *made))) if self.listed else tuple(made)
+
     def report(self, run_id: str, workflow: str, created_at: int, at: int) -> Node:
         """Return the node as a report that arrives at `at` shows it."""
         view = self.view
@@ -134,7 +152,7 @@ class LiveNode:
                 self.start,
                 self.end,
                 self.history,
-                tuple(child.node_id(workflow) for child in self.children or ()),
+                self._child_ids(workflow),
                 f"{workflow}-{self.template}-{self.hash}" if self.template else "",
             )
             self.stale = False

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 MOST = 1000
-"""How many rules are kept; the oldest goes first."""
+"""How many rules are kept; beyond that the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Places:
 
 
 class Observer(Protocol):
-    """Who wants to know of pods: the controller, and the truth."""
+    """Receives the events of pods."""
 
     def pod_changed(self, pod: Pod) -> None:
         """A pod has started, or ended."""
@@ -101,7 +101,7 @@ class Pods:
             self._schedule(pod)
 
     def kill(self, pod: Pod) -> None:
-        """Terminate a pod; one that has no place goes at once, one that is going already goes on."""
+        """Terminate a pod; one without a place ends at once, one that is being terminated is left alone."""
         if pod.killed or pod.ended is not None:
             return
         self._forget(pod)
@@ -114,7 +114,7 @@ class Pods:
         pod.event = self._clock.call_at(self._clock.now() + took, lambda: self._end(pod))
 
     def remove(self, pods: Collection[Pod]) -> None:
-        """Take the pods of a workflow away that has gone; nobody is told."""
+        """Remove the pods of a workflow that was removed, without events."""
         for pod in pods:
             self._forget(pod)
         for pod in pods:

@@ -1,4 +1,4 @@
-"""What the API server asks of the cluster, and what the cluster says of it: values without behaviour."""
+"""The values that the API server and the cluster exchange."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the API server asks for when it creates a run; `parameters` are bound, `created_at` in microseconds."""
+    """A request to create a run; `parameters` are bound, `created_at` in microseconds."""
 
     run_id: str
     name: str
@@ -37,7 +37,7 @@ class TruthEvent(NamedTuple):
 
     `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
     run_finished. `task` is the path of the task below the pipeline, empty for the run and its root. A
-    pod_start is told when the program in the pod starts, with the time at which the pod did.
+    pod_start is recorded when the program in the pod starts, with the time at which the pod did.
     """
 
     run_id: str

@@ -101,7 +101,7 @@ class ScheduleController:
         self._of_run: dict[str, RecurringRun] = {}
 
     def add(self, recurring: RecurringRun) -> None:
-        """Take a recurring run over, a new one or one of a kept store; it gets its `swf_name` if it has none."""
+        """Add a recurring run, a new one or one of a kept store; `swf_name` is set where it is empty."""
         if not recurring.swf_name:
             recurring.swf_name = swf_name(recurring.name, self._seed, recurring.id)
         self._recurring[recurring.id] = recurring
@@ -117,7 +117,7 @@ class ScheduleController:
             self._look_at(recurring, self._clock.now() + self._wait)
 
     def remove(self, recurring_run_id: str) -> None:
-        """Forget a recurring run; its runs go on."""
+        """Remove a recurring run; its runs continue."""
         recurring = self._recurring.pop(recurring_run_id, None)
         if recurring is None:
             return
@@ -140,7 +140,7 @@ class ScheduleController:
         return self._recurring.get(recurring_run_id)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove all recurring runs."""
         for recurring_run_id in list(self._recurring):
             self.remove(recurring_run_id)
 

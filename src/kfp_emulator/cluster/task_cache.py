@@ -27,7 +27,7 @@ def fingerprint(task: TaskPlan, inputs: dict[str, Any], namespace: str, pipeline
 
 
 class TaskCache:
-    """Executions that succeeded; what is kept of each is its caller's business."""
+    """Executions that succeeded, with a value of the caller for each."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, dict[str, Any]] = {}

@@ -122,7 +122,7 @@ def _selected(hints: _Hints, selector: str) -> _Hints:
 
 
 def _typed(task: TaskPlan, name: str, hints: _Hints) -> None:
-    """Take the type that a reader wants; a text says nothing, since drivers make one of any value."""
+    """Note the type that a reader needs; STRING is no hint, since drivers convert any value to it."""
     definition = task.component.inputs.get(name)
     if definition is not None and definition.type in _MAKERS:
         hints.type = definition.type

@@ -141,7 +141,7 @@ class Workflow:
         try:
             if self.started_at is None:
                 self._begin_workflow()
-            self._take_in()
+            self._apply_news()
             self._start_due_tries()
             if self.terminating:
                 self.kills = [pod for pod in self.live_pods if not pod.run.frame.exit]
@@ -163,7 +163,7 @@ class Workflow:
             entry = Frame(node, shell, "", None, lambda _, phase: self._end_workflow(phase))
             self.wrap(entry, self.plan.root, "root", self.parameters)
 
-    def _take_in(self) -> None:
+    def _apply_news(self) -> None:
         news, self.news = self.news, []
         for pod in news:
             if pod not in self.live_pods:
@@ -361,14 +361,20 @@ class Workflow:
     # --- ends
 
     def finish(self, run: TaskRun, phase: str) -> None:
-        """End a task; what was executed has its exit task run first, one pass later."""
+        """End a task; what was executed has its exit task run first.
+
+        Argo starts the exit task of a DAG's last tasks in the pass in which they end, and of others when it comes
+        to them again (executeDAG and executeDAGTask of workflow/controller/dag.go).
+        """
         run.phase = phase
         self.changed = True
         self.host.task_ended(self, run)
-        if run.plan.hook is not None and run.node is not None and run.node.phase in COMPLETED:
+        if run.plan.hook is None or run.node is None or run.node.phase not in COMPLETED:
+            self._settle(run)
+        elif run.plan.dependents:
             self.hooks.append(run)
         else:
-            self._settle(run)
+            self.later(partial(self._run_hook, run))
 
     def _run_hook(self, run: TaskRun) -> None:
         hook, node = run.plan.hook, run.shell or run.node
@@ -381,7 +387,7 @@ class Workflow:
         self.wrap(frame, hook, hook.name)
 
     def _settle(self, run: TaskRun) -> None:
-        """Let those go on who waited for a task, and the frame end with its last one."""
+        """Begin what waited for a task, and end the frame after its last one."""
         frame = run.frame
         frame.open -= 1
         if frame.dag is not None:

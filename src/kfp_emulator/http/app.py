@@ -1,6 +1,6 @@
-"""The server as an ASGI application: find the operation, disturb it if a fault says so, answer, count.
+"""The server as an ASGI application: find the operation, apply faults, answer, count.
 
-A router of our own and answers built by hand: Starlette's cost more than all of the work of a GetRun.
+A router of our own and answers built by hand: Starlette's cost more than a whole GetRun.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ class App:
             try:
                 route, parameters = self._router.find(scope["method"], scope["path"])
                 if self._faults.on_requests and route.operation in _API_OPERATIONS:
-                    struck = self._faults.for_request(
+                    effects = self._faults.for_request(
                         route.operation, scope["path"], self._backend.clock.now()
                     )
-                    if struck:
-                        injection = Injection(self._backend, struck, scope)
+                    if effects:
+                        injection = Injection(self._backend, effects, scope)
                         await injection.before()
                 answer = injection.refusal() if injection else None
                 if answer is None:
@@ -128,13 +128,13 @@ class App:
             code = "InvalidArgument"
             raise
         except (sqlite3.Error, UnicodeEncodeError) as error:
-            # What SQLite cannot hold (a lone surrogate, a full disk) is a database's fault there, too.
+            # What SQLite cannot store (a lone surrogate, a full disk) is an internal error of a real server, too.
             code = "Internal"
             _log.warning("%s: %s", operation, error)
             return fault_answer(
                 ApiFault(Code.INTERNAL, "Internal Server Error", f"InternalServerError: {error}")
             )
-        except Exception:  # noqa: BLE001  a fault of ours must not break the connection
+        except Exception:  # noqa: BLE001  a defect here must not break the connection
             code = "Unknown"
             _log.exception("%s failed: this is a fault of the emulator", operation)
             return fault_answer(
@@ -148,7 +148,7 @@ class App:
             self._metrics.handled(operation, code, perf_counter() - start)
 
     async def _send(self, send: Send, answer: Answer, method: str, injection: Injection | None) -> None:
-        # What an answer tells must survive the process: so everything written is committed before it leaves.
+        # What was answered must survive the process, so everything written is committed before.
         self._store.commit()
         body = answer.body
         headers = [*answer.headers, (b"date", self._now())]

@@ -1,4 +1,4 @@
-"""How faults are done to one request: waiting, refusing, and breaking the connection under it."""
+"""Faults applied to one request: delays, error answers, and broken connections."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class Disconnected(Exception):
 
 
 class Injection:
-    """The faults that strike one request, in the order of their rules."""
+    """The faults of one request, in the order of their rules."""
 
     def __init__(
         self,
         backend: Backend,
-        struck: list[tuple[RequestEffect, random.Random]],
+        effects: list[tuple[RequestEffect, random.Random]],
         scope: MutableMapping[str, Any],
     ) -> None:
         self._backend = backend
-        self._struck = struck
+        self._effects = effects
         self._transport: asyncio.Transport | None = scope.get(TRANSPORT)
         self._cut: Stall | Truncate | None = next(
-            (effect for effect, _ in struck if isinstance(effect, (Stall, Truncate))), None
+            (effect for effect, _ in effects if isinstance(effect, (Stall, Truncate))), None
         )
 
     @property
@@ -69,7 +69,7 @@ class Injection:
             Disconnected: the connection was broken.
 
         """
-        for effect, rng in self._struck:
+        for effect, rng in self._effects:
             if isinstance(effect, Latency) and effect.when == "before":
                 await asyncio.sleep(effect.delay.draw(rng))
             elif isinstance(effect, Reset) and effect.when == "before":
@@ -83,7 +83,7 @@ class Injection:
         return next(
             (
                 _status_answer(effect)
-                for effect, _ in self._struck
+                for effect, _ in self._effects
                 if isinstance(effect, Status) and effect.when == "before"
             ),
             None,
@@ -97,7 +97,7 @@ class Injection:
 
         """
         self._backend.store.commit()
-        for effect, rng in self._struck:
+        for effect, rng in self._effects:
             if isinstance(effect, Latency) and effect.when == "after":
                 await asyncio.sleep(effect.delay.draw(rng))
             elif isinstance(effect, Reset) and effect.when == "after":

@@ -1,4 +1,4 @@
-"""Which operation a request asks for, as grpc-gateway and the mux before it decide."""
+"""Routing as grpc-gateway and the mux before it do it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class NotFound(Exception):
 class Router:
     """Finds the route of a request.
 
-    The router knows literal segments before parameters, and custom verbs (`{run_id}:archive`) only on the last.
+    Literal segments come before parameters; custom verbs (`{run_id}:archive`) stand only on the last segment.
     """
 
     def __init__(self, routes: tuple[Route, ...]) -> None:

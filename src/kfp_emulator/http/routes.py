@@ -90,6 +90,6 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     Route("POST", "/emulator/v1/restart", "Restart", control.restart),
     Route("GET", "/emulator/v1/openapi.json", "OpenApi", control.get_openapi),
 )
-"""The emulator's own: no client of KFP knows them."""
+"""The emulator's own, which KFP has not."""
 
 ROUTES = API_ROUTES + CONTROL_ROUTES

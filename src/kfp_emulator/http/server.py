@@ -27,7 +27,7 @@ _log = logging.getLogger("kfp_emulator")
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, whose requests know their connection: faults break it."""
+    """uvicorn's protocol, with the connection in the scope of each request, for faults that break it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -64,7 +64,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def listen(app: Any, bound: socket.socket, state: ServerState | None = None) -> Listener:
-    """Serve an ASGI application on a bound socket, in the running loop; `state` knows the connections."""
+    """Serve an ASGI application on a bound socket, in the running loop; `state` holds the connections."""
     config = Config(
         app,
         http=_Protocol,
@@ -90,7 +90,7 @@ class Server:
 
     Args:
         backend: what is served.
-        listener: a bound socket, which the server takes over.
+        listener: a bound socket, which the server closes.
 
     """
 
@@ -116,7 +116,7 @@ class Server:
         self._server = listen(self._app, self._listener, self._state)
 
     async def stop(self) -> None:
-        """Close the listener and all connections, and let the store go."""
+        """Close the listener, all connections and the store."""
         self._stopped = True
         if self._restarting is not None:
             self._restarting.cancel()
@@ -130,7 +130,7 @@ class Server:
     def restart(self, outage_seconds: float, *, forget: bool) -> None:
         """Drop every connection, refuse new ones for a while, and come back with fresh counters.
 
-        The cluster goes on meanwhile: it is another machine's. What it reports during the outage arrives after
+        The cluster continues: it is on other machines. What it reports during the outage arrives after
         it. With `forget` the database is lost, and with it all that the cluster did.
         """
         if self._restarting is not None and not self._restarting.done():

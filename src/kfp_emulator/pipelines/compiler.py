@@ -25,12 +25,21 @@ _DUMMY_IMAGES = frozenset({"argostub/createpvc", "argostub/deletepvc"})
 """Images of tasks that the driver does itself, so that they have no executor."""
 
 
+class InvalidWorkflow(CompileError):
+    """The pipeline compiles, but Argo refuses the workflow."""
+
+
+class _UnknownDependency(Exception):
+    """A task waits for one that is not there; the argument is the latter's name."""
+
+
 def compile_pipeline(pipeline: Pipeline) -> Plan:
     """Return the plan of a pipeline, made at the first call and kept with it.
 
     Raises:
         CompileError: a component, an executor or a producer is missing, a component holds itself, tasks wait for
-            each other, or something is not supported; the text follows "Failed to compile job: ".
+            each other, or something is not supported; the text follows "Internal error: ".
+        InvalidWorkflow: a task waits for one that is not there; the text follows "Failed to validate workflow".
 
     """
     if pipeline.compiled is None:
@@ -58,6 +67,7 @@ class _Compiler:
         """Compile a component after all that it holds, each once, without recursion."""
         open_: dict[str, list[str]] = {first: self._references(first)}
         inherited: dict[str, dict[str, Any] | None] = {first: None}
+        through: dict[str, str] = {}
         while open_:
             name, waiting = next(reversed(open_.items()))
             if waiting:
@@ -67,11 +77,16 @@ class _Compiler:
                 if reference in open_:
                     raise _fault(name, f'the component holds itself through the task "{task_name}"')
                 if reference not in self._done:
+                    through[reference] = task_name
                     inherited[reference] = task.get("retryPolicy") or inherited[name]
                     open_[reference] = self._references(reference)
             else:
+                try:
+                    self._done[name] = self._build(name, inherited[name])
+                except _UnknownDependency as fault:
+                    place = _place([(each, through.get(each, "")) for each in open_])
+                    raise InvalidWorkflow(f"{place} sorting failed: invalid dependency {fault}") from None
                 del open_[name]
-                self._done[name] = self._build(name, inherited[name])
         return self._done[first]
 
     def _references(self, name: str) -> list[str]:
@@ -224,6 +239,15 @@ class _Compiler:
         )
 
 
+def _place(components: list[tuple[str, str]]) -> str:
+    """Return where Argo's validation is, from components and the tasks through which it came to them."""
+    (root, _), *others = components
+    text = f"templates.entrypoint.tasks.root templates.{root}"
+    for component, task in others:
+        text += f".tasks.{task} templates.{component}"
+    return text
+
+
 def _fault(component: str, text: str) -> CompileError:
     return CompileError(f'error processing component name="{component}": {text}')
 
@@ -260,7 +284,7 @@ def _dependencies(dag: str, name: str, tasks: dict[str, Any]) -> tuple[str, ...]
             )
     for dependency in sorted(named):
         if dependency not in tasks:
-            raise CompileError(f'compiling DAG "{dag}": task "{name}": dependency "{dependency}" not defined')
+            raise _UnknownDependency(dependency)
     return tuple(sorted(named | produced))
 
 

@@ -1,7 +1,7 @@
 """The shape of a pipeline's IR: the messages of api/v2alpha1/pipeline_spec.proto, and whether a document fits one.
 
 Follows protojson: field names in camelCase or as the proto spells them, unknown fields refused, null as absent.
-A misfit is found with its place, which the real server does not tell.
+A misfit names its place, which the real server does not.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class TaskPlan:
 class DagPlan:
     """The tasks of a DAG without its exit tasks, in an order in which each follows what it depends on.
 
-    `outputs` tells of each output parameter from which (task, key) it may come; the first that exists is it.
+    `outputs` maps each output parameter to (task, key) pairs, of which the first that exists is its source.
     """
 
     tasks: tuple[TaskPlan, ...]

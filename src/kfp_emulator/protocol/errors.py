@@ -1,4 +1,4 @@
-"""What the API server says when it refuses: KFP's faults, and the two shapes in which they leave the server.
+"""The errors of the API server, in the two shapes in which they are sent.
 
 The texts follow backend/src/common/util/error.go of kubeflow/pipelines: every fault has a short text for the
 client, and a chain of wrapped texts for the operator. The gateway sends both; the upload routes send one.
@@ -67,9 +67,34 @@ class ApiFault(Exception):
         return ApiFault(self.code, self.message, chain)
 
     @property
+    def detail_code(self) -> Code:
+        """The code that stands with the short text."""
+        return self.code
+
+    @property
     def status(self) -> int:
         """The HTTP status that the gateway gives this code."""
         return HTTP_STATUS[self.code]
+
+
+class PlainError(ApiFault):
+    """An error of Go that is none of KFP's own: its contexts follow it, a line each, and the client sees them."""
+
+    def wrapped(self, *contexts: str) -> PlainError:
+        """Return the error with each context in a line after it, the innermost first."""
+        chain = "\n".join((self.chain, *contexts))
+        return PlainError(self.code, chain, chain)
+
+    @property
+    def detail_code(self) -> Code:
+        """Unknown, whatever the code of the answer."""
+        return Code.UNKNOWN
+
+
+def plain_error(cause: str) -> PlainError:
+    """Make what util.Wrap of kubeflow/pipelines makes of any other error: 500, but for the stack traces."""
+    text = f"Internal error: {cause}"
+    return PlainError(Code.INTERNAL, text, text)
 
 
 def invalid_input(message: str) -> ApiFault:
@@ -176,7 +201,11 @@ def fault_answer(fault: ApiFault, *, with_error_field: bool = False) -> Answer:
     document["code"] = int(fault.code)
     document["message"] = fault.chain
     document["details"] = [
-        {"@type": "type.googleapis.com/google.rpc.Status", "code": int(fault.code), "message": fault.message}
+        {
+            "@type": "type.googleapis.com/google.rpc.Status",
+            "code": int(fault.detail_code),
+            "message": fault.message,
+        }
     ]
     answer = Answer(fault.status, msgspec.json.encode(document), (JSON_HEADER,))
     if fault.code is Code.UNAUTHENTICATED:
@@ -185,7 +214,7 @@ def fault_answer(fault: ApiFault, *, with_error_field: bool = False) -> Answer:
 
 
 def upload_fault_answer(status: int, message: str, *, as_json: bool) -> Answer:
-    """Shape a fault of the upload routes, whose Content-Type tells whether the spec was reached."""
+    """Shape a fault of the upload routes, whose Content-Type depends on whether the spec was reached."""
     body = msgspec.json.encode({"error_message": message, "error_details": message})
     return Answer(status, body, (JSON_HEADER if as_json else TEXT_HEADER,))
 

@@ -52,7 +52,7 @@ _CAMEL = re.compile(r"[A-Z]")
 
 
 def json_name(snake: str) -> str:
-    """Return the camelCase name that protojson knows beside the proto name."""
+    """Return the camelCase name that protojson accepts beside the proto name."""
     head, *tail = snake.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 

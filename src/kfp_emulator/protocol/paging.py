@@ -241,7 +241,7 @@ def page_sql(
     """Return the SQL of one page (one row more than it holds) and its parameters.
 
     The row's first two columns are its id and its sort value. `few` says that so few rows match that it is better
-    to find and sort them than to walk the whole list in its order: unary pluses tell SQLite so.
+    to find and sort them than to walk the whole list in its order: unary pluses make SQLite do so.
 
     Raises:
         KeyError: a forged token names a column that does not exist.

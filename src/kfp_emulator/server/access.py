@@ -55,7 +55,7 @@ class Access:
     reviews: Throttle = field(default_factory=lambda: Throttle(0.0, 1))
 
     def namespace(self, asked: str) -> str:
-        """Return the namespace that counts: single-user mode knows none."""
+        """Return the namespace that applies: none in single-user mode."""
         return asked if self.multi_user else ""
 
     def user(self, call: Call) -> str:
@@ -94,7 +94,7 @@ class Access:
     async def authorize(
         self, call: Call, verb: str, resource: str, namespace: str, name: str = "", *, context: str = ""
     ) -> None:
-        """Let the request pass, or refuse it; `context` is put before a refusal for want of rights.
+        """Check that a request is allowed; `context` is put before the text of a missing right.
 
         Raises:
             ApiFault: 401 or 403; 400 where a namespace is needed and there is none.

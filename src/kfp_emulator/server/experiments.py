@@ -27,7 +27,7 @@ def find(backend: Backend, experiment_id: str) -> Row:
 
 
 def namespace_of(backend: Backend, experiment_id: str) -> str:
-    """Return the namespace that an experiment lies in.
+    """Return the namespace of an experiment.
 
     Raises:
         ApiFault: 404.
@@ -44,7 +44,7 @@ def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[st
     """Complete an experiment and its namespace: in single-user mode the default experiment stands in.
 
     Raises:
-        ApiFault: there is no such experiment, or it lies in another namespace.
+        ApiFault: there is no such experiment, or it is in another namespace.
 
     """
     if not experiment_id:

@@ -208,7 +208,7 @@ class _Active:
     met: int = 0
     hit: int = 0
 
-    def strikes(self, operation: str, path: str, run: str, now: int) -> bool:
+    def applies(self, operation: str, path: str, run: str, now: int) -> bool:
         rule = self.rule
         if not (
             fnmatchcase(operation, rule.operation)
@@ -272,19 +272,19 @@ class FaultPlan:
         self.on_requests = any(not isinstance(active.rule.effect, _RUN_EFFECTS) for active in self._active)
 
     def for_request(self, operation: str, path: str, now: int) -> list[tuple[RequestEffect, random.Random]]:
-        """Return the effects that strike this request, each with the generator that it draws from."""
+        """Return the effects on this request, each with the generator that it draws from."""
         return [
             (active.rule.effect, active.rng)
             for active in self._active
-            if not isinstance(active.rule.effect, _RUN_EFFECTS) and active.strikes(operation, path, "", now)
+            if not isinstance(active.rule.effect, _RUN_EFFECTS) and active.applies(operation, path, "", now)
         ]
 
     def for_run(self, name: str, now: int) -> list[tuple[RunEffect, random.Random]]:
-        """Return the effects that strike a run that is being created."""
+        """Return the effects on a run that is being created."""
         return [
             (active.rule.effect, active.rng)
             for active in self._active
-            if isinstance(active.rule.effect, _RUN_EFFECTS) and active.strikes("CreateRun", "", name, now)
+            if isinstance(active.rule.effect, _RUN_EFFECTS) and active.applies("CreateRun", "", name, now)
         ]
 
     def describe(self) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ def find(backend: Backend, recurring_run_id: str) -> Row | None:
 
 
 def insert(backend: Backend, values: dict[str, Any]) -> str:
-    """Insert a recurring run, hand it to the controller, and return its id."""
+    """Insert a recurring run, add it to the controller, and return its id."""
     recurring_run_id = backend.new_id()
     now = backend.clock.now()
     seconds = backend.time.seconds(now)
@@ -261,7 +261,7 @@ def _finish(backend: Backend, prepared: run_creation.Prepared) -> None:
 
 
 def adopt(backend: Backend, report: Report) -> bool:
-    """Give a run its row at its first report, if a pinned schedule started it; tell whether it is one."""
+    """Insert the row of a run at its first report, if a pinned schedule started it; return whether one did."""
     pending = backend.pending.pop(report.run_id, None)
     row = None if pending is None else find(backend, pending.recurring_run_id)
     if pending is None or row is None:

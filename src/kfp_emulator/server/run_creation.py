@@ -1,4 +1,4 @@
-"""How a run comes into being: its pipeline found, its parameters bound, its workflow and its row made.
+"""The creation of a run: find its pipeline, bind its parameters, create its workflow and its row.
 
 Follows CreateRun in resource/resource_manager.go of kubeflow/pipelines; schedules use the same steps.
 """
@@ -14,9 +14,10 @@ import msgspec
 
 from kfp_emulator.cluster.cluster import RunRequest
 from kfp_emulator.cluster.outcomes import Outcome
+from kfp_emulator.pipelines.compiler import InvalidWorkflow
 from kfp_emulator.pipelines.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_emulator.pipelines.packages import check_package, documents_of
-from kfp_emulator.protocol.errors import ApiFault, Code, data_too_long, internal, invalid_input
+from kfp_emulator.protocol.errors import ApiFault, data_too_long, internal, invalid_input, plain_error
 from kfp_emulator.server import versions
 from kfp_emulator.server.faults import SlowReports, StuckRuns
 from kfp_emulator.storage import plugins
@@ -67,7 +68,7 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
         shown = {"pipeline_version_reference": {"pipeline_id": row[1], "pipeline_version_id": row[0]}}
         return Source(shown, spec_id, backend.pipeline(spec_id), row[1], row[0])
     spec = message.get("pipeline_spec")
-    if not spec:
+    if spec is None:
         raise invalid_input("Failed to fetch a template with an empty pipeline spec manifest")
     try:
         package = _inline_package(msgspec.json.encode(spec))
@@ -95,8 +96,10 @@ def _version(backend: Backend, version_id: str, pipeline_id: str) -> Any:
     try:
         row = versions.find(backend, version_id)
     except ApiFault as fault:
-        context = f"Failed to fetch a pipeline version and its manifest from pipeline version {version_id}"
-        raise fault.wrapped(context) from None
+        raise fault.wrapped(
+            f"Failed to get a pipeline version with id {version_id}",
+            f"Failed to fetch a pipeline version and its manifest from pipeline version {version_id}",
+        ) from None
     if pipeline_id and row[1] != pipeline_id:
         raise invalid_input(f"Pipeline version {version_id} belongs to pipeline {row[1]} (not {pipeline_id})")
     return row
@@ -191,9 +194,12 @@ def start(backend: Backend, prepared: Prepared) -> bytes:
     )
     try:
         workflow = backend.cluster.submit(request)
+    except InvalidWorkflow as error:
+        raise internal("Failed to validate workflow for ()", str(error)) from None
     except CompileError as error:
-        fault = ApiFault(Code.INTERNAL, "Internal Server Error", str(error))
-        raise fault.wrapped("Failed to compile job", "Failed to generate the ExecutionSpec") from None
+        raise plain_error(str(error)).wrapped(
+            "Failed to compile job", "Failed to generate the ExecutionSpec"
+        ) from None
     for column, text in (("DisplayName", name), ("Description", message.get("description", ""))):
         if len(text) > COLUMN_LENGTH:  # the workflow is there by now, and stays
             raise data_too_long(f"Failed to store run {name} to table", column).wrapped(
@@ -256,7 +262,7 @@ def request_again(backend: Backend, run_id: str) -> RunRequest | None:
 
 
 def _disturb(backend: Backend, run_id: str, name: str, now: int) -> None:
-    """Let the faults on runs strike a new run."""
+    """Apply the faults on runs to a new run."""
     for effect, rng in backend.faults.for_run(name, now):
         if isinstance(effect, SlowReports):
             backend.inbox.delays[run_id] = round(effect.delay.draw(rng) * 1_000_000)

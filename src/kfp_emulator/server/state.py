@@ -57,8 +57,8 @@ class ReportInbox:
     """Reports on their way to the rows of runs.
 
     `delays` are microseconds by which the reports of a run are held back; `held` are reports that arrived while
-    the server was down; `writing` tells of each run whose tasks are still to be written when its report was made;
-    `commit_due` tells whether a commit is planned.
+    the server was down; `writing` holds, for each run whose tasks are still to be written, the time of its report;
+    `commit_due` is whether a commit is planned.
     """
 
     delays: dict[str, int] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""What really happened, in microseconds: what a client's measurement is held against.
+"""What really happened, in microseconds, for comparison with what a client measures.
 
 Every event has a number; a reader asks for all since the last one it saw. The log is a ring: a reader that
-comes too late is told how many events it missed.
+comes too late gets the number of events that it missed first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TruthLog:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def record(self, event: TruthEvent) -> None:
-        """Take an event of the cluster."""
+        """Append an event of the cluster."""
         self._append(event.run_id, event.what, event.task or "", event.at_us)
 
     def created(self, run_id: str, at_us: int) -> None:

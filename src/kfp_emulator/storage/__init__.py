@@ -1,1 +1,1 @@
-"""What the API server keeps, in SQLite."""
+"""The database of the API server, in SQLite."""

@@ -1,4 +1,4 @@
-"""The rows of runs: made by CreateRun or by a schedule's first report, moved by reports, and never anything else.
+"""The rows of runs: made by CreateRun or by a schedule's first report, and changed by reports.
 
 A run's JSON is kept ready in its row, so that reading costs no more than finding it. What the rows mean follows
 resource/resource_manager.go and storage/run_store.go of kubeflow/pipelines.
@@ -45,7 +45,7 @@ CONDITIONS = {
     "CANCELED": "Failed",
     "PAUSED": "Pending",
 }
-"""The v1 words for the states, which the filter key `status` still asks for."""
+"""The v1 names of the states, which the filter key `status` uses."""
 
 FINAL_PHASES = frozenset({"Succeeded", "Failed", "Error"})
 RETRYABLE_PHASES = frozenset({"Failed", "Error"})
@@ -254,7 +254,7 @@ class RunStore:
         )
 
     def cancel(self, run_id: str) -> bool:
-        """Set CANCELING at once (the history gets it with the next report); tell whether the run could be."""
+        """Set CANCELING at once (the history gets it with the next report); return whether it could be."""
         row = self.get(run_id, "body, state, phase")
         if row is None or row[1] not in TERMINABLE_STATES:
             return False

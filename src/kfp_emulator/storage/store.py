@@ -1,4 +1,4 @@
-"""The emulator's memory: SQLite, in memory or in a file, called in the event loop (it answers in microseconds).
+"""The database: SQLite, in memory or in a file, called in the event loop (it answers in microseconds).
 
 Writes join one open transaction, which the server commits before it sends any answer: so a kill at any moment
 loses nothing that was answered, and a burst of reports costs one commit.
@@ -121,12 +121,12 @@ class Store:
             self._writing = False
 
     def close(self) -> None:
-        """Commit, and let the file go."""
+        """Commit, and close the file."""
         self.commit()
         self._connection.close()
 
     def clear(self) -> None:
-        """Forget everything, as a database that was lost."""
+        """Delete all rows, as if the database was lost."""
         for table in (*COUNTED, "failed_nodes", "specs", "counts", "meta"):
             self.write(f"DELETE FROM {table}")  # noqa: S608  our own tables
         self.commit()
@@ -141,12 +141,12 @@ class Store:
         return self.execute(sql, parameters).fetchall()
 
     def meta(self, key: str, default: str = "") -> str:
-        """Return a remembered setting."""
+        """Return a stored setting."""
         row = self.one("SELECT value FROM meta WHERE key = ?", key)
         return default if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember a setting."""
+        """Store a setting."""
         self.write(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value)
         )

@@ -1,4 +1,4 @@
-"""Built-in scenarios and pipelines; the pipelines are compiled from the Python sources beside them."""
+"""Built-in scenarios and pipelines, the latter compiled from the sources beside them, and what `init` copies."""
 
 from pathlib import Path
 
@@ -6,3 +6,4 @@ CATALOG = Path(__file__).parent
 SCENARIOS = CATALOG / "scenarios"
 PIPELINES = CATALOG / "pipelines"
 SOURCES = CATALOG / "sources"
+PROJECT = CATALOG / "project"

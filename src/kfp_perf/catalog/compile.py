@@ -1,4 +1,4 @@
-"""Compile the built-in pipelines again: `python -m kfp_perf.catalog.compile`. Needs the kfp SDK."""
+"""Compile the built-in pipelines: `python -m kfp_perf.catalog.compile`. Needs the kfp SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: COMMANDS is the table; each command is a file that is imported when it is called."""
+"""The command line: GROUPS is the table; each command is a file that is imported when it is called."""
 
 from __future__ import annotations
 
@@ -15,15 +15,24 @@ from kfp_perf.streams import flush_streams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Each command: the module and attribute that hold it, and what it does in a line.
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "run": ("kfp_perf.cli.run", "run", "Run a test, and write its result."),
-    "validate": ("kfp_perf.cli.validate", "validate", "Check a scenario file, and show its timeline."),
-    "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
-    "cleanup": ("kfp_perf.cli.cleanup", "cleanup", "Delete what a test left on the server."),
-    "emulator": ("kfp_emulator.command", "emulator", "Run an emulator of the KFP API."),
-    "schema": ("kfp_perf.cli.schema", "schema", "Print the JSON Schema of scenario files."),
+#: The groups of `--help`, in their order. Each command: the module and attribute that hold it, and what it does.
+GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "Test": {
+        "run": ("kfp_perf.cli.run", "run", "Run a test, and write its result."),
+        "validate": ("kfp_perf.cli.validate", "validate", "Check a scenario file, and show its timeline."),
+        "cleanup": ("kfp_perf.cli.cleanup", "cleanup", "Delete what a test left on the server."),
+    },
+    "Decide": {
+        "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
+    },
+    "Set up": {
+        "init": ("kfp_perf.cli.init", "init", "Write a first scenario, pipeline, test and CI workflow."),
+        "doctor": ("kfp_perf.cli.doctor", "doctor", "Check the way to the target, step by step."),
+        "emulator": ("kfp_emulator.command", "emulator", "Run an emulator of the KFP API."),
+        "schema": ("kfp_perf.cli.schema", "schema", "Print the JSON Schema of scenario files."),
+    },
 }
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 class _Commands(click.Group):
@@ -40,8 +49,10 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+        wide = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(wide), text) for name, (_, _, text) in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -12,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
 @click.option("--ui", is_flag=True, help="Serve a live page to browsers on this machine.")
+@click.option("--ui-host", default="127.0.0.1", help="Address of the live page.  [127.0.0.1]")
+@click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@scenario_options
 @target_options
 def run(
     *,
@@ -49,7 +54,11 @@ def run(
     plugin: tuple[str, ...],
     yes: bool,
     ui: bool,
+    ui_host: str,
+    ui_port: int,
     quiet: bool,
+    overrides: tuple[str, ...],
+    name: str | None,
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
 
@@ -76,6 +85,9 @@ def run(
             assume_yes=yes,
             quiet=quiet,
             page=ui,
+            page_address=(ui_host, ui_port),
+            name=name,
+            overrides=overrides,
         )
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
@@ -85,7 +97,8 @@ def run(
     try:
         _show(result)
     except InputError as error:  # the exit code stays that of the test
-        click.echo(f"kfp-perf: {error}", err=True)
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            click.echo(f"kfp-perf: {error}", err=True)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user does not want to.
         flush_streams()
@@ -95,6 +108,7 @@ def run(
 
 #: Flags that say where a real target is; the emulator is on this machine, and knows no users.
 _OF_A_TARGET = ("host", "port", "kubeflow")
+_OF_THE_PAGE = ("ui_host", "ui_port")
 _OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
 
 
@@ -114,6 +128,9 @@ def _refuse_contradictions() -> None:
     for name in _OF_THE_EMULATOR:
         if name in given and "emulator" not in given:
             raise click.UsageError(f"{given[name].opts[0]} needs --emulator.", context)
+    for name in _OF_THE_PAGE:
+        if name in given and "ui" not in given:
+            raise click.UsageError(f"{given[name].opts[0]} needs --ui.", context)
 
 
 def _show(result: TestResult) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
 
 if TYPE_CHECKING:
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenario_file", required=False)
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
+@scenario_options
 @target_options
-def validate(*, config: TestConfig, scenario_file: str | None, plugin: tuple[str, ...]) -> None:
+def validate(
+    *,
+    config: TestConfig,
+    scenario_file: str | None,
+    plugin: tuple[str, ...],
+    overrides: tuple[str, ...],
+    name: str | None,
+) -> None:
     """Check SCENARIO_FILE without a request: print its timeline, or everything that is wrong with it."""
     from kfp_perf.engine.plugins import load_plugins
     from kfp_perf.health import raise_open_files_limit
@@ -27,6 +36,14 @@ def validate(*, config: TestConfig, scenario_file: str | None, plugin: tuple[str
 
     raise_open_files_limit()  # as `run` does
     plugins = load_plugins(plugin)
-    plan = make_plan(scenario_file or config.SCENARIO_FILE_NAME, config, extra_modes=plugins.runners)
+    plan = make_plan(
+        scenario_file or config.SCENARIO_FILE_NAME,
+        config,
+        extra_modes=plugins.runners,
+        name=name,
+        overrides=overrides,
+    )
     with standard_output():
         print_timeline(plan, sys.stdout)
+        for change in plan.resolved:
+            click.echo(change)

@@ -14,7 +14,7 @@ from kfp_perf.client.proto_json import UNDECODABLE
 from kfp_perf.client.retry import RetryPolicy, parse_retry_after
 from kfp_perf.client.transport import Transport
 from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
-from kfp_perf.log import REQUESTS
+from kfp_perf.log import REQUESTS, correlation_id
 from kfp_perf.pacing.drive import held_seconds
 from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
 
@@ -30,6 +30,15 @@ Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 JSON = "application/json"
+
+
+class _RequestId(str):
+    """The id of a request while it is the log's correlation id; `outer` is the one before it."""
+
+    __slots__ = ("outer",)
+    outer: str
+
+
 _GIVEN_UP = "kfp-perf stopped waiting for the answer"
 
 
@@ -136,10 +145,12 @@ class Caller:
         content_type: str,
     ) -> Answer:
         """Make one attempt, and append it to `attempts`."""
-        headers = {
-            **self._credentials.headers(),
-            "X-Request-Id": f"{self._correlation}-{next(self._numbers)}",
-        }
+        request_id = _RequestId(f"{self._correlation}-{next(self._numbers)}")
+        # After a success the log has the caller's own id again; after a failure what the caller logs is about that.
+        outer = correlation_id.get()
+        request_id.outer = outer.outer if isinstance(outer, _RequestId) else outer
+        correlation_id.set(request_id)
+        headers = {**self._credentials.headers(), "X-Request-Id": request_id}
         if body is not None:
             headers["Content-Type"] = content_type
         try:
@@ -167,6 +178,7 @@ class Caller:
                 else:
                     self.transport.burden.decode_seconds += state.now() - began
                     self._append(operation, attempts, state, None)
+                    correlation_id.set(request_id.outer)
                     return answer
             else:
                 state.retry_after = reply.field("Retry-After")

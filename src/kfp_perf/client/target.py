@@ -38,7 +38,7 @@ async def check_target(client: KfpClient, namespaces: Iterable[str] = ("",)) -> 
     except ApiError as error:
         hint = error.hint
         if error.kind == "refused" and client.proxy is None:
-            hint = _nothing_listens(client.url)
+            hint = nothing_listens(client.url)
         raise TargetError(f"No KFP API server at {client.url}: {error.message}", hint) from None
     if not answer.is_kfp:
         raise TargetError(
@@ -67,7 +67,8 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def _nothing_listens(url: str) -> str:
+def nothing_listens(url: str) -> str:
+    """Return what to do where a connection is refused."""
     if is_loopback(url):
         return (
             "Nothing listens there. Add --emulator to try without a cluster, or forward the port: "

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     DrawReport = Callable[[TestResult], Mapping[str, bytes]]
 
 
+#: Begins the names of modules that were loaded from files.
+_FILE_PREFIX = "kfp_perf_plugin_"
+
+
 @dataclass(frozen=True, slots=True)
 class Plugins:
     """Runners by the mode that they do, collectors by the key of their metrics, reports by their name.
@@ -135,15 +139,28 @@ def _add(plugins: Plugins, kind: _Kind, declared: Any, where: str) -> list[Probl
 def _import(name: str) -> Any:
     if not name.endswith(".py"):
         return importlib.import_module(name)
-    path = Path(name).resolve()
+    return load_file(Path(name).resolve())
+
+
+def plugin_files() -> tuple[Path, ...]:
+    """Return the files that were loaded as modules in this process."""
+    return tuple(
+        Path(file)
+        for name, module in tuple(sys.modules.items())
+        if name.startswith(_FILE_PREFIX) and (file := getattr(module, "__file__", None))
+    )
+
+
+def load_file(path: Path) -> Any:
+    """Load a Python file as a module, once. Raises whatever the import raises."""
     # A name of its own: queue.py must not become the `queue` of everybody else. The same file is the same module,
     # so that --plugin and --config-class of one file get the same classes.
-    module_name = f"kfp_perf_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    module_name = f"{_FILE_PREFIX}{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     specification = importlib.util.spec_from_file_location(module_name, path)
     if specification is None or specification.loader is None or not path.is_file():
-        raise FileNotFoundError(f"there is no file {name}")
+        raise FileNotFoundError(f"there is no file {path}")
     module = importlib.util.module_from_spec(specification)
     sys.modules[module_name] = module
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Protocol, Self
 
-from kfp_perf.engine.plugins import Plugins
+from kfp_perf.engine.plugins import Plugins, load_file, plugin_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -39,6 +41,17 @@ class ScenarioWork:
     def name(self) -> str:
         """The scenario's name, unique in the test."""
         return self.scenario.name or self.scenario.mode_name.lower()
+
+    def __reduce__(self) -> tuple[Callable[..., ScenarioWork], tuple[tuple[Path, ...], bytes]]:
+        # Classes of a file given with --plugin or --config-class are found where that file has been loaded.
+        fields = tuple(getattr(self, one.name) for one in dataclass_fields(self))
+        return _unpickled, (plugin_files(), pickle.dumps(fields))
+
+
+def _unpickled(files: Iterable[Path], fields: bytes) -> ScenarioWork:
+    for file in files:
+        load_file(file)
+    return ScenarioWork(*pickle.loads(fields))  # noqa: S301  from our own parent process
 
 
 @dataclass(frozen=True, slots=True)

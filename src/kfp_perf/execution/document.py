@@ -14,7 +14,10 @@ import msgspec
 from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics.figures import Figures, figures_of
+from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.files import safe_name
+from kfp_perf.result.records import Outcome
+from kfp_perf.scenario.modes import MODES
 from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, decide, judge, with_defaults
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
 #: How an emulator is recognised, wherever it runs.
 EMULATOR_COMMIT = "kfp-perf-emulator"
+
+
+_MODES_OF_RUNS = frozenset(mode.value for mode, entry in MODES.items() if entry.starts_runs)
 
 
 def given_document(
@@ -93,6 +99,8 @@ def result_document(
     scenarios = result.scenarios
     infos = [one.info for one in scenarios]
     figures = figures_of(scenarios)
+    in_flight = _in_flight(scenarios, health)
+    _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
     thresholds = list(_thresholds(given, registry))
     lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
@@ -101,7 +109,7 @@ def result_document(
     ended = bool(infos) and all(info.ended for info in infos)
     started = _epoch(given.get("started"))
     over = finished or last or started
-    verdict = decide(_reasons(infos, health, last), judgements)
+    verdict = decide(_reasons(infos, health, last, in_flight), judgements)
     target = given.get("target") or {}
     return {
         "name": given.get("name", result.path.name),
@@ -119,7 +127,7 @@ def result_document(
         "target": target,
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
-        "scenarios": [_scenario(info, figures.of(info.name)) for info in infos],
+        "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
         "warnings": list(given.get("warnings") or ()),
@@ -138,7 +146,43 @@ def _thresholds(given: dict[str, Any], registry: Registry | None) -> Iterator[Th
             yield parsed
 
 
-def _reasons(infos: Sequence[ScenarioInfo], health: dict[str, Any], last: float) -> Iterator[Reason]:
+def _in_flight(scenarios: Sequence[ScenarioFiles], health: dict[str, Any]) -> dict[str, int]:
+    """What was in flight in each scenario that did not come to its end: nothing else tells what became of it.
+
+    By the counters that the execution wrote down when it left the scenarios, or else by the scenario's last ones.
+    """
+    left: dict[str, dict[str, Any]] = health.get("left") or {}
+    found: dict[str, int] = {}
+    for one in scenarios:
+        info = one.info
+        if info.measured:
+            continue
+        counters = left.get(info.name)
+        if counters is None:
+            counters = {}
+            for state in one.states():
+                counters = state.counters
+        if info.mode in _MODES_OF_RUNS and counters.get("started"):
+            # Some of those that were in flight may have been recorded since.
+            recorded = sum(run.outcome is not Outcome.NEVER_STARTED for run in one.runs())
+            found[info.name] = max(0, int(counters["started"]) - recorded)
+        else:
+            found[info.name] = int(counters.get("in_flight", 0))
+    return {name: count for name, count in found.items() if count}
+
+
+def _count_cut_off(figures: Figures, in_flight: Mapping[str, int], infos: Sequence[ScenarioInfo]) -> None:
+    """Count runs in flight as cut off, in the figures of their scenario and of the whole test."""
+    for info in infos:
+        if info.mode in _MODES_OF_RUNS:
+            for families in (figures.scenarios.get(info.name, {}), figures.total):
+                if "runs" in families:
+                    families["runs"]["cut_off"] += in_flight.get(info.name, 0)
+
+
+def _reasons(
+    infos: Sequence[ScenarioInfo], health: dict[str, Any], last: float, in_flight: Mapping[str, int]
+) -> Iterator[Reason]:
     """Yield what keeps the test from passing, besides its thresholds."""
     for info in infos:
         if info.error:
@@ -146,10 +190,23 @@ def _reasons(infos: Sequence[ScenarioInfo], health: dict[str, Any], last: float)
     for code, text in health.get("reasons") or ():
         yield Reason(ExitCode(code), str(text))
     if not health.get("over") and not (infos and all(info.ended for info in infos)):
-        what = f"The test was killed before its end; its files are complete until {_utc(last)}."
+        yield Reason(ExitCode.INTERRUPTED, _why_killed(infos, last))
+    if count := sum(in_flight.values()):
         yield Reason(
-            ExitCode.INTERRUPTED, what if last else "The test was killed before it had measured anything."
+            ExitCode.INTERRUPTED,
+            f"In flight then: {count_of(count, 'operation')}; it is not known how they ended.",
         )
+
+
+def _why_killed(infos: Sequence[ScenarioInfo], last: float) -> str:
+    if infos and all(info.measured for info in infos):
+        return (
+            "The test was killed while it cleaned up: what it measured is complete, but some of what it made may "
+            "still be on the server (see `kfp-perf cleanup`)."
+        )
+    if last:
+        return f"The test was killed before its end; its files are complete until {_utc(last)}."
+    return "The test was killed before it had measured anything."
 
 
 def _last_written(files: ScenarioFiles) -> float:
@@ -161,7 +218,7 @@ def _last_written(files: ScenarioFiles) -> float:
     return last
 
 
-def _scenario(info: ScenarioInfo, families: dict[str, Any]) -> dict[str, Any]:
+def _scenario(info: ScenarioInfo, families: dict[str, Any], in_flight: int) -> dict[str, Any]:
     return {
         "name": info.name,
         "mode": info.mode,
@@ -171,6 +228,7 @@ def _scenario(info: ScenarioInfo, families: dict[str, Any]) -> dict[str, Any]:
         "exit_code": info.exit_code,
         "warnings": list(info.warnings),
         "leftovers": list(info.leftovers),
+        "in_flight": in_flight,
         "metrics": _plain(families),
     }
 

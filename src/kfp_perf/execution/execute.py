@@ -10,13 +10,12 @@ from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
 from kfp_perf.execution.document import given_document, result_document
-from kfp_perf.execution.own_loop import run_in_own_loop
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
-from kfp_perf.pacing import RealClock
+from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.files import LOGS_FOLDER
 from kfp_perf.result.reader import TestResult
@@ -140,7 +139,7 @@ class Execution:
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
         self._blind: Exception | None = None
-        self._in_flight: dict[str, int] = {}
+        self._left: dict[str, dict[str, int]] = {}
         self._saved_while_cleaning = False
         self._save_health_at = self._clock.now() + _SAVE_HEALTH_EVERY_SECONDS
 
@@ -159,7 +158,10 @@ class Execution:
             self.abandoned = bool(engine.running)
             if self.abandoned:
                 counters = engine.counters()
-                self._in_flight = {name: counters[name].in_flight for name in engine.running}
+                self._left = {
+                    name: {"started": counters[name].started, "in_flight": counters[name].in_flight}
+                    for name in engine.running
+                }
             self.errors += [one.failure for one in ended if one.failure is not None]
             if self.interruptions:
                 self.errors.insert(0, TestInterrupted(_ABANDONED if self.abandoned else _STOPPED))
@@ -238,7 +240,7 @@ class Execution:
         return {
             "over": over,
             "reasons": reasons,
-            "in_flight": self._in_flight,
+            "left": self._left,
             "generator": checks.generator.document(),
             "health": checks.document(),
         }

@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kfp_perf.config import TestConfig
+from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
@@ -40,6 +41,9 @@ def run_test(
     assume_yes: bool = False,
     quiet: bool = False,
     page: bool = False,
+    page_address: tuple[str, int] = ("127.0.0.1", 0),
+    name: str | None = None,
+    overrides: Iterable[str] = (),
     create_runner: CreateRunner = create_runner,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
@@ -48,8 +52,9 @@ def run_test(
     from the environment if not given, `plugins` are modules or Python files with runners and collectors.
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
-    `page` serves it to browsers on this machine too. The folder gets a `report.html`; one that cannot be drawn is
-    said in the log, and changes nothing else. `create_runner` makes the runner of each scenario: a function like
+    `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
+    those of `make_plan`. The folder gets a `report.html`; one that cannot be drawn is said in the log, and changes
+    nothing else. `create_runner` makes the runner of each scenario: a function like
     `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
@@ -64,12 +69,18 @@ def run_test(
         extra_modes=loaded.runners,
         registry=Registry({**METRICS, **loaded.collectors}),
         assume_yes=assume_yes,
+        name=name,
+        overrides=overrides,
     )
     with contextlib.ExitStack() as stack:
-        if emulator:
+        if not emulator:
+            namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
+            check_quickly(config, namespaces if config.IS_KUBEFLOW_MODE else ())
+        else:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
-        display = stack.enter_context(contextlib.closing(open_display(logger, quiet=quiet, page=page)))
+        opened = open_display(logger, quiet=quiet, page=page_address if page else None)
+        display = stack.enter_context(contextlib.closing(opened))
         try:
             result = execute(
                 plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator

@@ -8,23 +8,28 @@ from kfp_perf.pacing.lateness import LATE_SECONDS
 
 #: The test is looked at in windows of so many seconds.
 WINDOW_SECONDS = 1.0
-#: A resource gave way if it was beyond its bound for as long as so many windows, in at least so many separate
-#: looks, and for this share of the time: a hiccup of the machine is no saturation, and a minute of one is, even
-#: within hours.
+#: A resource gave way if it was beyond its bound for as long as so many windows, and for this share of the time:
+#: a few late moments are no saturation, and a minute of them is, even within an hour. A window that lasted longer
+#: because all stood still counts as many.
 FEWEST_WINDOWS = 5.0
-FEWEST_LOOKS = 3
 SMALLEST_SHARE = 0.02
+#: A generator that stood still for so long at a time makes the result invalid, however long the test is.
+STANDSTILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a resource may come to in a window. `unit` is `share` or `bytes`; free space must not fall below."""
+    """What a resource may come to in a window. `unit` is `share`, `bytes` or `seconds`.
+
+    `at_least`: the value must not fall below the limit. `at_once`: a single window beyond it is enough.
+    """
 
     limit: float
     unit: str
     what: str
     reason: str
     at_least: bool = False
+    at_once: bool = False
 
     def broken_by(self, value: float) -> bool:
         """Whether a value lies beyond the bound."""
@@ -35,6 +40,13 @@ _LATE = f"{1e3 * LATE_SECONDS:.0f} ms"
 
 #: Each resource, the one that explains most first: what starves a loop is named before the lateness it causes.
 BOUNDS: dict[str, Bound] = {
+    "standstill": Bound(
+        STANDSTILL_SECONDS,
+        "seconds",
+        "time for which this process stood still",
+        "Stopped, suspended or paused, it sends nothing and reads no answers, which then seem to be late.",
+        at_once=True,
+    ),
     "disk": Bound(
         100e6,
         "bytes",
@@ -53,6 +65,7 @@ BOUNDS: dict[str, Bound] = {
         "share",
         "requests that failed for want of file descriptors or local ports of this machine",
         "They never reached the target, and would count as its errors.",
+        at_once=True,
     ),
     "process_cpu": Bound(
         0.9,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from kfp_perf.health.bounds import BOUNDS, WINDOW_SECONDS
+from kfp_perf.health.bounds import BOUNDS, STANDSTILL_SECONDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
 from kfp_perf.health.tally import Finding, ResourceTally
@@ -48,6 +48,8 @@ class GeneratorWatch:
     ) -> None:
         self.on_purpose: list[str] = []
         self.windows = 0
+        #: Begin and end of each time in which this process stood still, in seconds since the Unix epoch.
+        self.standstills: list[tuple[float, float]] = []
         self.space = space(folder)
         self.pauses = CollectorPauses()
         self._quiet = QuietInterpreter()
@@ -64,6 +66,8 @@ class GeneratorWatch:
         self._marks: dict[str, ScenarioCounters] = {}
         self._tallies: dict[tuple[str, str], ResourceTally] = {}
         self._latest: dict[str, ScenarioCounters] = {}
+        self._looked: tuple[float, float] | None = None
+        self._gap: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __enter__(self) -> Self:
         self._quiet.__enter__()
@@ -77,6 +81,7 @@ class GeneratorWatch:
     def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
         """Close the window, if it is over, and judge it for what was at work from its beginning to its end."""
         now = self._now()
+        self._notice_gap(now, counters)
         elapsed = now - self._began
         if elapsed < self._window_seconds:
             return
@@ -89,6 +94,7 @@ class GeneratorWatch:
             self._latest.update({name: marks[name] for name in through})
             self._judge(through, marks, reading, elapsed)
         self._began, self._reading, self._marks = now, reading, marks
+        self._gap = (0.0, 0.0, 0.0)
 
     def findings(self) -> list[Finding]:
         """What gave way, what explains most first; empty: the generator kept within its bounds."""
@@ -116,6 +122,7 @@ class GeneratorWatch:
             "saturated": bool(findings),
             "gave_way": [str(one) for one in findings],
             "saturated_on_purpose": self.on_purpose,
+            "standstills": [list(one) for one in self.standstills],
             "windows": self.windows,
             "window_seconds": self._window_seconds,
             "process": process,
@@ -130,8 +137,32 @@ class GeneratorWatch:
         }
 
     def shares(self) -> dict[str, float]:
-        """Mean share of what is a share, over all windows until now: for a line in the log."""
+        """Means over all windows until now: for a line in the log."""
         return {resource: tally.mean for (resource, name), tally in self._tallies.items() if not name}
+
+    def _notice_gap(self, now: float, counters: Mapping[str, ScenarioCounters]) -> None:
+        """Keep the longest time of this window in which nobody looked, by both clocks."""
+        at = max((one.at for one in counters.values()), default=0.0)
+        if self._looked is not None and now - self._looked[0] > self._gap[0]:
+            self._gap = (now - self._looked[0], self._looked[1], at)
+        self._looked = (now, at)
+
+    def _stood_still(
+        self, names: Sequence[str], marks: Mapping[str, ScenarioCounters], reading: Reading
+    ) -> float:
+        """For how long this process stood still in this window, in seconds.
+
+        That nobody looked may have other reasons, such as a slow disk: event loops must have stood still as well.
+        """
+        suspended = reading.suspended_seconds - self._reading.suspended_seconds
+        gap, begin, end = self._gap
+        lags = [one for one in names if marks[one].lag_is_measured and self._marks[one].lag_is_measured]
+        if not all(marks[one].longest_lag_seconds >= 0.5 * gap for one in lags):
+            gap, begin = 0.0, end
+        still = max(gap, suspended)
+        if still > STANDSTILL_SECONDS:
+            self.standstills.append((begin, end))
+        return still
 
     def _judge(
         self, names: Sequence[str], marks: Mapping[str, ScenarioCounters], reading: Reading, elapsed: float
@@ -145,7 +176,8 @@ class GeneratorWatch:
             throttled = (reading.throttled_seconds - self._reading.throttled_seconds) / elapsed
         on_purpose = [name for name in names if name in self._saturating]
         self.on_purpose += [name for name in on_purpose if name not in self.on_purpose]
-        values = [("", resource, value) for resource, value in self._of_process(reading, elapsed)]
+        values = [("", "standstill", self._stood_still(names, marks, reading))]
+        values += [("", resource, value) for resource, value in self._of_process(reading, elapsed)]
         for name in names:
             values += [
                 (name, resource, value)

@@ -26,7 +26,8 @@ class Reading(NamedTuple):
 
     `process_cpu_seconds`: CPU time of this process. `machine_busy_seconds` of `machine_seconds`: of all cores.
     `throttled_seconds`: how long the container's CPU limit held this process's group. `collecting_seconds`: time
-    in which garbage was collected.
+    in which garbage was collected. `suspended_seconds`: how long the machine was suspended, which the monotonic
+    clock does not count.
     """
 
     process_cpu_seconds: float
@@ -34,6 +35,7 @@ class Reading(NamedTuple):
     machine_seconds: float | None
     throttled_seconds: float | None
     collecting_seconds: float
+    suspended_seconds: float = 0.0
 
 
 class Space(NamedTuple):
@@ -92,7 +94,14 @@ def raise_open_files_limit() -> None:
 def read_machine(pauses: CollectorPauses) -> Reading:
     """Look at what was used until now."""
     busy, whole = _machine_cpu()
-    return Reading(time.process_time(), busy, whole, _throttled(), pauses.seconds)
+    return Reading(time.process_time(), busy, whole, _throttled(), pauses.seconds, _suspended())
+
+
+def _suspended() -> float:
+    """How long the machine was suspended since it started: CLOCK_BOOTTIME counts that (clock_gettime(2))."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def read_space(folder: Path) -> Space:

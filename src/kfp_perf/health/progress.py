@@ -21,6 +21,9 @@ _PATIENCE_RUNS = 3.0
 _SHARE_OF_TIME = 0.5
 _SHORTEST_PATIENCE_SECONDS = 5.0
 _MOST_STALLS = 100
+#: Scenarios are looked at several times a second. Of a longer time without a look only this much counts: the
+#: generator itself stood still, and a scenario could make no progress.
+_LONGEST_LOOK_SECONDS = 2.0
 _IDLE = frozenset({ScenarioPhase.QUEUED, ScenarioPhase.WAITING, ScenarioPhase.ENDED})
 
 
@@ -51,6 +54,14 @@ class _Mark:
     done: int
     since: float
     stall: Stall | None = None
+    looked: float = 0.0
+    unseen_seconds: float = 0.0
+
+    def passed(self, now: float) -> float:
+        """The time without progress until now; what nobody watched is left out."""
+        self.unseen_seconds += max(0.0, now - self.looked - _LONGEST_LOOK_SECONDS)
+        self.looked = now
+        return now - self.since - self.unseen_seconds
 
 
 class ProgressWatch:
@@ -71,12 +82,13 @@ class ProgressWatch:
         if mark is None or mark.phase is not phase or mark.done != done or counters.resting:
             if mark is not None and mark.stall is not None:
                 mark.stall.until = now
-            self._marks[counters.scenario] = _Mark(phase, done, now)
+            self._marks[counters.scenario] = _Mark(phase, done, now, looked=now)
             return None
+        passed = mark.passed(now)
         patience = patience_seconds(counters, self._run_seconds.get(counters.scenario, math.inf))
-        if phase in _IDLE or mark.stall is not None or now - mark.since < patience:
+        if phase in _IDLE or mark.stall is not None or passed < patience:
             return None
-        text = _text_of(counters, now - mark.since)
+        text = _text_of(counters, passed)
         mark.stall = Stall(counters.scenario, phase.value, mark.since, None, text)
         if len(self.stalls) < _MOST_STALLS:
             self.stalls.append(mark.stall)

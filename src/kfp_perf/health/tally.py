@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.health.bounds import FEWEST_LOOKS, FEWEST_WINDOWS, SMALLEST_SHARE
+from kfp_perf.health.bounds import FEWEST_WINDOWS, SMALLEST_SHARE
 
 if TYPE_CHECKING:
     from kfp_perf.health.bounds import Bound
@@ -36,7 +36,6 @@ class ResourceTally:
     def __init__(self, resource: str, scenario: str, bound: Bound, window_seconds: float) -> None:
         self.seconds = 0.0
         self.seconds_beyond = 0.0
-        self.looks_beyond = 0
         self.worst: float | None = None
         self._window_seconds = window_seconds
         self._resource = resource
@@ -60,7 +59,6 @@ class ResourceTally:
         if self.worst is None or (value < self.worst if self._bound.at_least else value > self.worst):
             self.worst = value
         if self._bound.broken_by(value):
-            self.looks_beyond += 1
             self.seconds_beyond += seconds
             self._busy_beyond += (machine_busy or 0.0) * seconds
             self._throttled_beyond += (throttled or 0.0) * seconds
@@ -72,11 +70,12 @@ class ResourceTally:
 
     @property
     def gave_way(self) -> bool:
-        """Whether the resource was beyond its bound often enough to count."""
+        """Whether the resource was beyond its bound for long enough to count."""
+        if self._bound.at_once:
+            return self.seconds_beyond > 0.0
         return (
-            self.looks_beyond >= FEWEST_LOOKS
             # Windows are as long as they are wanted, give or take a millisecond.
-            and self.seconds_beyond > (FEWEST_WINDOWS - 0.5) * self._window_seconds
+            self.seconds_beyond > (FEWEST_WINDOWS - 0.5) * self._window_seconds
             and self.seconds_beyond >= SMALLEST_SHARE * self.seconds
         )
 
@@ -114,4 +113,6 @@ class ResourceTally:
 
 
 def _told(value: float, unit: str) -> str:
-    return f"{value / 1e6:,.0f} MB" if unit == "bytes" else f"{value:.0%}"
+    if unit == "seconds":
+        return f"{value:.0f} s"
+    return f"{value / 1e6:,.0f} MB" if unit == "bytes" else f"{value:.1%}" if value < 0.01 else f"{value:.0%}"

@@ -43,10 +43,11 @@ class Display(Protocol):
         ...
 
 
-def open_display(logger: Logger, *, quiet: bool, page: bool = False) -> Display:
+def open_display(logger: Logger, *, quiet: bool, page: tuple[str, int] | None = None) -> Display:
     """Open what suits where we run: nothing when `quiet`, a screen on a terminal, else a line now and then.
 
-    `page` serves a live page to browsers on this machine as well, and says its address in the log.
+    `page` is the host and port (0: a free one) at which a live page is served to browsers as well; the log says its
+    address.
     """
     display: Display
     if quiet:
@@ -55,7 +56,7 @@ def open_display(logger: Logger, *, quiet: bool, page: bool = False) -> Display:
         display = _Terminal(logger)
     else:
         display = _Lines()
-    return _Both(_Page(), display) if page else display
+    return _Both(_Page(*page), display) if page else display
 
 
 class _NoDisplay:
@@ -129,13 +130,14 @@ class _FeedHandler(logging.Handler):
 class _Page(_NoDisplay):
     """A page for browsers, served by a process of its own, which outlives the test while somebody looks at it."""
 
-    def __init__(self) -> None:
-        self._child = Child("kfp_perf.live.page", answers=True)
+    def __init__(self, host: str, port: int) -> None:
+        self._child = Child("kfp_perf.live.page", "--host", host, "--port", str(port), answers=True)
         address = self._child.answer()
         if address:
             log.info("Live page: %s", address)
         else:
-            log.warning("The live page could not be opened; the test goes on without it")
+            where = f" at {host} port {port}" if port else ""
+            log.warning("The live page could not be opened%s; the test goes on without it", where)
 
     def update(self, snapshot: Snapshot) -> None:
         self._child.send(Message(snapshot=snapshot))

@@ -1,14 +1,17 @@
 """The live page: a program of its own that reads the feed from its standard input and serves it to browsers.
 
-It listens on 127.0.0.1 only, and answers only below a path with a random token, to requests that name this address:
-other users of the machine, and pages of other sites in the same browser, learn nothing. It goes on after the test
-for as long as somebody looks, so that the end can be seen and the report be opened.
+It listens on 127.0.0.1 by default, and answers only below a path with a random token, to requests that name this
+address: other users of the machine, and pages of other sites in the same browser, learn nothing. It goes on after
+the test for as long as somebody looks, so that the end can be seen and the report be opened.
 """
 
 from __future__ import annotations
 
+import argparse
+import ipaddress
 import os
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -88,21 +91,44 @@ class State:
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves a state on a free port."""
+    """Serves a state on a port, 0 for a free one.
+
+    On a loopback address only requests that name it are answered: a page of another site whose name resolves to
+    here gets nothing. The path holds a random token.
+    """
 
     daemon_threads = True
 
-    def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(
+        self,
+        state: State,
+        clock: Callable[[], float] = time.monotonic,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
         self.state = state
         self.clock = clock
         self.token = secrets.token_urlsafe(16)
-        self.hosts = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
+        self.host = f"[{host}]" if ":" in host else host
+        local = {self.host, "localhost"}
+        # Elsewhere it goes by names that are not known here; the token protects it as well.
+        self.hosts = {f"{name}:{self.server_port}" for name in local} if _is_loopback(host) else None
+        if host in {"0.0.0.0", "::"}:  # noqa: S104  the user asked for all interfaces
+            self.host = socket.gethostname()
 
     @property
     def address(self) -> str:
         """The address of the page."""
-        return f"http://127.0.0.1:{self.server_port}/{self.token}/"
+        return f"http://{self.host}:{self.server_port}/{self.token}/"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -114,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a browser."""
         path, _, query = self.path.partition("?")
         prefix = f"/{self.server.token}/"
-        if self.headers.get("Host") not in self.server.hosts or not path.startswith(prefix):
+        hosts = self.server.hosts
+        is_meant = hosts is None or self.headers.get("Host") in hosts
+        if not is_meant or not path.startswith(prefix):
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"")
             return
         state = self.server.state
@@ -216,17 +244,21 @@ def linger(server: PageServer, seconds: float, sleep: Callable[[float], None] = 
 
 def main() -> None:
     """Serve, tell the address in a line, read the feed, and go on while somebody looks."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else LINGER_SECONDS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--linger", type=float, default=LINGER_SECONDS)
+    given = parser.parse_args()
     os.nice(5)  # the load goes first
     state = State()
-    server = PageServer(state)
+    server = PageServer(state, host=given.host, port=given.port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(server.address + "\n")
     sys.stdout.flush()
     # Whoever started the test may wait for the end of its output.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     read_feed(sys.stdin.buffer, state)
-    linger(server, seconds)
+    linger(server, given.linger)
     server.shutdown()
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from kfp_perf.client.messages import parse_time
+from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
 from kfp_perf.observe.node_ids import NO_PLACE, Places
 from kfp_perf.pipelines.shape import Dag
 
@@ -85,7 +86,7 @@ class Entry(msgspec.Struct, frozen=True):
         return self.ended_at is not None and self.state not in {"", "SKIPPED"}
 
 
-_decoder = msgspec.json.Decoder(list[_WireEntry])
+_decoder = ProtoJsonDecoder(list[_WireEntry])
 
 
 def read_entries(run: Run, shape: Dag | None = None) -> list[Entry]:
@@ -98,7 +99,7 @@ def read_entries(run: Run, shape: Dag | None = None) -> list[Entry]:
         return []
     try:
         wire = _decoder.decode(details.task_details)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return []
     nodes = [(entry.display_name, [child.pod_name for child in entry.child_tasks or ()]) for entry in wire]
     located = Places(nodes, shape or Dag())

@@ -3,6 +3,7 @@
 from kfp_perf.pacing.clock import Clock, RealClock, StopSignal
 from kfp_perf.pacing.drive import Drive, DriveReport, Operation
 from kfp_perf.pacing.lateness import Punctuality, feel_lag
+from kfp_perf.pacing.own_loop import run_in_own_loop
 
 __all__ = [
     "Clock",
@@ -13,4 +14,5 @@ __all__ = [
     "RealClock",
     "StopSignal",
     "feel_lag",
+    "run_in_own_loop",
 ]

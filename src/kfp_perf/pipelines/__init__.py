@@ -1,1 +1,1 @@
-"""A pipeline's compiled specification (IR) as a client reads it."""
+"""Compiled pipelines (IR), read as KFP's API server reads them."""

@@ -1,4 +1,4 @@
-"""Pipelines of a stated size, for uploads: valid IR as the compiler lays it out, with as many steps as fit."""
+"""Pipelines of a given size, for uploads: valid IR in the compiler's layout, with as many steps as fit."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _HEAD, _MIDDLE, _ROOT, _TAIL = (
 def generate_pipeline(size_bytes: int, name: str = "kfp-perf-generated") -> bytes:
     """Return a pipeline with as many steps as fit into the size, at least one, and never larger.
 
-    The steps make a binary tree, so they run in log2(steps) layers. The same arguments give the same bytes. Raises
+    The steps form a binary tree, so they run in log2(steps) layers. The same arguments give the same bytes. Raises
     ValueError for a size below MIN_SIZE_BYTES or above MAX_SIZE_BYTES.
     """
     if not MIN_SIZE_BYTES <= size_bytes <= MAX_SIZE_BYTES:
-        raise ValueError(f"a pipeline has {MIN_SIZE_BYTES} to {MAX_SIZE_BYTES} bytes, not {size_bytes}")
+        raise ValueError(f"a pipeline has {MIN_SIZE_BYTES} to {MAX_SIZE_BYTES} bytes, got {size_bytes}")
     first, second = len(_document(1, name)), len(_document(2, name))
     # Every step after the first adds the same number of bytes.
     return _document(1 + (size_bytes - first) // (second - first), name)

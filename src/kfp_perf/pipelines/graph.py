@@ -1,4 +1,4 @@
-"""What depends on what in a pipeline's DAGs, and how long the longest way through them is."""
+"""Dependencies in a pipeline's DAGs, and the length of the longest path through them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def dags(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def dependencies(task: Mapping[str, Any]) -> set[str]:
-    """Return the tasks of the same DAG that a task waits for: those it names, and those whose outputs it takes."""
+    """Return the tasks of the same DAG that a task depends on: by name, or by an output that is its input."""
     inputs = task.get("inputs", {})
     taken = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
     return {*task.get("dependentTasks", ()), *(name for source in taken for name in _producers(source))}
@@ -30,7 +30,7 @@ def _producers(source: Mapping[str, Any]) -> Iterator[str]:
 
 
 def in_order(dag: Mapping[str, Any]) -> list[str]:
-    """Return a DAG's tasks, each after those it depends on. Raises graphlib.CycleError where they go round."""
+    """Return a DAG's tasks, each after those it depends on. Raises graphlib.CycleError for a cycle."""
     tasks = dag.get("tasks", {})
     return list(
         TopologicalSorter(
@@ -40,10 +40,10 @@ def in_order(dag: Mapping[str, Any]) -> list[str]:
 
 
 def sequential_steps(spec: Mapping[str, Any]) -> int:
-    """Return how many pods run one after the other on the longest way through a pipeline.
+    """Return how many pods run one after the other on the longest path through a pipeline.
 
-    The root's driver is one; a container task two (driver, executor); a group its driver and what is inside; a loop
-    its driver, its iterations' drivers and one iteration (they run side by side), as KFP 2.17 makes its pods.
+    The root's driver is one; a container task has two (driver, executor); a group its driver and what is inside; a
+    loop its driver, the drivers of its iterations and one iteration (they run in parallel), as in KFP 2.17.
     Retries and parallelism limits are not counted.
     """
     components = spec.get("components", {})

@@ -1,4 +1,4 @@
-"""What a pipeline's DAGs look like, as far as a run's entries need it to be told apart."""
+"""The shape of a pipeline's DAGs, as far as it is needed to tell the entries of a run apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What a task is: it decides which nodes a run has of it."""
+    """The kind of a task, which determines the nodes that a run has of it."""
 
     CONTAINER = "container"  # T-driver, T, executor
     IMPORTER = "importer"  # T
@@ -23,11 +23,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TaskShape:
-    """A task of a DAG: what it waits for, and what is inside.
+    """A task of a DAG: what it depends on, and what is inside.
 
-    `one_after_another` says that not all items of a loop may run at the same time. `is_exit`: it begins when what
-    it depends on has ended in whatever way, and whatever depends on that waits for it too (KFP makes of it an exit
-    hook of Argo, `T.onExit`).
+    `one_after_another`: not all items of a loop may run at the same time. `is_exit`: it begins when what it depends
+    on has ended, in any state, and tasks that depend on that wait for it too (KFP compiles it to an exit hook of
+    Argo, `T.onExit`).
     """
 
     name: str
@@ -45,7 +45,7 @@ class Dag:
     tasks: dict[str, TaskShape] = field(default_factory=dict)
 
     def names(self, *kinds: Kind) -> set[str]:
-        """The names of the tasks of some kinds, here and inside."""
+        """Return the names of the tasks of some kinds, here and in nested DAGs."""
         found: set[str] = set()
         for task in self.tasks.values():
             if task.kind in kinds:
@@ -56,7 +56,7 @@ class Dag:
 
 
 def shape_of(spec: Mapping[str, Any]) -> Dag:
-    """The shape of a PipelineSpec (a parsed IR document that `read_pipeline` has accepted)."""
+    """Return the shape of a PipelineSpec (a specification that `read_pipeline` has accepted)."""
     components = spec.get("components", {})
     executors = spec.get("deploymentSpec", {}).get("executors", {})
     known: dict[str, Dag] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
+
+from kfp_perf.result.files import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,3 @@ def unique_names(scenarios: Sequence[TestScenario]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
-
-
-def safe_name(text: str) -> str:
-    """Return a text as the name of a test, in characters that file systems and metrics can hold."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:63] or "test"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from kfp_perf.errors import InputError
+from kfp_perf.errors import InputError, Problem
 from kfp_perf.plan.checks import errors_of, warnings_of
 from kfp_perf.plan.draft import (
     Draft,
@@ -17,17 +19,19 @@ from kfp_perf.plan.draft import (
     read_pipelines,
 )
 from kfp_perf.plan.limits import read_limits
-from kfp_perf.plan.names import safe_name, unique_names
+from kfp_perf.plan.names import unique_names
 from kfp_perf.plan.scenario_files import find_scenario_file, label_of, pipeline_folders
+from kfp_perf.result.files import safe_name
+from kfp_perf.scenario.fields import NAME_PATTERN
+from kfp_perf.scenario.quantities import shown
 from kfp_perf.scenario.serde import JsonDeserializationUtils
 from kfp_perf.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
-    from kfp_perf.errors import Problem
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
@@ -43,7 +47,8 @@ and a run of one task, which has three pods, took 20 to 30 s on a real server wh
 class Plan:
     """A test that can start.
 
-    `text` is the scenario file as given; every scenario has a `name`, unique in the plan. By that name,
+    `text` is the scenario file with variables and overrides in place, `resolved` says what these changed; every
+    scenario has a `name`, unique in the plan. By that name,
     `packages` holds the pipeline of each scenario that has one, as its runner uses it, and `estimates` what each
     scenario is expected to make; `thresholds` are those of the whole test, then those of the scenarios;
     `lifted` are the default ones that do not hold, as pairs of scenario (None: the whole test) and metric. A
@@ -59,6 +64,7 @@ class Plan:
     thresholds: tuple[Threshold, ...] = ()
     lifted: tuple[tuple[str | None, str], ...] = ()
     warnings: tuple[Problem, ...] = ()
+    resolved: tuple[str, ...] = ()
 
     @property
     def duration_seconds(self) -> float:
@@ -76,17 +82,25 @@ def make_plan(
     seconds_per_step: float = SECONDS_PER_STEP,
     limits: Limits | None = None,
     registry: Registry | None = None,
+    name: str | None = None,
+    overrides: Iterable[str] = (),
+    environment: Mapping[str, str] = os.environ,
 ) -> Plan:
     """Return the plan of a scenario file: a path, or the name of a built-in scenario.
 
     `extra_modes` are the modes that plug-ins add; `assume_yes` confirms any number of rows beforehand; `now`
     (seconds since the epoch, default: the clock) is when the test would start, for schedules; `seconds_per_step`
     is how long the estimates assume that a pod in a run's sequence takes; `limits` are those of this process by
-    default; `registry` has the metrics that thresholds may name (default: the built-in ones). Raises InputError
-    with every problem of the file and of its pipelines.
+    default; `registry` has the metrics that thresholds may name (default: the built-in ones). `name` is what the
+    results are called instead of the file's own name; `overrides` are set in the file and `environment` gives its
+    variables (see `scenario.overrides`). Raises InputError with every problem of the file and of its pipelines.
     """
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(Problem("--name", f"must match {NAME_PATTERN}, got {shown(name)}", "shorten it"))
     path = find_scenario_file(scenario_file)
-    parsed = JsonDeserializationUtils.parse_scenario_file(path, label_of(path), extra_modes=extra_modes)
+    parsed = JsonDeserializationUtils.parse_scenario_file(
+        path, label_of(path), extra_modes=extra_modes, overrides=overrides, environment=environment
+    )
     names = dict(zip(parsed.scenarios, unique_names(list(parsed.scenarios.values())), strict=True))
     start = datetime.fromtimestamp(time.time() if now is None else now, UTC)
     pipelines = read_pipelines(parsed, pipeline_folders(path, config))
@@ -105,7 +119,7 @@ def make_plan(
     if errors := dict.fromkeys([*parsed.problems, *errors_of(draft)]):
         raise InputError(errors)
     return Plan(
-        name=parsed.name or safe_name(path.stem),
+        name=name or parsed.name or safe_name(path.stem),
         path=path,
         text=parsed.text,
         scenarios=tuple(
@@ -118,4 +132,5 @@ def make_plan(
         thresholds=tuple(one for one in draft.thresholds if isinstance(one, Threshold)),
         lifted=lifted_thresholds(parsed, names),
         warnings=tuple(dict.fromkeys(warnings_of(draft))),
+        resolved=parsed.changes,
     )

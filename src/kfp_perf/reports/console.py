@@ -14,8 +14,9 @@ from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.left_behind import cleanup_command, stays
-from kfp_perf.reports.operations import operations_of, rows_of, statistic_of
+from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, statistic_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
+from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,14 +32,8 @@ _VERDICT_STYLES = {
     4: "bold yellow",
     5: "bold magenta",
 }
-_PURPOSES = {
-    "load": "",
-    "observe": "following runs",
-    "setup": "preparing",
-    "cleanup": "cleaning up",
-}
-#: Modes of our own in which no run is made; one of a plug-in may make some.
-_WITHOUT_RUNS = frozenset({"RANDOM_GETS", "PIPELINE_UPLOAD"})
+#: Built-in modes that start no runs; a mode of a plug-in may start some.
+_WITHOUT_RUNS = frozenset(mode.name for mode, entry in MODES.items() if not entry.starts_runs)
 #: Runs that neither succeeded nor failed, in one column.
 _LOST = ("refused", "lost", "unfinished", "never_started", "cut_off")
 _MOST_LEFTOVERS = 10
@@ -180,8 +175,8 @@ def _api(document: Mapping[str, Any]) -> Table:
     for title in ("operations", "attempts", "errors", "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
     api = document["total"]["api"]
-    for purpose, title in _PURPOSES.items():
-        found = rows_of(api, purpose)
+    for purpose, words in PURPOSES.items():
+        found, title = rows_of(api, purpose), words if purpose != "load" else ""
         if found and title:
             table.add_row(Text(title, style="dim italic"))
         for name, operation in found.items():
@@ -242,8 +237,8 @@ def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
-    for purpose, title in _PURPOSES.items():
-        apart = f"{title}: " if title else ""
+    for purpose, title in PURPOSES.items():
+        apart = f"{title}: " if purpose != "load" else ""
         for name, operation in operations_of(document["total"]["api"], purpose).items():
             if operation["errors"]:
                 kinds = ", ".join(f"{count} × {kind}" for kind, count in operation["errors_by_kind"].items())

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+PURPOSES = {
+    "load": "the load",
+    "observe": "following runs",
+    "setup": "preparing",
+    "cleanup": "cleaning up",
+}
+"""What requests are for, in the order of reports, and what they are called there."""
+
 
 def operations_of(api: Any, purpose: str) -> dict[str, dict[str, Any]]:
     """The figures of each operation for a purpose. Variants of list reads are in those of their operation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 
 #: Raised with each change of the files that an older reader would misread.
 SCHEMA_VERSION = 2
@@ -25,5 +25,12 @@ JOURNAL_FILE = "journal.jsonl"
 
 
 def safe_name(text: str) -> str:
-    """Return a text as part of a file's name, at most 60 characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "test"
+    """Return a text as part of a file's name: letters of any script, at most 60 characters and 180 bytes."""
+    kept = (char if _may_stand(char) else " " for char in unicodedata.normalize("NFC", text))
+    name = "-".join("".join(kept).split()).strip("-._")[:60]
+    return name.encode()[:180].decode(errors="ignore") or "test"
+
+
+def _may_stand(character: str) -> bool:
+    # Vowels of many scripts are marks.
+    return character.isalnum() or character in "._-" or unicodedata.category(character).startswith("M")

@@ -31,7 +31,7 @@ class EnumByName(Generic[E]):
         self.context_key = context_key
 
     def validate(self, value: Any, info: core_schema.ValidationInfo) -> E | str:
-        """Return the member of that name, or the name itself where the context knows it."""
+        """Return the member of that name, or the name itself where the context has it."""
         if isinstance(value, self.enum_type):
             return value
         more: Collection[str] = (info.context or {}).get(self.context_key, ()) if self.context_key else ()

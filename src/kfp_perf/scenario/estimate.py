@@ -1,4 +1,4 @@
-"""About how many runs and requests a scenario will make, before the first of them."""
+"""Estimates of how many runs and requests a scenario makes, before the first of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
 
 ANSWER_SECONDS = 0.05
-"""What a request is taken to last: a real server without load took 20 to 50 ms."""
+"""The assumed duration of a request: a real server without load took 20 to 50 ms."""
 
 POLL_SECONDS = 5.0
-"""What the time between two looks at the runs in flight is taken to be where it is not given."""
+"""The assumed time between two readings of the runs in flight where it is not given."""
 
 RUNS_PER_PAGE = 100
 REQUESTS_PER_SCHEDULE = 3
@@ -28,7 +28,7 @@ REQUESTS_PER_SCENARIO = 5
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a scenario is expected to make; `seconds_per_run` is the assumption behind it (0: none was needed)."""
+    """What a scenario is expected to make; `seconds_per_run` is the assumption it is based on (0: none)."""
 
     runs: int
     requests: int
@@ -38,7 +38,7 @@ class Estimate:
 def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -> Estimate | None:
     """Return the estimate, or None for a mode of a plug-in.
 
-    `seconds_per_run` is how long a run is taken to last, `firings` how often a schedule fires within the run time.
+    `seconds_per_run` is the assumed duration of a run, `firings` how often a schedule fires within the run time.
     """
     mode = scenario.mode_entry
     if mode is PLUGIN_MODE:

@@ -30,14 +30,16 @@ class TestMode(Enum):
 class Mode:
     """What a mode is.
 
-    `description` is Markdown. `fields` are attributes of a scenario that not every mode uses and this one does.
-    `metrics` are the metric families that hold values only where such a mode ran. `num_times` says what
-    `numTimes` counts without a rate or stages: operations in flight, in all and spread evenly over the run time, or
-    in all and due at the start; `noun` is the word for one of them. `requests` is how many requests an operation
-    takes: that of a mode which starts runs is a run from its creation to its deletion.
+    `description` is Markdown for the reference page, `summary` a few words for reports. `fields` are attributes of
+    a scenario that not every mode uses and this one does. `metrics` are the metric families that hold values only
+    where such a mode ran. `num_times` says what `numTimes` counts without a rate or stages: operations in flight,
+    in all and spread evenly over the run time, or in all and due at the start; `noun` is the word for one of them.
+    `requests` is how many requests an operation takes: that of a mode which starts runs is a run from its creation
+    to its deletion.
     """
 
     description: str
+    summary: str
     fields: frozenset[str]
     starts_runs: bool
     metrics: frozenset[str]
@@ -55,6 +57,7 @@ _RUN_METRICS = frozenset({"runs", "phases"})
 MODES: Mapping[TestMode, Mode] = {
     TestMode.PIPELINE_RUN: Mode(
         description="Runs the pipeline in the default experiment; `numTimes` runs are kept in flight.",
+        summary="runs in the default experiment",
         fields=_RUNS | _LOAD | {"think_time"},
         starts_runs=True,
         metrics=_RUN_METRICS,
@@ -64,6 +67,7 @@ MODES: Mapping[TestMode, Mode] = {
     ),
     TestMode.EXPERIMENT: Mode(
         description="The same in a new experiment with a unique name.",
+        summary="runs in an experiment of its own",
         fields=_RUNS | _LOAD | {"think_time"},
         starts_runs=True,
         metrics=_RUN_METRICS,
@@ -74,6 +78,7 @@ MODES: Mapping[TestMode, Mode] = {
     TestMode.RANDOM_GETS: Mode(
         description="Reads at random, as a user interface does; `numTimes` readers, each with one request "
         "in flight and `thinkTime` between requests.",
+        summary="reads at random",
         fields=_LOAD | {"think_time", "mix"},
         starts_runs=False,
         metrics=frozenset({"reads"}),
@@ -85,6 +90,7 @@ MODES: Mapping[TestMode, Mode] = {
     TestMode.PIPELINE_UPLOAD: Mode(
         description="Uploads a new pipeline and another version of the newest one, in turn; `numTimes` in "
         "all, evenly over `runTime`.",
+        summary="uploads of pipelines",
         fields=_PIPELINE | _LOAD | {"size"},
         starts_runs=False,
         metrics=frozenset({"uploads"}),
@@ -95,6 +101,7 @@ MODES: Mapping[TestMode, Mode] = {
     TestMode.PIPELINE_SCHEDULED_RUN: Mode(
         description="Creates `numTimes` recurring runs, follows the runs that they start, and disables them at "
         "the end of `runTime`.",
+        summary="runs started by schedules",
         fields=_RUNS | {"cron", "interval"},
         starts_runs=True,
         metrics=_RUN_METRICS | {"schedule", "schedules"},
@@ -110,6 +117,7 @@ SPECIAL_FIELDS = frozenset().union(*(mode.fields for mode in MODES.values()))
 
 PLUGIN_MODE = Mode(
     description="A mode of a plug-in.",
+    summary="a mode of a plug-in",
     fields=SPECIAL_FIELDS,
     starts_runs=False,
     metrics=frozenset().union(*(mode.metrics for mode in MODES.values())),

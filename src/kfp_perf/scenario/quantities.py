@@ -1,4 +1,4 @@
-"""Quantities as people write them: `90s`, `1h30m`, `30/min`, `50KB`; a bare number of time is minutes."""
+"""Quantities as users write them: `90s`, `1h30m`, `30/min`, `50KB`; a bare number of time is minutes."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _RATE = re.compile(r"\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*/\s*(s|sec|second|m|min|minut
 _RATE_REMEDY = 'write how many in what time: "5/s", "30/min" or "1000/h"'
 
 MAX_MINUTES = 366 * 24 * 60.0
-"""The longest time that a scenario may name: a year."""
+"""The longest time in a scenario: a year."""
 
 MAX_RATE_PER_SECOND = 10_000.0
-"""The highest arrival rate that a scenario may ask for; one load generator does not get beyond it."""
+"""The highest arrival rate that a scenario may ask for; one load generator does not reach more."""
 
 MIN_RATE_PER_SECOND = 1e-7
 """The lowest arrival rate above 0: three in a year."""
@@ -52,16 +52,16 @@ MAX_COUNT = 100_000
 
 MAX_STAGES = 100
 MAX_STAGE_SLOTS = 10_000
-"""The most slots that a stage may lead to."""
+"""The most slots that a stage may have as its target."""
 
 
 def complaint(what: str, remedy: str = "") -> PydanticCustomError:
-    """Return the error that a validator raises: `what` is wrong, `remedy` says what is allowed."""
+    """Return the error that a validator raises: `what` is wrong, and what is allowed (`remedy`)."""
     return PydanticCustomError("scenario_value", "{what}", {"what": what, "remedy": remedy})
 
 
 def shown(value: object) -> str:
-    """Return a value as it may stand in a message: as JSON, and short."""
+    """Return a value for a message: as JSON, cut to 60 characters."""
     import json
 
     try:
@@ -210,7 +210,7 @@ Size = Annotated[
 
 
 def parse_target(value: Any) -> int | Rate:
-    """Return what a stage leads to: a whole number of slots, or a rate."""
+    """Return the target of a stage: a whole number of slots, or a rate."""
     if isinstance(value, str | Rate):
         return parse_rate(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_STAGE_SLOTS:
@@ -239,7 +239,7 @@ Target = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _RATE_PATTERN}]}
     ),
 ]
-"""What a stage leads to: slots, or a rate."""
+"""The target of a stage: slots, or a rate."""
 
 Count = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
 PositiveCount = Annotated[int, Field(strict=True, ge=1, le=MAX_COUNT)]

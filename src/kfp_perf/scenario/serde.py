@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from kfp_perf.errors import InputError, Problem
 from kfp_perf.scenario.documents import parse_json, read_text, step
 from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.model import FileHead, ScenarioFile, TestScenario
+from kfp_perf.scenario.overrides import resolve
 from kfp_perf.scenario.rules import LOAD_FIELDS, suits
 from kfp_perf.scenario.schema import json_schema
 from kfp_perf.scenario.wording import kind_of, problems_of, unknown_field
@@ -48,13 +50,20 @@ class JsonDeserializationUtils:
         *,
         scenario_type: type[TestScenario] = TestScenario,
         extra_modes: Collection[str] = (),
+        overrides: Iterable[str] = (),
+        environment: Mapping[str, str] = os.environ,
     ) -> ParsedFile:
         """Return all that a scenario file holds, valid or not; `label` names it in messages (default: its path).
 
-        `extra_modes` are the modes that plug-ins add. Raises InputError where it is not a scenario file at all.
+        `extra_modes` are the modes that plug-ins add; `overrides` are set in the file, and `environment` gives its
+        variables (see `scenario.overrides`). Raises InputError where it is not a scenario file at all, and for
+        variables and overrides that do not fit.
         """
-        text = read_text(Path(path), SCENARIO_FILE_KIND)
-        return parse_scenarios(text, label or str(path), scenario_type=scenario_type, extra_modes=extra_modes)
+        label = label or str(path)
+        resolved = resolve(read_text(Path(path), SCENARIO_FILE_KIND), label, overrides, environment)
+        parsed = parse_scenarios(resolved.text, label, scenario_type=scenario_type, extra_modes=extra_modes)
+        parsed.changes = resolved.changes
+        return parsed
 
     @staticmethod
     def get_list_from_file(
@@ -103,7 +112,8 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 class ParsedFile:
     """What could be read of a scenario file, and everything that could not.
 
-    `label` names the file in messages, `text` is what it holds; `scenarios` are the valid ones by their index.
+    `label` names the file in messages, `text` is what it holds with variables and overrides in place, `changes`
+    says which; `scenarios` are the valid ones by their index.
     """
 
     label: str
@@ -113,6 +123,7 @@ class ParsedFile:
     thresholds: dict[str, str | None] = field(default_factory=dict)
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    changes: tuple[str, ...] = ()
     _root: str = "$"
     _own: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 

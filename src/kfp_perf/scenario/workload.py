@@ -1,8 +1,8 @@
-"""When the next operation is due: pure shapes of load, with time and count in, and due times out.
+"""Shapes of load, as pure functions: from elapsed time and a count to the time at which an operation is due.
 
-Elapsed time is in seconds from the scenario's start. The open model says when each operation is due, whatever
-became of those before; the closed model says how many slots there are, each of which starts its next operation
-when its last has ended.
+Elapsed time is in seconds from the scenario's start. In the open model each operation is due at a time of its own,
+whether or not earlier ones have ended; in the closed model there is a number of slots, each of which starts its
+next operation when its last has ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import Stage, TestScenario
 
 _TOLERANCE = 1e-9
-"""What rounding may add to a count: an operation due at the very end of the run time is not due any more."""
+"""The tolerance for rounding: an operation due exactly at the end of the run time is not due any more."""
 
 
 class OpenLoad(ABC):
@@ -38,7 +38,7 @@ class OpenLoad(ABC):
     @property
     @abstractmethod
     def expected_total(self) -> float:
-        """How many operations there are in all, or are to be expected where it is left to chance."""
+        """How many operations there are in all; the expected number where they are random."""
 
 
 class ClosedLoad(ABC):
@@ -112,8 +112,8 @@ class PoissonArrivals(OpenLoad):
     """Operations at random with the mean rate of `mean`: a Poisson process, repeatable by its seed.
 
     Unit-rate exponential gaps are mapped through the inverse of the rate's integral (the time-change theorem), so
-    it holds for ramps too. Asked in rising order of `count`, each answer takes constant time; an earlier count
-    starts again from the seed.
+    it holds for ramps too. In rising order of `count` each call takes constant time; an earlier count starts again
+    from the seed.
     """
 
     def __init__(self, mean: RampedArrivals, seed: int | None) -> None:
@@ -141,7 +141,7 @@ class PoissonArrivals(OpenLoad):
 
     @property
     def expected_total(self) -> float:
-        """The mean of what chance gives."""
+        """The mean of the random number."""
         return self._mean.expected_total
 
 

@@ -35,8 +35,10 @@ FEWEST_SECONDS = 12.0
 
 GROWTH_BOUND = 0.05
 """Seconds a second by which the lag must grow."""
+LATE_GROWTH = 0.2
+"""The same in the last third: queues of few servers vary so much that less is a common false alarm."""
 CERTAIN_GROWTH = 0.5
-"""The same where less time is left."""
+"""The same where there is too little time to say that a load did not fall behind."""
 RISE_BOUND = 0.25
 """How far the lag must end above where it was before, as a share of that."""
 
@@ -160,8 +162,9 @@ def judge_backlog(
 
     What is judged begins two typical times after the flow's first run, when a system that keeps up has filled, and
     not before the end of the warm-up; it must last three typical times and 12 s. The load fell behind if the lag,
-    in 12 equal slices of that stretch or of its last third, grows by more than 0.05 s a second and by more than two
-    standard errors, and ends more than 25 % above its median in the first third and above the typical time.
+    in 12 equal slices, grows by more than 0.05 s a second over that stretch or by more than 0.2 over its last
+    third, and by more than two standard errors, and ends more than 25 % above its median in the first third and
+    above the typical time.
 
     A stretch of one to three typical times can only show that a load fell behind, by a growth of more than 0.5 s a
     second: while a system that keeps up fills, the lag grows by the share of runs that take longer than the time so
@@ -195,8 +198,12 @@ def judge_backlog(
     # Both at the end and just before: between bursts all may have left.
     at_end = min(float(lag[-1]), float(lag[-max(1, lag.size // SLICES) :].mean()))
     whole, last = (_slope(part, flow.step) for part in (lag, lag[-(lag.size // 3) :]))
-    bound = GROWTH_BOUND if seconds >= needed else CERTAIN_GROWTH
-    growing = [one.per_second for one in (whole, last) if one is not None and one.exceeds(bound)]
+    bounds = (GROWTH_BOUND, LATE_GROWTH) if seconds >= needed else (CERTAIN_GROWTH, CERTAIN_GROWTH)
+    growing = [
+        one.per_second
+        for one, bound in zip((whole, last), bounds, strict=True)
+        if one is not None and one.exceeds(bound)
+    ]
     behind = bool(growing) and at_end > (1.0 + RISE_BOUND) * before
     if not behind and seconds < needed:
         return Backlog(short)

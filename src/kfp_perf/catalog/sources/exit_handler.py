@@ -1,4 +1,4 @@
-"""A step that runs at the end whatever became of the others."""
+"""A step that runs at the end, whether or not the others succeeded."""
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 

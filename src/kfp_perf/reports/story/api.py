@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.failures import Failure, failures_of
-from kfp_perf.reports.operations import operations_of, rows_of, statistic_of, unanswered_of
+from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, statistic_of, unanswered_of
 from kfp_perf.reports.quantities import count_of, range_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
     from kfp_perf.reports.story.report_data import Material
 
-_PURPOSES = {
-    "load": "The load",
-    "observe": "Following runs",
-    "setup": "Preparing",
-    "cleanup": "Cleaning up",
-}
 _MOST_ERRORS = 20
 _CAPTION = (
     "Latency counts from when an operation was due to the end of its last attempt; those that were not answered "
@@ -48,10 +42,10 @@ def operations(material: Material) -> Section | None:
     """Every operation, by what it was for."""
     rows: list[list[Cell]] = []
     groups: dict[int, str] = {}
-    for purpose, title in _PURPOSES.items():
+    for purpose, title in PURPOSES.items():
         found = rows_of(dig(material.total, "api"), purpose)
         if found:
-            groups[len(rows)] = title
+            groups[len(rows)] = title.capitalize()
         rows += [_row(material, purpose, name, figures) for name, figures in found.items()]
     if not rows:
         return None
@@ -152,10 +146,10 @@ def _p99(figures: dict[str, Any]) -> float:
 
 
 def _errors(material: Material) -> Iterator[tuple[str, str, Failure]]:
-    for purpose, title in _PURPOSES.items():
+    for purpose, title in PURPOSES.items():
         for name, figures in _calls(material, purpose):
             for failure in failures_of(figures):
-                yield name, title, failure
+                yield name, title.capitalize(), failure
 
 
 def _error_tables(errors: list[tuple[str, str, Failure]]) -> Iterator[Block]:

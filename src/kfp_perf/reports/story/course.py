@@ -17,6 +17,7 @@ from kfp_perf.reports.charts import (
     stepped,
     xy_chart,
 )
+from kfp_perf.reports.operations import PURPOSES
 from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of, span_of
 from kfp_perf.reports.story.blocks import Block, Figure, Section
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.story.report_data import Material
-
-_PURPOSES = {"load": "the load", "observe": "following runs"}
 
 
 def course(material: Material) -> Section | None:
@@ -152,8 +151,8 @@ def _requests(material: Material) -> Iterable[tuple[Chart, str]]:
     api = material.course
     buckets = api.buckets
     rates = {
-        name: buckets.per(counts, 1.0)
-        for purpose, name in _PURPOSES.items()
+        PURPOSES[purpose]: buckets.per(counts, 1.0)
+        for purpose in ("load", "observe")
         if (counts := api.counts(purpose)).any()
     }
     if not rates:

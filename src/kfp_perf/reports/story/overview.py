@@ -26,19 +26,12 @@ from kfp_perf.reports.story.blocks import (
     without_zeros,
 )
 from kfp_perf.reports.story.report_data import letter_of
+from kfp_perf.scenario.modes import TestMode, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kfp_perf.reports.story.report_data import Material
-
-_MODES = {
-    "PIPELINE_RUN": "runs in the default experiment",
-    "EXPERIMENT": "runs in an experiment of its own",
-    "RANDOM_GETS": "reads at random",
-    "PIPELINE_UPLOAD": "uploads of pipelines",
-    "PIPELINE_SCHEDULED_RUN": "runs started by schedules",
-}
 
 
 def facts_of(material: Material) -> Facts:
@@ -50,7 +43,7 @@ def facts_of(material: Material) -> Facts:
     users = ", multi-user" if target["multi_user"] else ""
     began = datetime.fromtimestamp(material.started, UTC).strftime("%-d %B %Y, %H:%M:%S UTC")
     count = len(material.scenarios)
-    modes = sorted({_MODES.get(one["mode"], str(one["mode"])) for one in material.scenarios})
+    modes = sorted({_mode_words(one["mode"]) for one in material.scenarios})
     pairs: list[tuple[str, Cell]] = [
         ("Target", f"{where} ({version}{users})"),
         ("Load", f"{count_of(count, 'scenario')}: {', '.join(modes)}" if count else "none"),
@@ -203,7 +196,7 @@ def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
     never_started, cut_off = runs.get("never_started", 0), runs.get("cut_off", 0)
     throughput = runs.get("throughput_per_second")
     return [
-        Noted(f"{letter_of(place)}  {one['name']}", _MODES.get(one["mode"], str(one["mode"]))),
+        Noted(f"{letter_of(place)}  {one['name']}", _mode_words(one["mode"])),
         f"{runs.get('created', 0):,}",
         f"{runs.get('succeeded', 0):,}",
         Flag(f"{failed:,}", Tone.BAD) if failed else "0",
@@ -214,3 +207,8 @@ def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
         rate_of(throughput * 60) if throughput is not None else "–",
         f"{sum(call.get('count', 0) for call in load.values()):,}",
     ]
+
+
+def _mode_words(name: str) -> str:
+    """Return what a mode does in a few words; a mode of a plug-in is called by its name."""
+    return mode_of(name).summary if name in TestMode.__members__ else name

@@ -136,7 +136,7 @@ def _phase_table(total: dict[str, dict[str, Any]]) -> Table:
 
 
 def _components_of(scenario: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found = dig(scenario, "metrics", "components") or dig(scenario, "metrics", "observer", "components")
+    found = dig(scenario, "metrics", "observer", "components")
     if not isinstance(found, dict):
         return {}
     return {name: figures for name, figures in found.items() if isinstance(figures, dict)}

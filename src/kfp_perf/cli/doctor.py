@@ -1,0 +1,61 @@
+"""`kfp-perf doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.target import target_options
+from kfp_perf.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kfp_perf.config import TestConfig
+    from kfp_perf.doctor import Finding
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for programs.")
+@click.option("--read-only", is_flag=True, help="Create no experiment, so do not check the right to.")
+@target_options
+def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
+    """Check the way to the target, one step after the other, and say what to do where it ends.
+
+    An experiment is created and deleted, for the right to do so; --read-only leaves that out. Exit code 3 where a
+    check fails.
+    """
+    from kfp_perf.doctor import Status, examine
+
+    found: list[Finding] = []
+
+    async def check() -> None:
+        namespaces = (config.NAMESPACE,) if config.IS_KUBEFLOW_MODE else ()
+        async for finding in examine(config, namespaces, writes=not read_only):
+            found.append(finding)
+            if not as_json:
+                click.echo(line_of(finding))
+
+    with standard_output():
+        if not as_json:
+            click.echo(config.KFP_url)
+        asyncio.run(check())
+        failed = any(finding.status is Status.FAILED for finding in found)
+        if as_json:
+            import msgspec
+
+            document = {
+                "url": config.KFP_url,
+                "ok": not failed,
+                "checks": [msgspec.to_builtins(one) for one in found],
+            }
+            click.echo(json.dumps(document, indent=2))
+    return int(ExitCode.TARGET if failed else ExitCode.GOOD)
+
+
+def line_of(finding: Finding) -> str:
+    """One check as text: a line, and another one where something is to be done."""
+    line = f"  {finding.status:8} {finding.check:9} {finding.detail}"
+    return f"{line}\n{'':21}{finding.remedy}" if finding.remedy else line

@@ -1,0 +1,85 @@
+"""All checks of a target, one after the other, and the quick ones before a test."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from kfp_perf.doctor.api import Api
+from kfp_perf.doctor.finding import Finding, Status
+from kfp_perf.doctor.network import Network
+from kfp_perf.errors import TargetError
+from kfp_perf.pacing import run_in_own_loop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from kfp_perf.config import TestConfig
+
+#: The checks in their order.
+CHECKS = {
+    "name": "the name resolves",
+    "tcp": "a TCP connection",
+    "tls": "TLS and the certificate",
+    "path": "the API's path",
+    "healthz": "the server's health",
+    "server": "its version and mode",
+    "login": "the credentials",
+    "list": "the right to list",
+    "create": "the right to create",
+    "clock": "the clock's offset",
+    "evidence": "the server's own metrics",
+}
+QUICK_SECONDS = 2.0
+_SLOW = frozenset({"timeout", "connect_timeout"})
+#: The longest wait of one check of `examine`.
+CHECK_SECONDS = 5.0
+
+
+async def examine(
+    config: TestConfig, namespaces: Iterable[str] = (), *, quick: bool = False, writes: bool = True
+) -> AsyncGenerator[Finding, None]:
+    """Yield what each check finds, in the order of CHECKS; those after a failure that they need are left out.
+
+    `quick` are those that change and measure nothing; `writes` lets an experiment be created and deleted.
+    Raises `InputError` for credentials, certificates and proxies that cannot be used.
+    """
+    config = config.model_copy(
+        update={
+            "connect_timeout_seconds": min(config.connect_timeout_seconds, CHECK_SECONDS),
+            "request_timeout_seconds": min(config.request_timeout_seconds, CHECK_SECONDS),
+        }
+    )
+    api = Api(config, namespaces, quick=quick, writes=writes)
+    network = Network(config)
+    try:
+        async for finding in network.findings():
+            yield finding
+            if finding.status is Status.FAILED:
+                return
+    finally:
+        network.close()
+    async for finding in api.findings():
+        yield finding
+
+
+def check_quickly(config: TestConfig, namespaces: Iterable[str] = ()) -> None:
+    """Make the quick checks, in at most `QUICK_SECONDS`; what is not known by then is left to the test.
+
+    Raises `TargetError` where a check fails.
+    """
+    run_in_own_loop(_check_quickly(config, namespaces))
+
+
+async def _check_quickly(config: TestConfig, namespaces: Iterable[str]) -> None:
+    try:
+        async with asyncio.timeout(QUICK_SECONDS), aclosing(examine(config, namespaces, quick=True)) as found:
+            async for finding in found:
+                if finding.status is Status.FAILED and finding.kind not in _SLOW:
+                    raise TargetError(
+                        f"No KFP API server at {config.KFP_url}: {CHECKS[finding.check]}: {finding.detail}",
+                        f"{finding.remedy} `kfp-perf doctor` makes more checks.".strip(),
+                    )
+    except TimeoutError:
+        return

@@ -1,0 +1,285 @@
+"""`kfp-perf doctor` against targets that are broken in one way each, and the quick checks before a test."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from certificates import make_certificates, server_context
+
+from kfp_perf.config import TestConfig
+from kfp_perf.doctor.checks import CHECKS, check_quickly
+from kfp_perf.execution import EmulatorProcess
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Call = Callable[..., tuple[int, str, str]]
+    Answers = dict[str, tuple[int, Any]]
+
+HEALTH = {"commit_sha": "abc", "tag_name": "2.17.0", "multi_user": False}
+MADE = {"experiment_id": "e-1", "created_at": "2026-01-05T12:00:00Z"}
+#: What a single-user server answers, by method and path.
+GOOD: Answers = {
+    "GET /apis/v2beta1/healthz": (200, HEALTH),
+    "GET /apis/v2beta1/experiments": (200, {}),
+    "POST /apis/v2beta1/experiments": (200, MADE),
+    "DELETE /apis/v2beta1/experiments/e-1": (200, {}),
+    "GET /metrics": (200, b"# TYPE go_info gauge\n# TYPE x counter\n"),
+}
+LOGIN = b"<html><head><title>Sign in</title></head></html>"
+DASHBOARD = b"<!DOCTYPE html><html><title>Kubeflow Central Dashboard</title></html>"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serve a table of answers; returns the URL. What is not in the table gets `other`."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(
+        answers: Answers | None = None,
+        *,
+        other: tuple[int, Any] = (404, b"404 page not found\n"),
+        tls: ssl.SSLContext | None = None,
+        seen: list[str] | None = None,
+    ) -> str:
+        table = GOOD if answers is None else answers
+
+        class Answer(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                path = self.path.partition("?")[0]
+                if seen is not None:
+                    seen.append(f"{self.command} {path}")
+                status, body = table.get(f"{self.command} {path}", other)
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", "/dex/auth")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            # the names of http.server
+            do_GET = do_POST = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """A client that leaves in the handshake is what the test is about."""
+
+        server = Server(("127.0.0.1", 0), Answer)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _quick_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kfp_perf.doctor.api._BETWEEN_DATES_SECONDS", 0.0)
+
+
+def _checks(out: str) -> dict[str, str]:
+    """Each check's status, from what was printed."""
+    lines = (line.split() for line in out.splitlines())
+    return {words[1]: words[0] for words in lines if len(words) > 1 and words[1] in CHECKS}
+
+
+def test_a_healthy_target_passes_every_check_in_their_order(kfp_perf: Call, emulator_url: str) -> None:
+    code, out, _ = kfp_perf("doctor", "--host", emulator_url)
+    assert code == 0
+    assert _checks(out) == dict.fromkeys(CHECKS, "ok")
+    assert list(_checks(out)) == list(CHECKS)
+    assert "KFP 2.17.0, single-user" in out
+
+
+def test_nothing_is_left_and_nothing_is_written_where_that_is_wanted(
+    kfp_perf: Call, serve: Callable[..., str]
+) -> None:
+    seen: list[str] = []
+    url = serve(seen=seen)
+    assert kfp_perf("doctor", "--host", url)[0] == 0
+    assert seen.count("POST /apis/v2beta1/experiments") == 1
+    assert seen.count("DELETE /apis/v2beta1/experiments/e-1") == 1
+    seen.clear()
+    code, out, _ = kfp_perf("doctor", "--host", url, "--read-only")
+    assert code == 0
+    assert _checks(out)["create"] == "skipped"
+    assert {line.partition(" ")[0] for line in seen} == {"GET"}
+
+
+def _forbidden(what: str) -> dict[str, Any]:
+    message = f"User 'me' is not authorized with reason: cannot {what} experiments"
+    return {"code": 7, "message": message, "details": [{"code": 7, "message": message}]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "other", "failed", "words"),
+    [
+        pytest.param({}, (404, b"404 page not found\n"), "path", "host, port and path", id="another server"),
+        pytest.param({}, (200, {"status": "ok"}), "healthz", "not a KFP API server", id="another's health"),
+        pytest.param({}, (302, b""), "login", "KFP_COOKIE", id="a redirect to a login"),
+        pytest.param({}, (200, LOGIN), "path", "“Sign in”", id="a login page"),
+        pytest.param({}, (200, DASHBOARD), "path", "https://host/pipeline", id="the dashboard"),
+        pytest.param({}, (401, b"Jwt is missing"), "login", "Give KFP_TOKEN", id="no token"),
+        pytest.param({}, (403, b"RBAC: access denied"), "login", "roles", id="a mesh that refuses"),
+        pytest.param({}, (503, b"no healthy upstream"), "healthz", "no healthy upstream", id="no upstream"),
+        pytest.param(
+            {**GOOD, "GET /apis/v2beta1/healthz": (200, {**HEALTH, "multi_user": True})},
+            (404, b""),
+            "server",
+            "isKubeflowMode=true",
+            id="multi-user",
+        ),
+        pytest.param(
+            {**GOOD, "GET /apis/v2beta1/experiments": (403, _forbidden("list"))},
+            (404, b""),
+            "list",
+            "cannot list experiments",
+            id="may not list",
+        ),
+        pytest.param(
+            {**GOOD, "POST /apis/v2beta1/experiments": (403, _forbidden("create"))},
+            (404, b""),
+            "create",
+            "cannot create experiments",
+            id="may not create",
+        ),
+        pytest.param(
+            {"GET /pipeline" + line.partition(" ")[2]: answer for line, answer in GOOD.items()},
+            (404, b"404 page not found\n"),
+            "path",
+            "/pipeline",
+            id="under another path",
+        ),
+    ],
+)
+def test_an_api_that_is_broken(
+    kfp_perf: Call, serve: Callable[..., str], answers: Answers, other: Any, failed: str, words: str
+) -> None:
+    code, out, err = kfp_perf("doctor", "--host", serve(answers, other=other))
+    assert code == 3
+    assert err == ""
+    checks = _checks(out)
+    assert [check for check, status in checks.items() if status == "failed"] == [failed]
+    assert words in out
+
+
+def test_a_name_that_does_not_resolve(kfp_perf: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    code, out, _ = kfp_perf("doctor", "--host", "kfp.invalid")
+    assert (code, _checks(out)) == (3, {"name": "failed"})
+    assert "API_HOST" in out
+
+
+def test_a_port_that_refuses(kfp_perf: Call) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    code, out, _ = kfp_perf("doctor", "--host", f"http://127.0.0.1:{port}")
+    assert (code, _checks(out)) == (3, {"name": "ok", "tcp": "failed"})
+    assert "port-forward" in out
+
+
+def test_a_server_that_never_answers(kfp_perf: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kfp_perf.doctor.checks.CHECK_SECONDS", 0.2)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        code, out, _ = kfp_perf("doctor", "--host", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert (code, _checks(out)["healthz"]) == (3, "failed")
+    assert "no whole answer within the time limit" in out
+
+
+def test_https_to_a_port_of_http(kfp_perf: Call, serve: Callable[..., str]) -> None:
+    code, out, _ = kfp_perf("doctor", "--host", serve().replace("http:", "https:"))
+    assert (code, _checks(out)["tls"]) == (3, "failed")
+
+
+def test_certificates(
+    kfp_perf: Call, serve: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = make_certificates(tmp_path)
+    url = serve(tls=server_context(certificates.server))
+    code, out, _ = kfp_perf("doctor", "--host", url)
+    assert (code, _checks(out)["tls"]) == (3, "failed")
+    assert "KFP_CA_CERT" in out
+    monkeypatch.setenv("KFP_CA_CERT", str(certificates.authority))
+    code, out, _ = kfp_perf("doctor", "--host", url)
+    # It ends tomorrow.
+    assert (code, _checks(out)["tls"]) == (0, "warning")
+    assert "TLSv1.3, certificate trusted, valid until" in out
+    code, out, _ = kfp_perf("doctor", "--host", serve(tls=server_context(certificates.expired)))
+    assert code == 3
+    assert "expired" in out
+
+
+def test_namespaces_of_a_multi_user_server(kfp_perf: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--multi-user", "--grant", "me@example.com=team-a")
+    with EmulatorProcess("fast", options=options) as emulator:
+        call = ("doctor", "--host", emulator.url, "--kubeflow", "-n")
+        code, out, _ = kfp_perf(*call, "team-a")
+        assert (code, _checks(out)["login"]) == (3, "failed")
+        monkeypatch.setenv("KFP_USER", "me@example.com")
+        code, out, _ = kfp_perf(*call, "team-a")
+        assert code == 0
+        assert "experiments of team-a" in out
+        code, out, _ = kfp_perf(*call, "team-b")
+        assert (code, _checks(out)["list"]) == (3, "failed")
+        assert "experiments of team-b" in out
+
+
+def test_a_clock_that_is_wrong_is_measured(kfp_perf: Call, serve: Callable[..., str]) -> None:
+    """The stand-in says that it created the experiment long ago."""
+    code, out, _ = kfp_perf("doctor", "--host", serve())
+    assert (code, _checks(out)["clock"]) == (0, "warning")
+    assert "behind" in out
+    assert "by a creation" in out
+
+
+def test_json(kfp_perf: Call, serve: Callable[..., str]) -> None:
+    url = serve({}, other=(401, b""))
+    code, out, _ = kfp_perf("doctor", "--host", url, "--json")
+    document = json.loads(out)
+    assert (code, document["ok"], document["url"]) == (3, False, url)
+    last = document["checks"][-1]
+    assert (last["check"], last["status"], last["kind"]) == ("login", "failed", "401")
+    assert last["remedy"]
+
+
+def test_a_server_that_is_only_slow_is_left_to_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kfp_perf.doctor.checks.QUICK_SECONDS", 0.1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        check_quickly(TestConfig(KFP_API_HOST=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+def test_a_test_ends_with_the_quick_checks_where_one_fails(
+    kfp_perf: Call, serve: Callable[..., str], folder: Path
+) -> None:
+    seen: list[str] = []
+    url = serve({**GOOD, "GET /apis/v2beta1/experiments": (401, b"")}, seen=seen)
+    code, _, err = kfp_perf("run", "smoke.json", "--host", url)
+    assert code == 3
+    assert "the credentials" in err
+    assert "kfp-perf doctor" in err
+    assert not (folder / "results").exists()
+    assert len(seen) == 2
