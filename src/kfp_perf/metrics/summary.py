@@ -80,7 +80,7 @@ def censored_values(ended: array[float], censored: array[float]) -> dict[str, An
 
 
 def excluded_values(ended: array[float]) -> dict[str, Any]:
-    """The same where those that ended are no sample of all: their number and the longest of them, and no statistic."""
+    """The same where those that ended are no sample of all: their number, the longest, and no statistic."""
     if not ended:
         return {}
     return {
