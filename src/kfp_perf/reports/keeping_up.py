@@ -11,6 +11,11 @@ from kfp_perf.reports.quantities import clock_of, rate_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+#: The share of runs that succeeded below which a verdict is not shown as a good one, whatever the thresholds.
+_FEW = 0.95
+#: From which rate on decimals are not given.
+_WHOLE = 10.0
+
 
 class KeepingUp(NamedTuple):
     """What is known of a scenario with an open load.
@@ -43,7 +48,7 @@ def _of(scenario: str, load: Mapping[str, Any], started: float | None) -> Keepin
     offered, completed = (
         (load.get(key) or 0.0) * 60.0 for key in ("offered_per_second", "completed_per_second")
     )
-    rates = f"completing about {rate_of(completed)} of {rate_of(offered)} runs a minute"
+    rates = f"completing about {_about(completed)} of {_about(offered)} runs a minute"
     if not fell_behind:
         return KeepingUp(scenario, False, None, f"the server kept up, {rates}")
     if not isinstance(since, (int, float)) or started is None:
@@ -51,6 +56,17 @@ def _of(scenario: str, load: Mapping[str, Any], started: float | None) -> Keepin
     return KeepingUp(
         scenario, True, since, f"the server was behind since {clock_of(since - started)}, {rates}"
     )
+
+
+def _about(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= _WHOLE else rate_of(rate)
+
+
+def went_badly(document: Mapping[str, Any]) -> bool:
+    """Whether a test that kept its thresholds is one that nobody would call good: they were lifted or low."""
+    rate = dig(document, "total", "runs", "success_rate")
+    few = isinstance(rate, (int, float)) and rate < _FEW
+    return few or any(one.behind for one in keeping_up(document))
 
 
 def is_closed(scenario: Mapping[str, Any]) -> bool:

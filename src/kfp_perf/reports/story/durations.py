@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.keeping_up import keeping_up
 from kfp_perf.reports.operations import statistic_of
 from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
@@ -152,7 +153,7 @@ def _of_durations(material: Material, duration: dict[str, Any]) -> list[Block]:
     """What the server says of runs that succeeded and executed."""
     runs = material.total["runs"]
     blocks: list[Block] = []
-    text = _duration_text(duration, runs)
+    text = _duration_text(duration, runs, behind=any(one.behind for one in keeping_up(material.document)))
     if text:
         excluded = runs.get("unfinished_runs") == "excluded"
         blocks.append(Prose(text, Tone.WARNING if excluded else Tone.PLAIN))
@@ -168,7 +169,7 @@ def _of_durations(material: Material, duration: dict[str, Any]) -> list[Block]:
     return blocks
 
 
-def _duration_text(found: dict[str, Any], runs: dict[str, Any]) -> str:
+def _duration_text(found: dict[str, Any], runs: dict[str, Any], *, behind: bool) -> str:
     ended, without = _ended(runs), _without_end(runs)
     if not ended:
         return "No run both succeeded and executed, so none has a duration." if runs.get("due") else ""
@@ -176,11 +177,10 @@ def _duration_text(found: dict[str, Any], runs: dict[str, Any]) -> str:
     exact = _exactness(runs)
     if runs.get("unfinished_runs") == "excluded":
         longest = seconds_of(found.get("longest_answered"))
+        why = "the load fell behind" if behind else "it cannot be told whether the load fell behind"
         return (
-            f"{_capital(these)} took at most {longest} from creation to finish. They are no sample of all: "
-            f"{count_of(without, 'run')} did not end and the load fell behind, or it cannot be told, so the "
-            "duration has "
-            f"no quantiles and no mean. {exact}"
+            f"{_capital(these)} took at most {longest} from creation to finish. They are no sample of all, as "
+            f"{count_of(without, 'run')} did not end and {why}: run.duration has no quantiles and no mean. {exact}"
         )
     beside = {
         "rank_last": f", with the {without:,} unfinished ones above them",

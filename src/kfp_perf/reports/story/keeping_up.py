@@ -10,13 +10,12 @@ from kfp_perf.reports.charts import Line, clock_axis, count_axis, stepped, xy_ch
 from kfp_perf.reports.keeping_up import is_closed, keeping_up
 from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
 from kfp_perf.reports.run_states import STATES, growths, levels, thinned
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Prose, Section, Table, Tone
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Items, Prose, Section, Table, Tone
 from kfp_perf.reports.tuning import SETTINGS_OF_STATES, advice
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.keeping_up import KeepingUp
-    from kfp_perf.reports.run_states import Growth
     from kfp_perf.reports.story.report_data import Material
 
 
@@ -96,20 +95,21 @@ def _what_grew(material: Material, found: KeepingUp) -> list[Block]:
     grown = [one for one in growths(runs.states, begin, last) if one.after > one.before]
     if not grown:
         return []
-    several = f"{found.scenario}: b" if len(material.scenarios) > 1 else "B"
-    told = ", ".join(_growth(one) for one in grown)
-    text = (
-        f"{several}etween {clock_of(begin - material.started)} and the last run due at "
-        f"{clock_of(last - material.started)}, of all runs in flight, those {told}. What gave way is where their "
-        "number "
-        f"grows most, not what took long in the runs that ended: here it is before runs that are "
-        f"{STATES[grown[0].state]} get further. {advice(SETTINGS_OF_STATES[grown[0].state])}"
-    )
-    return [Prose(text, Tone.WARNING)]
-
-
-def _growth(one: Growth) -> str:
-    return f"{STATES[one.state]} grew from {one.before:,} to {one.after:,}"
+    of = f"{found.scenario}: b" if len(material.scenarios) > 1 else "B"
+    first_text, last_text = (clock_of(at - material.started) for at in (begin, last))
+    state = grown[0].state
+    return [
+        Prose(
+            f"{of}etween {first_text} and {last_text}, when the last run was due, the number of runs grew:"
+        ),
+        Items([f"{STATES[one.state]}: from {one.before:,} to {one.after:,}" for one in grown]),
+        Prose(
+            f"What gave way is what the runs {STATES[state]} wait for, as their number grew most. Unlike the "
+            "phases, which are known only of runs that ended, these numbers hold all runs. "
+            f"{advice(SETTINGS_OF_STATES[state])}",
+            Tone.WARNING,
+        ),
+    ]
 
 
 def _without_end(material: Material) -> list[Block]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.reports.few_runs import few_runs
 from kfp_perf.reports.quantities import count_of, quantity_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kfp_perf.reports.story.report_data import Material
-
-#: Below this number of runs one failure is more than 5 %.
-FEW_RUNS = 20
 
 
 def thresholds(material: Material) -> Section | None:
@@ -51,22 +47,6 @@ def thresholds(material: Material) -> Section | None:
         )
     blocks += [Prose(text) for text in few_runs(material.document)]
     return Section("thresholds", "Were the thresholds kept?", lead, blocks)
-
-
-def few_runs(document: Mapping[str, Any]) -> list[str]:
-    """A sentence for each scenario of which so few runs were due that one failure breaks the default threshold."""
-    found = []
-    for one in document.get("thresholds") or ():
-        if not isinstance(one, dict) or not one.get("default") or one.get("metric") != "run.success_rate":
-            continue
-        due = one.get("count")
-        if isinstance(due, int) and due < FEW_RUNS:
-            of = f"{one['scenario']}: " if one.get("scenario") else ""
-            found.append(
-                f"{of}with {count_of(due, 'run')} due, a single one that does not succeed breaks the default "
-                f"{one.get('metric')} {one.get('condition')}."
-            )
-    return found
 
 
 def _row(one: dict[str, Any]) -> list[Cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ExitCode
-from kfp_perf.reports.keeping_up import keeping_up
+from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.operations import operations_of
 from kfp_perf.reports.quantities import count_of, span_of
 from kfp_perf.reports.story.blocks import Tone, Verdict
@@ -13,8 +13,6 @@ from kfp_perf.reports.story.blocks import Tone, Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The share of runs that succeeded below which a verdict is not shown as a good one, whatever the thresholds.
-_FEW = 0.95
 _WORDS = {
     ExitCode.GOOD: ("Passed", Tone.GOOD),
     ExitCode.FAILED: ("Failed", Tone.BAD),
@@ -29,7 +27,7 @@ def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
     """The verdict of a document that is complete; `missing` is what had to be filled in."""
     code = document["verdict"]["exit_code"]
     word, tone = _WORDS.get(code, ("Unknown", Tone.WARNING))
-    if tone is Tone.GOOD and _went_badly(document):
+    if tone is Tone.GOOD and went_badly(document):
         tone = Tone.WARNING
     reasons = [str(reason) for reason in document["verdict"]["reasons"]]
     sentence = _sentence(code, document, reasons)
@@ -43,13 +41,6 @@ def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
     )
 
 
-def _went_badly(document: Mapping[str, Any]) -> bool:
-    """Whether a test that kept its thresholds is one that nobody would call good: they were lifted or low."""
-    rate = document["total"]["runs"].get("success_rate")
-    few = isinstance(rate, (int, float)) and rate < _FEW
-    return few or any(one.behind for one in keeping_up(document))
-
-
 def _behind(document: Mapping[str, Any]) -> list[str]:
     return [f"{one.scenario}: {one.text}." for one in keeping_up(document) if one.behind]
 
@@ -58,7 +49,7 @@ def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str
     did = _what_happened(document)
     why = reasons[0].splitlines()[0].rstrip(".") if reasons else ""
     if code == ExitCode.GOOD:
-        note = " The thresholds that the file sets were kept." if _went_badly(document) else ""
+        note = " The thresholds that the file sets were kept." if went_badly(document) else ""
         return f"{did}.{note}"
     if code == ExitCode.INVALID:
         return (
