@@ -126,8 +126,8 @@ def main() -> None:
     share = figures["looking_share_of_a_core"]
     print(
         f"looking took {share:.2%} of a core (bound {BOUND:.0%}): {figures['look_ms']:.2f} ms a look, "
-        f"{figures['looks_per_second']:.1f} looks a second, beside {figures['recorded_per_second']:,.0f} operations "
-        f"recorded a second in {given.scenarios} scenarios"
+        f"{figures['looks_per_second']:.1f} looks a second, beside {figures['recorded_per_second']:,.0f} "
+        f"operations recorded a second in {given.scenarios} scenarios"
     )
     print(
         f"load average {load_before:.1f} before and {figures['load_average_after']:.1f} after; a million rounds of "

@@ -227,7 +227,7 @@ def example_of(*names: str) -> Callable[[], str]:
     return write
 
 
-_STEP, _LEFT, _WIDTH = 34, 12, 1010
+_STEP, _LEFT, _WIDTH, _MOST_CHARACTERS = 34, 12, 1010, 96
 
 
 def layers_picture() -> str:
@@ -245,22 +245,18 @@ def layers_picture() -> str:
         top += 12
         for layer in contract["layers"]:
             names = [name.strip() for name in layer.split("|")]
-            files = [path for name in names for path in _files_of(package, name)]
-            lines = sum(len(path.read_text().splitlines()) for path in files)
-            count = f"{len(files)} files, {lines:,} lines" if len(files) > 1 else f"1 file, {lines:,} lines"
             what = "; ".join(_summary(package, name) for name in names)
             parts += [
                 f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH - 2 * _LEFT}" height="{_STEP - 6}" rx="4"/>',
                 f'<text x="{_LEFT + 10}" y="{top + 18}" class="name">{" | ".join(names)}</text>',
-                f'<text x="{_LEFT + 250}" y="{top + 18}">{escape(what[:95])}</text>',
-                f'<text x="{_WIDTH - _LEFT - 10}" y="{top + 18}" text-anchor="end" class="size">{count}</text>',
+                f'<text x="{_LEFT + 318}" y="{top + 18}">{escape(_shortened(what))}</text>',
             ]
             top += _STEP
         top += 30
     style = (
         "text{font:13px system-ui,sans-serif;fill:#1f2933}.title{font-weight:600;font-size:15px}"
-        ".name{font-weight:600}.size{fill:#52606d;font-size:12px}rect{fill:#f5f7fa;stroke:#9aa5b1}"
-        "@media(prefers-color-scheme:dark){text{fill:#e4e7eb}.size{fill:#9aa5b1}rect{fill:#1f2933;stroke:#52606d}}"
+        ".name{font-weight:600}rect{fill:#f5f7fa;stroke:#9aa5b1}"
+        "@media(prefers-color-scheme:dark){text{fill:#e4e7eb}rect{fill:#1f2933;stroke:#52606d}}"
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top - 20}" role="img" '
@@ -270,9 +266,8 @@ def layers_picture() -> str:
     )
 
 
-def _files_of(package: str, name: str) -> list[Path]:
-    path = DOCS.parent / "src" / package / name
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 2].rstrip()} …"
 
 
 def _summary(package: str, name: str) -> str:

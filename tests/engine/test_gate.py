@@ -58,7 +58,7 @@ def interrupt(*_):
     gate.release()
 
 signal.signal(signal.SIGALRM, interrupt)
-signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+signal.setitimer(signal.ITIMER_REAL, 3e-4, 3e-4)
 while seen < 2000:
     gate, stop = StartGate(1, lambda: float(next(times))), StopSignal()
     stop.set()

@@ -92,7 +92,7 @@ def _computed(result: TestResult) -> TestResult:
 
 @contextlib.contextmanager
 def _readable(results: Path) -> Iterator[None]:
-    """Turns what a damaged result does to those who draw it into words."""
+    """Turn exceptions that a damaged result causes into an `InputError`."""
     from kfp_perf.errors import InputError, Problem
 
     try:
