@@ -74,7 +74,12 @@ def overloaded(at: float) -> RunRecord:
 
 
 def scheduled(at: float) -> RunRecord:
-    slot = {"slot": STARTED + at, "recurring_run_id": "r", "drift_seconds": 3.0, "drift_error_seconds": 0.5}
+    slot: dict[str, Any] = {
+        "slot": STARTED + at,
+        "recurring_run_id": "r",
+        "drift_seconds": 3.0,
+        "drift_error_seconds": 0.5,
+    }
     return run(at, sent=0.0, ended=0.0, **slot)
 
 
