@@ -26,4 +26,9 @@ def test_a_runner_a_collector_and_settings_of_ones_own(
     assert code == 0, err
     result = json.dumps(json.loads((folder / "results/latest/result.json").read_text()))
     assert '"team": "search"' in result
-    assert '"slow_requests": ' in result
+    assert '"gaps": {"longest": ' in result
+    html = (folder / "results/latest/report.html").read_text()
+    assert ["gaps.longest" in html, "How evenly did runs end?" in html] == [True, True]
+    code, _, err = kfp_perf("report", "--plugin", plugin, "--format", "ids")
+    assert code == 0, err
+    assert len((folder / "results/latest/ids.txt").read_text().split()) == 15
