@@ -17,7 +17,7 @@ smoke: $(VENV)/.base ## set up, and run the built-in smoke test against the emul
 	$(BIN)/kfp-perf run smoke.json --emulator
 
 test: $(VENV)/.dev ## set up, and pass the tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 replay: $(VENV)/.dev ## replay the RECORDINGS of a real KFP server against the emulator, and count what is equal
 	PYTHONPATH=tests/support $(BIN)/python -m replay $(RECORDINGS)
