@@ -246,3 +246,21 @@ def test_a_runner_that_cannot_report_cleans_up_all_the_same(play: Play) -> None:
     assert played.info.warnings == ("ValueError: no remarks, ?",)
     assert played.info.custom == {"mine": 1}
     assert played.info.ended
+
+
+class ReportsOfItsRun(Mine):
+    async def prepare(self) -> None:
+        # Longer than it takes until counters are written beside it.
+        await self.clock.sleep_until(self.clock.now() + 1.6)
+
+    def run(self) -> dict[str, Any] | None:
+        self.done = 1
+        return None
+
+    def reports(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+
+def test_reports_are_not_asked_for_before_the_start(play: Play) -> None:
+    info = play(ReportsOfItsRun).info
+    assert (info.error, info.custom) == ("", {"done": 1})

@@ -138,7 +138,7 @@ def test_a_server_of_many_users_wants_a_namespace(program: Start) -> None:
         one = program(LONG, "--host", emulator.url)
         code, _, err = one.end()
     assert code == 3, err
-    assert "has many users" in err
+    assert "multi-user" in err
     assert "--kubeflow" in err
     assert not (one.folder / "results").exists()
 

@@ -168,7 +168,12 @@ def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reports(runner: BaseRunner, end: _End) -> dict[str, Any]:
-    """What the runner reports; nothing where it fails to, which must not keep it from cleaning up."""
+    """What the runner reports; nothing where it fails to, which must not keep it from cleaning up.
+
+    Before it has started, it has nothing to report, and may lack what it would report of.
+    """
+    if not end.started:
+        return {}
     try:
         return _plain(runner.reports())
     except BaseException as error:  # noqa: BLE001  whatever a user's runner raises

@@ -227,7 +227,8 @@ def _of_scenario(
     if requested > 0:
         yield "connections", (after.connections_waited - before.connections_waited) / requested
         yield "decoding", (after.decode_seconds - before.decode_seconds) / elapsed
-        yield "local_failures", (after.local_failures - before.local_failures) / requested
+        # Failures are counted when the operation has ended, requests when they begin.
+        yield "local_failures", min(1.0, (after.local_failures - before.local_failures) / requested)
 
 
 def _connections(counters: ScenarioCounters) -> dict[str, Any]:

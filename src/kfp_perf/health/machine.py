@@ -112,7 +112,7 @@ def read_space(folder: Path) -> Space:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     limited = allowed > 0 and allowed != resource.RLIM_INFINITY
     count, exhausted = _open_files()
-    share = None if count is None else count / allowed if limited else 0.0
+    share = None if count is None else min(1.0, count / allowed) if limited else 0.0
     if exhausted:
         share = 1.0
     return Space(

@@ -11,8 +11,11 @@ https://hdrhistogram.github.io/HdrHistogram/ describes format and tools.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
+import struct
+import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -104,9 +107,7 @@ def _parse(line: str, base: float) -> HistogramLine:
     tag, begin, _length, longest, payload = line.rstrip("\n").split(",")
     purpose, operation, measure, *marks = tag.removeprefix("Tag=").split("/")
     name, _, variant = operation.partition(".")
-    decoded = HdrHistogram.decode(payload)
-    counts = np.frombuffer(decoded.counts, dtype=np.uint64)
-    bins = np.flatnonzero(counts)
+    bins, counts = decode_counts(payload)
     return HistogramLine(
         purpose,
         name,
@@ -116,5 +117,33 @@ def _parse(line: str, base: float) -> HistogramLine:
         base + float(begin),
         float(longest) / 1e3,
         bins,
-        counts[bins].astype(np.int64),
+        counts,
     )
+
+
+_HEADER_BYTES = 40  # of an encoded histogram: cookie, length, offset, digits, lowest, highest, ratio
+
+
+def decode_counts(payload: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the bins of a compressed histogram that hold something, and their counts.
+
+    The same as HdrHistogram's own decoder finds, in less than half of its time, most of which goes into an array
+    of all bins. Counts are zigzag LEB128 numbers of up to nine bytes; a negative one is so many empty bins
+    (encoding V2, described in
+    https://github.com/HdrHistogram/HdrHistogram/blob/master/src/main/java/org/HdrHistogram/AbstractHistogram.java).
+    Raises `ValueError`, `struct.error` or `zlib.error` for another text.
+    """
+    raw = base64.b64decode(payload, validate=True)
+    (length,) = struct.unpack_from(">i", raw, 4)
+    encoded = np.frombuffer(zlib.decompress(raw[8 : 8 + length]), dtype=np.uint8)[_HEADER_BYTES:]
+    last = np.flatnonzero(encoded < 0x80)
+    if not last.size or last[-1] != encoded.size - 1:
+        raise ValueError("a number is cut off")
+    first = np.concatenate(([0], last[:-1] + 1))
+    place = np.arange(encoded.size) - np.repeat(first, last - first + 1)
+    parts = (encoded & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
+    zigzag = np.add.reduceat(parts, first)
+    numbers = (zigzag >> np.uint64(1)).astype(np.int64) ^ -(zigzag & np.uint64(1)).astype(np.int64)
+    ends = np.cumsum(np.where(numbers < 0, -numbers, 1))
+    held = numbers > 0
+    return ends[held] - 1, numbers[held]
