@@ -211,13 +211,13 @@ def beside_metrics() -> str:
 
 
 def example_of(*names: str) -> Callable[[], str]:
-    """Return what writes classes and assignments of examples/plugin.py as they are, with the imports they need."""
+    """Return what writes classes, functions and assignments of examples/plugin.py as they are."""
 
     def write() -> str:
         source = (DOCS.parent / "examples" / "plugin.py").read_text(encoding="utf-8")
         nodes = {}
         for node in ast.parse(source).body:
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 nodes[node.name] = node
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 nodes[node.targets[0].id] = node
@@ -296,7 +296,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": settings},
     "extending.md": {
         "runner": example_of("HealthRunner", "RUNNERS"),
-        "collector": example_of("SlowRequests", "METRICS"),
+        "collector": example_of("Gaps", "gaps_between", "METRICS"),
+        "section": example_of("gaps_section", "SECTIONS"),
+        "report": example_of("run_ids", "REPORTS"),
         "config": example_of("ExtendedTestConfig"),
     },
     "metrics.md": {

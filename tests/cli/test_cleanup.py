@@ -133,3 +133,11 @@ def test_a_name_that_begins_like_this_machine_is_another_host(
     code, _, err = kfp_perf("cleanup", ".")
     assert code == 2
     assert "credentials are set" in err
+
+
+def test_a_proxy_is_no_credential(kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(folder, "http://kfp.test:8888")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:1")
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 3
+    assert "the proxy is not reached: 127.0.0.1:1 refused the connection" in err

@@ -219,14 +219,14 @@ def test_many_users() -> None:
         with pytest.raises(ApiStatusError, match="KFP_TOKEN") as caught:
             await it.client.list_experiments(ListQuery(namespace="ns-1"))
         assert caught.value.status == 401
-        with pytest.raises(TargetError, match=r"(?s)does not let us in.*KFP_TOKEN"):
+        with pytest.raises(TargetError, match=r"(?s)refuses access.*KFP_TOKEN"):
             await check_target(it.client, ["ns-1"])
 
     async def intruder(it: Target) -> None:
         with pytest.raises(ApiStatusError, match="KFP_USER") as caught:
             await it.client.list_experiments(ListQuery(namespace="ns-2"))
         assert caught.value.status == 403
-        with pytest.raises(TargetError, match=r"(?s)does not let us in.*NAMESPACE"):
+        with pytest.raises(TargetError, match=r"(?s)refuses access.*NAMESPACE"):
             await check_target(it.client, ["ns-1", "ns-2"])
 
     async def member(it: Target) -> None:

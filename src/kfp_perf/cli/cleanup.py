@@ -90,13 +90,14 @@ def _credentials(config: TestConfig) -> list[str]:
     """Return the variables of the credentials that requests would carry."""
     from pydantic import SecretBytes, SecretStr
 
-    from kfp_perf.config import variable_name
+    from kfp_perf.config import PROXY_FIELDS, variable_name
 
     kind = type(config)
     return [
         variable_name(kind, field)
         for field in kind.model_fields
-        if (value := getattr(config, field))
+        if field not in PROXY_FIELDS
+        and (value := getattr(config, field))
         and (field in _CREDENTIAL_FIELDS or isinstance(value, SecretStr | SecretBytes))
     ]
 

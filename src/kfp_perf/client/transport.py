@@ -1,4 +1,4 @@
-"""HTTP to one server: the head of each request, and a pool of connections for each event loop."""
+"""HTTP to one server: request heads, and a connection pool for each event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FIXED_FIELDS = {
     "Accept": "application/json",
-    # A proxy that compresses would be measured with the API server, and unpacking would cost us time.
+    # Compression in a proxy would be measured with the API server, and decompression would cost CPU here.
     "Accept-Encoding": "identity",
     "User-Agent": f"kfp-perf/{__version__}",
 }
@@ -42,7 +42,7 @@ class Transport:
         self._port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         self._tls = tls_context(config) if parts.scheme == "https" else None
         self._base_path = quote(parts.path, safe=_PATH_SAFE)
-        # From where here an IPv6 address is reached is not the server's business.
+        # The zone of an IPv6 address is only of this machine, so it is not sent.
         name = self._host.partition("%")[0]
         name = f"[{name}]" if ":" in name else name
         if self._port != _DEFAULT_PORTS[parts.scheme]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -84,6 +85,16 @@ class Metric:
     count_path: tuple[str, ...] = ()
     absent: str = _ABSENT
     error_path: tuple[str, ...] = ()
+
+
+def declared_metrics(plain: object) -> list[Metric]:
+    """The metrics of users' collectors from `declared_metrics` of a document; those that are damaged are left out."""
+    found = []
+    for one in plain if isinstance(plain, list) else ():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            paths = {key: tuple(one[key]) for key in ("path", "statistics", "count_path", "error_path")}
+            found.append(Metric(**{**one, **paths, "unit": Unit(one["unit"])}))
+    return found
 
 
 def distribution(

@@ -12,7 +12,7 @@ from kfp_perf._version import __version__
 from kfp_perf.reports.charts.chart import NARROW, WIDE, hatchings, style_sheet
 from kfp_perf.reports.charts.markup import element, joined
 from kfp_perf.reports.charts.spark import sparkline
-from kfp_perf.reports.story import tell
+from kfp_perf.reports.story import NONE, tell
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
@@ -33,8 +33,9 @@ from kfp_perf.reports.story.blocks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from kfp_perf.reports.story import MakeSection
     from kfp_perf.reports.story.blocks import Tile
     from kfp_perf.result.reader import TestResult
 
@@ -43,9 +44,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-ur
 _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 
 
-def draw_webpage(result: TestResult) -> dict[str, bytes]:
+def draw_webpage(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """The page for a result."""
-    story = tell(result)
+    story = tell(result, sections)
     text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
     # A name in JSON may hold half of a surrogate pair, which no file can.
     return {"report.html": text.encode(errors="replace")}

@@ -1,4 +1,4 @@
-"""From files to scenarios: every error of a file at once, each with its path and what is allowed there."""
+"""Reads scenario files, and reports all errors of a file at once, each with its path and what is allowed there."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 
 @dataclass(slots=True)
 class ParsedFile:
-    """What could be read of a scenario file, and everything that could not.
+    """The valid parts of a scenario file, and its problems.
 
     `label` names the file in messages, `text` is what it holds with variables and overrides in place, `changes`
     says which; `scenarios` are the valid ones by their index.
@@ -137,7 +137,7 @@ class ParsedFile:
         return f"{self.label}: {_path(root, loc)}"
 
     def complain(self, problems: Iterable[Problem]) -> None:
-        """Keep problems, each once: a wrong default would else be told for every scenario."""
+        """Add problems, each once: a wrong default would be reported for every scenario otherwise."""
         self.problems = list(dict.fromkeys([*self.problems, *problems]))
 
 
@@ -148,7 +148,7 @@ def parse_scenarios(
     scenario_type: type[TestScenario] = TestScenario,
     extra_modes: Collection[str] = (),
 ) -> ParsedFile:
-    """Return all that a scenario file's text holds, good and bad. Raises InputError where it is no such file."""
+    """Return the valid parts of a scenario file's text, and its problems. Raises InputError if it has neither."""
     value, problems = parse_json(text, label)
     parsed = ParsedFile(label, text, problems=problems)
     spoilt = {problem.where for problem in problems}
@@ -187,7 +187,7 @@ def parse_scenarios(
 
 
 def _read_object(value: dict[str, Any], parsed: ParsedFile) -> list[Any] | None:
-    """Take the object form apart; return the scenarios, which are left to the caller, or None if there are none."""
+    """Read the object form except its scenarios; return those unparsed, or None if there are none."""
     try:
         head = FileHead.model_validate(
             {key: item for key, item in value.items() if key != "scenarios"}, by_alias=True, by_name=False
