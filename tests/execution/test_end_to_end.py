@@ -140,6 +140,8 @@ def test_the_example_plugin(program: Start, server: Server, request: pytest.Fixt
     assert health["metrics"]["team"] == "search"
     assert health["metrics"]["api"]["load"]["GetHealthz"]["count"] == 60
     assert runs["metrics"]["gaps"]["longest"] > 0
+    html = (one.folder / "results/latest/report.html").read_text()
+    assert ["gaps.longest" in html, "How evenly did runs end?" in html] == [True, True]
 
 
 def test_a_server_of_many_users_wants_a_namespace(program: Start) -> None:
