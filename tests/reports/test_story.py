@@ -9,7 +9,17 @@ from sample_results import STARTED, Load, SampleTest
 
 from kfp_perf.reports.console import draw_console
 from kfp_perf.reports.story import SECTIONS, tell
-from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Noted, Table, Tone, without_zeros
+from kfp_perf.reports.story.blocks import (
+    Column,
+    Figure,
+    Flag,
+    Hyperlink,
+    Items,
+    Noted,
+    Table,
+    Tone,
+    without_zeros,
+)
 from kfp_perf.reports.story.course import _in_flight
 from kfp_perf.reports.story.report_data import read_material
 from kfp_perf.reports.webpage import draw_webpage
@@ -119,7 +129,7 @@ def test_intervals_stand_below_their_quantiles(sample: Sample) -> None:
 
 def test_the_slowest_runs_lead_to_their_pages(nightly: TestResult) -> None:
     links = [row[0] for row in table(tell(nightly), "slowest").rows]
-    assert all(isinstance(link, Link) for link in links)
+    assert all(isinstance(link, Hyperlink) for link in links)
     assert str(links[0]).count("https://kubeflow.example/pipeline/#/runs/details/00000000-")
 
 
@@ -137,7 +147,7 @@ def test_links_are_made_only_where_the_pages_are_known(
 ) -> None:
     result = sample(SampleTest(loads=ONE, extra={"configuration": {"KFP_UI_URL": setting}}))
     result.document["target"]["url"] = target
-    assert isinstance(table(tell(result), "slowest").rows[0][0], Link) is links
+    assert isinstance(table(tell(result), "slowest").rows[0][0], Hyperlink) is links
 
 
 def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None:
@@ -154,7 +164,7 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
         json.dumps(line.row() | {"outcome": "succeeded"}) + "\n"
     )
     (row,) = table(tell(result), "slowest").rows
-    assert isinstance(row[0], Link)
+    assert isinstance(row[0], Hyperlink)
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
 
 
@@ -267,7 +277,15 @@ def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> 
     for key in list(result.document):
         less = {name: value for name, value in result.document.items() if name != key}
         story = tell(TestResult(result.path, less))
-        if key not in {"schema_version", "thresholds", "declared_metrics", "declared_metrics", "complete", "complete_until", "generator", "health"}:
+        if key not in {
+            "schema_version",
+            "thresholds",
+            "declared_metrics",
+            "complete",
+            "complete_until",
+            "generator",
+            "health",
+        }:
             assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats)
 
 

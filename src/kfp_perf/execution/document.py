@@ -1,4 +1,4 @@
-"""The documents of a test: what it was given, and its result, made from the files alone."""
+"""The documents of a test: its input, and its result, computed from the files alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.scenario_writer import ScenarioInfo
 
 _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
-#: How an emulator is recognised, wherever it runs.
+#: The prefix by which an emulator is recognised.
 EMULATOR_COMMIT = "kfp-perf-emulator"
 
 
@@ -50,7 +50,7 @@ def given_document(
     started: float,
     declared: Iterable[Metric] = (),
 ) -> dict[str, Any]:
-    """What a test was given: plan, settings, the target's answer and the users' metrics; `given.json`."""
+    """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
     return {
         "name": plan.name,
         "started": _utc(started),
@@ -86,7 +86,9 @@ def given_document(
         ],
         "warnings": [str(warning) for warning in plan.warnings],
         "environment": _environment(),
-        "configuration": config.model_dump(mode="json"),  # secrets show as stars, as pydantic's secrets do
+        "configuration": config.model_dump(
+            mode="json"
+        ),  # secrets are masked with stars, as pydantic's secrets are
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
 
@@ -99,9 +101,8 @@ def result_document(
     """The result of a test from its folder: figures, thresholds and verdict.
 
     Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
-    killed: `complete_until` is then when the last thing was written. `custom` are the users' own figures of the
-    whole test. `finished` is when the test was over (None:
-    when the last thing was written).
+    killed: `complete_until` is then the time of the last write. `custom` are the users' own figures of the whole
+    test. `finished` is when the test was over (None: the time of the last write).
     """
     given, health = result.given, result.health
     scenarios = result.scenarios
@@ -157,9 +158,9 @@ def _thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
 
 
 def _in_flight(scenarios: Sequence[ScenarioFiles], health: dict[str, Any]) -> dict[str, int]:
-    """What was in flight in each scenario that did not come to its end: nothing else tells what became of it.
+    """The number of runs in flight in each scenario that did not end: nothing else records their outcome.
 
-    By the counters that the execution wrote down when it left the scenarios, or else by the scenario's last ones.
+    From the counters that the execution wrote when it left the scenarios, or else from the scenario's last ones.
     """
     left: dict[str, dict[str, Any]] = health.get("left") or {}
     found: dict[str, int] = {}
@@ -211,8 +212,8 @@ def _reasons(
 def _why_killed(infos: Sequence[ScenarioInfo], last: float) -> str:
     if infos and all(info.measured for info in infos):
         return (
-            "The test was killed while it cleaned up: what it measured is complete, but some of what it made may "
-            "still be on the server (see `kfp-perf cleanup`)."
+            "The test was killed while it cleaned up: its measurements are complete, but objects that it created "
+            "may still be on the server (see `kfp-perf cleanup`)."
         )
     if last:
         return f"The test was killed before its end; its files are complete until {_utc(last)}."

@@ -26,7 +26,7 @@ def _call_names() -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each name that `{call}` stands for, and its purpose and operation in a metrics dictionary."""
     for purpose in Purpose:
         for method in vars(methods).values():
-            if not isinstance(method, methods.Operation):
+            if not isinstance(method, methods.ApiMethod):
                 continue
             name = method.name if purpose is Purpose.LOAD else f"{purpose.value}.{method.name}"
             yield name, (purpose.value, method.name)

@@ -1,4 +1,4 @@
-"""Reads scenario files, and reports all errors of a file at once, each with its path and what is allowed there."""
+"""Reading scenario files: all errors of a file at once, each with its path and the allowed values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_SCENARIOS = 1000
-"""The most scenarios of one file: each has a thread of its own."""
+"""The most scenarios of one file: each has its own thread."""
 
 SCENARIO_FILE_KIND = "scenario file: JSON with a list of scenarios"
 
@@ -53,7 +53,7 @@ class JsonDeserializationUtils:
         overrides: Iterable[str] = (),
         environment: Mapping[str, str] = os.environ,
     ) -> ParsedFile:
-        """Return all that a scenario file holds, valid or not; `label` names it in messages (default: its path).
+        """Return the contents of a scenario file, valid or not; `label` names it in messages (default: its path).
 
         `extra_modes` are the modes that plug-ins add; `overrides` are set in the file, and `environment` gives its
         variables (see `scenario.overrides`). Raises InputError where it is not a scenario file at all, and for
@@ -94,7 +94,7 @@ class JsonDeserializationUtils:
 
 
 def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -> ScenarioFile:
-    """Return the scenarios of a file, with what the file says about all of them.
+    """Return the scenarios of a file, with its settings for all of them.
 
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
@@ -112,8 +112,8 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 class ParsedFile:
     """The valid parts of a scenario file, and its problems.
 
-    `label` names the file in messages, `text` is what it holds with variables and overrides in place, `changes`
-    says which; `scenarios` are the valid ones by their index.
+    `label` names the file in messages, `text` is its content with variables and overrides applied, `changes` lists
+    these; `scenarios` are the valid ones by their index.
     """
 
     label: str

@@ -9,7 +9,7 @@ from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Row, Segment, Span, bar_chart, seconds_axis, span_chart
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, seconds_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Hyperlink, Section, Table, Tone
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _linked(material: Material, record: RunRecord) -> Cell:
     page = ui_address(material)
     if not page or not record.run_id:
         return record.name
-    return Link(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
+    return Hyperlink(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
 
 
 def ui_address(material: Material) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.errors import ExitCode
 from kfp_perf.reports.operations import operations_of
 from kfp_perf.reports.quantities import count_of, span_of
-from kfp_perf.reports.story.blocks import Tone, Verdict
+from kfp_perf.reports.story.blocks import Tone, VerdictBlock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,14 +22,16 @@ _WORDS = {
 }
 
 
-def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
+def verdict_of(document: Mapping[str, Any], missing: list[str]) -> VerdictBlock:
     """The verdict of a document that is complete; `missing` is what had to be filled in."""
     code = document["verdict"]["exit_code"]
     word, tone = _WORDS.get(code, ("Unknown", Tone.WARNING))
     reasons = [str(reason) for reason in document["verdict"]["reasons"]]
     sentence = _sentence(code, document, reasons)
     # The first reason stands in the sentence already.
-    return Verdict(word, sentence, tone, reasons[1:] if reasons else [], list(_caveats(document, missing)))
+    return VerdictBlock(
+        word, sentence, tone, reasons[1:] if reasons else [], list(_caveats(document, missing))
+    )
 
 
 def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str:
