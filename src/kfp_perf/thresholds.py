@@ -98,7 +98,7 @@ def parse_threshold(
             return Problem(where, f"{what} cannot be judged yet, got {shown(f'{name}: {condition}')}", remedy)
     metric = registry.find(name)
     if metric is None:
-        return Problem(where, f"there is no metric {shown(name)}", _remedy_for(name, registry))
+        return Problem(where, f"there is no metric {shown(name)}", remedy_for(name, registry))
     example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
@@ -119,7 +119,8 @@ def parse_threshold(
     return Threshold(scenario, metric, comparison, bound, condition.strip(), where)
 
 
-def _remedy_for(name: str, registry: Registry) -> str:
+def remedy_for(name: str, registry: Registry) -> str:
+    """What to write in place of a name that no metric has."""
     statistics = registry.statistics_of(name)
     if statistics:
         return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"
