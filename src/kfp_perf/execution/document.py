@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -13,7 +14,10 @@ import msgspec
 
 from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
+from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.figures import Figures, figures_of
+from kfp_perf.metrics.metric import declared_metrics
+from kfp_perf.metrics.registry import Registry
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.files import safe_name
 from kfp_perf.result.records import Outcome
@@ -22,11 +26,12 @@ from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, decide, judge, with_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
-    from kfp_perf.metrics.registry import Registry
+    from kfp_perf.metrics.metric import Metric
+    from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import ScenarioFiles, TestResult
     from kfp_perf.result.scenario_writer import ScenarioInfo
@@ -40,9 +45,14 @@ _MODES_OF_RUNS = frozenset(mode.value for mode, entry in MODES.items() if entry.
 
 
 def given_document(
-    plan: Plan, config: TestConfig, health: Healthz, emulator_profile: str, started: float
+    plan: Plan,
+    config: TestConfig,
+    health: Healthz,
+    emulator_profile: str,
+    started: float,
+    declared: Iterable[Metric] = (),
 ) -> dict[str, Any]:
-    """The input of a test: plan, settings and the target's health answer; `given.json`."""
+    """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
     return {
         "name": plan.name,
         "started": _utc(started),
@@ -65,6 +75,8 @@ def given_document(
             for one in plan.thresholds
         ],
         "lifted": [list(one) for one in plan.lifted],
+        "declared_metrics": msgspec.to_builtins(list(declared)),
+        "primary": [one._asdict() for one in plan.primary],
         "scenarios": [
             {
                 "name": one.name,
@@ -72,6 +84,7 @@ def given_document(
                 "folder": safe_name(one.name or ""),
                 "start_seconds": one.start_seconds,
                 "run_seconds": one.run_seconds,
+                "pipeline": _digest(plan.packages.get(one.name or "")),
             }
             for one in plan.scenarios
         ],
@@ -86,16 +99,14 @@ def given_document(
 
 def result_document(
     result: TestResult,
-    registry: Registry | None = None,
     custom: Mapping[str, Any] | None = None,
     finished: float | None = None,
 ) -> dict[str, Any]:
     """The result of a test from its folder: figures, thresholds and verdict.
 
     Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
-    killed: `complete_until` is then the time of the last write. `registry` has the metrics that thresholds may
-    name, `custom` the users' own figures of the whole test. `finished` is when the test was over (None: the time
-    of the last write).
+    killed: `complete_until` is then the time of the last write. `custom` are the users' own figures of the whole
+    test. `finished` is when the test was over (None: the time of the last write).
     """
     given, health = result.given, result.health
     scenarios = result.scenarios
@@ -104,7 +115,7 @@ def result_document(
     in_flight = _in_flight(scenarios, health)
     _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
-    thresholds = list(_thresholds(given, registry))
+    thresholds = list(_thresholds(given))
     lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
     judgements = judge(with_defaults(thresholds, lifted, figures), figures)
     last = max((_last_written(one) for one in scenarios), default=0.0)
@@ -127,6 +138,7 @@ def result_document(
             "emulator": bool(target.get("emulator")),
         },
         "target": target,
+        "declared_metrics": given.get("declared_metrics") or [],
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
         "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
@@ -140,8 +152,9 @@ def result_document(
     }
 
 
-def _thresholds(given: dict[str, Any], registry: Registry | None) -> Iterator[Threshold]:
-    """Parse the thresholds again; one on a user's own metric that is unknown here cannot be judged."""
+def _thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
+    """Parse the thresholds again, by the metrics that the test had."""
+    registry = Registry(METRICS, declared_metrics(given.get("declared_metrics")))
     for one in given.get("thresholds") or ():
         parsed = parse_threshold(one["metric"], one["condition"], one["where"], one["scenario"], registry)
         if isinstance(parsed, Threshold):
@@ -257,6 +270,11 @@ def _version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def _digest(package: PipelinePackage | None) -> str | None:
+    """What tells one pipeline from another: the SHA-256 of its file."""
+    return None if package is None else hashlib.sha256(package.data).hexdigest()
 
 
 def _utc(seconds: float) -> str:

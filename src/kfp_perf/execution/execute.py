@@ -13,8 +13,6 @@ from kfp_perf.execution.document import given_document, result_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
-from kfp_perf.metrics import METRICS
-from kfp_perf.metrics.registry import Registry
 from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.files import LOGS_FOLDER
@@ -83,7 +81,8 @@ def execute(
     raise_open_files_limit()
     health = run_in_own_loop(_check(config, plan))
     writer = ResultWriter.create(config.results_folder, plan.name, clock.now())
-    writer.save_given(given_document(plan, config, health, emulator_profile, clock.now()))
+    declared = (one for family in (plugins or Plugins()).collectors.values() for one in family.metrics)
+    writer.save_given(given_document(plan, config, health, emulator_profile, clock.now(), declared))
     logger.write_to(
         config.log_directory or writer.path / LOGS_FOLDER,
         config.log_file_name,
@@ -135,7 +134,6 @@ class Execution:
         self._config = config
         self._writer = writer
         self._plugins = plugins
-        self._registry = Registry({**METRICS, **plugins.collectors})
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
         self._blind: Exception | None = None
@@ -247,7 +245,7 @@ class Execution:
 
     def _document(self, custom: Mapping[str, Any]) -> dict[str, Any]:
         found = TestResult(self._writer.path)
-        return result_document(found, self._registry, custom, finished=self._clock.now())
+        return result_document(found, custom, finished=self._clock.now())
 
     def _finish(self, checks: HealthChecks, custom: Mapping[str, Any]) -> TestResult:
         """Write the result; its verdict is that of the files."""

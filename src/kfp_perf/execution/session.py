@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kfp_perf.engine import Plugins
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner
 
@@ -87,15 +88,15 @@ def run_test(
             )
         except TestFailed as failed:
             if not failed.abandoned:
-                display.finish(failed.result, _draw_report(failed.result))
+                display.finish(failed.result, _draw_report(failed.result, loaded))
             raise
-        display.finish(result, _draw_report(result))
+        display.finish(result, _draw_report(result, loaded))
         return result
 
 
-def _draw_report(result: TestResult) -> Path | None:
+def _draw_report(result: TestResult, plugins: Plugins) -> Path | None:
     try:
-        (path,) = write_report(result, "html", result.path)
+        (path,) = write_report(result, "html", result.path, sections=plugins.sections)
     except Exception as error:
         again = f"kfp-perf report {result.path} --format html"
         log.warning(

@@ -16,7 +16,7 @@ from kfp_perf.result.records import Purpose
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kfp_perf.metrics.collector import MetricFamily
     from kfp_perf.metrics.metric import Metric
@@ -103,8 +103,8 @@ class NamedMetric:
 class Registry:
     """Metrics by the name that thresholds call them: those of the built-in families, and of the user's."""
 
-    def __init__(self, families: Mapping[str, type[MetricFamily]]) -> None:
-        self.metrics = tuple(metric for family in families.values() for metric in family.metrics)
+    def __init__(self, families: Mapping[str, type[MetricFamily]], declared: Iterable[Metric] = ()) -> None:
+        self.metrics = (*(metric for family in families.values() for metric in family.metrics), *declared)
         self._by_name = {found.name: found for metric in self.metrics for found in _names_of(metric)}
 
     def find(self, name: str) -> NamedMetric | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kfp_perf.reports.story import tell
+from kfp_perf.reports.story import NONE, tell
 from kfp_perf.reports.story.blocks import (
     Cell,
     Flag,
@@ -20,8 +20,9 @@ from kfp_perf.reports.story.blocks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from kfp_perf.reports.story import MakeSection
     from kfp_perf.result.reader import TestResult
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
@@ -39,9 +40,9 @@ _MOST_CHARACTERS = 60_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 
-def draw_markdown(result: TestResult) -> dict[str, bytes]:
+def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
-    story = tell(result)
+    story = tell(result, sections)
     verdict = story.verdict
     lines = [
         f"### {_SIGNS[verdict.tone]} {_escaped(story.title)}: {verdict.word.lower()}",
