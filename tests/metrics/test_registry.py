@@ -207,8 +207,8 @@ def test_check_says_what_is_out_of_step(
     (tmp_path / "metrics.md").write_text(stale)
     assert make.main(["--check"]) == 1
     printed = capsys.readouterr().out
-    assert "metrics.md: out of step" in printed
-    assert "picture.svg: out of step" in printed
+    assert "metrics.md: outdated" in printed
+    assert "picture.svg: outdated" in printed
     assert (tmp_path / "metrics.md").read_text() == stale
     assert make.main([]) == 0
     assert (tmp_path / "metrics.md").read_text() == PAGE
