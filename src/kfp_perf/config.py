@@ -162,6 +162,13 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
         "", "NO_PROXY", description="Hosts, domains and networks that are reached without a proxy"
     )
 
+    KFP_UI_URL: str | None = _given(
+        None,
+        "KFP_UI_URL",
+        pattern=r"^https?://\S+$",
+        description="Address of KFP's pages, for links from the report to runs that are still there",
+    )
+
     # the test
     SCENARIO_FILE_NAME: str = _given(
         "smoke.json", "SCENARIO_FILE_NAME", description="Scenario file: a path, or the name of a built-in one"

@@ -100,7 +100,7 @@ def parse_threshold(
             )
     metric = registry.find(name)
     if metric is None:
-        return Problem(where, f"there is no metric {format_value(name)}", _remedy_for(name, registry))
+        return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
     example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
@@ -121,7 +121,8 @@ def parse_threshold(
     return Threshold(scenario, metric, comparison, bound, condition.strip(), where)
 
 
-def _remedy_for(name: str, registry: Registry) -> str:
+def remedy_for(name: str, registry: Registry) -> str:
+    """What to write in place of a name that no metric has."""
     statistics = registry.statistics_of(name)
     if statistics:
         return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"

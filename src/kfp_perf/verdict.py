@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.figures import Figures
 
 _MOST_REASONS = 3
+#: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
+_BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
+_API_MEAN = re.compile(r"(api\.\w+)(?:\.\w+)?\.latency\.mean")
 
 
 class Judged(StrEnum):
@@ -125,9 +129,11 @@ def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
     beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that
     is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
-    worst.
+    worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
+    or successes beside it is not.
     """
-    return [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    found = [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    return [_of_survivors(one, found) for one in found]
 
 
 def why_failed(judgements: Sequence[Judgement]) -> str:
@@ -149,6 +155,27 @@ def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     if not judgements:
         return _judged_one(threshold, metrics)
     return min(judgements, key=lambda one: (one.passed, -math.inf if one.margin is None else one.margin))
+
+
+def _of_survivors(judged: Judgement, all_judged: Sequence[Judgement]) -> Judgement:
+    """The judgement of a mean, with the threshold on errors or successes taken into account."""
+    threshold = judged.threshold
+    name = threshold.metric.name
+    beside = _BESIDE_MEANS.get(name) or re.sub(_API_MEAN, r"\1.error_rate", name)
+    if not judged.passed or beside == name or not threshold.comparison.startswith("<"):
+        return judged
+    for other in all_judged:
+        scenarios = {threshold.scenario, other.threshold.scenario}
+        if (
+            other.judged is Judged.NOT_KEPT
+            and other.threshold.metric.name == beside
+            and (len(scenarios) == 1 or None in scenarios)
+        ):
+            reason = (
+                f"is only of what was answered or ended, and {other.threshold.metric.name} {other.reason}"
+            )
+            return dataclasses.replace(judged, judged=Judged.NOT_KEPT, reason=reason)
+    return judged
 
 
 def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:

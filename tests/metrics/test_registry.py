@@ -64,7 +64,6 @@ def everything(
         )
     samples.append(sample(-1.0))
     runs.append(run(cached=True))
-    runs.append(run(outcome=Outcome.CUT_OFF, duration_seconds=None))
     name = "everything"
     open_load = {"open_load": True, "start_at": T0, "end_at": T0 + 360.0}
     written = files(samples, runs, name=name, measured_from=T0, ended=True, **open_load)

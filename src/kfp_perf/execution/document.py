@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
     from kfp_perf.metrics.metric import Metric
+    from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import ScenarioFiles, TestResult
     from kfp_perf.result.scenario_writer import ScenarioInfo
@@ -74,6 +76,7 @@ def given_document(
         ],
         "lifted": [list(one) for one in plan.lifted],
         "declared_metrics": msgspec.to_builtins(list(declared)),
+        "primary": [one._asdict() for one in plan.primary],
         "scenarios": [
             {
                 "name": one.name,
@@ -81,6 +84,7 @@ def given_document(
                 "folder": safe_name(one.name or ""),
                 "start_seconds": one.start_seconds,
                 "run_seconds": one.run_seconds,
+                "pipeline": _digest(plan.packages.get(one.name or "")),
             }
             for one in plan.scenarios
         ],
@@ -266,6 +270,11 @@ def _version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def _digest(package: PipelinePackage | None) -> str | None:
+    """What tells one pipeline from another: the SHA-256 of its file."""
+    return None if package is None else hashlib.sha256(package.data).hexdigest()
 
 
 def _utc(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kfp_perf.reports.quantities import clock_of
+from kfp_perf.reports.quantities import clock_of, seconds_of
 
 
 class ScenarioState(msgspec.Struct, omit_defaults=True):
@@ -51,10 +51,18 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     latency_p50: float | None = None
     latency_p99: float | None = None
     lateness_p99: float | None = None
-    run_p50: float | None = None  # the duration of runs that ended, over the whole test
+    runs_due: int = 0  # runs that were due until now
+    visible_p50: float | None = (
+        None  # their median from due to visible success; None: not reached, or no runs
+    )
     errors: dict[str, int] = {}
     stopping: bool = False
     emulator: bool = False
+
+
+def visible_text(snapshot: Snapshot) -> str:
+    """The median from due to visible success in words."""
+    return "not reached" if snapshot.visible_p50 is None else seconds_of(snapshot.visible_p50)
 
 
 class LogLine(msgspec.Struct):

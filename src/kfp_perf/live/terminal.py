@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.snapshot import FeedMessage, ScenarioState, Snapshot, waits_of
+from kfp_perf.live.snapshot import FeedMessage, ScenarioState, Snapshot, visible_text, waits_of
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
@@ -129,15 +129,15 @@ def _state(state: ScenarioState, elapsed: float) -> Text:
 
 def _figures(snapshot: Snapshot) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
+    if snapshot.runs_due:
+        text.append("visible p50 ")
+        text.append(visible_text(snapshot), style="bold")
+        text.append("   ")
+    if snapshot.runs_per_minute:
+        text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
+        text.append(" runs/min   ")
     text.append(f"{snapshot.requests_per_second:.1f}", style="bold")
     text.append(" requests/s")
-    if snapshot.runs_per_minute:
-        text.append("   ")
-        text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
-        text.append(" runs/min")
-    if snapshot.run_p50 is not None:
-        text.append("   run p50 ")
-        text.append(seconds_of(snapshot.run_p50), style="bold")
     if snapshot.latency_p50 is not None:
         text.append("   latency p50 ")
         text.append(seconds_of(snapshot.latency_p50), style="bold")
@@ -165,20 +165,43 @@ def _errors(snapshot: Snapshot) -> list[Text]:
 _decoder = msgspec.json.Decoder(FeedMessage)
 
 
-def main() -> None:
-    """Draw the feed until it ends."""
-    console = Console(stderr=True)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        for line in sys.stdin.buffer:
+def show(lines: Iterable[bytes], console: Console) -> None:
+    """Draw each message of the feed until it ends.
+
+    A terminal that was made narrower wraps what was drawn before, and the cursor no longer stands where the last
+    drawing left it. So the whole screen is cleared when its size has changed.
+    """
+    size = console.size
+    live = _started(console)
+    try:
+        for line in lines:
             try:
                 message = _decoder.decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError):
                 continue  # a line that was cut off when the test was killed
+            if console.size != size:
+                size = console.size
+                live.stop()
+                console.clear()
+                live = _started(console)
             if message.log is not None:
                 style = _LEVEL_STYLES.get(message.log.level, "")
                 console.print(Text(message.log.text, style=style), soft_wrap=True)
             if message.snapshot is not None:
                 live.update(draw(message.snapshot, console.width), refresh=True)
+    finally:
+        live.stop()
+
+
+def _started(console: Console) -> Live:
+    live = Live(console=console, auto_refresh=False, transient=True)
+    live.start()
+    return live
+
+
+def main() -> None:
+    """Draw what comes on the standard input until it ends."""
+    show(sys.stdin.buffer, Console(stderr=True))
 
 
 if __name__ == "__main__":

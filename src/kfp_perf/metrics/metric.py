@@ -35,6 +35,11 @@ BESIDE: Mapping[str, str] = {
     "longest_answered": "The longest of the values; those that rank above it have none.",
     "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
     "data does not reach.",
+    "unfinished_runs": "How runs without an end count in `duration_seconds`. `none`: there are none. `rank_last`: "
+    "they were followed for the whole grace period, and rank above all that ended. `censored`: the user ended the "
+    "test, and each counts as longer than it was followed (Kaplan-Meier). `excluded`: the load fell behind, or it "
+    "cannot be told, so the runs that ended are no sample of all, and there are no statistics.",
+    "of_succeeded": "The same of the runs that the other phases are of: those that succeeded and executed.",
     "errors_by_kind": "`errors`, by HTTP status or by what went wrong.",
     "errors_by_message": "Failures by `kind` and `message`, the most frequent first: what varies is written "
     "`…`, and those beyond 20 different ones are `other messages`.",

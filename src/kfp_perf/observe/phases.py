@@ -74,7 +74,7 @@ PHASES: dict[str, Phase] = {
         "up to 1 s for each task, and the uncertainty of the path",
     ),
     "transition": Phase(
-        "between these, where the controller had to act",
+        "between drivers and tasks, where the controller had to act",
         "start_time and end_time of the controller",
         "up to 1 s for each gap, and the uncertainty of the path",
     ),

@@ -20,6 +20,7 @@ from kfp_perf.plan.draft import (
 )
 from kfp_perf.plan.limits import read_limits
 from kfp_perf.plan.names import unique_names
+from kfp_perf.plan.primary import Primary, read_primary
 from kfp_perf.plan.scenario_files import find_scenario_file, label_of, pipeline_folders
 from kfp_perf.result.files import safe_name
 from kfp_perf.scenario.fields import NAME_PATTERN
@@ -51,7 +52,8 @@ class Plan:
     scenario has a `name`, unique in the plan. By that name, `packages` holds the pipeline of each scenario that has
     one, as its runner uses it, and `estimates` the expected load of each scenario; `thresholds` are those of the
     whole test, then those of the scenarios; `lifted` are the default ones that do not apply, as pairs of scenario
-    (None: the whole test) and metric. A plan can be pickled.
+    (None: the whole test) and metric; `primary` are the metrics by which executions are compared.
+    A plan can be pickled.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Plan:
     estimates: Mapping[str, LoadEstimate] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     lifted: tuple[tuple[str | None, str], ...] = ()
+    primary: tuple[Primary, ...] = ()
     warnings: tuple[Problem, ...] = ()
     resolved: tuple[str, ...] = ()
 
@@ -116,8 +119,9 @@ def make_plan(
         thresholds=parse_thresholds(parsed, names, registry),
         estimates=estimates_of(parsed.scenarios, pipelines, start, seconds_per_step),
     )
+    primary, faults = read_primary(parsed, names, registry)
     # A wrong default is found in every scenario, and reported once.
-    if errors := dict.fromkeys([*parsed.problems, *errors_of(draft)]):
+    if errors := dict.fromkeys([*parsed.problems, *faults, *errors_of(draft)]):
         raise InputError(errors)
     return Plan(
         name=name or parsed.name or safe_name(path.stem),
@@ -132,6 +136,7 @@ def make_plan(
         estimates={names[index]: guess for index, guess in draft.estimates.items()},
         thresholds=tuple(one for one in draft.thresholds if isinstance(one, Threshold)),
         lifted=lifted_thresholds(parsed, names),
+        primary=primary,
         warnings=tuple(dict.fromkeys(warnings_of(draft))),
         resolved=parsed.changes,
     )

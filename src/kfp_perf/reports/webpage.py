@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # Whatever got into the page, the browser runs no script of it and asks nobody for anything.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+#: From how many characters on the value of a tile is drawn smaller.
+_LONG = 9
 _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 
 
@@ -107,7 +109,7 @@ def tiles(shown: Sequence[Tile]) -> Markup:
             element(
                 "div",
                 element("dt", tile.name),
-                element("dd", tile.value, class_="value"),
+                element("dd", tile.value, class_="value long" if len(tile.value) > _LONG else "value"),
                 *([element("dd", tile.detail)] if tile.detail else []),
             )
             for tile in shown
@@ -159,8 +161,8 @@ def _(block: Table) -> Markup:
         cells = [
             element("th", cell_of(row[0]), scope="row"),
             *(
-                element("td", cell_of(cell), class_=side)
-                for cell, side in zip(row[1:], aligned[1:], strict=True)
+                element("td", cell_of(cell), class_=side, data_label=column.title)
+                for cell, column, side in zip(row[1:], block.columns[1:], aligned[1:], strict=True)
             ),
         ]
         body.append(element("tr", *cells))

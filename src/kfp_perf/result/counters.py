@@ -81,9 +81,9 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     `errors` those of the load that ended, `attempts` and `attempt_errors` (by operation and kind) HTTP requests
     for every purpose. `outcomes` counts runs. `local_failures` are attempts that failed because this machine had
     no descriptors or ports left. `latency` and `lateness` are coarse histograms of answered operations of the load
-    (`coarse_counts`). `starts`, `moments` and what follows them are as in `Lateness`; `connections_*` and
-    `decode_seconds` as in `ConnectionCounters`. `away_since` is the time since when no request was answered (None:
-    the last one was).
+    (`coarse_counts`), `visible_seconds` one of runs that succeeded, from due until that was seen. `starts`,
+    `moments` and what follows them are as in `Lateness`; `connections_*` and `decode_seconds` as in
+    `ConnectionCounters`. `away_since` is the time since when no request was answered (None: the last one was).
     """
 
     scenario: str
@@ -99,7 +99,7 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     in_flight: int = 0
     outcomes: dict[str, int] = {}
     longest_run_seconds: float = 0.0
-    run_seconds: bytes = b""
+    visible_seconds: bytes = b""
     operations: int = 0
     answered: int = 0
     errors: int = 0
@@ -165,7 +165,7 @@ class Tally:
         self.cleaned_up_at: float | None = None
         self._latency = CoarseHistogram()
         self._lateness = CoarseHistogram()
-        self._runs = CoarseHistogram()
+        self._visible = CoarseHistogram()
 
     def on_sample(self, sample: Sample) -> None:
         """Count one operation and its attempts."""
@@ -201,7 +201,8 @@ class Tally:
         self.last_error = record.error or self.last_error
         if record.duration_seconds is not None:
             self.longest_run_seconds = max(self.longest_run_seconds, record.duration_seconds)
-            self._runs.record(record.duration_seconds)
+        if record.outcome is Outcome.SUCCEEDED and record.seen_finished is not None:
+            self._visible.record(record.seen_finished - record.due)
 
     def on_cleanup(self, done: int, total: int, now: float) -> None:
         """Record how far the clean-up is, at a time in seconds since the Unix epoch."""
@@ -230,7 +231,7 @@ class Tally:
             "last_error": self.last_error,
             "outcomes": _copied(self.outcomes),
             "longest_run_seconds": self.longest_run_seconds,
-            "run_seconds": self._runs.counts.tobytes(),
+            "visible_seconds": self._visible.counts.tobytes(),
             "cleaned_up": self.cleaned_up,
             "to_clean_up": self.to_clean_up,
             "latency": self._latency.counts.tobytes(),

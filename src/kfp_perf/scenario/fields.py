@@ -26,6 +26,8 @@ from kfp_perf.scenario.quantities import (
     Size,
 )
 
+MOST_PRIMARY = 3
+"""The most metrics by which executions are compared: each one more makes all of them less certain."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _NAMESPACE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -183,6 +185,12 @@ class ScenarioFields(BaseModel):
         description="Bounds of the scenario's own metrics that decide whether it passed; `null` lifts a "
         "default one.",
         examples=[{"run.duration.p95": "< 90s"}],
+    )
+    primary: tuple[str, ...] = Field(
+        default=(),
+        max_length=MOST_PRIMARY,
+        description="The scenario's own metrics by which executions are compared, at most three in a file.",
+        examples=[["run.visible.mean"]],
     )
 
     @property

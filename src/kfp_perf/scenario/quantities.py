@@ -10,10 +10,19 @@ from typing import Annotated, Any
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = r"\d+(?:\.\d+)?\s*(?:ms|s|min|m|h|d)"
+# The sign of micro has two code points: U+00B5 on keyboards, and the Greek letter.
+_UNIT_SECONDS = {
+    **dict.fromkeys(("us", "µs", "\u03bcs"), 1e-6),
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+_DURATION_PART = r"\d+(?:\.\d+)?\s*(?:us|[µ\u03bc]s|ms|s|min|m|h|d)"
 _DURATION = re.compile(rf"\s*(?:{_DURATION_PART}\s*)+", re.ASCII)
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(us|[µ\u03bc]s|ms|s|min|m|h|d)", re.ASCII)
 _DURATION_REMEDY = 'write a number of minutes (1.5) or a text with a unit ("90s", "5m", "1h30m")'
 
 _RATE_UNITS = {

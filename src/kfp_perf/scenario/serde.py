@@ -104,6 +104,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
         name=parsed.name,
         defaults=parsed.defaults,
         thresholds=parsed.thresholds,
+        primary=parsed.primary,
         scenarios=tuple(parsed.scenarios.values()),
     )
 
@@ -121,6 +122,7 @@ class ParsedFile:
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, str | None] = field(default_factory=dict)
+    primary: tuple[str, ...] = ()
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     changes: tuple[str, ...] = ()
@@ -192,7 +194,8 @@ def _read_object(value: dict[str, Any], parsed: ParsedFile) -> list[Any] | None:
         head = FileHead.model_validate(
             {key: item for key, item in value.items() if key != "scenarios"}, by_alias=True, by_name=False
         )
-        parsed.name, parsed.defaults, parsed.thresholds = head.name, head.defaults, head.thresholds
+        parsed.name, parsed.defaults = head.name, head.defaults
+        parsed.thresholds, parsed.primary = head.thresholds, head.primary
     except ValidationError as error:
         alone = "mode" in value or "runTime" in value
         hint = "this looks like one scenario: put it into a list, [{...}]" if alone else ""

@@ -16,6 +16,7 @@ from kfp_perf.reports.story.course import course
 from kfp_perf.reports.story.durations import durations
 from kfp_perf.reports.story.failures import failures
 from kfp_perf.reports.story.generator import generator
+from kfp_perf.reports.story.keeping_up import server_keeping_up
 from kfp_perf.reports.story.overview import facts_of, scenarios, tiles_of
 from kfp_perf.reports.story.own_metrics import own_metrics
 from kfp_perf.reports.story.phases import phases
@@ -43,6 +44,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     thresholds,
     scenarios,
     failures,
+    server_keeping_up,
     durations,
     phases,
     course,
