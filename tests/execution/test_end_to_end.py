@@ -49,7 +49,7 @@ LONG: list[dict[str, Any]] = [{**scenario, "runTime": "10min"} for scenario in T
 
 @pytest.fixture(scope="module")
 def main_job(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, str]:
-    """A test of both scenarios that has ended, and what it printed."""
+    """A test of both scenarios that has ended, and its output."""
     folder = tmp_path_factory.mktemp("main-job")
     (folder / "t.json").write_text(json.dumps(TWO))
     one = Program(folder, "run", "t.json", "--host", server.url)

@@ -1,4 +1,4 @@
-"""The registry names all that a metrics dictionary holds, and the documentation says what the registry says."""
+"""The registry names everything in a metrics dictionary, and the documentation agrees with the registry."""
 
 from __future__ import annotations
 
