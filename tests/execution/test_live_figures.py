@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kfp_perf.execution.watch import _median_of, _runs_due
-from kfp_perf.result.counters import CoarseHistogram, ScenarioCounters
+from kfp_perf.result.counters import CoarseHistogram, ScenarioCounters, coarse_counts
 
 
 def counted(*seconds: float) -> CoarseHistogram:
@@ -24,8 +24,8 @@ def test_runs_due_are_those_over_in_flight_and_held_back() -> None:
 
 
 def test_what_has_not_succeeded_ranks_above_all_that_has() -> None:
-    succeeded = counted(*[10.0] * 5, *[20.0] * 5).counts
+    succeeded = coarse_counts(counted(*[10.0] * 5, *[20.0] * 5).counts.tobytes())
     assert _median_of(succeeded, 10) == pytest.approx(10.0, rel=0.2)
     assert _median_of(succeeded, 14) == pytest.approx(20.0, rel=0.2), "the seventh of ten"
     assert _median_of(succeeded, 21) is None
-    assert _median_of(counted().counts, 5) is None
+    assert _median_of(coarse_counts(b""), 5) is None
