@@ -93,7 +93,7 @@ class Metric:
 
 
 def declared_metrics(plain: object) -> list[Metric]:
-    """The metrics of users' collectors from `declared_metrics` of a document; those that are damaged are left out."""
+    """The metrics of users' collectors from `declared_metrics` of a document, without those that are damaged."""
     found = []
     for one in plain if isinstance(plain, list) else ():
         with contextlib.suppress(KeyError, TypeError, ValueError):
