@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECORDINGS ?= tests/contract/recordings
+# How many test files run at once. Timed tests pass beside one other file, not beside many.
+JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -15,7 +17,7 @@ smoke: $(VENV)/.base ## set up, and run the built-in smoke test against the emul
 	$(BIN)/kfp-perf run smoke.json --emulator
 
 test: $(VENV)/.dev ## set up, and pass the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 replay: $(VENV)/.dev ## replay the RECORDINGS of a real KFP server against the emulator, and count what is equal
 	PYTHONPATH=tests/support $(BIN)/python -m replay $(RECORDINGS)

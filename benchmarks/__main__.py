@@ -26,6 +26,7 @@ BENCHMARKS = (
     "omission",
     "truth",
     "emulator",
+    "overload",
     "report",
     "backlog",
     "intervals",

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic import BaseModel
+
+    from kfp_perf.reports.tuning import Setting
 
 DOCS = Path(__file__).parent
 
@@ -211,13 +213,13 @@ def beside_metrics() -> str:
 
 
 def example_of(*names: str) -> Callable[[], str]:
-    """Return what writes classes and assignments of examples/plugin.py as they are, with the imports they need."""
+    """Return what writes classes, functions and assignments of examples/plugin.py as they are."""
 
     def write() -> str:
         source = (DOCS.parent / "examples" / "plugin.py").read_text(encoding="utf-8")
         nodes = {}
         for node in ast.parse(source).body:
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 nodes[node.name] = node
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 nodes[node.targets[0].id] = node
@@ -281,6 +283,39 @@ def _summary(package: str, name: str) -> str:
 #: Files that are made as a whole.
 FILES: dict[str, Callable[[], str]] = {"images/architecture.svg": layers_picture}
 
+
+def settings_by_phase() -> str:
+    """Return the settings that govern each phase."""
+    from kfp_perf.reports.tuning import SETTINGS
+
+    return _settings_of(SETTINGS, "phase")
+
+
+def settings_by_state() -> str:
+    """Return the settings that govern how runs leave a state."""
+    from kfp_perf.reports.run_states import STATES
+    from kfp_perf.reports.tuning import SETTINGS_OF_STATES
+
+    return _settings_of(
+        {STATES[state]: found for state, found in SETTINGS_OF_STATES.items()}, "runs that are"
+    )
+
+
+def _settings_of(found: Mapping[str, Iterable[Setting]], what: str) -> str:
+    rows = [
+        [
+            name if not place else "",
+            one.component,
+            ", ".join(f"`{part}`" if " " not in part else part for part in one.name.split(", ")),
+            one.default,
+            f"{one.effect} [source]({one.source})",
+        ]
+        for name, settings in found.items()
+        for place, one in enumerate(settings)
+    ]
+    return table((what, "component", "setting", "default", "what it does"), rows)
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "scenarios.md": {
         "modes": scenario_modes,
@@ -293,10 +328,13 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "scenarios": built_in_scenarios,
         "pipelines": built_in_pipelines,
     },
+    "tuning.md": {"phases": settings_by_phase, "states": settings_by_state},
     "configuration.md": {"settings": settings},
     "extending.md": {
         "runner": example_of("HealthRunner", "RUNNERS"),
-        "collector": example_of("SlowRequests", "METRICS"),
+        "collector": example_of("Gaps", "gaps_between", "METRICS"),
+        "section": example_of("gaps_section", "SECTIONS"),
+        "report": example_of("run_ids", "REPORTS"),
         "config": example_of("ExtendedTestConfig"),
     },
     "metrics.md": {

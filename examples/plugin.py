@@ -1,4 +1,4 @@
-"""A runner, a collector and settings of your own.
+"""A runner, a collector with a chart, a report and settings of your own.
 
 kfp-perf run examples/plugin.json --emulator --plugin examples/plugin.py \
     --config-class examples/plugin.py:ExtendedTestConfig
@@ -6,11 +6,19 @@ kfp-perf run examples/plugin.json --emulator --plugin examples/plugin.py \
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from kfp_perf import BaseRunner, MetricsCollector, RunRecord, Sample, TestConfig
+from kfp_perf import BaseRunner, Metric, MetricsCollector, RunRecord, TestConfig, TestResult, Unit
+from kfp_perf.reports.charts import Marks, clock_axis, seconds_axis, xy_chart
+from kfp_perf.reports.story.blocks import Figure, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kfp_perf.reports.story.report_data import Material
 
 
 class ExtendedTestConfig(TestConfig):
@@ -38,24 +46,65 @@ class HealthRunner(BaseRunner):
         """Delete nothing: nothing was created."""
 
 
-class SlowRequests(MetricsCollector):
-    """Counts requests that took longer than a tenth of a second, and runs that took longer than a minute."""
+class Gaps(MetricsCollector):
+    """How long no run ended."""
 
-    slow_requests = 0
-    slow_runs = 0
+    metrics = (
+        Metric(
+            name="gaps.longest",
+            unit=Unit.SECONDS,
+            meaning="The longest time without the end of a run.",
+            source="the runs of a scenario",
+            path=("gaps", "longest"),
+        ),
+    )
 
-    def on_sample(self, sample: Sample) -> None:
-        """Count one request."""
-        self.slow_requests += sample.latency_seconds > 0.1
+    def __init__(self, scenario_name: str = "") -> None:
+        super().__init__(scenario_name)
+        self.ends: list[float] = []
 
     def on_run(self, record: RunRecord) -> None:
-        """Count one run at its end."""
-        self.slow_runs += (record.duration_seconds or 0) > 60
+        """Record the end of one run."""
+        self.ends.append(record.ended)
 
-    def collect_custom_metrics(self) -> dict[str, Any]:
-        """Return both counts."""
-        return {"slow_requests": self.slow_requests, "slow_runs": self.slow_runs}
+    def merge(self, other: Gaps) -> None:
+        """Add the runs of another scenario."""
+        self.ends += other.ends
+
+    def result(self) -> dict[str, Any]:
+        """Return the longest gap in seconds, None for fewer than two runs."""
+        return {"longest": max((gap for _, gap in gaps_between(self.ends)), default=None)}
+
+
+def gaps_between(ends: Iterable[float]) -> list[tuple[float, float]]:
+    """Return the end of each gap and its length."""
+    return [(later, later - sooner) for sooner, later in pairwise(sorted(ends))]
+
+
+def gaps_section(material: Material) -> Section | None:
+    """Draw the gaps over the time of the test."""
+    gaps = gaps_between(run.ended - material.started for run in material.result.runs())
+    if not gaps:
+        return None
+    longest = max(gap for _, gap in gaps)
+    chart = xy_chart(
+        "gaps",
+        "Time between the ends of two runs",
+        f"{len(gaps)} gaps, the longest {longest:.1f} s.",
+        clock_axis(material.seconds, "end of the gap: time since the start of the test, min:s"),
+        seconds_axis(longest * 1.1, "gap"),
+        [Marks("gaps", gaps, "dot", 0)],
+        bands=material.bands,
+    )
+    return Section("gaps", "How evenly did runs end?", "", [Figure(chart)])
+
+
+def run_ids(result: TestResult) -> dict[str, bytes]:
+    """Write the id of every run, one a line."""
+    return {"ids.txt": "".join(f"{run.run_id}\n" for run in result.runs()).encode()}
 
 
 RUNNERS = {"HEALTH": HealthRunner}
-METRICS = {"slow": SlowRequests}
+METRICS = {"gaps": Gaps}
+SECTIONS = {"gaps": gaps_section}
+REPORTS = {"ids": run_ids}

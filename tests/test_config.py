@@ -259,3 +259,17 @@ def test_settings_on_the_class_are_read_only(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("API_PORT", "none")
     with pytest.raises(InputError, match="API_PORT"):
         TestConfig.KFP_API_PORT  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("proxy", "secrets"),
+    [
+        ("proxy", ()),
+        ("http://proxy:3128", ()),
+        ("http://me:p%40ss@proxy:3128", ("p@ss", "me:p%40ss")),
+        ("me:pa:ss@proxy", ("pa:ss", "me:pa:ss")),
+    ],
+)
+def test_of_a_proxy_only_its_credentials_are_secret(proxy: str, secrets: tuple[str, ...]) -> None:
+    assert TestConfig(HTTPS_PROXY=proxy).secrets == secrets
+    assert not any(secret in repr(TestConfig(HTTPS_PROXY=proxy)) for secret in secrets)

@@ -37,6 +37,9 @@ def durations(**statistics: Any) -> dict[str, Any]:
         ("run.duration.p95", "<=1m30s", "<=", 90.0),
         ("run.duration.mean", "  <  2m  ", "<", 120.0),
         ("api.CreateRun.latency.p99.9", "< 250ms", "<", 0.25),
+        ("api.CreateRun.latency.p50", "< 870us", "<", 870e-6),
+        ("api.CreateRun.latency.p50", "< 870 µs", "<", 870e-6),
+        ("api.CreateRun.latency.p50", "< 870\u03bcs", "<", 870e-6),
         ("api.observe.ListRuns.service.max", "< 5s", "<", 5.0),
         ("run.success_rate", ">= 99.5%", ">=", 0.995),
         ("run.success_rate", ">= 0.9", ">=", 0.9),
@@ -162,8 +165,13 @@ def test_a_quantile_needs_so_many_values_that_one_lies_beyond_it(statistic: str,
     [
         ("run.duration.p95", "< 1s", {}, "there is none"),
         ("run.duration.p95", "< 1s", {"runs": {"duration_seconds": {}}}, "there is none"),
-        ("run.duration.p95", "< 1s", durations(), "it cannot be told"),
-        ("run.duration.mean", "< 1s", durations(mean=None, not_reached=["p50", "max"]), "it cannot be told"),
+        ("run.duration.p95", "< 1s", durations(), "no run has a duration"),
+        (
+            "run.duration.mean",
+            "< 1s",
+            durations(mean=None, not_reached=["p50", "max"]),
+            "no run has a duration",
+        ),
         ("run.success_rate", ">= 0.9", {"runs": {"due": 0, "success_rate": None}}, "there is none"),
         ("run.duration.drift", "<= 10%", {"runs": {"duration_trend": None}}, "there is none"),
         ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "none of its quantiles"),
@@ -321,3 +329,40 @@ def test_the_gravest_reason_decides_and_scenarios_share_a_text() -> None:
     assert (verdict.text, verdict.exit_code) == ("stopped before its end", ExitCode.INTERRUPTED)
     assert verdict.reasons == ("killed", "a, b: refused", "run.failed is 2, not == 0.")
     assert decide([], []).exit_code is ExitCode.GOOD
+
+
+def of_survivors(error_rate: float) -> dict[str, Any]:
+    latency = {"n": 1000, "mean": 0.1}
+    return {
+        "api": {"load": {"GetRun": {"count": 1000, "error_rate": error_rate, "latency_seconds": latency}}},
+        "runs": {
+            "due": 1000,
+            "success_rate": 1.0 - error_rate,
+            "duration_seconds": {"n": 500, "mean": 9.0},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("mean", "bound", "beside", "rate"),
+    [
+        ("run.duration.mean", "< 10s", "run.success_rate", ">= 95%"),
+        ("api.GetRun.latency.mean", "< 1s", "api.GetRun.error_rate", "<= 5%"),
+    ],
+)
+def test_a_mean_of_survivors_is_not_kept(mean: str, bound: str, beside: str, rate: str) -> None:
+    def judgements(error_rate: float, scenario: str | None = "a", condition: str = bound) -> list[Judged]:
+        figures = Figures(
+            {"a": of_survivors(error_rate), "b": of_survivors(0.0)}, of_survivors(error_rate / 2)
+        )
+        bounds = [parsed(mean, condition, scenario), parsed(mean, condition, "b"), parsed(beside, rate, "a")]
+        return [one.judged for one in judge(bounds, figures)]
+
+    assert judgements(0.02) == [Judged.KEPT] * 3
+    assert judgements(0.5) == [Judged.NOT_KEPT, Judged.KEPT, Judged.NOT_KEPT]
+    assert judgements(0.5, scenario=None) == [Judged.NOT_KEPT, Judged.KEPT, Judged.NOT_KEPT]
+    assert judgements(0.5, condition="> 0")[0] is Judged.KEPT, "a lower bound holds all the more"
+    (first, *_) = judge(
+        [parsed(mean, bound, "a"), parsed(beside, rate, "a")], Figures({"a": of_survivors(0.5)}, {})
+    )
+    assert beside in first.reason

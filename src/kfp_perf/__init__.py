@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kfp_perf._version import __version__
     from kfp_perf.config import TestConfig
+    from kfp_perf.engine.protocol import ScenarioResult
     from kfp_perf.execution import TestFailed, run_test
     from kfp_perf.log import LOG_COLORS, Logger
     from kfp_perf.metrics import MetricsCollector
+    from kfp_perf.metrics.metric import Metric, Unit
     from kfp_perf.plan import Plan, make_plan
     from kfp_perf.result.reader import TestResult
     from kfp_perf.result.records import RunRecord, Sample
@@ -38,13 +40,14 @@ _HOMES = {
     "JsonDeserializationUtils": "kfp_perf.scenario.serde",
     "LOG_COLORS": "kfp_perf.log",
     "Logger": "kfp_perf.log",
+    "Metric": "kfp_perf.metrics.metric",
     "MetricsCollector": "kfp_perf.metrics",
     "PipelineRunner": "kfp_perf.runners",
     "Plan": "kfp_perf.plan",
     "RandomGetsRunner": "kfp_perf.runners",
     "RunRecord": "kfp_perf.result.records",
     "Sample": "kfp_perf.result.records",
-    "ScenarioResult": "kfp_perf.result.records",
+    "ScenarioResult": "kfp_perf.engine.protocol",
     "ScheduledRunner": "kfp_perf.runners",
     "TestConfig": "kfp_perf.config",
     "TestFailed": "kfp_perf.execution",
@@ -52,6 +55,7 @@ _HOMES = {
     "TestPerformance": "kfp_perf.test_performance",
     "TestResult": "kfp_perf.result.reader",
     "TestScenario": "kfp_perf.scenario.model",
+    "Unit": "kfp_perf.metrics.metric",
     "UploadRunner": "kfp_perf.runners",
     "__version__": "kfp_perf._version",
     "create_runner": "kfp_perf.runners",
@@ -67,6 +71,7 @@ __all__ = [
     "JournaledRunner",
     "JsonDeserializationUtils",
     "Logger",
+    "Metric",
     "MetricsCollector",
     "PipelineRunner",
     "Plan",
@@ -81,6 +86,7 @@ __all__ = [
     "TestPerformance",
     "TestResult",
     "TestScenario",
+    "Unit",
     "UploadRunner",
     "__version__",
     "create_runner",

@@ -1,8 +1,8 @@
-"""Settings: read once from the environment, immutable, passed on, never global.
+"""Settings: read once from the environment, immutable, passed as arguments.
 
-The variables of the KFP API and of the log have the names that KFP's tests have always used; whatever else
-`TestConfig`, or a subclass of it, declares is read from `KFP_PERF_<FIELD>`. A value given in the call (the
-command line does so for its flags) wins over the environment.
+The variables of the KFP API and of the log have the names that KFP's own tests use; every other field of
+`TestConfig` or a subclass is read from `KFP_PERF_<FIELD>`. A value given in the call, as the command line does for
+its flags, takes precedence over the environment.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
@@ -93,12 +94,16 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any:
-    """Declare a field that the environment names in its own way; the field's own name works as well."""
+    """Declare a field whose variable has another name; as a keyword the field's own name works too."""
     return Field(field, validation_alias=AliasChoices(*names), description=description, **constraints)
 
 
+#: Secret only for the credentials in them, which are sent to the proxy and never to the target.
+PROXY_FIELDS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
+
+
 class TestConfig(BaseSettings, metaclass=EnvironmentView):
-    """What a test needs to know about its target and itself; read from the environment, then immutable.
+    """The settings of a test and its target; read from the environment, then immutable.
 
     Subclass it to add settings of your own (`kfp-perf run --config-class package.module:ExtendedTestConfig`).
     """
@@ -155,6 +160,13 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
     )
     NO_PROXY: str = _given(
         "", "NO_PROXY", description="Hosts, domains and networks that are reached without a proxy"
+    )
+
+    KFP_UI_URL: str | None = _given(
+        None,
+        "KFP_UI_URL",
+        pattern=r"^https?://\S+$",
+        description="Address of KFP's pages, for links from the report to runs that are still there",
     )
 
     # the test
@@ -216,12 +228,17 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that must not appear in any output."""
-        return tuple(
-            value.get_secret_value()
-            for name in type(self).model_fields
-            if isinstance(value := getattr(self, name), SecretStr) and value.get_secret_value()
-        )
+        """The values that must not appear in any output; of a proxy only its credentials."""
+        found: list[str] = []
+        for name in type(self).model_fields:
+            if not isinstance(value := getattr(self, name), SecretStr):
+                continue
+            text = value.get_secret_value()
+            if name in PROXY_FIELDS:
+                text = text.rpartition("@")[0].rpartition("://")[2]
+                found.append(unquote(text.partition(":")[2]))
+            found.append(text)
+        return tuple(filter(None, found))
 
     @classmethod
     def from_environment(cls, **given: Any) -> Self:
@@ -248,7 +265,7 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
 
 
 def variable_name(model: type[TestConfig], field: str) -> str:
-    """The environment variable that a field is read from."""
+    """Return the environment variable that a field is read from."""
     alias = model.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
@@ -266,7 +283,7 @@ def _is_secret(kind: Any) -> bool:
 
 
 def _explain(fault: Any, model: type[TestConfig], field: str) -> tuple[str, str, str]:
-    """Put a fault in words: where, what is wrong, and what is allowed. A secret's value is never repeated."""
+    """Return variable, problem and remedy for an error of pydantic. A secret's value is never quoted."""
     known = model.model_fields.get(field)
     message = fault["msg"].removeprefix("Value error, ")
     value = fault.get("input")

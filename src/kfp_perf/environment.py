@@ -1,4 +1,4 @@
-"""Environment variables that look like settings and are none: misspelt, or under the name of the field."""
+"""Environment variables that look like settings and are not: misspelt, or named as the field."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def misspelt(
         if lowered in known:
             continue
         if lowered in other_names:
-            # Others may use it too; it is taken for ours only where ours is missing.
+            # Other programs may use this name; it is an error only if the right variable is not set.
             nearest = other_names[lowered] if other_names[lowered].lower() not in present else ""
         elif lowered.startswith(prefix.lower()) and not _SERVICE_LINK.fullmatch(name):
             rest = lowered.removeprefix(prefix.lower())

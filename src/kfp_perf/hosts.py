@@ -1,4 +1,4 @@
-"""The host of a server, as a user writes it: a name, an address, or a URL; checked once, and taken apart once."""
+"""Parsing of the host of a server, as a user writes it: a name, an address, or a URL."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Host:
 
 
 def parse_host(text: str) -> Host:
-    """Take apart what a user wrote. Raises ValueError, which says what is wrong and what to write."""
+    """Parse the text of a user. Raises ValueError, which says what is wrong and what to write."""
     text = text.strip()
     if not text.isprintable() or any(character.isspace() for character in text) or "\\" in text:
         raise ValueError(f"must be a host name or a URL such as {EXAMPLE}, without blanks and backslashes")
-    # First of all: what the other messages repeat must not be a password.
+    # Checked first, since the other messages quote the text, which must not hold a password.
     if "@" in re.split(r"[/?#]", re.sub(r"^[A-Za-z+.-]*:/*", "", text))[0]:
         raise ValueError("must not hold credentials: give them in KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE")
     scheme, rest = _split_scheme(text)

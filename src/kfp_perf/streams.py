@@ -1,4 +1,4 @@
-"""The standard streams as they may be: closed, broken, non-blocking, or with an encoding that has few letters."""
+"""Standard streams that are closed, broken, non-blocking, or of an encoding such as ASCII."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_missing_streams() -> None:
         if not _is_open(number):
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
         elif number and not os.get_blocking(number):
-            # Some parents hand over non-blocking pipes; a full one would fail instead of making us wait.
+            # Writing to a full non-blocking pipe, which some parent processes pass, fails instead of waiting.
             os.set_blocking(number, True)
     for number, (name, mode) in enumerate(_STREAMS):
         if getattr(sys, name) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.figures import Figures
 
 _MOST_REASONS = 3
+#: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
+_BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
+_API_MEAN = re.compile(r"(api\.\w+)(?:\.\w+)?\.latency\.mean")
 
 
 class Judged(StrEnum):
-    """What a threshold came to; all but the first fail the test."""
+    """The result of a threshold; all but the first fail the test."""
 
     KEPT = "kept"
     NOT_KEPT = "not kept"
@@ -30,7 +34,7 @@ class Judged(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A threshold and the value that it was judged by.
+    """A threshold and the value that it was compared with.
 
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
@@ -48,11 +52,11 @@ class Judgement:
 
     @property
     def passed(self) -> bool:
-        """Whether the bound held, and the data was enough to say so."""
+        """Whether the bound held, with enough data to judge it."""
         return self.judged is Judged.KEPT
 
     @property
-    def told(self) -> bool:
+    def has_data(self) -> bool:
         """Whether there was something to judge, and enough of it."""
         return self.judged is not Judged.NOT_ENOUGH_DATA
 
@@ -105,7 +109,7 @@ def with_defaults(
     for scenario, name, condition in _defaults(figures):
         if taken.isdisjoint({(scenario, name), (None, name)}):
             parsed = parse_threshold(name, condition, "default", scenario)
-            if isinstance(parsed, Threshold) and _judged(parsed, figures.of(scenario)).told:
+            if isinstance(parsed, Threshold) and _judged(parsed, figures.of(scenario)).has_data:
                 found.append(dataclasses.replace(parsed, default=True))
     return found
 
@@ -125,9 +129,11 @@ def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
     beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that
     is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
-    worst.
+    worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
+    or successes beside it is not.
     """
-    return [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    found = [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    return [_of_survivors(one, found) for one in found]
 
 
 def why_failed(judgements: Sequence[Judgement]) -> str:
@@ -137,10 +143,10 @@ def why_failed(judgements: Sequence[Judgement]) -> str:
         return ""
     if len(judgements) == 1:
         return f"{failed[0]}."
-    told = [str(one) for one in failed[:_MOST_REASONS]]
-    if len(failed) > len(told):
-        told.append(f"and {len(failed) - len(told)} more")
-    return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(told)}."
+    reasons = [str(one) for one in failed[:_MOST_REASONS]]
+    if len(failed) > len(reasons):
+        reasons.append(f"and {len(failed) - len(reasons)} more")
+    return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(reasons)}."
 
 
 def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
@@ -149,6 +155,27 @@ def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     if not judgements:
         return _judged_one(threshold, metrics)
     return min(judgements, key=lambda one: (one.passed, -math.inf if one.margin is None else one.margin))
+
+
+def _of_survivors(judged: Judgement, all_judged: Sequence[Judgement]) -> Judgement:
+    """The judgement of a mean, with the threshold on errors or successes taken into account."""
+    threshold = judged.threshold
+    name = threshold.metric.name
+    beside = _BESIDE_MEANS.get(name) or re.sub(_API_MEAN, r"\1.error_rate", name)
+    if not judged.passed or beside == name or not threshold.comparison.startswith("<"):
+        return judged
+    for other in all_judged:
+        scenarios = {threshold.scenario, other.threshold.scenario}
+        if (
+            other.judged is Judged.NOT_KEPT
+            and other.threshold.metric.name == beside
+            and (len(scenarios) == 1 or None in scenarios)
+        ):
+            reason = (
+                f"is only of what was answered or ended, and {other.threshold.metric.name} {other.reason}"
+            )
+            return dataclasses.replace(judged, judged=Judged.NOT_KEPT, reason=reason)
+    return judged
 
 
 def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
@@ -180,7 +207,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a test came to: a text, the exit code, and the reasons, the gravest first."""
+    """The verdict on a test: a text, the exit code, and the reasons, the most severe first."""
 
     text: str
     exit_code: ExitCode
@@ -199,7 +226,7 @@ _TEXTS = {
 
 
 def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdict:
-    """Return the verdict, that of the gravest reason. A text that several scenarios share is given once."""
+    """Return the verdict of the most severe reason. A text that several scenarios share is given once."""
     found = list(reasons)
     if why := why_failed(judgements):
         found.append(Reason(ExitCode.FAILED, why))
@@ -215,7 +242,7 @@ def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdic
     return Verdict(_TEXTS[code], code, texts)
 
 
-#: What a unit's values are multiplied by in texts, and the sign that follows.
+#: The factor that converts a unit's values for display, and the sign that follows.
 _SIGNS = {
     Unit.SECONDS: (1.0, " s"),
     Unit.SHARE: (100.0, " %"),
@@ -227,7 +254,7 @@ _ALL_DIGITS = 15
 
 
 def _formatted(value: float, threshold: Threshold) -> str:
-    """A value with three digits, or with so many that it does not look as if the threshold held."""
+    """Format a value with three digits, or with as many as it takes to differ from the bound."""
     unit = threshold.metric.metric.unit
     factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
     holds = OPERATORS[threshold.comparison]

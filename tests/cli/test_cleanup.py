@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kfp_perf.result.journal import Journal, Kind, left_behind
+from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ def leave(folder: Path, target: str, scenario: str = "a") -> Path:
     path = folder / "scenarios" / scenario / "journal.jsonl"
     path.parent.mkdir(parents=True)
     journal = Journal(path, target)
-    journal.intend(Kind.EXPERIMENT, f"kfp-perf-{scenario}")
-    journal.made(Kind.EXPERIMENT, f"kfp-perf-{scenario}", "00000000-0000-4000-8000-000000000000")
+    journal.intend(ObjectKind.EXPERIMENT, f"kfp-perf-{scenario}")
+    journal.made(ObjectKind.EXPERIMENT, f"kfp-perf-{scenario}", "00000000-0000-4000-8000-000000000000")
     journal.close()
     return path
 
@@ -133,3 +133,11 @@ def test_a_name_that_begins_like_this_machine_is_another_host(
     code, _, err = kfp_perf("cleanup", ".")
     assert code == 2
     assert "credentials are set" in err
+
+
+def test_a_proxy_is_no_credential(kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(folder, "http://kfp.test:8888")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:1")
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 3
+    assert "the proxy is not reached: 127.0.0.1:1 refused the connection" in err

@@ -207,7 +207,8 @@ def test_a_server_that_never_answers(kfp_perf: Call, monkeypatch: pytest.MonkeyP
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         code, out, _ = kfp_perf("doctor", "--host", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert (code, _checks(out)["healthz"]) == (3, "failed")
-    assert "no whole answer within the time limit" in out
+    assert "no response comes within the time limit" in out
+    assert "KFP_PERF_" not in out
 
 
 def test_https_to_a_port_of_http(kfp_perf: Call, serve: Callable[..., str]) -> None:
@@ -283,3 +284,28 @@ def test_a_test_ends_with_the_quick_checks_where_one_fails(
     assert "kfp-perf doctor" in err
     assert not (folder / "results").exists()
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_look_up_that_hangs_is_not_waited_for(
+    kfp_perf: Call, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    released = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        released.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr("kfp_perf.doctor.checks.QUICK_SECONDS", 0.1)
+    monkeypatch.setattr("kfp_perf.doctor.checks.CHECK_SECONDS", 0.1 if not quick else 60.0)
+    try:
+        if quick:
+            check_quickly(TestConfig(KFP_API_HOST="kfp.invalid"))
+        else:
+            code, out, _ = kfp_perf("doctor", "--host", "kfp.invalid")
+            assert (code, _checks(out)) == (3, {"name": "failed"})
+            assert "is not resolved within the time limit" in out
+        assert not released.is_set()
+    finally:
+        released.set()

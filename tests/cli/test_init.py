@@ -31,7 +31,7 @@ def project(kfp_perf: Call, folder: Path) -> Path:
 def _run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a shell of CI does, with the program of this environment first."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "RUN_TIME": "2s", "GITHUB_STEP_SUMMARY": "summary.md"}
+    environment = {**os.environ, "PATH": path, "RUN_TIME": "1s", "GITHUB_STEP_SUMMARY": "summary.md"}
     return subprocess.run(
         ["bash", "-e", "-c", command],
         cwd=project,
@@ -57,6 +57,7 @@ def test_every_file_of_the_template_is_written(project: Path) -> None:
     } == set(FILES.values())
 
 
+@pytest.mark.slow
 def test_the_workflow_of_github_runs(project: Path) -> None:
     name = ".github/workflows/performance.yml"
     install, *commands = _steps(name, yaml.safe_load((project / name).read_text()))
@@ -76,6 +77,7 @@ def test_the_pipeline_of_gitlab_has_the_same_commands(project: Path) -> None:
     assert gitlab == github[:3]
 
 
+@pytest.mark.slow
 def test_the_test_for_pytest_passes(project: Path) -> None:
     done = _run(project, "python -m pytest -q -p no:cacheprovider")
     assert done.returncode == 0, done.stdout

@@ -112,7 +112,11 @@ class Server:
     #: Handles whole connections in another way.
     instead: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
 
+    #: The loop refers to its tasks weakly: one that stalls could be collected.
+    tasks: list[asyncio.Task[Any] | None] = field(default_factory=list)
+
     async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.append(asyncio.current_task())
         await (self.instead or self.handle)(reader, writer)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

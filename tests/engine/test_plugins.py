@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import queue
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ def test_entry_points_are_found(plugin: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "declares none of RUNNERS, METRICS and REPORTS"),
+        ("", "declares none of RUNNERS, METRICS, REPORTS and SECTIONS"),
         ("import nothing_of_this_name", "ModuleNotFoundError"),
         ("1 +", "SyntaxError"),
         ("1 / 0", "ZeroDivisionError"),
@@ -130,3 +131,26 @@ def test_a_configuration_class_is_loaded_by_name(plugin: Path) -> None:
 def test_what_is_no_configuration_class_is_refused(name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_class(name, TestConfig, "--config-class")
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ("Metric('mine.x', Unit.COUNT, '', '', ('other', 'x'))", "Begin it with 'mine'"),
+        ("Metric('run.duration', Unit.COUNT, '', '', ('mine', 'x'))", ""),
+        ("Metric('run.success_rate', Unit.COUNT, '', '', ('mine', 'x'))", "Choose another one"),
+        ("'mine.x'", "kfp_perf.Metric"),
+    ],
+)
+def test_metrics_that_cannot_be_found_are_refused(tmp_path: Path, declared: str, words: str) -> None:
+    path = tmp_path / "metrics_plugin.py"
+    path.write_text(
+        "from kfp_perf import Metric, MetricsCollector, Unit\n"
+        f"class Mine(MetricsCollector):\n    metrics = ({declared},)\n"
+        "METRICS = {'mine': Mine}\n"
+    )
+    if not words:
+        assert load_plugins([str(path)]).collectors
+        return
+    with pytest.raises(InputError, match=re.escape(words)):
+        load_plugins([str(path)])

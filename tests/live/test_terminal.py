@@ -3,15 +3,18 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.text import Text
 
 from kfp_perf.live import ScenarioState, Snapshot
 from kfp_perf.live.plain import line_of
-from kfp_perf.live.terminal import draw
+from kfp_perf.live.snapshot import FeedMessage
+from kfp_perf.live.terminal import draw, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def screen(snapshot: Snapshot, width: int) -> list[str]:
@@ -110,3 +113,31 @@ def test_the_plain_line_is_one_line(snapshot: Callable[..., Snapshot]) -> None:
     assert "\n" not in line
     assert line.startswith("0:30 of 1:30, 12 in flight, 70 succeeded, 2 failed, 1 lost")
     assert "4 errors" in line
+
+
+def test_a_resized_terminal_is_cleared(snapshot: Callable[..., Snapshot]) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, height=30)
+    cleared = "\x1b[2J\x1b[H"
+
+    def lines() -> Iterator[bytes]:
+        line = msgspec.json.encode(FeedMessage(snapshot=snapshot()))
+        yield line
+        yield line
+        assert cleared not in file.getvalue()
+        console.size = ConsoleDimensions(60, 30)
+        yield line
+        yield b'{"snapshot": {"name": '  # cut off
+        yield line
+
+    show(lines(), console)
+    assert file.getvalue().count(cleared) == 1
+    assert (
+        max(len(text) for text in Text.from_ansi(file.getvalue().split(cleared)[1]).plain.splitlines()) <= 60
+    )
+
+
+def test_what_a_user_waits_is_shown_with_all_runs_due(snapshot: Callable[..., Snapshot]) -> None:
+    assert "visible" not in "\n".join(screen(snapshot(), 80)), "no runs"
+    assert "visible p50 12.5 s" in "\n".join(screen(snapshot(runs_due=40, visible_p50=12.5), 80))
+    assert "visible p50 not reached" in "\n".join(screen(snapshot(runs_due=40), 80))

@@ -64,7 +64,6 @@ def everything(
         )
     samples.append(sample(-1.0))
     runs.append(run(cached=True))
-    runs.append(run(outcome=Outcome.CUT_OFF, duration_seconds=None))
     name = "everything"
     open_load = {"open_load": True, "start_at": T0, "end_at": T0 + 360.0}
     written = files(samples, runs, name=name, measured_from=T0, ended=True, **open_load)
@@ -203,13 +202,17 @@ def test_check_says_what_is_out_of_step(
     spec.loader.exec_module(make)
     monkeypatch.setattr(make, "DOCS", tmp_path)
     monkeypatch.setattr(make, "PAGES", {"metrics.md": make.PAGES["metrics.md"]})
+    monkeypatch.setattr(make, "FILES", {"picture.svg": lambda: "<svg/>"})
     stale = PAGE.replace("| `run.due` |", "| `run.dew` |")
     (tmp_path / "metrics.md").write_text(stale)
     assert make.main(["--check"]) == 1
-    assert "metrics.md: out of step" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "metrics.md: out of step" in printed
+    assert "picture.svg: out of step" in printed
     assert (tmp_path / "metrics.md").read_text() == stale
     assert make.main([]) == 0
     assert (tmp_path / "metrics.md").read_text() == PAGE
+    assert (tmp_path / "picture.svg").read_text() == "<svg/>"
     assert make.main(["--check"]) == 0
 
 

@@ -193,7 +193,8 @@ def test_phases_are_of_runs_that_succeeded_and_executed(run: Make) -> None:
         run(warmup=True, **phases(queue=100.0)),
     ]
     found = told(PhaseMetrics(), records)
-    assert list(found) == ["queue", "execute"], "in order of time"
+    assert list(found) == ["submit", "queue", "execute"], "in order of time"
+    assert found["submit"]["n"] == 2, "of all created runs; those that ended without it are not counted"
     assert (found["queue"]["n"], found["queue"]["p50"], found["queue"]["mean"]) == (3, 5.0, 5.0)
     assert (found["execute"]["n"], found["execute"]["max"]) == (2, 30.0)
     assert (found["queue"]["error_seconds"], found["queue"]["worst_error_seconds"]) == (1.0, 1.0)

@@ -9,7 +9,7 @@ import pytest
 from kfp_perf.client.messages import format_time
 from kfp_perf.observe.phases import PHASES, clamped
 from kfp_perf.observe.times import Estimate
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     World = Any
     Observe = Callable[..., Any]
 
-DAG = Dag({"train": TaskShape("train", Kind.CONTAINER, frozenset())})
+DAG = Dag({"train": TaskShape("train", TaskKind.CONTAINER, frozenset())})
 
 
 def tasks(world: World, run_seconds: float, controller_ahead: float) -> list[dict[str, Any]]:

@@ -47,9 +47,9 @@ def test_runs_are_told_apart_by_how_they_ended() -> None:
     )
     scenario = taken.scenarios["a"]
     assert list(scenario.durations) == [5.0]
-    assert [round(seconds, 6) for seconds in scenario.censored] == [42.0]
-    assert [seconds for _, seconds in taken.cached] == [6.0]
-    assert [seconds for _, seconds in taken.failed] == [7.0]
+    assert [round(seconds, 6) for seconds in scenario.unfinished] == [42.0]
+    assert [seconds for _, seconds in scenario.cached] == [6.0]
+    assert [seconds for _, seconds in scenario.failed] == [7.0]
     assert len(taken.created) == 5
     assert len(taken.over) == 4
     assert taken.latest == 150.1

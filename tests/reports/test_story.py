@@ -8,9 +8,20 @@ import pytest
 from sample_results import STARTED, Load, SampleTest
 
 from kfp_perf.reports.console import draw_console
+from kfp_perf.reports.run_states import RUNNING, levels
 from kfp_perf.reports.story import SECTIONS, tell
-from kfp_perf.reports.story.blocks import Column, Figure, Flag, Items, Link, Noted, Table, Tone, without_zeros
-from kfp_perf.reports.story.course import _in_flight
+from kfp_perf.reports.story.blocks import (
+    Column,
+    Figure,
+    Flag,
+    Hyperlink,
+    Items,
+    Noted,
+    Prose,
+    Table,
+    Tone,
+    without_zeros,
+)
 from kfp_perf.reports.story.report_data import read_material
 from kfp_perf.reports.webpage import draw_webpage
 from kfp_perf.result.reader import TestResult
@@ -37,7 +48,13 @@ def table(story: Story, name: str, title: str = "") -> Table:
     ("code", "reasons", "word", "tone", "sentence"),
     [
         (0, [], "Passed", Tone.GOOD, r"All 20 runs succeeded in \d+ min \d+ s\."),
-        (1, ["p95 is 152 s, not < 120s", "more"], "Failed", Tone.BAD, r"p95 is 152 s, not < 120s\."),
+        (
+            1,
+            ["p95 is 152 s, not < 120s", "more"],
+            "Failed",
+            Tone.BAD,
+            r"p95 is 152 s, not < 120s\. All 20 .*",
+        ),
         (1, [], "Failed", Tone.BAD, r".* but the test did not end well\."),
         (3, ["It refused.\n    hint"], "Failed", Tone.BAD, r"The target gave way: It refused\."),
         (4, ["Stopped by you."], "Stopped", Tone.WARNING, r"Stopped by you\. Until then all 20 runs .*"),
@@ -72,6 +89,7 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
         "thresholds",
         "scenarios",
         "failures",
+        "keeping-up",
         "durations",
         "phases",
         "course",
@@ -81,45 +99,63 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
         "cleanup",
         "conditions",
     ]
-    assert len(SECTIONS) == len(story.sections) + 1  # no schedules in this one
+    assert len(SECTIONS) == len(story.sections) + 2  # neither schedules nor plug-ins in this one
     assert "Flag(text='is 152 s, not < 120s', tone=<Tone.BAD: 'bad'>)" in repr(
         table(story, "thresholds").rows
     )
     assert any(isinstance(block, Items) for block in section(story, "cleanup").blocks)
 
 
-def test_censored_runs_are_neither_left_out_nor_counted_as_ended(nightly: TestResult) -> None:
+def test_unfinished_runs_are_neither_left_out_nor_counted_as_ended(nightly: TestResult) -> None:
     story = tell(nightly)
-    durations = table(story, "durations")
+    durations = table(story, "durations", "run.duration")
     titles = [column.title for column in durations.columns]
     (tail,) = [row for row in durations.rows if "long tail" in str(row[0])]
-    censored = nightly.document["scenarios"][1]["metrics"]["runs"]["unfinished"]
-    assert censored > 3
-    assert tail[titles.index("Not ended")] == str(censored)
-    assert f"{censored} runs had not ended" in section(story, "durations").lead
-    chart = next(block.chart for block in section(story, "durations").blocks if isinstance(block, Figure))
-    assert f"{censored} still in flight" in str(chart.svg(960))
+    unfinished = nightly.document["scenarios"][1]["metrics"]["runs"]["unfinished"]
+    assert unfinished > 3
+    assert tail[titles.index("Without an end")] == str(unfinished)
+    told = " ".join(block.text for block in section(story, "durations").blocks if isinstance(block, Prose))
+    assert f"with the {unfinished} unfinished ones above them" in told
+    assert (
+        f"The {unfinished} runs without an end ({unfinished} unfinished)"
+        in table(story, "keeping-up").caption
+    )
 
 
 def test_quantiles_that_were_not_reached_say_so(sample: Sample) -> None:
     story = tell(sample(SampleTest(loads=(Load("slow", 40, 0.0, 60.0, 100.0, unfinished=0.9),))))
-    (row,) = table(story, "durations").rows
-    assert "not reached" in row
-    assert "95th percentile was not reached" in section(story, "durations").lead
+    for title in ("run.visible", "run.duration"):
+        (row,) = table(story, "durations", title).rows
+        assert row.count("not reached") == 4
+    assert "the median from due to visible success is not reached" in section(story, "durations").lead
 
 
 def test_intervals_stand_below_their_quantiles(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
     duration = result.document["scenarios"][0]["metrics"]["runs"]["duration_seconds"]
     duration["intervals"] = {"p50": [8.0, 12.0], "p90": [12.0, None]}
-    (steady,) = table(tell(result), "durations").rows
+    (steady,) = table(tell(result), "durations", "run.duration").rows
     notes = [cell.note for cell in steady if isinstance(cell, Noted)]
     assert notes == ["8.00 to 12.0 s", "12.0 s or more"]
 
 
-def test_the_slowest_runs_lead_to_their_pages(nightly: TestResult) -> None:
-    links = [row[0] for row in table(tell(nightly), "slowest").rows]
-    assert all(isinstance(link, Link) for link in links)
+def left_on_the_server(result: TestResult) -> None:
+    """Write a journal in which all runs were made and none was deleted."""
+    for scenario in result.scenarios:
+        with (scenario.folder / "journal.jsonl").open("w") as file:
+            file.write('{"target": "x"}\n')
+            for record in scenario.runs():
+                made = {"kind": "run", "name": record.name, "id": record.run_id}
+                for event in ("intend", "made"):
+                    file.write(json.dumps(made | {"event": event}) + "\n")
+
+
+def test_the_slowest_runs_lead_to_their_pages_while_they_are_there(sample: Sample) -> None:
+    result = sample(SampleTest(loads=ONE))
+    assert not any(isinstance(row[0], Hyperlink) for row in table(tell(result), "slowest").rows), "deleted"
+    left_on_the_server(result)
+    links = [row[0] for row in table(tell(result), "slowest").rows]
+    assert all(isinstance(link, Hyperlink) for link in links)
     assert str(links[0]).count("https://kubeflow.example/pipeline/#/runs/details/00000000-")
 
 
@@ -137,7 +173,8 @@ def test_links_are_made_only_where_the_pages_are_known(
 ) -> None:
     result = sample(SampleTest(loads=ONE, extra={"configuration": {"KFP_UI_URL": setting}}))
     result.document["target"]["url"] = target
-    assert isinstance(table(tell(result), "slowest").rows[0][0], Link) is links
+    left_on_the_server(result)
+    assert isinstance(table(tell(result), "slowest").rows[0][0], Hyperlink) is links
 
 
 def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None:
@@ -153,8 +190,9 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
     (result.scenarios[0].folder / "runs.jsonl").write_text(
         json.dumps(line.row() | {"outcome": "succeeded"}) + "\n"
     )
+    left_on_the_server(result)
     (row,) = table(tell(result), "slowest").rows
-    assert isinstance(row[0], Link)
+    assert isinstance(row[0], Hyperlink)
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
 
 
@@ -267,7 +305,15 @@ def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> 
     for key in list(result.document):
         less = {name: value for name, value in result.document.items() if name != key}
         story = tell(TestResult(result.path, less))
-        if key not in {"schema_version", "thresholds", "complete", "complete_until", "generator", "health"}:
+        if key not in {
+            "schema_version",
+            "thresholds",
+            "declared_metrics",
+            "complete",
+            "complete_until",
+            "generator",
+            "health",
+        }:
             assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats)
 
 
@@ -275,7 +321,9 @@ def test_more_scenarios_than_letters_and_curves(sample: Sample) -> None:
     loads = tuple(Load(f"s{place}", 3, place, 60.0, 5.0) for place in range(30))
     story = tell(sample(SampleTest(loads=loads)))
     assert table(story, "scenarios").rows[26][0] == Noted("A2  s26", "runs in the default experiment")
-    assert "24 more scenarios are in the table" in story.charts()[1].alt
+    for name in ("visible", "durations"):
+        (chart,) = [one for one in story.charts() if one.name == name]
+        assert "24 more scenarios are in the table" in chart.alt
 
 
 def test_columns_that_say_nothing_are_left_out_if_they_may_be() -> None:
@@ -289,13 +337,14 @@ def test_columns_that_say_nothing_are_left_out_if_they_may_be() -> None:
 
 def test_runs_that_were_given_up_are_no_longer_in_flight(sample: Sample) -> None:
     result = sample(SampleTest(loads=(Load("stuck", 8, 0.0, 60.0, 10.0, unfinished=1.0),)))
-    levels = [level for _, level in _in_flight(read_material(result))]
-    assert (max(levels) > 1, levels[-1]) == (True, 0)
+    runs = read_material(result).runs.scenarios["stuck"]
+    _, counts = levels([runs.states], RUNNING, STARTED)
+    assert (counts.max() > 1, counts[-1]) == (True, 0)
     story = tell(result)
     assert "8 still in flight" in next(one.alt for one in story.charts() if one.name == "run-durations")
     (note,) = [
         block.note
-        for block in section(story, "course").blocks
+        for block in section(story, "keeping-up").blocks
         if isinstance(block, Figure) and block.chart.name == "in-flight"
     ]
     assert "given up" in note

@@ -27,6 +27,7 @@ def test_a_good_test_says_what_became_of_all_runs_that_were_due(runs: dict[str, 
     document = {
         "verdict": {"exit_code": 0, "reasons": [], "emulator": False},
         "elapsed_seconds": 60.0,
+        "scenarios": [],
         "total": {"runs": runs, "api": {"load": {"GetRun": {"count": 7}}}},
     }
     assert verdict_of(document, []).sentence == sentence

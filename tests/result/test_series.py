@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +11,7 @@ from hdrh.log import HistogramLogReader
 
 from kfp_perf.result.records import CallOutcome, Purpose
 from kfp_perf.result.scenario_writer import ScenarioWriter
-from kfp_perf.result.series import MEASURES, read_series
+from kfp_perf.result.series import MEASURES, SeriesEncoder, decode_counts, read_series
 from kfp_perf.statistics.histogram import DIGITS, HIGHEST_MICROSECONDS, LOWEST_MICROSECONDS
 
 if TYPE_CHECKING:
@@ -99,3 +101,22 @@ def test_lines_that_are_broken_are_passed_over(
     found = [(one.second - T0, one.measure) for one in read_series(path)]
     assert found == [(second, name) for second in (0.0, 1.0, 2.0) for name in ("latency", "service")][:-1]
     assert list(read_series(tmp_path / "missing.hlog")) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 1000, 100_000])
+def test_counts_are_decoded_as_hdrhistogram_decodes_them(count: int) -> None:
+    random = np.random.default_rng(count)
+    times = random.lognormal(-3.0, 2.0, count)
+    times[: count // 3] = times[0]  # so that a count takes several bytes
+    payload = SeriesEncoder(0.0).line("x", 1, times).rpartition(b",")[2].decode()
+    expected = np.frombuffer(HdrHistogram.decode(payload).counts, dtype=np.uint64)
+    bins, counts = decode_counts(payload)
+    assert bins.tolist() == np.flatnonzero(expected).tolist()
+    assert counts.tolist() == expected[bins].tolist()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20, 40])
+def test_a_payload_that_was_cut_is_an_error(cut: int) -> None:
+    payload = SeriesEncoder(0.0).line("x", 1, np.array([0.1, 0.2])).rpartition(b",")[2].decode()
+    with pytest.raises((ValueError, struct.error, zlib.error)):
+        decode_counts(payload[:-cut])

@@ -1,4 +1,4 @@
-"""The command line: GROUPS is the table; each command is a file that is imported when it is called."""
+"""The command line: GROUPS is the table of commands; each is a module that is imported when it is called."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 
 
 class _Commands(click.Group):
-    """A group that knows its commands by name, and imports only the one that is called."""
+    """A group that imports only the command that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

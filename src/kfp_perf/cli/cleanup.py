@@ -90,13 +90,14 @@ def _credentials(config: TestConfig) -> list[str]:
     """Return the variables of the credentials that requests would carry."""
     from pydantic import SecretBytes, SecretStr
 
-    from kfp_perf.config import variable_name
+    from kfp_perf.config import PROXY_FIELDS, variable_name
 
     kind = type(config)
     return [
         variable_name(kind, field)
         for field in kind.model_fields
-        if (value := getattr(config, field))
+        if field not in PROXY_FIELDS
+        and (value := getattr(config, field))
         and (field in _CREDENTIAL_FIELDS or isinstance(value, SecretStr | SecretBytes))
     ]
 
@@ -104,12 +105,12 @@ def _credentials(config: TestConfig) -> list[str]:
 async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[str]:
     from kfp_perf.client import RestClient, check_target
     from kfp_perf.pacing import RealClock
-    from kfp_perf.result.journal import Journal, Kind
+    from kfp_perf.result.journal import Journal, ObjectKind
     from kfp_perf.result.records import Purpose
     from kfp_perf.runners.cleanup import clean_up
 
     # An experiment of one scenario may hold the runs of another.
-    order = list(Kind)
+    order = list(ObjectKind)
     objects = sorted(
         (made for found in journals.values() for made in found), key=lambda made: order.index(made.kind)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -22,12 +21,13 @@ if TYPE_CHECKING:
 @click.option("--read-only", is_flag=True, help="Create no experiment, so do not check the right to.")
 @target_options
 def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
-    """Check the way to the target, one step after the other, and say what to do where it ends.
+    """Check the connection to the target step by step, and say how to fix what fails.
 
-    An experiment is created and deleted, for the right to do so; --read-only leaves that out. Exit code 3 where a
-    check fails.
+    An experiment is created and deleted, to check the permission; --read-only skips that. Exit code 3 if a check
+    fails.
     """
     from kfp_perf.doctor import Status, examine
+    from kfp_perf.pacing import run_in_own_loop
 
     found: list[Finding] = []
 
@@ -41,7 +41,7 @@ def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
     with standard_output():
         if not as_json:
             click.echo(config.KFP_url)
-        asyncio.run(check())
+        run_in_own_loop(check())
         failed = any(finding.status is Status.FAILED for finding in found)
         if as_json:
             import msgspec
@@ -56,6 +56,6 @@ def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
 
 
 def line_of(finding: Finding) -> str:
-    """One check as text: a line, and another one where something is to be done."""
+    """Return a finding as one line, and its remedy, if any, as a second one."""
     line = f"  {finding.status:8} {finding.check:9} {finding.detail}"
     return f"{line}\n{'':21}{finding.remedy}" if finding.remedy else line

@@ -1,4 +1,4 @@
-"""What a command writes to its standard output, which may be full, or have no reader any more."""
+"""Writing to standard output, which may be full or have lost its reader."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def standard_output() -> Iterator[None]:
-    """Write all that is printed within to standard output before the context ends.
+    """Flush standard output at the end of the context, and handle its failures.
 
-    Raises `InputError` where that fails; a reader that reads no further (`| head -1`) is no failure.
+    Raises `InputError` if it cannot be written; a closed pipe (`| head -1`) is not a failure.
     """
     from kfp_perf.errors import InputError, Problem
 
@@ -25,7 +25,7 @@ def standard_output() -> Iterator[None]:
             yield
             sys.stdout.flush()
         except SystemExit as left:
-            # rich leaves with 1 where the pipe is broken; the exit code is the command's business.
+            # rich exits with 1 on a broken pipe; the exit code must stay that of the command.
             if isinstance(left.__context__, BrokenPipeError):
                 raise left.__context__ from None
             raise

@@ -46,7 +46,7 @@ class _ReportCommand(click.Command):
     "--plugin",
     multiple=True,
     is_eager=True,
-    help="Module or Python file with a table REPORTS of your own; may be given several times.",
+    help="Module or Python file with a table REPORTS or SECTIONS of your own; may be given several times.",
 )
 def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, ...]) -> None:
     """Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
@@ -60,7 +60,8 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     from kfp_perf.reports.console import print_summary
     from kfp_perf.result.reader import TestResult as Result
 
-    known = all_reports(load_plugins(plugin).reports)
+    plugins = load_plugins(plugin)
+    known = all_reports(plugins.reports)
     if name not in known:
         raise InputError(
             Problem("--format", f"there is no report {name!r}", f"There are: {', '.join(known)}.")
@@ -74,7 +75,7 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
             print_summary(result, sys.stdout)
         return
     with _readable(results):
-        files = known[name].draw(result)
+        files = known[name].draw(result, plugins.sections)
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
     _write(files, output or _STANDARD_OUTPUT)
@@ -92,7 +93,7 @@ def _computed(result: TestResult) -> TestResult:
 
 @contextlib.contextmanager
 def _readable(results: Path) -> Iterator[None]:
-    """Turns what a damaged result does to those who draw it into words."""
+    """Turn exceptions that a damaged result causes into an `InputError`."""
     from kfp_perf.errors import InputError, Problem
 
     try:

@@ -100,20 +100,20 @@ def run(
         with contextlib.suppress(OSError):  # the terminal may be closed
             click.echo(f"kfp-perf: {error}", err=True)
     if abandoned:
-        # Threads of the scenarios still wait for the server; the user does not want to.
+        # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
         os._exit(code)
     return int(code)
 
 
-#: Flags that say where a real target is; the emulator is on this machine, and knows no users.
+#: Flags of a real target; the emulator is on this machine and has no users.
 _OF_A_TARGET = ("host", "port", "kubeflow")
 _OF_THE_PAGE = ("ui_host", "ui_port")
 _OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
 
 
 def _refuse_contradictions() -> None:
-    """Raise `UsageError` where a flag would be ignored for the sake of another one."""
+    """Raise `UsageError` for flags that exclude each other or need another one."""
     context = click.get_current_context()
     given = {
         name: option

@@ -22,7 +22,7 @@ _OPTIONS = (
 
 
 def scenario_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags, as `overrides` and `name`."""
+    """Add the flags to a command, which gets them as `overrides` and `name`."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

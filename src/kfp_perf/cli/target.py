@@ -1,4 +1,4 @@
-"""The flags that say what is tested and how; every command that talks to a target takes them."""
+"""The flags for the target and the log, which every command that connects to a target has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIELDS = {
 
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags, and the configuration that they make with the environment, as `config`."""
+    """Add the flags to a command, which gets the resulting configuration as `config`."""
 
     @wraps(function)
     def with_config(**flags: Any) -> Any:
@@ -47,7 +47,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
-    """Read the environment; flags that were given win. Raises `InputError`, which names a flag where it was one."""
+    """Read the environment; flags take precedence. Raises `InputError`, which names the flag or the variable."""
     from kfp_perf.config import TestConfig, variable_name
     from kfp_perf.errors import InputError, Problem
 

@@ -1,4 +1,4 @@
-"""Where a server is: its addresses, and a socket to one of them."""
+"""The addresses of a server, and connecting to one of them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import socket
 from collections import deque
 from typing import Any
 
-#: For so long a look-up is believed.
+#: How long the result of a look-up is used.
 DNS_CACHE_SECONDS = 60.0
-#: For so long an address may be silent before the next one is tried.
+#: How long to wait for an address before the next one is tried.
 NEXT_ADDRESS_SECONDS = 1.0
 
 
 class Addresses:
     """The addresses of a host; belongs to the event loop that runs when it is made.
 
-    Connections take turns, so that all servers behind a name get their share. An address that does not take us is
-    passed over, and forgotten until the next look-up.
+    Connections use the addresses in turn, so that all servers behind a name get the same load. An address that
+    fails is skipped until the next look-up.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -29,7 +29,7 @@ class Addresses:
         self._stale_at = 0.0
 
     async def connect(self) -> socket.socket:
-        """Open a connection. Raises OSError, and UnicodeError for a name that cannot be."""
+        """Open a connection. Raises OSError, and UnicodeError for an invalid name."""
         known = await self._known()
         known.rotate(-1)
         candidates = list(known)
@@ -43,7 +43,7 @@ class Addresses:
                 if len(known) > 1 and candidate in known:
                     known.remove(candidate)
         self._stale_at = 0.0  # the server may have moved
-        # A refusal tells more than that one kind of address is not reached from here.
+        # A refusal is more helpful than an unreachable kind of address, such as IPv6.
         raise min(failures, key=lambda failure: failure.errno != errno.ECONNREFUSED)
 
     async def _open(self, candidate: Any, timeout_seconds: float | None) -> socket.socket:
@@ -61,7 +61,7 @@ class Addresses:
         return opened
 
     async def _known(self) -> deque[Any]:
-        """The addresses that are believed in; all who ask at once share one look-up."""
+        """Return the known addresses; concurrent callers share one look-up."""
         resolution = self._resolution
         if resolution is None or (resolution.done() and self._loop.time() >= self._stale_at):
             resolution = self._resolution = asyncio.ensure_future(self._resolve())

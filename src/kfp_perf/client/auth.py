@@ -1,4 +1,4 @@
-"""Who we are, and whom we trust: request headers and the TLS context, from the configuration."""
+"""Credentials as request headers, and the TLS context, from the configuration."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
 
-# Kubernetes renews projected tokens long before they expire; looking at the file this often is plenty.
+# Kubernetes renews projected tokens long before they expire, so this is often enough.
 TOKEN_FILE_CHECK_SECONDS = 10.0
-# Shorter values of cookies are settings (`theme=dark`), and words of messages.
+# Shorter values of cookies are settings (`theme=dark`), and may occur in messages.
 _SHORTEST_COOKIE = 12
 
 
 class Credentials:
-    """The headers that say who asks. A token file is read again when it has changed. Never shows a secret.
+    """The request headers of authentication. A token file is read again when it has changed. Never shows a secret.
 
-    `redact` takes every secret that was ever sent, and what looks like one, out of a text.
+    `redact` removes every secret that was ever sent, and what looks like one, from a text.
     """
 
     def __init__(self, config: TestConfig) -> None:
@@ -49,19 +49,19 @@ class Credentials:
 
     @property
     def given(self) -> bool:
-        """Whether there is a token or a cookie at all."""
+        """Whether there is a token or a cookie."""
         return "Authorization" in self._headers or "Cookie" in self._headers
 
     def headers(self) -> dict[str, str]:
-        """The headers for a request that leaves now. Not to be changed by the caller."""
+        """Return the headers for a request that is sent now. The caller must not change them."""
         if self._file is not None and time.monotonic() >= self._next_check:
             self.renew()
         return self._headers
 
     def renew(self) -> bool:
-        """Read the token file if it has changed, and return whether the token is another one now.
+        """Read the token file if it has changed, and return whether the token has changed.
 
-        A file that is gone or unreadable for a moment, as while it is being replaced, leaves the old token.
+        If the file cannot be read, as while it is being replaced, the old token is kept.
         """
         if self._file is None:
             return False
@@ -73,7 +73,7 @@ class Credentials:
         return self._headers.get("Authorization") != before
 
     def hide(self, body: bytes) -> bytes:
-        """A body without the secrets that a server or proxy may have repeated in it, as far as they stand plain."""
+        """Return a body without the secrets that a server or proxy may have echoed in it as plain text."""
         for secret in self._secrets:
             body = body.replace(secret, b"[hidden]")
         return body
@@ -107,7 +107,7 @@ class Credentials:
 
 
 def _checked(variable: str, value: str) -> str:
-    """Return what may stand in a header, or say which variable holds what may not, without repeating it."""
+    """Return a value that a header may hold. Raises `InputError`, which names only the variable."""
     stripped = value.strip()
     if not stripped:
         raise InputError(Problem(variable, "is empty", "Give a value, or leave it out."))
@@ -117,7 +117,7 @@ def _checked(variable: str, value: str) -> str:
 
 
 def tls_context(config: TestConfig) -> ssl.SSLContext:
-    """The TLS context for the target: verified unless LOCAL, with our own CA and client certificate if given.
+    """Return the TLS context for the target: verified unless LOCAL, with the given authority and certificate.
 
     Raises `InputError` for files that cannot be used. Reads them from disk, so call it once.
     """
@@ -126,7 +126,7 @@ def tls_context(config: TestConfig) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise _unusable("KFP_CA_CERT", config.KFP_CA_CERT, error) from None
     if config.KFP_CA_CERT is not None:
-        # From 3.13 on Python wants certificates to have extensions that many an authority of a cluster leaves out.
+        # Python 3.13 and newer require extensions that many clusters' authorities do not set.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if config.LOCAL:
         context.check_hostname = False

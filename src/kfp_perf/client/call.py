@@ -21,7 +21,7 @@ from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.client.methods import Operation
+    from kfp_perf.client.methods import ApiMethod
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
 
@@ -74,7 +74,7 @@ class Caller:
 
     async def call(
         self,
-        operation: Operation[Answer],
+        operation: ApiMethod[Answer],
         path: str,
         purpose: Purpose,
         *,
@@ -137,7 +137,7 @@ class Caller:
 
     async def _attempt(
         self,
-        operation: Operation[Answer],
+        operation: ApiMethod[Answer],
         path: str,
         state: AttemptState,
         attempts: list[Attempt],
@@ -145,11 +145,7 @@ class Caller:
         content_type: str,
     ) -> Answer:
         """Make one attempt, and append it to `attempts`."""
-        request_id = _RequestId(f"{self._correlation}-{next(self._numbers)}")
-        # After a success the log has the caller's own id again; after a failure what the caller logs is about that.
-        outer = correlation_id.get()
-        request_id.outer = outer.outer if isinstance(outer, _RequestId) else outer
-        correlation_id.set(request_id)
+        request_id = f"{self._correlation}-{next(self._numbers)}"
         headers = {**self._credentials.headers(), "X-Request-Id": request_id}
         if body is not None:
             headers["Content-Type"] = content_type
@@ -157,7 +153,8 @@ class Caller:
             reply = await self.transport.exchange(state, operation.method, path, headers, body)
         except asyncio.CancelledError:
             failed = ApiInterrupted if state.sent else ApiUnreachable
-            self._append(operation, attempts, state, failed(operation.name, _GIVEN_UP, kind="cancelled"))
+            given_up = failed(operation.name, _GIVEN_UP, kind="cancelled")
+            self._append(operation, attempts, state, given_up, request_id)
             raise
         except failures.OF_TRANSPORT as failure:
             error = failures.from_exception(operation.name, failure, sent=bool(state.sent))
@@ -176,9 +173,8 @@ class Caller:
                         encoding=reply.field("Content-Encoding"),
                     )
                 else:
-                    self.transport.burden.decode_seconds += state.now() - began
-                    self._append(operation, attempts, state, None)
-                    correlation_id.set(request_id.outer)
+                    self.transport.connection_counters.decode_seconds += state.now() - began
+                    self._append(operation, attempts, state, None, request_id)
                     return answer
             else:
                 state.retry_after = reply.field("Retry-After")
@@ -190,17 +186,21 @@ class Caller:
                     credentials_given=self._credentials.given,
                     redact=self.redact,
                 )
-        self._append(operation, attempts, state, error)
+        self._append(operation, attempts, state, error, request_id)
         raise error
 
     def _append(
         self,
-        operation: Operation[Answer],
+        operation: ApiMethod[Answer],
         attempts: list[Attempt],
         state: AttemptState,
         error: ApiError | None,
+        request_id: str,
     ) -> None:
-        """Append an attempt that has ended."""
+        """Append an attempt that has ended, and log it with its id.
+
+        After a failure the id remains that of the log, for what the caller logs about it.
+        """
         ended = state.ended or self._clock.now()
         if error is None:
             attempt = Attempt(state.sent, ended, state.status, received_bytes=state.received_bytes)
@@ -210,7 +210,16 @@ class Caller:
                 state.sent, ended, state.status, error.kind, error.message, unknown, state.received_bytes
             )
         attempts.append(attempt)
-        if _log.isEnabledFor(REQUESTS):
+        is_logged = _log.isEnabledFor(REQUESTS)
+        outer = correlation_id.get()
+        if isinstance(outer, _RequestId):
+            outer = outer.outer
+            correlation_id.set(outer)
+        if is_logged or error is not None:
+            logged_id = _RequestId(request_id)
+            logged_id.outer = outer
+            correlation_id.set(logged_id)
+        if is_logged:
             _log.log(
                 REQUESTS,
                 "%s %s%s in %.1f ms",
@@ -219,6 +228,8 @@ class Caller:
                 f" {attempt.error}" if error else "",
                 1e3 * attempt.service_seconds,
             )
+            if error is None:
+                correlation_id.set(outer)
 
     async def _back_off(self, delay: float, stop: StopSignal | None) -> None:
         """Wait before the next attempt, and count the wait."""

@@ -1,7 +1,7 @@
-"""One connection of HTTP/1.1 (RFC 9112): a request is written at a known moment, and its answer read to its end.
+"""One connection of HTTP/1.1 (RFC 9112): writes a request at a known time, and reads its response to the end.
 
-httptools parses; what is done here is the least that a measurement needs, since what a general HTTP client does
-beside it (cookies, redirects, decompression, repetition) costs several times what it would measure.
+httptools parses. Only what a measurement needs is done here: the other work of a general HTTP client (cookies,
+redirects, decompression, retries) would cost several times as much CPU.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from kfp_perf.client.attempt import AttemptState
 
 LARGEST_ANSWER_BYTES = 64 * 2**20
-#: So much of an answer is kept to say what it is, where it is no HTTP.
+#: How much of a response is kept to recognize its protocol, if it is not HTTP.
 OPENING_BYTES = 32
-#: What is written in one go. A larger body goes in pieces, so that encrypting it keeps the event loop free.
+#: The most that is written at once: encrypting a larger body would block the event loop.
 PIECE_BYTES = 2**18
 
-# Linux reports a peer that has closed its side under this name; elsewhere POLLHUP, always on, has to do.
+# Linux reports a closed peer under this name; other systems only by POLLHUP, which is always reported.
 _PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
 
 
 class AnswerTooLarge(Exception):
-    """The answer is larger than any that KFP gives, and was not read to its end."""
+    """The response is larger than any of KFP's, and was not read to its end."""
 
 
 class AnswerCut(Exception):
-    """The connection ended in the middle of the answer's body."""
+    """The connection ended before the end of the response's body."""
 
 
 class NotHttp(Exception):
-    """What came is not HTTP/1.1: why the parser refused it, and the first bytes of it."""
+    """The response is not HTTP/1.1: `reason` is the parser's, `opening` are the first bytes."""
 
     def __init__(self, reason: str, opening: bytes) -> None:
         super().__init__(reason)
@@ -43,18 +43,18 @@ class NotHttp(Exception):
 
 
 class Reply(NamedTuple):
-    """An answer's fields, by name in lower case, and its body."""
+    """A response: header fields by name in lower case, and the body."""
 
     fields: dict[bytes, bytes]
     content: bytes
 
     def field(self, name: str) -> str:
-        """The value of a field; empty where there is none."""
+        """Return the value of a field; empty if there is none."""
         return self.fields.get(name.lower().encode(), b"").decode("latin-1")
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is made; one exchange at a time.
+    """An open connection, for one exchange at a time.
 
     `idle_since` is the pool's. `lost` is done when it is closed.
     """
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     async def _write_pieces(self, body: memoryview, reply: asyncio.Future[Reply]) -> None:
-        """Write a large body as fast as it leaves, until the answer is there: some servers refuse early."""
+        """Write a large body in pieces, and stop when the response is there: some servers refuse early."""
         for start in range(0, len(body), PIECE_BYTES):
             while self._room is not None:
                 await self._room
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
             await asyncio.sleep(0)
 
     def _settle(self) -> None:
-        """Hand over what was read, if somebody waits for it."""
+        """Complete the exchange with what was read, if one is under way."""
         if self._reply is not None and not self._reply.done():
             content = self._blocks[0] if len(self._blocks) == 1 else b"".join(self._blocks)
             self._attempt.ended = self._attempt.now()
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
             self._make_room()
 
     def _finish(self, error: Exception | None) -> None:
-        """Settle or fail what is under way: nothing more comes."""
+        """Complete or fail the exchange under way: no more data will come."""
         self._spent = True
         if self._reply is None or self._reply.done():
             return
@@ -173,25 +173,25 @@ class Connection(asyncio.Protocol):
     # called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be told by the event loop that the connection is there."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
-        # Under TLS a server may say something at any time, such as what a session is resumed with.
+        # Under TLS a server may send data at any time, such as session tickets.
         events = _PEER_CLOSED if transport.get_extra_info("sslcontext") else _PEER_CLOSED | select.POLLIN
         self._silence.register(transport.get_extra_info("socket").fileno(), events)
 
     def pause_writing(self) -> None:
-        """Be told that what was written has not left yet."""
+        """Stop writing: the send buffer is full."""
         if self._room is None:
             self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """Be told that it has."""
+        """Go on writing."""
         self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what the server says."""
+        """Parse data of the server."""
         if self._reply is None or self._reply.done():
-            self.abort()  # nobody asked
+            self.abort()  # no request is under way
             return
         if not self._received:
             self._opening = data[:OPENING_BYTES]
@@ -205,51 +205,51 @@ class Connection(asyncio.Protocol):
             self._fail(NotHttp(str(error), self._opening))
 
     def eof_received(self) -> None:
-        """End what is under way, though some of a request may not have left yet."""
+        """End the exchange under way, even if some of the request is unsent."""
         self._finish(None)
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End an answer, or a request whose answer did not come."""
+        """End the exchange under way."""
         self._finish(exc)
         self.lost.set_result(None)
 
     def _ends_with_connection(self) -> bool:
-        """Whether nothing but the end of the connection tells where the body ends (RFC 9112, section 6.3)."""
+        """Whether the body ends with the connection (RFC 9112, section 6.3)."""
         is_chunked = self._fields.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
         return not is_chunked and b"content-length" not in self._fields
 
     # called by the parser
 
     def on_message_begin(self) -> None:
-        """Forget what was said before: an answer that waits for its reader keeps what is its own."""
+        """Start a new message; a completed one that waits for its reader keeps its own values."""
         self._fields = {}
         self._blocks = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a field; those after the body are not what the status is about."""
+        """Store a header field; trailer fields are ignored."""
         if not self._attempt.status:
             self._fields[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        """Take in the status."""
+        """Store the status."""
         status = self._parser.get_status_code()
         if self._reply is None or self._reply.done():
             self._spent = True  # a second answer to one request
-        elif status >= 200:  # others are said before the answer
+        elif status >= 200:  # informational responses come before the final one
             self._attempt.status = status
         elif status < 100:
             self._fail(NotHttp(f"{status} is no status", self._opening))
 
     def on_body(self, block: bytes) -> None:
-        """Take in some of the body."""
+        """Store a part of the body."""
         self._blocks.append(block)
 
     def on_message_complete(self) -> None:
-        """Hand the answer over, if it is one."""
+        """Complete the exchange, unless the response was informational."""
         if not self._attempt.status:
             return
-        # Of a request that was answered early, some may be unsent.
+        # After an early response some of the request may be unsent.
         if not self._parser.should_keep_alive() or self._transport.get_write_buffer_size():
             self._spent = True
         self._settle()

@@ -24,32 +24,34 @@ if TYPE_CHECKING:
     from kfp_perf.client.proxy import Proxy
 
 LONGEST_MESSAGE = 300
-#: Of a longer chain of causes so much of the beginning is kept, and its end, which is the cause.
+#: How much is kept of the beginning of a longer chain of causes; the rest is its end, which has the cause.
 _BEGINNING = 80
-#: So much of an unexpected body is quoted: Envoy's reasons have some 200 characters.
+#: How much of an unexpected body is quoted: Envoy's reasons have up to 200 characters.
 _QUOTED = 240
 
 #: What `Transport.exchange` raises; an OSError is that of a lost connection.
 OF_TRANSPORT = (NotConnected, TimeoutError, AnswerTooLarge, AnswerCut, NotHttp, OSError)
 
-_OUT_OF_DESCRIPTORS = "This machine ran out of file descriptors: raise `ulimit -n`, or lower max_connections."
+_OUT_OF_DESCRIPTORS = (
+    "This machine ran out of file descriptors: raise `ulimit -n`, or lower KFP_PERF_MAX_CONNECTIONS."
+)
 _DASHBOARD = (
     "This is a page of the dashboard: API_HOST needs the path under which the API is served, "
     "such as https://host/pipeline."
 )
-_LOGIN = "A login page or proxy stands before the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
+_LOGIN = "A login page or proxy is in front of the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
 
 
 #: What to do about a status, whatever the answer says.
 _HINTS = {
     407: "The proxy wants credentials: HTTP_PROXY=http://user:password@host:port.",
-    413: "A proxy before the server refuses requests of this size: raise its limit (nginx: client_max_body_size).",
-    421: "A proxy serves several hosts, and this is none of them: is the name in API_HOST right?",
-    429: "The server, or a proxy before it, limits the rate.",
+    413: "A proxy refuses requests of this size: raise its limit (nginx: client_max_body_size).",
+    421: "The proxy does not serve this host: is the name in API_HOST right?",
+    429: "The server, or a proxy in front of it, limits the rate.",
     431: "The request's headers are too large for the server: is KFP_COOKIE or KFP_TOKEN longer than it should be?",
-    502: "A proxy stands before the server, and got no valid answer from it: is the ml-pipeline service up?",
-    503: "A proxy stands before the server, and does not reach it, or the server is not ready.",
-    504: "A proxy stands before the server, and gave up waiting for it: its time limit is shorter than ours.",
+    502: "A proxy in front of the server got no valid response from it: is the ml-pipeline service up?",
+    503: "A proxy in front of the server cannot reach it, or the server is not ready.",
+    504: "A proxy timed out: its time limit is shorter than KFP_PERF_REQUEST_TIMEOUT_SECONDS.",
 }
 #: Details of KFP's internal errors, which do not name the cause; `message` does
 #: (backend/src/common/util/error.go, NewInternalServerError and NewUnavailableServerError).
@@ -86,7 +88,7 @@ class _ErrorBody(msgspec.Struct):
 
     @property
     def from_kfp(self) -> bool:
-        """Whether the fields are those of KFP. In documents of proxies `code` is an HTTP status."""
+        """Whether the fields are those of KFP. In error documents of proxies `code` is an HTTP status."""
         of_gateway = self.code is not None and 0 < self.code <= _LAST_GRPC_CODE and bool(self.message)
         return of_gateway or (bool(self.error_message) and self.error_details is not None)
 
@@ -108,7 +110,7 @@ def _unreachable(error: Exception) -> tuple[str, str, str]:
         return _not_connected(error, error.__cause__)
     if isinstance(error, TimeoutError):
         return "no_connection", "no connection became free within the time limit", (
-            "All connections were busy: max_connections bounds them, request_timeout_seconds the wait."
+            "All connections were busy: see KFP_PERF_MAX_CONNECTIONS and KFP_PERF_REQUEST_TIMEOUT_SECONDS."
         )  # fmt: skip
     return "reset", "the connection was closed before anything was sent", ""
 
@@ -132,14 +134,14 @@ def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[st
             return "dns", f"the name {error.host} does not resolve", "Is API_HOST right?"
         case TimeoutError():
             return "connect_timeout", f"no connection to {where} within the time limit", (
-                "Is the address right, and does a firewall let us through? See connect_timeout_seconds."
+                "Is the address right, and is the port open in firewalls? See KFP_PERF_CONNECT_TIMEOUT_SECONDS."
             )  # fmt: skip
         case OSError(errno=errno.ECONNREFUSED):
             return "refused", f"{where} refused the connection", ""
         case OSError(errno=errno.EMFILE | errno.ENFILE):
             return "descriptors", "no socket could be opened", _OUT_OF_DESCRIPTORS
         case OSError(errno=errno.EADDRNOTAVAIL):
-            hint = "This machine ran out of local ports towards the target: lower max_connections."
+            hint = "This machine ran out of local ports to the target: lower KFP_PERF_MAX_CONNECTIONS."
             return "ports", "no local port was free", hint
     number = getattr(cause, "errno", None)
     reason = os.strerror(number) if number else str(cause) or type(cause).__name__
@@ -175,7 +177,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
 def _interrupted(operation: str, error: Exception) -> ApiError:
     """Turn a failure that came after the request was sent into an error."""
     if isinstance(error, TimeoutError):
-        hint = "See request_timeout_seconds."
+        hint = "See KFP_PERF_REQUEST_TIMEOUT_SECONDS."
         return ApiInterrupted(operation, "no whole answer within the time limit", kind="timeout", hint=hint)
     if isinstance(error, AnswerTooLarge):
         return ApiAnswerError(operation, "the answer is larger than any of KFP's", kind="answer")
@@ -185,7 +187,7 @@ def _interrupted(operation: str, error: Exception) -> ApiError:
         message, hint = _not_http(error)
         return ApiAnswerError(operation, message, kind="answer", hint=hint)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        # TLS 1.3 lets a client speak before the server has looked at its certificate.
+        # In TLS 1.3 the client may send its request before the server has checked its certificate.
         hint = "Does the server want a client certificate? See KFP_CLIENT_CERT."
         message = f"the server ended the TLS connection: {_tls_reason(error)}"
         return ApiInterrupted(operation, message, kind="tls", hint=hint)
@@ -282,9 +284,9 @@ def _error_document(body: bytes) -> _ErrorBody:
 
 
 def _kfp_message(document: _ErrorBody) -> str:
-    """KFP's shortest message that names the cause: the first detail's has no chain of causes.
+    """Return KFP's shortest message that has the cause: that of the first detail has no chain of wrapping errors.
 
-    That of an internal error is a constant, so the chain is taken there, without the stack that may follow it.
+    For internal errors it is a constant, so the chain is used there, without the stack trace that may follow it.
     """
     short = document.details[0].message if document.details else ""
     if short.lower() in _CONSTANT_DETAILS and document.message:

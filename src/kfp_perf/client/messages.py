@@ -1,8 +1,8 @@
-"""KFP's v2beta1 messages, as far as they are used: what is not declared here is skipped, not decoded.
+"""KFP's v2beta1 messages, as far as they are used: fields that are not declared here are not decoded.
 
 The server omits fields that are unset, zero, false or empty, so every field but the id has a default. Times
 travel as RFC 3339 text in whole seconds; the attributes named `*_at` give them as seconds since the Unix epoch,
-or None where the server gave none, which it may also write as year 1 or as 1970-01-01T00:00:00Z.
+or None if there is none, which the server may also write as year 1 or as 1970-01-01T00:00:00Z.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
 
 Item = TypeVar("Item")
 
-# Years before the first KFP are how the server writes "not yet": 0001 (Go's zero time) and 1970.
+# The server writes "not yet" as a zero time: year 0001 in Go, 1970 in protobuf.
 _FIRST_PLAUSIBLE_YEAR = 1971
 
 
 @functools.lru_cache(maxsize=4096)
 def parse_time(text: str) -> float | None:
-    """Seconds since the Unix epoch of an RFC 3339 time; None for the server's zeros, and for what is no time.
+    """Return seconds since the Unix epoch of an RFC 3339 time; None for the server's zero times and invalid text.
 
-    Cached: whole seconds repeat a lot.
+    Cached, since whole seconds repeat often.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -43,7 +43,7 @@ def format_time(seconds: float) -> str:
 
 
 class RunState(StrEnum):
-    """States of a run. The server may also give none, or one that is not known here."""
+    """States of a run. The server may also give no state, or one that is not listed here."""
 
     UNSPECIFIED = "RUNTIME_STATE_UNSPECIFIED"
     PENDING = "PENDING"
@@ -74,12 +74,12 @@ class Healthz(Message, frozen=True, kw_only=True):
 
     @property
     def is_kfp(self) -> bool:
-        """Whether a KFP API server wrote this."""
+        """Whether a KFP API server sent this."""
         return bool(self.commit_sha or self.tag_name or self.multi_user is not msgspec.UNSET)
 
 
 class StateChange(Message, frozen=True, kw_only=True, rename={"update_time_text": "update_time"}):
-    """An entry of a state history: the state that a report brought, when it came, and what was wrong."""
+    """An entry of a state history: the reported state, when it was reported, and its error."""
 
     state: str = ""
     update_time_text: str = ""
@@ -87,12 +87,12 @@ class StateChange(Message, frozen=True, kw_only=True, rename={"update_time_text"
 
     @property
     def updated_at(self) -> float | None:
-        """When the API server got the report."""
+        """When the API server received the report."""
         return parse_time(self.update_time_text)
 
 
 class RunDetails(Message, frozen=True, kw_only=True):
-    """The details of a run. `task_details` stays undecoded until someone asks: it is most of the message."""
+    """The details of a run. `task_details`, which is most of the message, is decoded only when it is needed."""
 
     task_details: msgspec.Raw = msgspec.Raw(b"")
 
@@ -109,7 +109,7 @@ class _Dated(Message, frozen=True, kw_only=True, rename={"created_text": "create
 
     @property
     def created_at(self) -> float | None:
-        """When the API server made it."""
+        """When the API server created it."""
         return parse_time(self.created_text)
 
 
@@ -121,7 +121,7 @@ class Run(
 ):
     """A run. List, get and create give the same fields.
 
-    Errors stay undecoded until someone asks: of whatever shape one is, it spoils nothing else.
+    Errors are decoded only when they are needed, so that one of an unexpected shape does not invalidate the run.
     """
 
     run_id: str
@@ -144,17 +144,17 @@ class Run(
 
     @property
     def finished_at(self) -> float | None:
-        """When the workflow controller saw it end; None while it has not."""
+        """When the workflow controller saw its end; None before that."""
         return parse_time(self.finished_text)
 
     @property
     def is_final(self) -> bool:
-        """Whether the state is one that a run does not leave by itself."""
+        """Whether the run has ended; only a retry changes such a state."""
         return self.state in FINAL_STATES
 
     @property
     def error_message(self) -> str:
-        """What KFP says is wrong with it, or said with its latest states; empty where it says nothing."""
+        """KFP's error of the run, else that of its latest state that has one; empty if there is none."""
         told = [self.error, *(change.error for change in reversed(self.state_history))]
         return next((text for text in map(_message_of, told) if text), "")
 
@@ -188,7 +188,7 @@ class Experiment(_Dated, frozen=True, kw_only=True):
 
 
 class Pipeline(_Dated, frozen=True, kw_only=True):
-    """A pipeline. Servers before 2.14 give no `name`: `display_name` serves."""
+    """A pipeline. Servers before 2.14 have only `display_name`, no `name`."""
 
     pipeline_id: str
     name: str = ""
@@ -218,7 +218,7 @@ class PeriodicSchedule(Message, frozen=True, kw_only=True):
 
 
 class Trigger(Message, frozen=True, kw_only=True):
-    """What fires a recurring run."""
+    """The trigger of a recurring run."""
 
     cron_schedule: CronSchedule | None = None
     periodic_schedule: PeriodicSchedule | None = None
@@ -307,7 +307,7 @@ class RunSpec(Message, frozen=True, kw_only=True):
 class RecurringRunSpec(RunSpec, frozen=True, kw_only=True):
     """A recurring run to create: by `cron` (six fields, seconds first) or every `interval_seconds`.
 
-    KFP's cron has a field for seconds in front, and misreads standard expressions of five fields: put a `0`
+    KFP's cron has a first field for seconds, and misreads standard expressions of five fields: write a `0`
     before those. `max_concurrency` is 1 to 10.
     """
 
@@ -336,7 +336,7 @@ class RecurringRunSpec(RunSpec, frozen=True, kw_only=True):
             "trigger": trigger,
             "max_concurrency": str(self.max_concurrency),
             "no_catchup": self.no_catchup,
-            # A schedule that is created without a mode is a disabled one.
+            # Without a mode the server creates a disabled schedule.
             "mode": "ENABLE" if self.enabled else "DISABLE",
         }
 

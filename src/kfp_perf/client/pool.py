@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 
     from kfp_perf.client.proxy import Proxy
 
-# A connection that was idle for longer is not used: a little shorter than what proxies and load balancers keep
-# theirs for (60 s and more), so that they are closed from here. A server that closes earlier is noticed, see
-# `Connection.is_silent`.
+# Connections that were idle for longer are not used. Proxies and load balancers close theirs after 60 s or more; a
+# server that closes earlier is noticed by `Connection.is_silent`.
 KEEPALIVE_SECONDS = 55.0
 
 
 class NotConnected(Exception):
     """No connection to `host` and `port`.
 
-    The cause is an OSError (errors of TLS and TimeoutError are), or the UnicodeError of an impossible name.
-    `proxy` is the proxy that did not let us through or was not reached; None where there is none.
+    The cause is an OSError, such as errors of TLS and TimeoutError, or the UnicodeError of an invalid name.
+    `proxy` is the proxy that refused or was not reached, if any.
     """
 
     def __init__(self, host: str, port: int, proxy: Proxy | None = None) -> None:
@@ -37,7 +36,7 @@ class NotConnected(Exception):
 
 
 class Pool:
-    """At most `limit` connections; who finds all of them taken waits its turn.
+    """At most `limit` connections; requests beyond that wait, in their order.
 
     `tls` is None for plain HTTP. Connections are made to the proxy where there is one, and with TLS through it.
     Belongs to the event loop that runs when it is made.
@@ -67,7 +66,7 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
 
     def take(self) -> Connection | None:
-        """A connection that is free, or None; give it back with `release`."""
+        """Return an idle connection, or None. The caller must `release` it."""
         while self._idle:
             connection = self._idle.pop()
             is_fresh = self._loop.time() - connection.idle_since <= KEEPALIVE_SECONDS
@@ -77,7 +76,7 @@ class Pool:
         return None
 
     async def wait(self, timeout_seconds: float) -> Connection:
-        """A connection that is made, or becomes free, within the time; give it back with `release`.
+        """Return a connection that is opened or becomes idle within the time. The caller must `release` it.
 
         Raises `NotConnected`, TimeoutError where none became free, and ConnectionAbortedError where the pool was
         closed meanwhile.
@@ -98,7 +97,7 @@ class Pool:
             raise
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back."""
+        """Return a connection to the pool."""
         if connection.reusable:
             self._pass_on(connection)
         else:
@@ -119,12 +118,12 @@ class Pool:
         await asyncio.gather(*(connection.lost for connection in made))
 
     def _drop(self, connection: Connection) -> None:
-        # Not closed in good order: a server that does not play its part in that would hold the socket.
+        # Aborted, not shut down: a server that does not complete the shutdown would keep the socket open.
         connection.abort()
         self._pass_on(None)
 
     async def _next_free(self, deadline: float) -> Connection | None:
-        """The connection that is released next, or None: there is room for one to be made."""
+        """Return the connection that is released next, or None if another one may be opened."""
         free: asyncio.Future[Connection | None] = self._loop.create_future()
         self._waiting.append(free)
         try:
@@ -136,7 +135,7 @@ class Pool:
             raise
 
     def _pass_on(self, connection: Connection | None) -> None:
-        """Give a connection, or the room of one, to who waits longest; else keep it."""
+        """Hand a connection, or the permission to open one, to the request that waits longest; else keep it."""
         while self._waiting:
             free = self._waiting.popleft()
             if not free.done():
@@ -151,7 +150,7 @@ class Pool:
             self._sweeper = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        """Close what was not used for long; it is not taken any more, so that it need not be punctual."""
+        """Close connections that were idle for too long. `take` does not use them, so this may run late."""
         self._sweeper = None
         now = self._loop.time()
         while self._idle and now - self._idle[0].idle_since >= KEEPALIVE_SECONDS:
@@ -167,7 +166,7 @@ class Pool:
                     lambda: Connection(loop),
                     sock=await self._reach(),
                     ssl=self._tls,
-                    # A certificate is of a name, not of its place in DNS.
+                    # Certificates hold names without the final dot.
                     server_hostname=self._host.rstrip(".") if self._tls is not None else None,
                 )
         except (OSError, UnicodeError) as error:

@@ -16,7 +16,7 @@ from kfp_perf.result.records import Purpose
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.client.attempt import Burden
+    from kfp_perf.client.attempt import ConnectionCounters
     from kfp_perf.client.messages import (
         Experiment,
         Healthz,
@@ -55,7 +55,7 @@ def _ignore(sample: Sample) -> None:
 
 
 class RestClient:
-    """`KfpClient` over HTTP, with a session for each event loop that is opened at the first use in it.
+    """`KfpClient` over HTTP, with connections of its own for each event loop that uses it.
 
     `record` is given each call as a `Sample`; `correlation` begins the X-Request-Id of each request; `seed`
     makes back-off times repeatable; `stop` ends back-off, except that of `Purpose.CLEANUP`, by raising the last
@@ -91,9 +91,9 @@ class RestClient:
         return self._caller.backoff_seconds
 
     @property
-    def burden(self) -> Burden:
-        """What calls cost this side, over all views of this client."""
-        return self._caller.transport.burden
+    def connection_counters(self) -> ConnectionCounters:
+        """The client's own cost of calls, over all views of this client."""
+        return self._caller.transport.connection_counters
 
     @property
     def proxy(self) -> Proxy | None:
@@ -108,7 +108,7 @@ class RestClient:
         return view
 
     def redact(self, text: str) -> str:
-        """A text of the server without our secrets, and without what looks like one."""
+        """Return a text of the server without secrets: known values, and what looks like one."""
         return self._caller.redact(text)
 
     async def aclose(self) -> None:
@@ -147,7 +147,7 @@ class RestClient:
         return _named(name, page.items)
 
     async def terminate_run(self, run_id: str, *, due: float | None = None) -> None:
-        """Have a run stopped."""
+        """Terminate a run."""
         await self._verb(methods.TERMINATE_RUN, f"{_RUNS}/{_part(run_id)}:terminate", due)
 
     async def delete_run(self, run_id: str, *, due: float | None = None) -> None:
@@ -301,18 +301,18 @@ class RestClient:
         await self._verb(methods.DELETE_RECURRING_RUN, path, due)
 
     async def _list(
-        self, operation: methods.Operation[Answer], path: str, variant: str, due: float | None
+        self, operation: methods.ApiMethod[Answer], path: str, variant: str, due: float | None
     ) -> Answer:
         return await self._caller.call(operation, path, self._purpose, due=due, variant=variant)
 
     async def _verb(
-        self, operation: methods.Operation[methods.Nothing], path: str, due: float | None
+        self, operation: methods.ApiMethod[methods.Nothing], path: str, due: float | None
     ) -> None:
         await self._caller.call(operation, path, self._purpose, due=due)
 
 
 def _part(text: str) -> str:
-    """A path segment. The server's ids need no escaping, so the common case is cheap."""
+    """Return a path segment, escaped. The server's ids need no escaping, so they take the short way."""
     return text if text.replace("-", "").isalnum() and text.isascii() else quote(text, safe="")
 
 
@@ -326,7 +326,7 @@ def _by_name(name: str, namespace: str = "", experiment_id: str = "") -> ListQue
 
 
 def _named(name: str, items: list[_Item]) -> _Item | None:
-    """The item of this name: a server that does not know a filter's key may give others."""
+    """Return the item of this name: a server that ignores the filter may return others."""
     return next((item for item in items if name in {item.display_name, getattr(item, "name", None)}), None)
 
 

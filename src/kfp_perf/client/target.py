@@ -1,4 +1,4 @@
-"""The first question: whether there is a KFP API server at the target that lets us in."""
+"""The first check: whether the target is a KFP API server that accepts the credentials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 async def check_target(client: KfpClient, namespaces: Iterable[str] = ("",)) -> Healthz:
-    """Ask the target for its health, and whether it lets us see these namespaces ("": a server without any).
+    """Check the target's health, and the access to these namespaces ("" for a single-user server).
 
     Raises `TargetError` with the reason and a remedy.
     """
@@ -56,14 +56,14 @@ async def check_target(client: KfpClient, namespaces: Iterable[str] = ("",)) -> 
         try:
             await client.list_experiments(ListQuery(page_size=1, namespace=namespace))
         except ApiError as error:
-            # Any other failure is for the test to measure.
+            # Other failures are measured by the test.
             if error.status in _KEPT_OUT:
-                raise TargetError(f"{client.url} does not let us in: {error.message}", error.hint) from None
+                raise TargetError(f"{client.url} refuses access: {error.message}", error.hint) from None
     return answer
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is one of this machine to itself."""
+    """Whether a URL has a loopback address."""
     return urlsplit(url).hostname in _LOOPBACK
 
 

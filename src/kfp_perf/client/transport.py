@@ -1,4 +1,4 @@
-"""HTTP to one server: the head of each request, and a pool of connections for each event loop."""
+"""HTTP to one server: request heads, and a connection pool for each event loop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from kfp_perf._version import __version__
-from kfp_perf.client.attempt import AttemptState, Burden
+from kfp_perf.client.attempt import AttemptState, ConnectionCounters
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
 from kfp_perf.client.proxy import proxy_for
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FIXED_FIELDS = {
     "Accept": "application/json",
-    # A proxy that compresses would be measured with the API server, and unpacking would cost us time.
+    # Compression in a proxy would be measured with the API server, and decompression would cost CPU here.
     "Accept-Encoding": "identity",
     "User-Agent": f"kfp-perf/{__version__}",
 }
@@ -34,7 +34,7 @@ class Transport:
     """Sends requests; each event loop gets connections of its own at its first request."""
 
     def __init__(self, config: TestConfig) -> None:
-        self.burden = Burden(config.max_connections)
+        self.connection_counters = ConnectionCounters(config.max_connections)
         self._timeout_seconds = config.request_timeout_seconds
         self._connect_timeout_seconds = config.connect_timeout_seconds
         parts = urlsplit(config.KFP_url)
@@ -42,7 +42,7 @@ class Transport:
         self._port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         self._tls = tls_context(config) if parts.scheme == "https" else None
         self._base_path = quote(parts.path, safe=_PATH_SAFE)
-        # From where here an IPv6 address is reached is not the server's business.
+        # The zone of an IPv6 address is only of this machine, so it is not sent.
         name = self._host.partition("%")[0]
         name = f"[{name}]" if ":" in name else name
         if self._port != _DEFAULT_PORTS[parts.scheme]:
@@ -68,8 +68,8 @@ class Transport:
         if body is not None or method == "POST":
             head = f"{head}Content-Length: {len(body or b'')}\r\n"
         pool = self._pools.get(asyncio.get_running_loop()) or self._open()
-        burden = self.burden
-        burden.began(attempt)
+        counters = self.connection_counters
+        counters.began(attempt)
         try:
             timeout_seconds = self._timeout_seconds
             connection = pool.take()
@@ -85,7 +85,7 @@ class Transport:
             finally:
                 pool.release(connection)
         finally:
-            burden.ended(attempt)
+            counters.ended(attempt)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and forget those of loops that are closed."""
@@ -97,7 +97,12 @@ class Transport:
 
     def _open(self) -> Pool:
         pool = Pool(
-            self._host, self._port, self._tls, self.burden.limit, self._connect_timeout_seconds, self.proxy
+            self._host,
+            self._port,
+            self._tls,
+            self.connection_counters.limit,
+            self._connect_timeout_seconds,
+            self.proxy,
         )
         self._pools[asyncio.get_running_loop()] = pool
         return pool

@@ -1,4 +1,4 @@
-"""Why a target does or does not work: one check after the other, from its name to the right to create."""
+"""Diagnosis of a target: checks in order, from its name to the permission to create."""
 
 from kfp_perf.doctor.checks import check_quickly, examine
 from kfp_perf.doctor.finding import Finding, Status

@@ -1,4 +1,4 @@
-"""The KFP API at the target: its path, its health, who we are to it, and what we may do."""
+"""Checks of the KFP API at the target: path, health, version, credentials, permissions, clock, metrics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Where gateways serve the API: at the root, and Kubeflow's.
 PREFIXES = ("", "/pipeline")
-#: A clock that is further off than this is warned of.
+#: A larger offset of the clock is a warning.
 MUCH_SECONDS = 5.0
 _DATES = 8
 _BETWEEN_DATES_SECONDS = 0.13
@@ -38,9 +38,9 @@ _ASK_FOR_LOGIN = frozenset({301, 302, 303, 307, 308, 401, 407})
 
 
 class Api:
-    """Checks of the API, in their order. A check whose premise failed is skipped.
+    """The checks of the API, in their order. A check is left out if one that it needs has failed.
 
-    `writes`: an experiment may be created and deleted, for the right to do so.
+    `writes`: an experiment is created and deleted, to check the permission.
     """
 
     def __init__(self, config: TestConfig, namespaces: Iterable[str], *, quick: bool, writes: bool) -> None:
@@ -178,12 +178,15 @@ class Api:
         except ApiError as error:
             detail = f"the experiment {name}{where} was created and cannot be deleted: {error.message}"
             return Finding(
-                "create", Status.WARNING, detail, "Delete it by hand; tests will leave theirs too."
+                "create",
+                Status.WARNING,
+                detail,
+                "Delete it by hand, and get the permission to delete before a test.",
             )
         return Finding("create", Status.OK, f"an experiment{where} was created and deleted")
 
     async def _clock(self) -> Finding:
-        """Measure how far the server's clock is ahead: by whole seconds that answers name, as for runs."""
+        """Measure how far the server's clock is ahead, from whole seconds in responses (see `ClockOffset`)."""
         source = "the Date of answers"
         dates = ClockOffset()
         transport = Transport(self._config)
@@ -250,6 +253,10 @@ async def _client(config: TestConfig) -> AsyncIterator[RestClient]:
 
 
 def _failed(check: str, error: ApiError) -> Finding:
+    if error.kind == "timeout":
+        detail = "the connection is accepted and no response comes within the time limit of a check"
+        remedy = "Is the ml-pipeline pod ready, or does a proxy in front of it wait for it?"
+        return Finding(check, Status.FAILED, detail, remedy, error.kind)
     status = f"HTTP {error.status}: " if error.status else ""
     return Finding(check, Status.FAILED, f"{status}{error.message}", error.hint, error.kind)
 

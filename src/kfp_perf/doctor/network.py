@@ -1,11 +1,14 @@
-"""The way to the target below HTTP: its name, a TCP connection, TLS."""
+"""Checks below HTTP: the name, a TCP connection, TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
+import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,11 +20,11 @@ from kfp_perf.client.target import nothing_listens
 from kfp_perf.doctor.finding import Finding, Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from kfp_perf.config import TestConfig
 
-#: A certificate that ends sooner than this is warned of.
+#: A certificate that expires sooner is a warning.
 SOON_SECONDS = 7 * 86_400.0
 
 
@@ -54,10 +57,14 @@ class Network:
             self._socket = None
 
     async def _name(self) -> Finding:
-        loop = asyncio.get_running_loop()
         host, port = (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
         try:
-            self._addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            async with asyncio.timeout(self._config.connect_timeout_seconds):
+                self._addresses = await _look_up(host, port)
+        except TimeoutError:
+            detail = f"the name {host} is not resolved within the time limit"
+            remedy = "Do the name servers of this machine respond?"
+            return Finding("name", Status.FAILED, detail, remedy, "connect_timeout")
         except (OSError, UnicodeError) as error:
             return self._failed("name", error)
         addresses = ", ".join(dict.fromkeys(str(found[4][0]) for found in self._addresses))
@@ -132,6 +139,33 @@ class Network:
         unreached.__cause__ = cause
         error = from_exception("", unreached, sent=False)
         hint = error.hint
+        if error.kind == "connect_timeout":
+            hint = "Is the address right, and is the port open in firewalls?"
         if error.kind == "refused" and self.proxy is None:
             hint = nothing_listens(self.url)
         return Finding(check, Status.FAILED, error.message, hint, error.kind)
+
+
+def _look_up(host: str, port: int) -> asyncio.Future[list[Any]]:
+    """Look a name up in a daemon thread: the end of an event loop, and of Python, waits for all other threads."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Any]] = loop.create_future()
+
+    def look_up() -> None:
+        done: Callable[[], None]
+        try:
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            done = partial(_settle, found.set_exception, found, error)
+        else:
+            done = partial(_settle, found.set_result, found, addresses)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(done)
+
+    threading.Thread(target=look_up, name="look-up", daemon=True).start()
+    return found
+
+
+def _settle(settle: Callable[[Any], None], future: asyncio.Future[list[Any]], value: Any) -> None:
+    if not future.done():
+        settle(value)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.metrics import METRICS, MetricsCollector
+from kfp_perf.metrics.metric import Metric
+from kfp_perf.metrics.registry import built_in
 from kfp_perf.runners import RUNNERS, BaseRunner, create_runner
 
 if TYPE_CHECKING:
@@ -23,23 +25,26 @@ if TYPE_CHECKING:
     from kfp_perf.runners import CreateRunner
 
     DrawReport = Callable[[TestResult], Mapping[str, bytes]]
+    MakeSection = Callable[[Any], Any]
 
 
-#: Begins the names of modules that were loaded from files.
+#: The prefix of the names of modules that were loaded from files.
 _FILE_PREFIX = "kfp_perf_plugin_"
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """Runners by the mode that they do, collectors by the key of their metrics, reports by their name.
+    """Runners by the mode that they do, collectors by the key of their metrics, reports and sections by name.
 
-    A report is a function that takes a `TestResult` and returns the files to write, as bytes by name.
+    A report is a function that takes a `TestResult` and returns the files to write, as bytes by name. A section is
+    a function that takes `kfp_perf.reports.story.Material` and returns a `Section` of the report, or None.
     `create_runner` makes the runner of a scenario; it can be pickled if it is a function of a module.
     """
 
     runners: dict[str, type[BaseRunner]] = field(default_factory=dict)
     collectors: dict[str, type[MetricsCollector]] = field(default_factory=dict)
     reports: dict[str, DrawReport] = field(default_factory=dict)
+    sections: dict[str, MakeSection] = field(default_factory=dict)
     create_runner: CreateRunner = create_runner
 
 
@@ -76,15 +81,17 @@ _KINDS = (
         'METRICS = {"my_key": MyCollector}',
     ),
     _Kind("REPORTS", "reports", "a function", callable, (), 'REPORTS = {"my-report": my_function}'),
+    _Kind("SECTIONS", "sections", "a function", callable, (), 'SECTIONS = {"my-section": my_function}'),
 )
 
 
 def load_plugins(modules: Iterable[str] = ()) -> Plugins:
-    """Load what the entry points `kfp_perf.runners`, `.metrics` and `.reports` name, then the modules.
+    """Load what entry points of the groups `kfp_perf.runners` and so on name, then the modules.
 
-    A module is a dotted name or the path of a Python file, and declares at least one of the tables `RUNNERS =
-    {"MY_MODE": MyRunner}`, `METRICS = {"my_key": MyCollector}` and `REPORTS = {"my-report": my_function}`.
-    Raises `InputError` with every problem.
+    The groups are runners, metrics, reports and sections. A module is a dotted name or the path of a Python
+    file, and declares at least one of the tables `RUNNERS = {"MY_MODE": MyRunner}`, `METRICS = {"my_key":
+    MyCollector}`, `REPORTS = {"my-report": my_function}` and `SECTIONS = {"my-section": my_function}`. Raises
+    `InputError` with every problem.
     """
     plugins = Plugins()
     problems: list[Problem] = []
@@ -131,9 +138,26 @@ def _add(plugins: Plugins, kind: _Kind, declared: Any, where: str) -> list[Probl
             problems.append(Problem(where, f"{key!r} is not {kind.what}"))
         elif key in table or key in kind.taken:
             problems.append(Problem(where, f"the name {key!r} is taken", "Choose another one."))
+        elif unfit := _unfit_metrics(str(key), found):
+            problems.append(Problem(where, *unfit))
         else:
             table[str(key)] = found
     return problems
+
+
+def _unfit_metrics(key: str, found: Any) -> tuple[str, str] | None:
+    """What is wrong with the metrics that a collector declares, and what to write; None where nothing is."""
+    for one in getattr(found, "metrics", ()):
+        if not isinstance(one, Metric):
+            return f"{found.__name__}.metrics holds {one!r}", "Declare values of kfp_perf.Metric."
+        if one.path[:1] != (key,):
+            return (
+                f"the path of the metric {one.name!r} is {one.path!r}",
+                f"Begin it with {key!r}, the collector's key.",
+            )
+        if built_in().find(one.name) is not None:
+            return f"the name {one.name!r} is that of a built-in metric", "Choose another one."
+    return None
 
 
 def _import(name: str) -> Any:
@@ -152,8 +176,8 @@ def plugin_files() -> tuple[Path, ...]:
 
 
 def load_file(path: Path) -> Any:
-    """Load a Python file as a module, once. Raises whatever the import raises."""
-    # A name of its own: queue.py must not become the `queue` of everybody else. The same file is the same module,
+    """Load a Python file as a module, once. Raises any exception of the import."""
+    # A prefixed name: queue.py must not replace the standard `queue`. The same file is the same module,
     # so that --plugin and --config-class of one file get the same classes.
     module_name = f"{_FILE_PREFIX}{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     if module_name in sys.modules:
@@ -173,7 +197,8 @@ def load_file(path: Path) -> Any:
 
 def _cannot_import(where: str, error: Exception) -> Problem:
     what = f"cannot be imported: {type(error).__name__}: {error}"
-    return Problem(where, what, "Is it installed here, or its folder on PYTHONPATH?")
+    missing = isinstance(error, ModuleNotFoundError)
+    return Problem(where, what, "Is it installed here, or its folder on PYTHONPATH?" if missing else "")
 
 
 def load_class(name: str, base: type[Any], where: str) -> type[Any]:

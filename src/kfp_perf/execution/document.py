@@ -1,4 +1,4 @@
-"""The documents of a test: what it was given, and its result, made from the files alone."""
+"""The documents of a test: its input, and its result, computed from the files alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import msgspec
 
 from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
+from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.figures import Figures, figures_of
+from kfp_perf.metrics.metric import declared_metrics
+from kfp_perf.metrics.registry import Registry
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.files import safe_name
 from kfp_perf.result.records import Outcome
@@ -23,18 +26,18 @@ from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, decide, judge, with_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
-    from kfp_perf.metrics.registry import Registry
+    from kfp_perf.metrics.metric import Metric
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import ScenarioFiles, TestResult
     from kfp_perf.result.scenario_writer import ScenarioInfo
 
 _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
-#: How an emulator is recognised, wherever it runs.
+#: The prefix by which an emulator is recognised.
 EMULATOR_COMMIT = "kfp-perf-emulator"
 
 
@@ -42,9 +45,14 @@ _MODES_OF_RUNS = frozenset(mode.value for mode, entry in MODES.items() if entry.
 
 
 def given_document(
-    plan: Plan, config: TestConfig, health: Healthz, emulator_profile: str, started: float
+    plan: Plan,
+    config: TestConfig,
+    health: Healthz,
+    emulator_profile: str,
+    started: float,
+    declared: Iterable[Metric] = (),
 ) -> dict[str, Any]:
-    """What a test was given: plan, settings and the target's answer; `given.json`."""
+    """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
     return {
         "name": plan.name,
         "started": _utc(started),
@@ -67,6 +75,7 @@ def given_document(
             for one in plan.thresholds
         ],
         "lifted": [list(one) for one in plan.lifted],
+        "declared_metrics": msgspec.to_builtins(list(declared)),
         "primary": [one._asdict() for one in plan.primary],
         "scenarios": [
             {
@@ -81,23 +90,23 @@ def given_document(
         ],
         "warnings": [str(warning) for warning in plan.warnings],
         "environment": _environment(),
-        "configuration": config.model_dump(mode="json"),  # secrets show as stars, as pydantic's secrets do
+        "configuration": config.model_dump(
+            mode="json"
+        ),  # secrets are masked with stars, as pydantic's secrets are
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
 
 
 def result_document(
     result: TestResult,
-    registry: Registry | None = None,
     custom: Mapping[str, Any] | None = None,
     finished: float | None = None,
 ) -> dict[str, Any]:
     """The result of a test from its folder: figures, thresholds and verdict.
 
     Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
-    killed: `complete_until` is then when the last thing was written. `registry` has the metrics that thresholds
-    may name, `custom` the users' own figures of the whole test. `finished` is when the test was over (None:
-    when the last thing was written).
+    killed: `complete_until` is then the time of the last write. `custom` are the users' own figures of the whole
+    test. `finished` is when the test was over (None: the time of the last write).
     """
     given, health = result.given, result.health
     scenarios = result.scenarios
@@ -106,7 +115,7 @@ def result_document(
     in_flight = _in_flight(scenarios, health)
     _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
-    thresholds = list(_thresholds(given, registry))
+    thresholds = list(_thresholds(given))
     lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
     judgements = judge(with_defaults(thresholds, lifted, figures), figures)
     last = max((_last_written(one) for one in scenarios), default=0.0)
@@ -129,6 +138,7 @@ def result_document(
             "emulator": bool(target.get("emulator")),
         },
         "target": target,
+        "declared_metrics": given.get("declared_metrics") or [],
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
         "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
@@ -142,8 +152,9 @@ def result_document(
     }
 
 
-def _thresholds(given: dict[str, Any], registry: Registry | None) -> Iterator[Threshold]:
-    """Parse the thresholds again; one on a user's own metric that is not known here cannot be judged."""
+def _thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
+    """Parse the thresholds again, by the metrics that the test had."""
+    registry = Registry(METRICS, declared_metrics(given.get("declared_metrics")))
     for one in given.get("thresholds") or ():
         parsed = parse_threshold(one["metric"], one["condition"], one["where"], one["scenario"], registry)
         if isinstance(parsed, Threshold):
@@ -151,9 +162,9 @@ def _thresholds(given: dict[str, Any], registry: Registry | None) -> Iterator[Th
 
 
 def _in_flight(scenarios: Sequence[ScenarioFiles], health: dict[str, Any]) -> dict[str, int]:
-    """What was in flight in each scenario that did not come to its end: nothing else tells what became of it.
+    """The number of runs in flight in each scenario that did not end: nothing else records their outcome.
 
-    By the counters that the execution wrote down when it left the scenarios, or else by the scenario's last ones.
+    From the counters that the execution wrote when it left the scenarios, or else from the scenario's last ones.
     """
     left: dict[str, dict[str, Any]] = health.get("left") or {}
     found: dict[str, int] = {}
@@ -205,8 +216,8 @@ def _reasons(
 def _why_killed(infos: Sequence[ScenarioInfo], last: float) -> str:
     if infos and all(info.measured for info in infos):
         return (
-            "The test was killed while it cleaned up: what it measured is complete, but some of what it made may "
-            "still be on the server (see `kfp-perf cleanup`)."
+            "The test was killed while it cleaned up: its measurements are complete, but objects that it created "
+            "may still be on the server (see `kfp-perf cleanup`)."
         )
     if last:
         return f"The test was killed before its end; its files are complete until {_utc(last)}."

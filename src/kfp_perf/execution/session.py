@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kfp_perf.engine import Plugins
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner
 
@@ -53,8 +54,8 @@ def run_test(
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
-    those of `make_plan`. The folder gets a `report.html`; one that cannot be drawn is said in the log, and changes
-    nothing else. `create_runner` makes the runner of each scenario: a function like
+    those of `make_plan`. The folder gets a `report.html`; a failure to write it is logged, and changes nothing
+    else. `create_runner` makes the runner of each scenario: a function like
     `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
@@ -87,15 +88,15 @@ def run_test(
             )
         except TestFailed as failed:
             if not failed.abandoned:
-                display.finish(failed.result, _draw_report(failed.result))
+                display.finish(failed.result, _draw_report(failed.result, loaded))
             raise
-        display.finish(result, _draw_report(result))
+        display.finish(result, _draw_report(result, loaded))
         return result
 
 
-def _draw_report(result: TestResult) -> Path | None:
+def _draw_report(result: TestResult, plugins: Plugins) -> Path | None:
     try:
-        (path,) = write_report(result, "html", result.path)
+        (path,) = write_report(result, "html", result.path, sections=plugins.sections)
     except Exception as error:
         again = f"kfp-perf report {result.path} --format html"
         log.warning(

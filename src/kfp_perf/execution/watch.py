@@ -67,6 +67,7 @@ class Watch:
             errors.update(one.attempt_errors)
         latency, lateness = latest.latency - since.latency, latest.lateness - since.lateness
         start = now if t0 is None else t0
+        runs_due = sum(_runs_due(one) for one in known)
         self.snapshot = Snapshot(
             name=self._plan.name,
             target=self.snapshot.target,
@@ -81,7 +82,8 @@ class Watch:
             latency_p50=coarse_quantile(latency, 0.5),
             latency_p99=coarse_quantile(latency, 0.99),
             lateness_p99=coarse_quantile(lateness, 0.99),
-            run_p50=coarse_quantile(_sum(one.run_seconds for one in known), 0.5),
+            runs_due=runs_due,
+            visible_p50=_median_of(_sum(one.visible_seconds for one in known), runs_due),
             errors=dict(errors.most_common(_MOST_ERRORS)),
             stopping=stopping,
             emulator=self.snapshot.emulator,
@@ -89,7 +91,7 @@ class Watch:
         return self.snapshot
 
     def _since(self, moment: float) -> _Look:
-        """The last look before a moment, or the first there is."""
+        """The last snapshot before a time, or else the first."""
         earlier = [look for look in self._looks if look.at <= moment]
         return earlier[-1] if earlier else self._looks[0]
 
@@ -107,6 +109,20 @@ def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
     for one in histograms:
         total += coarse_counts(one)
     return total
+
+
+def _runs_due(counters: ScenarioCounters) -> int:
+    """How many runs of a scenario were due until now; none where it starts none."""
+    if not counters.outcomes:
+        return 0
+    waiting = max(0, counters.due - counters.started - counters.never_started)
+    return sum(counters.outcomes.values()) + counters.in_flight + waiting
+
+
+def _median_of(succeeded: NDArray[np.uint64], due: int) -> float | None:
+    """The median from due to visible success of `due` runs, of which all others rank above those that succeeded."""
+    count = int(succeeded.sum())
+    return coarse_quantile(succeeded, 0.5 * due / count) if count and due <= 2 * count else None
 
 
 def _state_of(scenario: TestScenario, counters: ScenarioCounters | None, start: float) -> ScenarioState:

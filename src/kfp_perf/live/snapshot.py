@@ -1,10 +1,10 @@
-"""The state of a test at one moment, as it is sent to whoever shows it."""
+"""The state of a test at one time, as it is sent to the displays."""
 
 from __future__ import annotations
 
 import msgspec
 
-from kfp_perf.reports.quantities import clock_of
+from kfp_perf.reports.quantities import clock_of, seconds_of
 
 
 class ScenarioState(msgspec.Struct, omit_defaults=True):
@@ -28,7 +28,7 @@ class ScenarioState(msgspec.Struct, omit_defaults=True):
 
 
 def waits_of(scenarios: list[ScenarioState], elapsed: float) -> list[str]:
-    """What scenarios wait for and until when at most, a line for each that says so, but for its own start."""
+    """What scenarios wait for and until when at most, a line each; waiting for the start time is left out."""
     lines = []
     for one in scenarios:
         if one.waiting_for and one.phase != "waiting":
@@ -51,10 +51,18 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     latency_p50: float | None = None
     latency_p99: float | None = None
     lateness_p99: float | None = None
-    run_p50: float | None = None  # the duration of runs that ended, over the whole test
+    runs_due: int = 0  # runs that were due until now
+    visible_p50: float | None = (
+        None  # their median from due to visible success; None: not reached, or no runs
+    )
     errors: dict[str, int] = {}
     stopping: bool = False
     emulator: bool = False
+
+
+def visible_text(snapshot: Snapshot) -> str:
+    """The median from due to visible success in words."""
+    return "not reached" if snapshot.visible_p50 is None else seconds_of(snapshot.visible_p50)
 
 
 class LogLine(msgspec.Struct):
@@ -65,14 +73,14 @@ class LogLine(msgspec.Struct):
 
 
 class Finish(msgspec.Struct):
-    """How the test came out, the path of its report (empty: there is none), and why it did not end well."""
+    """The verdict, the path of the report (empty: there is none), and why the test did not pass."""
 
     verdict: str
     report: str
     why: str = ""
 
 
-class Message(msgspec.Struct, omit_defaults=True):
+class FeedMessage(msgspec.Struct, omit_defaults=True):
     """A line of the feed: a snapshot, a line of the log, or the end."""
 
     snapshot: Snapshot | None = None

@@ -1,4 +1,4 @@
-"""The live screen: a program of its own that reads the feed from its standard input and draws it on stderr."""
+"""The live screen: a separate program that reads the feed from its standard input and draws it on stderr."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot, waits_of
+from kfp_perf.live.snapshot import FeedMessage, ScenarioState, Snapshot, visible_text, waits_of
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
@@ -26,7 +26,7 @@ _LEVEL_STYLES = {
     logging.ERROR: "red",
     logging.CRITICAL: "bold red",
 }
-#: What is counted, by its column's title: the field of a state, and how it is drawn.
+#: The counters by their column's title: the field of a state, and its style.
 _COUNTED = {
     "active": ("in_flight", ""),
     "good": ("succeeded", "green"),
@@ -101,7 +101,7 @@ def _counts(states: Sequence[ScenarioState]) -> dict[str, Text | str]:
 
 
 def _bar(state: ScenarioState, snapshot: Snapshot, cells: int) -> Text:
-    """The scenario's place in the test's timeline; what is over is drawn thick."""
+    """The scenario's bar in the test's timeline; the elapsed part is drawn thick."""
     whole = max(snapshot.planned_seconds, 1e-9)
     text = Text()
     for cell in range(cells):
@@ -129,15 +129,15 @@ def _state(state: ScenarioState, elapsed: float) -> Text:
 
 def _figures(snapshot: Snapshot) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
+    if snapshot.runs_due:
+        text.append("visible p50 ")
+        text.append(visible_text(snapshot), style="bold")
+        text.append("   ")
+    if snapshot.runs_per_minute:
+        text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
+        text.append(" runs/min   ")
     text.append(f"{snapshot.requests_per_second:.1f}", style="bold")
     text.append(" requests/s")
-    if snapshot.runs_per_minute:
-        text.append("   ")
-        text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
-        text.append(" runs/min")
-    if snapshot.run_p50 is not None:
-        text.append("   run p50 ")
-        text.append(seconds_of(snapshot.run_p50), style="bold")
     if snapshot.latency_p50 is not None:
         text.append("   latency p50 ")
         text.append(seconds_of(snapshot.latency_p50), style="bold")
@@ -162,23 +162,46 @@ def _errors(snapshot: Snapshot) -> list[Text]:
     return [Text(f"errors: {told}{more}", style="red", no_wrap=True, overflow="ellipsis")]
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = msgspec.json.Decoder(FeedMessage)
 
 
-def main() -> None:
-    """Draw what comes until it ends."""
-    console = Console(stderr=True)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        for line in sys.stdin.buffer:
+def show(lines: Iterable[bytes], console: Console) -> None:
+    """Draw each message of the feed until it ends.
+
+    A terminal that was made narrower wraps what was drawn before, and the cursor no longer stands where the last
+    drawing left it. So the whole screen is cleared when its size has changed.
+    """
+    size = console.size
+    live = _started(console)
+    try:
+        for line in lines:
             try:
                 message = _decoder.decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError):
                 continue  # a line that was cut off when the test was killed
+            if console.size != size:
+                size = console.size
+                live.stop()
+                console.clear()
+                live = _started(console)
             if message.log is not None:
                 style = _LEVEL_STYLES.get(message.log.level, "")
                 console.print(Text(message.log.text, style=style), soft_wrap=True)
             if message.snapshot is not None:
                 live.update(draw(message.snapshot, console.width), refresh=True)
+    finally:
+        live.stop()
+
+
+def _started(console: Console) -> Live:
+    live = Live(console=console, auto_refresh=False, transient=True)
+    live.start()
+    return live
+
+
+def main() -> None:
+    """Draw what comes on the standard input until it ends."""
+    show(sys.stdin.buffer, Console(stderr=True))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
-from kfp_perf.live.snapshot import waits_of
+from kfp_perf.live.snapshot import visible_text, waits_of
 from kfp_perf.reports.charts import (
     Band,
     Chart,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def parts_of(
     snapshot: Snapshot | None, history: History, finish: Finish | None, *, fed: bool
 ) -> dict[str, Markup]:
-    """The parts of the page by their ids; `fed` says that more is to come."""
+    """The parts of the page by their ids; `fed`: the feed is still open."""
     if snapshot is None:
         return {
             "state": element("p", "The test is being prepared." if fed else "The test ended before it began.")
@@ -92,11 +92,16 @@ def _measuring(snapshot: Snapshot) -> bool:
 
 def _tiles(snapshot: Snapshot) -> Iterator[Tile]:
     scenarios = snapshot.scenarios
+    if snapshot.runs_due:
+        yield Tile(
+            visible_text(snapshot),
+            "median from due to visible success",
+            f"of {snapshot.runs_due:,} runs due until now",
+        )
     yield Tile(f"{sum(one.in_flight for one in scenarios):,}", "in flight", "runs, reads and uploads")
     yield Tile(f"{sum(one.succeeded for one in scenarios):,}", "runs succeeded")
     yield Tile(f"{sum(one.failed + one.lost for one in scenarios):,}", "runs failed or lost")
     yield Tile(f"{snapshot.runs_per_minute:,.1f}", "runs a minute", "that succeeded, over the last minute")
-    yield Tile(seconds_of(snapshot.run_p50), "median run", "from creation to finish")
     yield Tile(rate_of(snapshot.requests_per_second), "requests a second", "over the last seconds")
     yield Tile(
         seconds_of(snapshot.latency_p99),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.intervals import add_intervals
+from kfp_perf.metrics.load import LoadMetrics
+from kfp_perf.metrics.runs import RunMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +73,9 @@ def _families_of(files: ScenarioFiles) -> Families:
     for state in files.states():
         for family in families.values():
             family.on_state(state)
+    runs, load = families["runs"], families["load"]
+    if isinstance(runs, RunMetrics) and isinstance(load, LoadMetrics):
+        runs.on_backlog(fell_behind=load.may_have_fallen_behind())
     return families
 
 

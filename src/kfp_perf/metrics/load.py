@@ -120,6 +120,11 @@ class LoadMetrics(ReportedFamily):
             return {}
         return report | {"slot_time_lost": _lost(report)} | backlog
 
+    def may_have_fallen_behind(self) -> bool:
+        """Whether the server fell behind an open load, or it cannot be told."""
+        found = self._backlog()
+        return bool(found) and found["fell_behind"] != 0
+
     def _backlog(self) -> dict[str, Any]:
         info = self._info
         if info is None or not info.open_load or not self._due:

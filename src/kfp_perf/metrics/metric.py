@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,11 @@ BESIDE: Mapping[str, str] = {
     "longest_answered": "The longest of the values; those that rank above it have none.",
     "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
     "data does not reach.",
+    "unfinished_runs": "How runs without an end count in `duration_seconds`. `none`: there are none. `rank_last`: "
+    "they were followed for the whole grace period, and rank above all that ended. `censored`: the user ended the "
+    "test, and each counts as longer than it was followed (Kaplan-Meier). `excluded`: the load fell behind, or it "
+    "cannot be told, so the runs that ended are no sample of all, and there are no statistics.",
+    "of_succeeded": "The same of the runs that the other phases are of: those that succeeded and executed.",
     "errors_by_kind": "`errors`, by HTTP status or by what went wrong.",
     "errors_by_message": "Failures by `kind` and `message`, the most frequent first: what varies is written "
     "`…`, and those beyond 20 different ones are `other messages`.",
@@ -84,6 +90,16 @@ class Metric:
     count_path: tuple[str, ...] = ()
     absent: str = _ABSENT
     error_path: tuple[str, ...] = ()
+
+
+def declared_metrics(plain: object) -> list[Metric]:
+    """The metrics of users' collectors in a document; those that are damaged are left out."""
+    found = []
+    for one in plain if isinstance(plain, list) else ():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            paths = {key: tuple(one[key]) for key in ("path", "statistics", "count_path", "error_path")}
+            found.append(Metric(**{**one, **paths, "unit": Unit(one["unit"])}))
+    return found
 
 
 def distribution(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from kfp_perf.result.records import RunRecord
 
+_SUBMIT = "submit"
+_BRIEF = ("n", "mean", "error_seconds")
+
 
 class _Phase:
     def __init__(self) -> None:
@@ -47,7 +50,8 @@ def _metrics() -> Iterator[Metric]:
     for name, phase in PHASES.items():
         yield distribution(
             f"phase.{name}",
-            f"{phase.meaning[0].upper()}{phase.meaning[1:]}. Off by at most {phase.error}.",
+            f"{phase.meaning[0].upper()}{phase.meaning[1:]}. Off by at most {phase.error}."
+            + (" Of all runs that were created." if name == _SUBMIT else ""),
             phase.source,
             ("phases", name),
             absent="whole seconds tell the mean of so short a phase, but none of its quantiles",
@@ -65,22 +69,31 @@ def _metrics() -> Iterator[Metric]:
 
 
 class PhaseMetrics(MetricFamily):
-    """The phases of runs that succeeded and executed. A phase that could not be told of a run is absent there."""
+    """The phases of runs that succeeded and executed, and `submit` of all runs that were created.
+
+    A phase that is not known of a run is absent there.
+    """
 
     metrics: ClassVar[tuple[Metric, ...]] = tuple(_metrics())
 
     def __init__(self) -> None:
         self._phases: dict[str, _Phase] = {}
+        self._submit_of_others = _Phase()
 
     def on_run(self, record: RunRecord) -> None:
         """Record one run at its end."""
-        if record.warmup or record.cached or record.outcome is not Outcome.SUCCEEDED:
+        if record.warmup:
+            return
+        if record.cached or record.outcome is not Outcome.SUCCEEDED:
+            if (submit := _submit_of(record)) is not None:
+                self._submit_of_others.add(*submit)
             return
         for name, seconds in record.phases.items():
             self._phases.setdefault(name, _Phase()).add(seconds, record.phase_errors.get(name, 0.0))
 
     def merge(self, other: Self) -> None:
         """Add what another scenario recorded."""
+        self._submit_of_others.merge(other._submit_of_others)
         for name, phase in other._phases.items():
             self._phases.setdefault(name, _Phase()).merge(phase)
 
@@ -88,6 +101,27 @@ class PhaseMetrics(MetricFamily):
         """`{phase: figures}` in order of time.
 
         `error_seconds` is the mean of the bounds of single runs' errors. A phase whose median is below that has a
-        mean and no quantiles.
+        mean and no quantiles. `submit` is of all created runs; its `of_succeeded` is of the runs that the other
+        phases are of.
         """
-        return {name: self._phases[name].result() for name in PHASES if name in self._phases}
+        found = {name: self._phases[name].result() for name in PHASES if name in self._phases}
+        submit, of_succeeded = _Phase(), found.pop(_SUBMIT, None)
+        submit.merge(self._submit_of_others)
+        if of_succeeded:
+            submit.merge(self._phases[_SUBMIT])
+        if not submit.values:
+            return found
+        brief = {name: of_succeeded[name] for name in _BRIEF} if of_succeeded else {}
+        return {_SUBMIT: {**submit.result(), **({"of_succeeded": brief} if brief else {})}, **found}
+
+
+def _submit_of(record: RunRecord) -> tuple[float, float] | None:
+    """The phase `submit` of a run and the bound of its error; None where our request did not create it.
+
+    A run that has not ended was created while CreateRun was under way.
+    """
+    if _SUBMIT in record.phases:
+        return record.phases[_SUBMIT], record.phase_errors.get(_SUBMIT, 0.0)
+    if not record.created or record.adopted or not record.sent:
+        return None
+    return (record.sent + record.ended) / 2.0 - record.due, (record.ended - record.sent) / 2.0

@@ -16,7 +16,7 @@ from kfp_perf.result.records import Purpose
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kfp_perf.metrics.collector import MetricFamily
     from kfp_perf.metrics.metric import Metric
@@ -26,7 +26,7 @@ def _call_names() -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each name that `{call}` stands for, and its purpose and operation in a metrics dictionary."""
     for purpose in Purpose:
         for method in vars(methods).values():
-            if not isinstance(method, methods.Operation):
+            if not isinstance(method, methods.ApiMethod):
                 continue
             name = method.name if purpose is Purpose.LOAD else f"{purpose.value}.{method.name}"
             yield name, (purpose.value, method.name)
@@ -103,8 +103,8 @@ class NamedMetric:
 class Registry:
     """Metrics by the name that thresholds call them: those of the built-in families, and of the user's."""
 
-    def __init__(self, families: Mapping[str, type[MetricFamily]]) -> None:
-        self.metrics = tuple(metric for family in families.values() for metric in family.metrics)
+    def __init__(self, families: Mapping[str, type[MetricFamily]], declared: Iterable[Metric] = ()) -> None:
+        self.metrics = (*(metric for family in families.values() for metric in family.metrics), *declared)
         self._by_name = {found.name: found for metric in self.metrics for found in _names_of(metric)}
 
     def find(self, name: str) -> NamedMetric | None:

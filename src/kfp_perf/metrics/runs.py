@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.messages import Messages
 from kfp_perf.metrics.metric import Metric, Unit, distribution
-from kfp_perf.metrics.summary import ranked_values, summary, trend_summary
+from kfp_perf.metrics.summary import (
+    censored_values,
+    excluded_values,
+    ranked_values,
+    summary,
+    trend_summary,
+)
 from kfp_perf.result.records import Outcome
+from kfp_perf.statistics.survival import Unfinished, treatment
 
 if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
@@ -91,9 +98,10 @@ class RunMetrics(MetricFamily):
         distribution(
             "run.duration",
             "From creation to finish by the server's own clock, of runs that succeeded and executed. Unfinished "
-            "runs rank above all that ended.",
+            "runs rank above all that ended; see `unfinished_runs` for the cases in which they do not.",
             "created_at and finished_at: the server's whole seconds, each duration with its error",
             ("runs", "duration_seconds"),
+            absent="no run has a duration, or those that ended are no sample of all, as the load fell behind",
             error_path=_ERROR,
         ),
         Metric(
@@ -138,6 +146,9 @@ class RunMetrics(MetricFamily):
         self._failed = array("d")
         self._cached = array("d")
         self._visible = array("d")
+        self._cut_off = array("d")
+        self._fell_behind: bool = False
+        self._treatment = Unfinished.NONE
         self._worst_error = 0.0
         self._first_due = math.inf
         self._last_end = -math.inf
@@ -153,6 +164,8 @@ class RunMetrics(MetricFamily):
         self._counts["created"] += record.created
         self._counts["adopted"] += record.adopted
         self._counts[record.outcome.value] += 1
+        if record.outcome is Outcome.CUT_OFF and record.created:
+            self._cut_off.append(record.seen_for_seconds)
         if record.error:
             self._messages.add(record.outcome.value, record.error)
         self._first_due = min(self._first_due, record.due)
@@ -176,11 +189,16 @@ class RunMetrics(MetricFamily):
             self._durations.append(record.duration_seconds)
             self._dues.append(record.due)
 
+    def on_backlog(self, *, fell_behind: bool) -> None:
+        """Record whether the load fell behind, or may have: it decides how runs without an end are treated."""
+        self._fell_behind = fell_behind
+
     def merge(self, other: Self) -> None:
-        """Add what another scenario recorded."""
+        """Add what another scenario recorded. Of two treatments of unfinished runs the stricter one holds."""
+        self._treatment = max(self._treatment, self._of_unfinished(), other._of_unfinished(), key=_strictness)
         self._counts.update(other._counts)
         self._messages.merge(other._messages)
-        for name in ("_durations", "_dues", "_failed", "_cached", "_visible"):
+        for name in ("_durations", "_dues", "_failed", "_cached", "_visible", "_cut_off"):
             getattr(self, name).extend(getattr(other, name))
         self._worst_error = max(self._worst_error, other._worst_error)
         self._first_due = min(self._first_due, other._first_due)
@@ -190,8 +208,9 @@ class RunMetrics(MetricFamily):
     def result(self) -> dict[str, Any]:
         """Counts, shares, and times in seconds.
 
-        `visible_seconds` is of all runs due, `duration_seconds` of runs that succeeded and executed with unfinished
-        ones above them, `failed_duration_seconds` and `cached_duration_seconds` of the others that ended.
+        `visible_seconds` is of all runs due, `duration_seconds` of runs that succeeded and executed, where
+        `unfinished_runs` is the name of an `Unfinished` and says how those without an end are treated.
+        `failed_duration_seconds` and `cached_duration_seconds` are of the others that ended.
         `duration_error_seconds`: no duration is further off.
         """
         due, succeeded = self._counts["due"], self._counts["succeeded"]
@@ -202,13 +221,44 @@ class RunMetrics(MetricFamily):
             "success_rate": succeeded / due if due else None,
             "throughput_per_second": succeeded / lasted if succeeded > 1 and lasted > 0.0 else None,
             "visible_seconds": ranked_values(self._visible, max(0, due - len(self._visible))),
-            "duration_seconds": ranked_values(self._durations, self._counts["unfinished"]),
+            "duration_seconds": self._duration(),
+            "unfinished_runs": self._strictest().name.lower(),
             "duration_error_seconds": self._worst_error,
             "duration_trend": self._trend(),
             "failed_duration_seconds": summary(self._failed),
             "cached_duration_seconds": summary(self._cached),
         }
 
+    def _of_unfinished(self) -> Unfinished:
+        """How the runs without an end are treated, of those recorded here and not merged.
+
+        Runs that were cut off were in flight when the user ended the test; the others were followed for the whole
+        grace period.
+        """
+        unfinished, cut_off = self._counts["unfinished"], len(self._cut_off)
+        return treatment(unfinished + cut_off, cut_short=not unfinished, fell_behind=self._fell_behind)
+
+    def _strictest(self) -> Unfinished:
+        return max(self._treatment, self._of_unfinished(), key=_strictness)
+
+    def _duration(self) -> dict[str, Any]:
+        match self._strictest():
+            case Unfinished.EXCLUDED:
+                return excluded_values(self._durations)
+            case Unfinished.CENSORED:
+                return censored_values(self._durations, self._cut_off)
+            case _:
+                return ranked_values(self._durations, self._counts["unfinished"])
+
     def _trend(self) -> dict[str, Any] | None:
-        """The drift of durations during the test; none where scenarios with different runs are mixed."""
-        return trend_summary(self._dues, self._durations) if self._merged <= 1 else None
+        """The drift of durations during the test; none where scenarios with different runs are mixed.
+
+        None either where only a part of the runs ended and that part is no sample of all.
+        """
+        if self._merged > 1 or self._strictest() is Unfinished.EXCLUDED:
+            return None
+        return trend_summary(self._dues, self._durations)
+
+
+def _strictness(how: Unfinished) -> int:
+    return (Unfinished.NONE, Unfinished.CENSORED, Unfinished.RANK_LAST, Unfinished.EXCLUDED).index(how)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_perf.statistics.quantiles import QUANTILES, quantile
+from kfp_perf.statistics.survival import Unfinished, survival
 from kfp_perf.statistics.trend import trend
 
 if TYPE_CHECKING:
@@ -55,6 +56,38 @@ def ranked_values(ended: array[float], above: int) -> dict[str, Any]:
         values[name] = float(data[rank - 1]) if rank <= data.size else None
     longest = float(data[-1]) if data.size else 0.0
     return _ranked(values, data.size, above, longest, float(data.mean()) if data.size else None, None)
+
+
+def censored_values(ended: array[float], censored: array[float]) -> dict[str, Any]:
+    """The same where some were followed only so long, for reasons that have nothing to do with how long they take.
+
+    Quantiles are those of Kaplan and Meier. The mean is None where the longest had not ended: it would be too low.
+    """
+    found = survival(ended, censored, Unfinished.CENSORED)
+    if found is None:
+        return {}
+    values = {name: found.quantile(share) for name, share in QUANTILES.items()}
+    last = found.quantile(1.0)
+    values["max"] = last
+    not_reached = [name for name, value in values.items() if value is None]
+    return {
+        "n": found.ended + found.censored,
+        **values,
+        "mean": None if last is None else found.mean,
+        "longest_answered": found.longest,
+        **({"not_reached": not_reached} if not_reached else {}),
+    }
+
+
+def excluded_values(ended: array[float]) -> dict[str, Any]:
+    """The same where those that ended are no sample of all: their number, the longest, and no statistic."""
+    if not ended:
+        return {}
+    return {
+        "n": len(ended),
+        **dict.fromkeys((*QUANTILES, "max", "mean")),
+        "longest_answered": max(ended),
+    }
 
 
 def _ranked(

@@ -1,13 +1,13 @@
 """The phases of a run's critical path, each with a bound on its error, and times that contradict each other.
 
-Server times are whole seconds: the true moment lies in [t, t + 1), so the difference of two is wrong by less than a
+Server times are whole seconds: the true time is in [t, t + 1), so the difference of two is wrong by less than a
 second. Each phase is the plain difference of what the server gave, so the phases from creation to finish add up to
 the run's duration, and their errors, which lie about zero, average out over many runs. The exception is a
 difference below zero, which is stated as 0 with its error: that adds at most half a second to a run's sum.
 
 The error of a phase that is the sum of several spans may be up to as many seconds, less where the spans share
-seconds. That is the worst case, well above what is usual for many spans; but it is not excluded, because the
-controller starts things in step with its requeue interval, which makes their fractions of a second alike.
+seconds. That is the worst case, well above the usual error of many spans; it is possible because the controller
+starts pods in step with its requeue interval, so that their fractions of a second are similar.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Phase(NamedTuple):
     error: str
 
 
-#: The phases in order of time. Together they lead from the moment a run was due to the one its end was visible.
+#: The phases in order of time. Together they span the time from due until the run's end was visible.
 PHASES: dict[str, Phase] = {
     "submit": Phase(
         "from due to the creation of the run",
@@ -74,7 +74,7 @@ PHASES: dict[str, Phase] = {
         "up to 1 s for each task, and the uncertainty of the path",
     ),
     "transition": Phase(
-        "between these, where the controller had to act",
+        "between drivers and tasks, where the controller had to act",
         "start_time and end_time of the controller",
         "up to 1 s for each gap, and the uncertainty of the path",
     ),
@@ -96,7 +96,7 @@ ACROSS_CLOCKS = frozenset({"queue", "visible"})
 def phases_of(
     tracked: TrackedRun, run: Run, path: CriticalPath | None, offset: ClockOffset
 ) -> dict[str, Estimate]:
-    """The phases of a run that has ended, as plain differences: see `clamped`. Those that are not known are absent.
+    """The phases of a run that has ended, as plain differences: see `clamped`. Unknown ones are absent.
 
     `tracked` has the run's times already. Without a path only `submit` and `visible` are known.
     """
@@ -190,8 +190,8 @@ def _visible(
 def creation(tracked: TrackedRun, offset: ClockOffset) -> Interval | None:
     """When a run was created, on the server's clock; None if the server gave no time.
 
-    The moment lies within the stated second and within our call. Where the two contradict each other, as after a
-    step of a clock, the server's second is used.
+    The time is within the stated second and within our call. Where the two contradict each other, as after a step
+    of a clock, the server's second is used.
     """
     if tracked.created_at is None:
         return None

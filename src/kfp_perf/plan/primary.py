@@ -8,7 +8,7 @@ from kfp_perf.errors import Problem
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.registry import ANY, built_in
 from kfp_perf.scenario.fields import MOST_PRIMARY
-from kfp_perf.scenario.quantities import shown
+from kfp_perf.scenario.quantities import format_value
 from kfp_perf.thresholds import remedy_for
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_primary(
         if primary in found:
             problems[Problem(where, f"names {primary.metric} twice", "keep one of them")] = None
         elif metric is None:
-            what = f"there is no metric {shown(primary.metric)}"
+            what = f"there is no metric {format_value(primary.metric)}"
             problems[Problem(where, what, remedy_for(primary.metric, registry))] = None
         elif metric.metric.unit not in COMPARED_UNITS or ANY in metric.path:
             what = f"{primary.metric} cannot be compared as a ratio"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from kfp_perf.reports.story import MakeSection
     from kfp_perf.result.reader import TestResult
 
     DrawReport = Callable[[TestResult], Mapping[str, bytes]]
@@ -22,27 +23,38 @@ class Report:
     """A report: what it is good for, and the function that draws it.
 
     A built-in one is named by `module` and `function`, and imported when it is called; of the user's own, `own`
-    is the function. `is_text`: it is one text to be read or piped on, rather than files.
+    is the function. `is_text`: it is one text to be read or piped on, rather than files. `has_sections`: it tells
+    the sections of the story, the user's own too.
     """
 
     what: str
     module: str = ""
     function: str = ""
     is_text: bool = False
+    has_sections: bool = False
     own: DrawReport | None = None
 
-    def draw(self, result: TestResult) -> Mapping[str, bytes]:
+    def draw(
+        self, result: TestResult, sections: Mapping[str, MakeSection] | None = None
+    ) -> Mapping[str, bytes]:
         """Draw it: file names and what is in them. Raises `InputError` where an optional package is missing."""
-        function: DrawReport = self.own or getattr(importlib.import_module(self.module), self.function)
-        return function(result)
+        if self.own is not None:
+            return self.own(result)
+        function = getattr(importlib.import_module(self.module), self.function)
+        files: Mapping[str, bytes] = (
+            function(result, sections or {}) if self.has_sections else function(result)
+        )
+        return files
 
 
 _HERE = "kfp_perf.reports"
 
 REPORTS: dict[str, Report] = {
     "console": Report("the summary that `run` prints", f"{_HERE}.console", "draw_console", is_text=True),
-    "html": Report("the report as one web page", f"{_HERE}.webpage", "draw_webpage"),
-    "markdown": Report("a comment for a pull request", f"{_HERE}.markdown", "draw_markdown", is_text=True),
+    "html": Report("the report as one web page", f"{_HERE}.webpage", "draw_webpage", has_sections=True),
+    "markdown": Report(
+        "a comment for a pull request", f"{_HERE}.markdown", "draw_markdown", is_text=True, has_sections=True
+    ),
     "json": Report("all figures, for programs", f"{_HERE}.json_document", "draw_json", is_text=True),
     "csv": Report(
         "tables of runs, tasks, operations, errors, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"
@@ -50,8 +62,13 @@ REPORTS: dict[str, Report] = {
     "parquet": Report(
         "the same tables for Arrow (needs kfp-perf[parquet])", f"{_HERE}.parquet", "draw_parquet"
     ),
-    "svg": Report("every chart as a file", f"{_HERE}.pictures", "draw_svg"),
-    "png": Report("every chart as a picture (needs kfp-perf[images])", f"{_HERE}.pictures", "draw_png"),
+    "svg": Report("every chart as a file", f"{_HERE}.pictures", "draw_svg", has_sections=True),
+    "png": Report(
+        "every chart as a picture (needs kfp-perf[images])",
+        f"{_HERE}.pictures",
+        "draw_png",
+        has_sections=True,
+    ),
 }
 
 
@@ -69,13 +86,17 @@ def _first_line(draw: DrawReport) -> str:
 
 
 def write_report(
-    result: TestResult, name: str, folder: Path, own: Mapping[str, DrawReport] | None = None
+    result: TestResult,
+    name: str,
+    folder: Path,
+    own: Mapping[str, DrawReport] | None = None,
+    sections: Mapping[str, MakeSection] | None = None,
 ) -> list[Path]:
     """Draw the report of this name into a folder, which is made if it is not there; return the files.
 
     Each file is written whole or not at all. Raises `OSError` where the folder cannot be written.
     """
-    files = all_reports(own)[name].draw(result)
+    files = all_reports(own)[name].draw(result, sections)
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         write_whole(folder / file, content)

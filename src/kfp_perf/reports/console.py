@@ -11,15 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from kfp_perf.reports.beside_runs import beside_runs
-from kfp_perf.reports.document import complete
+from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.failures import failures_of
+from kfp_perf.reports.few_runs import few_runs
+from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, statistic_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import TextIO
 
     from rich.console import RenderableType
@@ -62,10 +64,10 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     if missing:
         yield Text(f"! this result is not whole, it lacks {', '.join(missing)}", style="yellow")
     yield from _thresholds(document)
-    yield from _runs(document, gap=2 if width >= _WIDE else 1)
+    yield from _runs(document, wide=width >= _WIDE)
     yield from _beside_runs(document)
     yield Text()
-    yield _api(document)
+    yield _api(document, wide=width >= _WIDE)
     yield Text(
         "latency: from when an operation was due to the end of its last attempt; what was not answered ranks above "
         "all that was",
@@ -82,7 +84,7 @@ def _verdict(document: Mapping[str, Any]) -> Text:
     text = Text.assemble(
         (document["name"], "bold"),
         "  ",
-        (verdict["text"], _VERDICT_STYLES.get(verdict["exit_code"], "bold")),
+        (verdict["text"], _style(document)),
         f"  after {clock_of(document['elapsed_seconds'])}",
     )
     if verdict["emulator"]:
@@ -94,34 +96,52 @@ def _verdict(document: Mapping[str, Any]) -> Text:
     return text
 
 
+def _style(document: Mapping[str, Any]) -> str:
+    code = document["verdict"]["exit_code"]
+    return "bold yellow" if code == 0 and went_badly(document) else _VERDICT_STYLES.get(code, "bold")
+
+
 def _reasons(document: Mapping[str, Any]) -> Iterator[Text]:
     for reason in document["verdict"]["reasons"]:
         yield Text(f"✗ {reason}", style="red")
 
 
 def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """A row for each threshold; default ones that were kept together in a line."""
     judged = document.get("thresholds")
     if not isinstance(judged, list) or not judged:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("thresholds", overflow="fold")
-    for title in ("value", "margin"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for one in judged:
-        style = "green" if one.get("passed") else "red"
-        of = f"{one['scenario']}: " if one.get("scenario") else ""
-        table.add_row(
-            f"{of}{one.get('metric')} {one.get('condition')}",
-            "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
-            quantity_of(one.get("margin"), one.get("unit")),
-            Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
-        )
+    kept = [one for one in judged if one.get("default") and one.get("passed")]
+    rows = [one for one in judged if one not in kept]
     yield Text()
-    yield table
+    if rows:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        table.add_column("thresholds", overflow="fold")
+        for title in ("value", "margin"):
+            table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        for one in rows:
+            table.add_row(*_threshold_row(one))
+        yield table
+    if kept:
+        named = dict.fromkeys(f"{one.get('metric')} {one.get('condition')}" for one in kept)
+        yield Text(f"✓ default thresholds kept: {', '.join(named)}", style="green")
 
 
-def _runs(document: Mapping[str, Any], *, gap: int) -> Iterator[RenderableType]:
+def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
+    style = "green" if one.get("passed") else "red"
+    of = f"{one['scenario']}: " if one.get("scenario") else ""
+    default = " (default)" if one.get("default") else ""
+    return [
+        f"{of}{one.get('metric')} {one.get('condition')}{default}",
+        "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
+        quantity_of(one.get("margin"), one.get("unit")),
+        Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
+    ]
+
+
+def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType]:
+    """Two lines a scenario: from due to visible success of all runs due, and below it the duration."""
     scenarios = [
         (one["name"], one["metrics"].get("runs", {}))
         for one in document["scenarios"]
@@ -129,20 +149,30 @@ def _runs(document: Mapping[str, Any], *, gap: int) -> Iterator[RenderableType]:
     ]
     if not scenarios:
         return
-    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    statistics = ("p50", "p95", "p99", "max") if wide else ("p50", "p95", "p99")
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
-    for title in ("created", "good", "failed", "lost", "p50", "p95", "p99", "max"):
+    for title in ("due", "good", "failed", "lost", *statistics):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
     for place, (name, runs) in enumerate(rows):
         last = place == len(rows) - 1 and len(rows) > 1
-        table.add_row(*_run_row(name, runs), style="bold" if last else "")
+        table.add_row(*_run_row(name, runs, statistics), style="bold" if last else "")
+        times = runs.get("duration_seconds")
+        if times and runs.get("unfinished_runs") != "excluded":
+            told = (statistic_of(times, key, brief_of) for key in statistics)
+            table.add_row("  duration", *[""] * 4, *told, style="dim")
     yield Text()
     yield table
+    error = document["total"]["runs"].get("duration_error_seconds")
+    within = f", each within {brief_of(error)}" if error else ""
     yield Text(
-        "duration: creation to finish by the server's clocks, which tell whole seconds: each within 1 s",
+        "times: from due to visible success, of all runs due; what did not succeed ranks above all that did. "
+        f"duration: creation to finish by the server's clocks, of runs that succeeded and executed{within}",
         style="dim",
     )
+    for one in keeping_up(document):
+        yield Text(f"{one.scenario}: {one.text}", style="red" if one.behind else "")
 
 
 def _beside_runs(document: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -156,23 +186,25 @@ def _beside_runs(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield table
 
 
-def _run_row(name: str, runs: Mapping[str, Any]) -> list[RenderableType]:
+def _run_row(name: str, runs: Mapping[str, Any], statistics: Iterable[str]) -> list[RenderableType]:
     lost = sum(runs.get(outcome, 0) for outcome in _LOST)
-    times = runs.get("duration_seconds", {})
+    times = runs.get("visible_seconds") or {}
     return [
         name,
-        f"{runs.get('created', 0):,}",
+        f"{runs.get('due', 0):,}",
         Text(f"{runs.get('succeeded', 0):,}", style="green" if runs.get("succeeded") else "dim"),
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
-        *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
+        *(statistic_of(times, key, brief_of) for key in statistics),
     ]
 
 
-def _api(document: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+def _api(document: Mapping[str, Any], *, wide: bool) -> Table:
+    """The operations; on a narrow terminal without their attempts, which the notes on errors have."""
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("API", no_wrap=True, overflow="ellipsis", max_width=36)
-    for title in ("operations", "attempts", "errors", "p50", "p95", "p99", "max"):
+    counted = ("number", "attempts", "errors") if wide else ("number", "errors")
+    for title in (*counted, "p50", "p95", "p99", "max"):
         table.add_column(title, justify="right", no_wrap=True)
     api = document["total"]["api"]
     for purpose, words in PURPOSES.items():
@@ -187,7 +219,7 @@ def _api(document: Mapping[str, Any]) -> Table:
             table.add_row(
                 f"  {shown}" if title else shown,
                 f"{operation['count']:,}",
-                f"{operation['attempts']:,}",
+                *([f"{operation['attempts']:,}"] if wide else []),
                 Text(share_of(rate), style="red" if rate else "dim"),
                 *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
                 style="dim" if title else "",
@@ -202,6 +234,8 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
             for count in [document["total"]["runs"].get("unfinished")]
             if count
         ),
+        *(_excluded(document) if dig(document, "total", "runs", "unfinished_runs") == "excluded" else ()),
+        *few_runs(document),
         *(f"{one['name']}: {warning}" for one in document["scenarios"] for warning in one["warnings"]),
         *document["warnings"],
         *_failed_runs(document),
@@ -210,6 +244,12 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     if notes:
         yield Text()
         yield from (Text(f"! {note}", style="yellow") for note in notes)
+
+
+def _excluded(document: Mapping[str, Any]) -> Iterator[str]:
+    behind = any(one.behind for one in keeping_up(document))
+    why = "the load fell behind" if behind else "it cannot be told whether the load fell behind"
+    yield f"no quantiles of durations: runs did not end and {why}, so those that ended are no sample of all"
 
 
 def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[RenderableType]:

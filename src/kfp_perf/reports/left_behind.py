@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import count_of
-from kfp_perf.result.journal import left_behind
+from kfp_perf.result.journal import ObjectKind, left_behind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 def cleanup_command(path: Path) -> str:
     """The command that deletes what the test of this result folder left."""
     return f"kfp-perf cleanup {shlex.quote(str(path))}"
+
+
+def still_there(result: TestResult) -> frozenset[str]:
+    """The ids of the runs that are still on the server by the journal; none of the emulator of the test's own."""
+    if dig(result.document, "target", "emulator_profile"):
+        return frozenset()
+    try:
+        left = [made for path in result.journal_paths for made in left_behind(path)]
+    except OSError:
+        return frozenset()
+    return frozenset(made.id for made in left if made.kind is ObjectKind.RUN and made.id)
 
 
 def stays(result: TestResult) -> str:

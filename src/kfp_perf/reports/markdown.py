@@ -5,12 +5,24 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kfp_perf.reports.story import tell
-from kfp_perf.reports.story.blocks import Cell, Flag, Items, Link, Noted, Prose, Section, Spark, Table, Tone
+from kfp_perf.reports.story import NONE, tell
+from kfp_perf.reports.story.blocks import (
+    Cell,
+    Flag,
+    Hyperlink,
+    Items,
+    Noted,
+    Prose,
+    Section,
+    Spark,
+    Table,
+    Tone,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from kfp_perf.reports.story import MakeSection
     from kfp_perf.result.reader import TestResult
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
@@ -28,9 +40,9 @@ _MOST_CHARACTERS = 60_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 
-def draw_markdown(result: TestResult) -> dict[str, bytes]:
+def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
-    story = tell(result)
+    story = tell(result, sections)
     verdict = story.verdict
     lines = [
         f"### {_SIGNS[verdict.tone]} {_escaped(story.title)}: {verdict.word.lower()}",
@@ -96,7 +108,7 @@ def _table(table: Table) -> Iterator[str]:
 
 def _cell(cell: Cell) -> str:
     match cell:
-        case Link(text, url):
+        case Hyperlink(text, url):
             return f"[{_escaped(text)}]({url})"
         case Flag(text, tone):
             return f"{_SIGNS[tone]} {_escaped(text)}"

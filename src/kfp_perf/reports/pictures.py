@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.reports import needs
-from kfp_perf.reports.story import tell
+from kfp_perf.reports.story import NONE, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kfp_perf.reports.story import MakeSection
     from kfp_perf.result.reader import TestResult
 
 
-def draw_svg(result: TestResult) -> dict[str, bytes]:
+def draw_svg(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """A file a chart, complete in itself."""
     return {
-        f"{chart.name}.svg": chart.standalone().encode(errors="replace") for chart in tell(result).charts()
+        f"{chart.name}.svg": chart.standalone().encode(errors="replace")
+        for chart in tell(result, sections).charts()
     }
 
 
-def draw_png(result: TestResult) -> dict[str, bytes]:
+def draw_png(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """A picture a chart, with two pixels for each of the drawing's. Raises `InputError` without vl-convert."""
     try:
         from vl_convert import svg_to_png
     except ImportError:
         raise needs("vl-convert-python", "images") from None
-    charts = tell(result).charts()
+    charts = tell(result, sections).charts()
     return {f"{chart.name}.png": svg_to_png(chart.standalone(), scale=2) for chart in charts}

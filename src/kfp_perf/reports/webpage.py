@@ -12,15 +12,15 @@ from kfp_perf._version import __version__
 from kfp_perf.reports.charts.chart import NARROW, WIDE, hatchings, style_sheet
 from kfp_perf.reports.charts.markup import element, joined
 from kfp_perf.reports.charts.spark import sparkline
-from kfp_perf.reports.story import tell
+from kfp_perf.reports.story import NONE, tell
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
     Facts,
     Figure,
     Flag,
+    Hyperlink,
     Items,
-    Link,
     Noted,
     Prose,
     Section,
@@ -29,23 +29,26 @@ from kfp_perf.reports.story.blocks import (
     Table,
     Tone,
     Verbatim,
-    Verdict,
+    VerdictBlock,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from kfp_perf.reports.story import MakeSection
     from kfp_perf.reports.story.blocks import Tile
     from kfp_perf.result.reader import TestResult
 
 # Whatever got into the page, the browser runs no script of it and asks nobody for anything.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+#: From how many characters on the value of a tile is drawn smaller.
+_LONG = 9
 _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 
 
-def draw_webpage(result: TestResult) -> dict[str, bytes]:
+def draw_webpage(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """The page for a result."""
-    story = tell(result)
+    story = tell(result, sections)
     text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
     # A name in JSON may hold half of a surrogate pair, which no file can.
     return {"report.html": text.encode(errors="replace")}
@@ -90,7 +93,7 @@ def body_of(story: Story) -> Markup:
     )
 
 
-def _verdict(verdict: Verdict) -> Markup:
+def _verdict(verdict: VerdictBlock) -> Markup:
     lines = [element("p", element("strong", f"{_SIGNS[verdict.tone]} {verdict.word}"), " ", verdict.sentence)]
     if verdict.reasons:
         lines.append(element("ul", *(element("li", reason) for reason in verdict.reasons)))
@@ -106,7 +109,7 @@ def tiles(shown: Sequence[Tile]) -> Markup:
             element(
                 "div",
                 element("dt", tile.name),
-                element("dd", tile.value, class_="value"),
+                element("dd", tile.value, class_="value long" if len(tile.value) > _LONG else "value"),
                 *([element("dd", tile.detail)] if tile.detail else []),
             )
             for tile in shown
@@ -158,8 +161,8 @@ def _(block: Table) -> Markup:
         cells = [
             element("th", cell_of(row[0]), scope="row"),
             *(
-                element("td", cell_of(cell), class_=side)
-                for cell, side in zip(row[1:], aligned[1:], strict=True)
+                element("td", cell_of(cell), class_=side, data_label=column.title)
+                for cell, column, side in zip(row[1:], block.columns[1:], aligned[1:], strict=True)
             ),
         ]
         body.append(element("tr", *cells))
@@ -210,7 +213,7 @@ def _(block: Verbatim) -> Markup:
 def cell_of(cell: Cell) -> Markup | str:
     """What stands in a cell."""
     match cell:
-        case Link(text, url):
+        case Hyperlink(text, url):
             return element("a", text, href=url)
         case Flag(text, tone):
             return element("span", *_signed(text, tone), class_=tone)

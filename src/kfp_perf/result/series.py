@@ -11,8 +11,11 @@ https://hdrhistogram.github.io/HdrHistogram/ describes format and tools.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
+import struct
+import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: What a line of the file holds the times of.
+#: The kinds of times that a line of the file can hold.
 MEASURES = {
     "latency": "operations that were answered, from due to the end of the last attempt",
     "failed": "operations that failed, from due to the end of the last attempt",
-    "service": "attempts that succeeded, from headers written to the whole answer",
+    "service": "attempts that succeeded, from headers written to the complete answer",
     "lateness": "operations of the load, from due to the headers of the first attempt",
 }
 WARMUP = "warmup"
@@ -87,7 +90,7 @@ class HistogramLine(NamedTuple):
 
 
 def read_series(path: Path) -> Iterator[HistogramLine]:
-    """Read the file, in its order. A line that was cut short is passed over; a missing file holds nothing."""
+    """Read the file in order. A truncated line is skipped; a missing file counts as empty."""
     base = 0.0
     with contextlib.suppress(FileNotFoundError), path.open(encoding="ascii", errors="replace") as file:
         for line in file:
@@ -95,7 +98,7 @@ def read_series(path: Path) -> Iterator[HistogramLine]:
                 head = _BASE_TIME.match(line)
                 base = float(head[1]) if head else base
             elif line.startswith("Tag="):
-                # Whatever is wrong with a line: base64, zlib and struct each raise their own.
+                # An invalid line: base64, zlib and struct each raise their own exceptions.
                 with contextlib.suppress(Exception):
                     yield _parse(line, base)
 
@@ -104,9 +107,7 @@ def _parse(line: str, base: float) -> HistogramLine:
     tag, begin, _length, longest, payload = line.rstrip("\n").split(",")
     purpose, operation, measure, *marks = tag.removeprefix("Tag=").split("/")
     name, _, variant = operation.partition(".")
-    decoded = HdrHistogram.decode(payload)
-    counts = np.frombuffer(decoded.counts, dtype=np.uint64)
-    bins = np.flatnonzero(counts)
+    bins, counts = decode_counts(payload)
     return HistogramLine(
         purpose,
         name,
@@ -116,5 +117,33 @@ def _parse(line: str, base: float) -> HistogramLine:
         base + float(begin),
         float(longest) / 1e3,
         bins,
-        counts[bins].astype(np.int64),
+        counts,
     )
+
+
+_HEADER_BYTES = 40  # of an encoded histogram: cookie, length, offset, digits, lowest, highest, ratio
+
+
+def decode_counts(payload: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the bins of a compressed histogram that hold something, and their counts.
+
+    The same as HdrHistogram's own decoder finds, in less than half of its time, most of which goes into an array
+    of all bins. Counts are zigzag LEB128 numbers of up to nine bytes; a negative one is so many empty bins
+    (encoding V2, described in
+    https://github.com/HdrHistogram/HdrHistogram/blob/master/src/main/java/org/HdrHistogram/AbstractHistogram.java).
+    Raises `ValueError`, `struct.error` or `zlib.error` for another text.
+    """
+    raw = base64.b64decode(payload, validate=True)
+    (length,) = struct.unpack_from(">i", raw, 4)
+    encoded = np.frombuffer(zlib.decompress(raw[8 : 8 + length]), dtype=np.uint8)[_HEADER_BYTES:]
+    last = np.flatnonzero(encoded < 0x80)
+    if not last.size or last[-1] != encoded.size - 1:
+        raise ValueError("a number is cut off")
+    first = np.concatenate(([0], last[:-1] + 1))
+    place = np.arange(encoded.size) - np.repeat(first, last - first + 1)
+    parts = (encoded & 0x7F).astype(np.uint64) << (7 * place).astype(np.uint64)
+    zigzag = np.add.reduceat(parts, first)
+    numbers = (zigzag >> np.uint64(1)).astype(np.int64) ^ -(zigzag & np.uint64(1)).astype(np.int64)
+    ends = np.cumsum(np.where(numbers < 0, -numbers, 1))
+    held = numbers > 0
+    return ends[held] - 1, numbers[held]

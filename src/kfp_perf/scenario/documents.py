@@ -1,4 +1,4 @@
-"""Reading a JSON document strictly: what the standard library lets pass quietly is an error here."""
+"""Strict reading of JSON documents: what the standard library accepts silently is an error here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_DEPTH = 64
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers the keys that it was given twice."""
+    """A JSON object, with the keys that it was given twice."""
 
     __slots__ = ("repeated",)
 
@@ -39,7 +39,7 @@ def _build_object(pairs: list[tuple[str, Any]]) -> _Object:
 def read_text(path: Path, kind: str) -> str:
     """Return the text of a UTF-8 file (a byte order mark is dropped); `kind` says what it should be.
 
-    Raises InputError for whatever keeps it from being read.
+    Raises InputError where it cannot be read.
     """
     try:
         if path.is_dir():
@@ -63,7 +63,7 @@ def read_text(path: Path, kind: str) -> str:
 
 
 def parse_json(text: str, label: str) -> tuple[Any, list[Problem]]:
-    """Return the value of a JSON text, and what in it JSON does not allow although Python does.
+    """Return the value of a JSON text, and problems that Python's parser accepts and JSON does not.
 
     Raises InputError where there is no value at all. `label` names the text in messages.
     """
@@ -106,7 +106,7 @@ def _json_remedy(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _walk(root: Any, label: str) -> list[Problem]:
-    """Find repeated keys, numbers and texts that are none, and nesting that is too deep; without recursion."""
+    """Find repeated keys, invalid numbers and texts, and nesting that is too deep, without recursion."""
     problems: list[Problem] = []
     pending: list[tuple[str, int, Any]] = [("$", 0, root)]
     while pending:

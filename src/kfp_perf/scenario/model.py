@@ -40,7 +40,7 @@ class TestScenario(ScenarioFields):
 
 
 class FileHead(BaseModel):
-    """What a scenario file in the object form says about all of its scenarios."""
+    """The settings that a scenario file in the object form has for all of its scenarios."""
 
     model_config = FROZEN
 

@@ -1,4 +1,4 @@
-"""From files to scenarios: every error of a file at once, each with its path and what is allowed there."""
+"""Reading scenario files: all errors of a file at once, each with its path and the allowed values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_SCENARIOS = 1000
-"""The most scenarios of one file: each has a thread of its own."""
+"""The most scenarios of one file: each has its own thread."""
 
 SCENARIO_FILE_KIND = "scenario file: JSON with a list of scenarios"
 
@@ -53,7 +53,7 @@ class JsonDeserializationUtils:
         overrides: Iterable[str] = (),
         environment: Mapping[str, str] = os.environ,
     ) -> ParsedFile:
-        """Return all that a scenario file holds, valid or not; `label` names it in messages (default: its path).
+        """Return the contents of a scenario file, valid or not; `label` names it in messages (default: its path).
 
         `extra_modes` are the modes that plug-ins add; `overrides` are set in the file, and `environment` gives its
         variables (see `scenario.overrides`). Raises InputError where it is not a scenario file at all, and for
@@ -94,7 +94,7 @@ class JsonDeserializationUtils:
 
 
 def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -> ScenarioFile:
-    """Return the scenarios of a file, with what the file says about all of them.
+    """Return the scenarios of a file, with its settings for all of them.
 
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
@@ -111,10 +111,10 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 
 @dataclass(slots=True)
 class ParsedFile:
-    """What could be read of a scenario file, and everything that could not.
+    """The valid parts of a scenario file, and its problems.
 
-    `label` names the file in messages, `text` is what it holds with variables and overrides in place, `changes`
-    says which; `scenarios` are the valid ones by their index.
+    `label` names the file in messages, `text` is its content with variables and overrides applied, `changes` lists
+    these; `scenarios` are the valid ones by their index.
     """
 
     label: str
@@ -139,7 +139,7 @@ class ParsedFile:
         return f"{self.label}: {_path(root, loc)}"
 
     def complain(self, problems: Iterable[Problem]) -> None:
-        """Keep problems, each once: a wrong default would else be told for every scenario."""
+        """Add problems, each once: a wrong default would be reported for every scenario otherwise."""
         self.problems = list(dict.fromkeys([*self.problems, *problems]))
 
 
@@ -150,7 +150,7 @@ def parse_scenarios(
     scenario_type: type[TestScenario] = TestScenario,
     extra_modes: Collection[str] = (),
 ) -> ParsedFile:
-    """Return all that a scenario file's text holds, good and bad. Raises InputError where it is no such file."""
+    """Return the valid parts of a scenario file's text, and its problems. Raises InputError if it has neither."""
     value, problems = parse_json(text, label)
     parsed = ParsedFile(label, text, problems=problems)
     spoilt = {problem.where for problem in problems}
@@ -189,7 +189,7 @@ def parse_scenarios(
 
 
 def _read_object(value: dict[str, Any], parsed: ParsedFile) -> list[Any] | None:
-    """Take the object form apart; return the scenarios, which are left to the caller, or None if there are none."""
+    """Read the object form except its scenarios; return those unparsed, or None if there are none."""
     try:
         head = FileHead.model_validate(
             {key: item for key, item in value.items() if key != "scenarios"}, by_alias=True, by_name=False

@@ -83,9 +83,14 @@ def xy_chart(
     *,
     bands: Sequence[Band] = (),
     hints: Sequence[tuple[float, float, str]] = (),
+    moments: Sequence[tuple[float, str]] = (),
     height: int = 210,
 ) -> Chart:
-    """A chart of values over x. `hints` are texts (begin, end, text) that a pointer over the chart shows."""
+    """A chart of values over x.
+
+    `hints` are texts (begin, end, text) that a pointer over the chart shows, `moments` (x, text) are marked by a
+    line across the chart with the text beside it.
+    """
 
     def draw(width: int) -> tuple[Markup, int]:
         ticks = y.ticks(y.low, y.high, max(4, height // 45))
@@ -103,6 +108,7 @@ def xy_chart(
             *_bands(box, bands),
             *_grid(box, ticks, width),
             *(_layer(box, layer) for layer in layers),
+            *(_moment(box, place, *moment) for place, moment in enumerate(sorted(moments))),
             *(_hint(box, *hint) for hint in hints),
             element(
                 "text",
@@ -204,6 +210,22 @@ def _sample(layer: Line | Area | Marks) -> Markup:
     if isinstance(layer, Area):
         return element("rect", width=26, height=10, class_=f"area fill{style}")
     return element("path", d=f"M13 5{_SHAPES[layer.shape]}", class_=f"mark {layer.shape} line{style}")
+
+
+def _moment(box: _Box, row: int, x: float, text: str) -> Markup:
+    """A line across the chart, and its text on the side where there is space, each in a row of its own."""
+    place = box.x.place(x, box.left, box.right)
+    needs = text_width(text) + 12
+    before = place + needs > box.right and place - needs > box.left
+    left = place - needs if before else place + 4
+    top = box.top + 18 + 20 * row
+    return element(
+        "g",
+        element("path", d=f"M{number(place)} {number(box.top)}V{number(box.bottom)}"),
+        element("rect", x=left, y=top, width=needs - 4, height=18, rx=3, class_="plate"),
+        element("text", text, x=left + 4, y=top + FONT),
+        class_="moment",
+    )
 
 
 def _hint(box: _Box, begin: float, end: float, text: str) -> Markup:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.failures import Failure, failures_of
+from kfp_perf.reports.keeping_up import is_closed
 from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, statistic_of, unanswered_of
 from kfp_perf.reports.quantities import count_of, range_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
@@ -33,8 +34,18 @@ _CAPTION = (
     "rank above all that were"
 )
 _SMALL_PRINT = (
-    "Below a p99 stands its 95 % confidence interval; below a p50 its change from the beginning of the test to the "
-    "end, where that is more than chance explains."
+    "Below a number stands the rate a second, below a p99 its 95 % confidence interval within this test, below a "
+    "p50 its "
+    "change from the beginning of the test to the end, where that is more than chance explains. Service is the "
+    "time of "
+    "single attempts."
+)
+_CLOSED = (
+    "The load was closed, or in part: a slot waits for its answer before it asks again, so a stall of the server "
+    "meets "
+    "one operation a slot and percentiles understate it. An open load (arrivalRate) has every operation that was "
+    "due in "
+    "a stall."
 )
 
 
@@ -51,23 +62,19 @@ def operations(material: Material) -> Section | None:
         return None
     columns = [
         Column("Operation", is_number=False),
-        Column("Operations"),
-        Column("Attempts"),
-        Column("A second"),
+        Column("Number"),
         Column("Not answered"),
         Column("p50"),
         Column("p95"),
         Column("p99"),
         Column("p99.9"),
         Column("Longest answered"),
-        Column("p50 of service"),
+        Column("Service p50"),
         Column("p99 over the test", is_number=False),
     ]
-    blocks: list[Block] = [
-        Table(_CAPTION, columns, rows, groups),
-    ]
-    if any(isinstance(cell, Noted) for row in rows for cell in row):
-        blocks.append(Prose(_SMALL_PRINT))
+    blocks: list[Block] = [Table(_CAPTION, columns, rows, groups), Prose(_SMALL_PRINT)]
+    if any(is_closed(one) for one in material.scenarios):
+        blocks.append(Prose(_CLOSED))
     blocks += _error_tables(list(_errors(material)))
     return Section("api", "How did the API answer?", _lead(material), blocks)
 
@@ -92,9 +99,7 @@ def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -
             )
     return [
         name,
-        f"{figures.get('count', 0):,}",
-        f"{figures.get('attempts', 0):,}",
-        rate_of(rate) if going_on else "",
+        _number(figures, rate if going_on else None),
         Flag(f"{unanswered:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if unanswered else "0",
         _drifting(statistic_of(latency, "p50", seconds_of), figures.get("latency_trend")),
         statistic_of(latency, "p95", seconds_of),
@@ -104,6 +109,14 @@ def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -
         seconds_of(service.get("p50")),
         spark,
     ]
+
+
+def _number(figures: dict[str, Any], rate: float | None) -> Cell:
+    """How many operations, and below it a rate, and the attempts where there were more."""
+    count, attempts = figures.get("count", 0), figures.get("attempts", 0)
+    notes = [f"{rate_of(rate)}/s"] if rate is not None else []
+    notes += [f"{attempts:,} attempts"] if attempts != count else []
+    return Noted(f"{count:,}", ", ".join(notes)) if notes else f"{count:,}"
 
 
 def _drifting(value: str, trend: Any) -> Cell:

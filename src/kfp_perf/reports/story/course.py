@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kfp_perf.reports.buckets import MOST_BUCKETS, Buckets
+from kfp_perf.reports.buckets import Buckets
 from kfp_perf.reports.charts import (
     Line,
     Marks,
@@ -14,12 +13,12 @@ from kfp_perf.reports.charts import (
     count_axis,
     log_seconds_axis,
     seconds_axis,
-    stepped,
     xy_chart,
 )
 from kfp_perf.reports.operations import PURPOSES
-from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of, span_of
+from kfp_perf.reports.quantities import clock_of, rate_of, seconds_of, span_of
 from kfp_perf.reports.story.blocks import Block, Figure, Section
+from kfp_perf.reports.story.report_data import letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,9 +26,12 @@ if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.story.report_data import Material
 
+#: Into how many stretches the time of a test is cut at most for rates of runs.
+_MOST_STRETCHES = 48
+
 
 def course(material: Material) -> Section | None:
-    """Throughput, runs in flight, durations, requests, latencies and errors, over the time of the test."""
+    """Throughput, durations, requests, latencies and errors, over the time of the test."""
     charts = [
         *_runs(material),
         *_requests(material),
@@ -48,9 +50,9 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
     runs = material.runs
     if not runs.created:
         return
-    # So wide that some runs fall into each: else rates jump between none and one in a second.
+    # So wide that many runs fall into each, and several looks at the runs in flight, which see ends in bursts.
     buckets = Buckets(
-        material.started, material.seconds, most=min(MOST_BUCKETS, max(8, len(runs.created) // 4))
+        material.started, material.seconds, most=min(_MOST_STRETCHES, max(8, len(runs.created) // 15))
     )
     started = buckets.per(buckets.counts(runs.created), 60.0)
     ended = buckets.per(buckets.counts(runs.over), 60.0)
@@ -64,6 +66,7 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
             count_axis(top, "runs a minute"),
             [Line("started", started, 1), Line("ended", ended, 0)],
             bands=material.bands,
+            moments=material.moments,
             hints=[
                 (
                     at - buckets.width / 2,
@@ -75,75 +78,50 @@ def _runs(material: Material) -> Iterable[tuple[Chart, str]]:
         ),
         f"Each point stands for {span_of(buckets.width)}.",
     )
-    flight = _in_flight(material)
-    most = max(count for _, count in flight)
-    yield (
-        xy_chart(
-            "in-flight",
-            "Runs in flight",
-            f"At most {count_of(int(most), 'run')} at the same time.",
-            clock_axis(material.seconds),
-            count_axis(most, "runs"),
-            [Line("in flight", stepped(flight), 0)],
-            bands=material.bands,
-        ),
-        "From a run's creation until a client could see that it was over"
-        + (", or it was given up at the end." if runs.given_up else "."),
-    )
     yield from _dots(material)
 
 
-def _in_flight(material: Material) -> list[tuple[float, float]]:
-    """The number of runs in flight: at each change, or where there are many, the most in each stretch."""
-    runs = material.runs
-    left = np.concatenate([np.array(runs.over), np.array(runs.given_up)])
-    times = np.concatenate([np.array(runs.created), left]) - material.started
-    steps = np.concatenate([np.ones(len(runs.created)), -np.ones(len(left))])
-    order = np.argsort(times, kind="stable")
-    times, level = times[order], np.cumsum(steps[order])
-    points = list(zip(map(float, times), map(float, level), strict=True))
-    if len(points) > 1000:
-        width = material.seconds / 480
-        most: dict[int, float] = {}
-        last = 0.0
-        for time, value in points:
-            place = int(time / width)
-            most[place] = max(most.get(place, last), value)
-            last = value
-        points = [(place * width, value) for place, value in sorted(most.items())]
-    end = points[-1][1]
-    return [(0.0, 0.0), *points, (material.seconds, end)]
+#: The dots of the chart of durations: what they are, the attribute of the runs, and the shape.
+_DOTS = (
+    ("succeeded", "succeeded", "dot"),
+    ("from the cache", "cached", "ring"),
+    ("failed", "failed", "cross"),
+    ("still in flight", "without_end", "up"),
+)
 
 
 def _dots(material: Material) -> Iterable[tuple[Chart, str]]:
-    runs = material.runs
-    kinds = [
-        ("succeeded", runs.succeeded, "dot", 0),
-        ("from the cache", runs.cached, "ring", 2),
-        ("failed", runs.failed, "cross", 1),
-        ("still in flight", runs.unfinished, "up", 3),
-    ]
-    layers = [
-        Marks(name, [(over - material.started, seconds) for over, seconds in points], shape, style)
-        for name, points, shape, style in kinds
-        if points
-    ]
+    several = sum(1 for one in material.scenarios if one["name"] in material.runs.scenarios) > 1
+    layers = []
+    counts: Counter[str] = Counter()
+    for place, one in enumerate(material.scenarios):
+        runs = material.runs.scenarios.get(one["name"])
+        for style, (name, attribute, shape) in enumerate(_DOTS):
+            points = getattr(runs, attribute, ())
+            if points:
+                counts[name] += len(points)
+                told = f"{letter_of(place)} {name}" if several else name
+                dots = [(over - material.started, seconds) for over, seconds in points]
+                layers.append(Marks(told, dots, shape, place if several else style))
     if not layers:
         return
     longest = max(seconds for layer in layers for _, seconds in layer.points)
-    told = ", ".join(f"{len(layer.points):,} {layer.name}" for layer in layers)
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     yield (
         xy_chart(
             "run-durations",
             "Duration of each run, when it was over",
-            f"{told}; the longest took {seconds_of(longest)}.",
+            f"{told}; the longest was followed for {seconds_of(longest)}.",
             clock_axis(material.seconds),
             seconds_axis(longest * 1.05, "duration, from creation to finish"),
             layers,
             bands=material.bands,
+            moments=material.moments,
             height=240,
         ),
-        "",
+        "A run that had not ended stands where it was last looked at, with the time since its creation."
+        if counts["still in flight"]
+        else "",
     )
 
 
@@ -211,6 +189,7 @@ def _latency(material: Material) -> Iterable[tuple[Chart, str]]:
                 Line("median", list(zip(places, half, strict=True)), 0),
             ],
             bands=material.bands,
+            moments=material.moments,
             hints=[
                 (
                     at - buckets.width / 2,

@@ -1,14 +1,13 @@
-"""How long runs took: the whole distribution, with what did not come to its end."""
+"""How long runs took: from due to visible success, and the duration of those that succeeded and executed."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.reports.charts import Area, Line, Marks, seconds_axis, share_axis, stepped, xy_chart
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.keeping_up import keeping_up
 from kfp_perf.reports.operations import statistic_of
-from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of
+from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
@@ -21,208 +20,250 @@ from kfp_perf.reports.story.blocks import (
     Tone,
     without_zeros,
 )
+from kfp_perf.reports.story.curves import duration_curves, visible_curves
 from kfp_perf.reports.story.report_data import letter_of
 from kfp_perf.statistics.quantiles import QUANTILES
-from kfp_perf.statistics.survival import kaplan_meier
 
 if TYPE_CHECKING:
-    from kfp_perf.reports.charts import Chart
-    from kfp_perf.reports.digest import ScenarioRuns
     from kfp_perf.reports.story.report_data import Material
-    from kfp_perf.statistics.survival import Survival
-
-_MOST_CURVES = 6
-_MOST_STEPS = 400
 
 
 def durations(material: Material) -> Section | None:
-    """The distribution of run durations, by scenario."""
-    found = [
-        (letter_of(place), one["name"], runs)
-        for place, one in enumerate(material.scenarios)
-        if (runs := material.runs.scenarios.get(one["name"])) is not None
-        and (runs.durations or runs.censored)
-    ]
-    total = dig(material.total, "runs", "duration_seconds") or {}
-    if not found and not total.get("n"):
+    """Times of runs, each with the runs that it is of."""
+    runs = material.total["runs"]
+    visible, duration = (dig(runs, key) or {} for key in ("visible_seconds", "duration_seconds"))
+    if not visible.get("n") and not duration.get("n"):
         return None
     blocks: list[Block] = []
-    if found:
-        blocks.append(Figure(_curves(found), _NOTE))
-    rows = [
-        _row(f"{letter_of(place)}  {one['name']}", dig(one, "metrics", "runs") or {})
-        for place, one in enumerate(material.scenarios)
-        if dig(one, "metrics", "runs", "duration_seconds")
-    ]
-    if len(rows) != 1 and total:
-        rows.append(_row("All runs", material.total["runs"]))
-    table = Table("Run durations, from creation to finish (below: 95 % confidence interval)", _COLUMNS, rows)
-    blocks.append(without_zeros(table, "Not ended"))
+    if (chart := visible_curves(material)) is not None:
+        blocks.append(Figure(chart, _NOTE))
+    rows = _rows(material, "visible_seconds", _visible_row)
+    if rows:
+        blocks.append(Table(_VISIBLE_TITLE, _VISIBLE_COLUMNS, rows))
+    blocks += _of_durations(material, duration)
     blocks += _remarks(material)
-    return Section("durations", "How long did runs take?", _lead(total, material.total["runs"]), blocks)
+    return Section("durations", "How long did runs take?", _lead(visible, runs), blocks)
 
 
 _NOTE = (
-    "How to read it: which share of runs (left) had ended within how long (below). The further left a curve, the "
-    "quicker. Shaded: 95 % confidence. Ticks on a curve: runs that were still in flight when the test stopped "
-    "looking at them; each counts as longer than that (Kaplan-Meier), not as failed and not as nothing."
+    "How to read it: which share of all runs due (left) had succeeded and been seen so within how long (below). "
+    "A curve "
+    "that ends below 100 % leaves out what did not succeed: no quantile beyond its end is reached."
 )
-_COLUMNS = [
+_DURATION_NOTES = {
+    "rank_last": " Runs that did not end rank above all that did; a quantile beyond a curve's end is not reached.",
+    "censored": " Ticks on a curve are runs that were cut off with the test; each counts as longer than it was "
+    "followed (Kaplan-Meier).",
+}
+_VISIBLE_TITLE = "From due to visible success, of all runs due (run.visible)"
+_QUANTILE_COLUMNS = [Column(name) for name in QUANTILES]
+_VISIBLE_COLUMNS = [
     Column("Scenario", is_number=False),
-    Column("Runs"),
-    Column("Not ended"),
-    Column("p50"),
-    Column("p90"),
-    Column("p95"),
-    Column("p99"),
+    Column("Runs due"),
+    Column("Succeeded"),
+    *_QUANTILE_COLUMNS,
+    Column("Longest that succeeded"),
+    Column("Mean of those"),
+]
+_DURATION_COLUMNS = [
+    Column("Scenario", is_number=False),
+    Column("Runs that succeeded and executed"),
+    Column("Without an end"),
+    *_QUANTILE_COLUMNS,
     Column("Longest that ended"),
-    Column("Mean"),
+    Column("Mean of those"),
 ]
 
 
-def _curves(found: list[tuple[str, str, ScenarioRuns]]) -> Chart:
-    layers: list[Line | Area | Marks] = []
-    ticks: list[tuple[float, float]] = []
-    longest = 0.0
-    told = []
-    for style, (letter, name, runs) in enumerate(found[:_MOST_CURVES]):
-        estimate = kaplan_meier(runs.durations, runs.censored)
-        if estimate is None:
-            continue
-        end = max([*runs.durations, *runs.censored])
-        longest = max(longest, end)
-        curve = _curve(estimate, end)
-        if len(found) <= 2:
-            layers.append(Area("", _band(estimate, end), style))
-        layers.append(Line(f"{letter} {name}", stepped(curve), style))
-        ticks += [(time, _at(curve, time)) for time in runs.censored]
-        told.append(f"{letter} {name}: median {_or_not_reached(estimate.quantile(0.5))}")
-    if ticks:
-        layers.append(Marks(f"{len(ticks):,} still in flight", ticks, "tick", 7))
-    more = (
-        f" {len(found) - _MOST_CURVES} more scenarios are in the table." if len(found) > _MOST_CURVES else ""
-    )
-    return xy_chart(
-        "durations",
-        "Share of runs that had ended within a time",
-        "; ".join(told) + "." + more,
-        seconds_axis(longest * 1.02, "duration, from creation to finish"),
-        share_axis("share of runs that had ended, %"),
-        layers,
-        height=300,
-    )
-
-
-def _curve(estimate: Survival, end: float) -> list[tuple[float, float]]:
-    """The share that had ended, from none at 0 to what is known at the end; thinned to what can be seen."""
-    times, values = estimate.curve.times, estimate.curve.values
-    every = max(1, len(times) // _MOST_STEPS)
-    kept = range(0, len(times), every)
-    points = [(float(times[place]), 1.0 - float(values[place])) for place in kept]
-    last = 1.0 - float(values[-1]) if len(values) else 0.0
-    return [(0.0, 0.0), *points, (end, last)]
-
-
-def _band(estimate: Survival, end: float) -> list[tuple[float, float, float]]:
-    low, high = estimate.low, estimate.high
-    every = max(1, len(low.times) // _MOST_STEPS)
-    points: list[tuple[float, float, float]] = []
-    for place in range(0, len(low.times), every):
-        below, above = 1.0 - float(high.values[place]), 1.0 - float(low.values[place])
-        if not (math.isnan(below) or math.isnan(above)):
-            time = float(low.times[place])
-            if points:
-                points.append((time, *points[-1][1:]))
-            points.append((time, below, above))
-    if points:
-        points.append((end, *points[-1][1:]))
-    return points
-
-
-def _at(curve: list[tuple[float, float]], time: float) -> float:
-    return max((share for when, share in curve if when <= time), default=0.0)
-
-
-def _row(name: str, runs: dict[str, Any]) -> list[Cell]:
-    duration = dig(runs, "duration_seconds") or {}
-    intervals = duration.get("intervals") or {}
-    quantiles = [
-        _quantile(duration.get(key), intervals.get(key), bool(duration.get("n"))) for key in QUANTILES
+def _rows(material: Material, key: str, row: Any) -> list[list[Cell]]:
+    rows = [
+        row(f"{letter_of(place)}  {one['name']}", dig(one, "metrics", "runs") or {})
+        for place, one in enumerate(material.scenarios)
+        if dig(one, "metrics", "runs", key)
     ]
+    if len(rows) != 1 and dig(material.total, "runs", key):
+        rows.append(row("All runs", material.total["runs"]))
+    return rows
+
+
+def _visible_row(name: str, runs: dict[str, Any]) -> list[Cell]:
+    visible = dig(runs, "visible_seconds") or {}
+    return [name, f"{visible.get('n', 0):,}", f"{runs.get('succeeded', 0):,}", *_statistics(visible)]
+
+
+def _duration_row(name: str, runs: dict[str, Any]) -> list[Cell]:
+    found = dig(runs, "duration_seconds") or {}
+    without = _without_end(runs)
+    return [name, f"{_ended(runs):,}", f"{without:,}", *_statistics(found)]
+
+
+def _without_end(runs: dict[str, Any]) -> int:
+    """How many runs without an end are counted in the durations: those that rank last, or that are censored."""
+    how = runs.get("unfinished_runs")
+    unfinished, cut_off = int(runs.get("unfinished") or 0), int(runs.get("cut_off") or 0)
+    return unfinished + cut_off if how == "excluded" else cut_off if how == "censored" else unfinished
+
+
+def _ended(runs: dict[str, Any]) -> int:
+    """How many runs succeeded and executed, and have a duration."""
+    found = dig(runs, "duration_seconds") or {}
+    count = int(found.get("n") or 0)
+    return count if runs.get("unfinished_runs") == "excluded" else max(0, count - _without_end(runs))
+
+
+def _statistics(found: dict[str, Any]) -> list[Cell]:
+    intervals = found.get("intervals") or {}
     return [
-        name,
-        f"{duration.get('n', 0):,}",
-        f"{runs.get('unfinished', 0):,}",
-        *quantiles,
-        brief_of(duration.get("longest_answered")),
-        brief_of(duration.get("mean")),
+        *(_quantile(statistic_of(found, key, brief_of), intervals.get(key)) for key in QUANTILES),
+        brief_of(found.get("longest_answered")),
+        brief_of(found.get("mean")),
     ]
 
 
-def _quantile(value: float | None, interval: list[float | None] | None, known: bool) -> Cell:
-    if value is None:
-        return "not reached" if known else "–"
+def _quantile(value: str, interval: list[float | None] | None) -> Cell:
     low, high = interval or (None, None)
-    if low is None and high is None:
-        return brief_of(value)
-    if high is None:
-        return Noted(brief_of(value), f"{brief_of(low)} or more")
-    return Noted(brief_of(value), range_of(low or 0.0, high))
+    if low is None:
+        return value
+    return Noted(value, f"{brief_of(low)} or more" if high is None else range_of(low, high))
 
 
-def _or_not_reached(value: float | None) -> str:
-    return "not reached" if value is None else seconds_of(value)
-
-
-def _lead(total: dict[str, Any], runs: dict[str, Any]) -> str:
-    if not total.get("n"):
-        return "No run that executed came to a good end."
-    lead = f"Half of the runs took no longer than {_or_not_reached(total.get('p50'))}; "
-    high = total.get("p95")
-    lead += (
-        f"95 % took no longer than {seconds_of(high)}."
-        if high is not None
-        else "the 95th percentile was not reached."
+def _lead(visible: dict[str, Any], runs: dict[str, Any]) -> str:
+    due, succeeded = int(runs.get("due") or 0), int(runs.get("succeeded") or 0)
+    if not visible.get("n"):
+        return "No run was due in the time that is measured, or all were cut off."
+    beyond = visible.get("not_reached") or ()
+    rest = (
+        f"{count_of(due - succeeded, 'run')} ({share_of((due - succeeded) / due)}) did not succeed"
+        if due
+        else ""
     )
-    if runs.get("unfinished"):
-        left = count_of(runs["unfinished"], "run")
-        lead += f" {left} had not ended when the test did, and rank above all that had."
+    of = f"Of {count_of(due, 'run')} due"
+    if "p50" in beyond:
+        return (
+            f"{of}, {succeeded:,} were seen to succeed, so the median from due to visible success is not reached: "
+            f"{rest}."
+        )
+    lead = f"{of}, half were seen to succeed within {seconds_of(visible.get('p50'))} of when they were due"
+    if "p95" in beyond:
+        return f"{lead}; the 95th percentile is not reached, as {rest}."
+    return f"{lead}, 95 % within {seconds_of(visible.get('p95'))}."
+
+
+def _of_durations(material: Material, duration: dict[str, Any]) -> list[Block]:
+    """What the server says of runs that succeeded and executed."""
+    runs = material.total["runs"]
+    blocks: list[Block] = []
+    text = _duration_text(duration, runs, behind=any(one.behind for one in keeping_up(material.document)))
+    if text:
+        excluded = runs.get("unfinished_runs") == "excluded"
+        blocks.append(Prose(text, Tone.WARNING if excluded else Tone.PLAIN))
+    chart = duration_curves(material)
+    if chart is not None:
+        how = str(runs.get("unfinished_runs") or "none")
+        note = "The same of the server's own time, for runs that succeeded and executed. Shaded: 95 % confidence."
+        blocks.append(Figure(chart, note + _DURATION_NOTES.get(how, "")))
+    rows = _rows(material, "duration_seconds", _duration_row)
+    if rows:
+        title = "Duration, from creation to finish, of runs that succeeded and executed (run.duration)"
+        blocks.append(without_zeros(Table(title, _DURATION_COLUMNS, rows), "Without an end"))
+    return blocks
+
+
+def _duration_text(found: dict[str, Any], runs: dict[str, Any], *, behind: bool) -> str:
+    ended, without = _ended(runs), _without_end(runs)
+    if not ended:
+        return "No run both succeeded and executed, so none has a duration." if runs.get("due") else ""
+    these = f"the {count_of(ended, 'run')} that succeeded and executed"
+    exact = _exactness(runs)
+    if runs.get("unfinished_runs") == "excluded":
+        longest = seconds_of(found.get("longest_answered"))
+        why = "the load fell behind" if behind else "it cannot be told whether the load fell behind"
+        return (
+            f"{_capital(these)} took at most {longest} from creation to finish. They are no sample of all, as "
+            f"{count_of(without, 'run')} did not end and {why}: run.duration has no quantiles and no mean. {exact}"
+        )
+    beside = {
+        "rank_last": f", with the {without:,} unfinished ones above them",
+        "censored": f", with the {without:,} that were cut off counted as longer than they were followed",
+    }.get(str(runs.get("unfinished_runs")), "")
+    half, most = (statistic_of(found, key, seconds_of) for key in ("p50", "p95"))
+    told = f"Of {these}{beside}, "
+    if "p50" in (found.get("not_reached") or ()):
+        told += "the median duration is not reached"
+    else:
+        told += f"half took no longer than {half} from creation to finish"
+        told += (
+            "; the 95th percentile is not reached"
+            if most == "not reached"
+            else f", 95 % no longer than {most}"
+        )
+    return f"{told}. {exact}"
+
+
+def _exactness(runs: dict[str, Any]) -> str:
     error = runs.get("duration_error_seconds")
-    if error:
-        lead += f" KFP tells whole seconds, so each duration is within {seconds_of(error)} of the truth."
-    return lead
+    return (
+        f"KFP gives whole seconds, so each duration is within {seconds_of(error)} of the truth."
+        if error
+        else ""
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_OTHERS = (
+    ("failed_duration_seconds", "failed"),
+    ("cached_duration_seconds", "took all results from the cache"),
+)
+_CONFLICTS = {
+    "finished_before_created": "finished before they were created",
+    "started_before_created": "started before they were created",
+    "finished_in_the_future": "were reported before they finished",
+    "longer_than_followed": "lasted longer than they were followed",
+}
+
+
+def clock_conflicts(material: Material) -> list[Block]:
+    """A paragraph on runs whose times contradict each other; it stands beside each figure that lacks them."""
+    found = material.runs.clock_conflicts
+    if not found:
+        return []
+    how = ", ".join(f"{times:,} {_CONFLICTS.get(kind, kind)}" for kind, times in found.most_common())
+    return [
+        Prose(
+            f"{count_of(found.total(), 'run')} are left out of durations and of the phases queue and visible, "
+            "because "
+            f"their times contradict each other ({how}): the clocks of the API server and the workflow controller "
+            "differ, "
+            "and the times of other runs may be off by as much.",
+            Tone.WARNING,
+        )
+    ]
 
 
 def _remarks(material: Material) -> list[Block]:
     remarks: list[Block] = []
-    for key, what in (
-        ("failed_duration_seconds", "failed"),
-        ("cached_duration_seconds", "took everything from the cache"),
-    ):
+    for key, what in _OTHERS:
         found = dig(material.total, "runs", key) or {}
         if found.get("n"):
             remarks.append(
                 Prose(
-                    f"{count_of(found['n'], 'run')} that {what} are not among them: half of those took no longer "
-                    f"than {seconds_of(found['p50'])}, the longest {seconds_of(found['max'])}."
+                    f"{count_of(found['n'], 'run')} that {what} are not among these durations: half of those took "
+                    "no "
+                    f"longer than {seconds_of(found['p50'])}, the longest {seconds_of(found['max'])}."
                 )
             )
-    visible = dig(material.total, "runs", "visible_seconds") or {}
-    if visible.get("n"):
-        median, high = (statistic_of(visible, key, seconds_of) for key in ("p50", "p95"))
-        remarks.append(
-            Prose(
-                "From when a run was due until a client could see that it had succeeded: median "
-                f"{median}, 95th percentile {high}. All runs due are in it; those that did not succeed rank above "
-                "all that did."
-            )
-        )
+    remarks += clock_conflicts(material)
     trend = dig(material.total, "runs", "duration_trend")
     if isinstance(trend, dict) and trend.get("drifts"):
         remarks.append(
             Prose(
-                f"Durations changed by {seconds_of(trend.get('change_seconds'))} from the beginning of the test to "
-                "its end (Theil-Sen), which is more than chance explains.",
+                "The duration of runs that succeeded and executed changed by "
+                f"{seconds_of(trend.get('change_seconds'))} from the beginning of the test to its end "
+                "(Theil-Sen), which "
+                "is more than chance explains.",
                 Tone.WARNING,
             )
         )

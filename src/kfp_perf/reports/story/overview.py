@@ -62,38 +62,35 @@ def tiles_of(material: Material) -> list[Tile]:
 
 
 def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
-    if not runs.get("created"):
+    """What a user waits comes first; each says which runs it is of."""
+    due, succeeded = runs.get("due") or 0, runs.get("succeeded") or 0
+    if not (due or runs.get("created")):
         return
-    throughput = runs.get("throughput_per_second")
-    if throughput is not None:
-        yield Tile(rate_of(throughput * 60), "runs a minute", "that succeeded")
-    yield Tile(
-        share_of(runs.get("success_rate")),
-        "of runs succeeded",
-        f"{runs.get('succeeded', 0):,} of {runs.get('due', 0):,}",
-    )
     visible = dig(runs, "visible_seconds") or {}
     if visible.get("n"):
         high = statistic_of(visible, "p95", brief_of)
         yield Tile(
             statistic_of(visible, "p50", brief_of),
             "median from due to visible success",
-            "p95 not reached" if high == "not reached" else f"95 % within {high}",
+            f"of all {due:,} due; {'p95 not reached' if high == 'not reached' else f'95 % within {high}'}",
         )
+    if due:
+        yield Tile(share_of(runs.get("success_rate")), "of runs succeeded", f"{succeeded:,} of {due:,} due")
+    without_end = (runs.get("unfinished") or 0) + (runs.get("cut_off") or 0)
+    if without_end:
+        yield Tile(f"{without_end:,}", "runs without an end", "in flight when the test ended")
+    throughput = runs.get("throughput_per_second")
+    if throughput is not None:
+        yield Tile(rate_of(throughput * 60), "runs a minute", "that succeeded")
     duration = dig(runs, "duration_seconds") or {}
-    if duration.get("n"):
-        # None within figures that exist: so few came to an end that the quantile is beyond what was seen.
-        median, high = (
-            brief_of(duration[key]) if duration.get(key) is not None else "not reached"
-            for key in ("p50", "p95")
-        )
+    if duration.get("n") and runs.get("unfinished_runs") != "excluded":
+        high = statistic_of(duration, "p95", brief_of)
+        beside = " and unfinished" if runs.get("unfinished") else ""
         yield Tile(
-            median,
-            "median run duration",
-            f"95 % within {high}" if high != "not reached" else "p95 not reached",
+            statistic_of(duration, "p50", brief_of),
+            "median run.duration",
+            f"of executed{beside} runs; {'p95 not reached' if high == 'not reached' else f'95 % within {high}'}",
         )
-    if runs.get("unfinished"):
-        yield Tile(f"{runs['unfinished']:,}", "runs did not end", "by the end")
 
 
 def _api_tiles(api: dict[str, Any]) -> Iterator[Tile]:

@@ -7,85 +7,126 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import brief_of, seconds_of, share_of
+from kfp_perf.reports.keeping_up import keeping_up
+from kfp_perf.reports.quantities import brief_of, count_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
     Column,
     Figure,
     Flag,
+    Prose,
     Section,
     Table,
     Tone,
     without_zeros,
 )
+from kfp_perf.reports.story.durations import clock_conflicts
 from kfp_perf.reports.story.report_data import letter_of
+from kfp_perf.reports.tuning import SETTINGS, advice
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.story.report_data import Material
 
 _MOST_COMPONENTS = 40
+#: Which share of the whole a phase must have for its settings to be named.
+_WORTH_ADVICE = 0.2
 
 
 def phases(material: Material) -> Section | None:
-    """The mean phases of each scenario's runs, and its components."""
+    """The mean phases of each scenario's runs that succeeded and executed, and its components."""
     named = [
         (f"{letter_of(place)}  {one['name']}", found)
         for place, one in enumerate(material.scenarios)
-        if (found := _means(dig(one, "metrics", "phases")))
+        if (found := _of_succeeded(dig(one, "metrics", "phases")))
     ]
     components = [
         (one["name"], name, figures)
         for one in material.scenarios
         for name, figures in (_components_of(one)).items()
     ]
-    if not named and not components:
+    submit = dig(material.total, "phases", "submit")
+    if not named and not components and not submit:
         return None
     blocks: list[Block] = []
-    lead = "What the pipeline's components did."
-    if named:
-        total = _means(dig(material.total, "phases")) or named[0][1]
-        lead = _lead(total)
-        below = any(phase["mean"] < 0 for _, means in named for phase in means.values())
-        blocks += [Figure(_bars(named), _NOTE + (_BELOW_ZERO if below else "")), _phase_table(total)]
+    lead = "What the pipeline's components did." if components else ""
+    if named or submit:
+        total = _of_succeeded(dig(material.total, "phases"))
+        lead = _lead(total, material.total["runs"])
+        if named:
+            blocks.append(Figure(_bars(named), _NOTE))
+        blocks.append(_phase_table(total, submit))
+        behind = any(one.behind for one in keeping_up(material.document))
+        if total and not behind and (text := _advice(total)):
+            blocks.append(Prose(text))
+        blocks += clock_conflicts(material)
+        if material.runs.incomplete:
+            blocks.append(Prose(_incomplete(material.runs.incomplete), Tone.WARNING))
     if components:
         blocks.append(_component_table(components))
     return Section("phases", "Where did the time go?", lead, blocks)
 
 
 _NOTE = (
-    "Means over the runs that succeeded, along each run's critical path: what it waited for. KFP tells whole "
-    "seconds; means of many runs are finer than that, single phases are not. The start of a pod is part of driver "
+    "Means over the runs that succeeded and executed, along each run's critical path: what it waited for. KFP "
+    "gives "
+    "whole seconds; means of many runs are finer than that, single phases are not. The start of a pod is part of "
+    "driver "
     "and execute."
 )
-_BELOW_ZERO = (
-    " A mean below zero is left out of the bars: that phase is shorter than whole seconds and different clocks "
-    "can tell."
-)
 
 
-def _means(family: Any) -> dict[str, dict[str, Any]]:
+def _incomplete(runs: int) -> str:
+    return (
+        f"{count_of(runs, 'run')} that ended have no phases of tasks: the server did not show their final tasks in "
+        "time."
+    )
+
+
+def _of_succeeded(family: Any) -> dict[str, dict[str, Any]]:
+    """The phases of runs that succeeded and executed; `submit`, which is known of more runs, of those alone."""
     if not isinstance(family, dict):
         return {}
-    return {
-        name: family[name]
-        for name in PHASES
-        if isinstance(family.get(name), dict) and family[name].get("mean") is not None
-    }
+    found = {name: family[name] for name in PHASES if isinstance(family.get(name), dict)}
+    if "submit" in found:
+        found["submit"] = found["submit"].get("of_succeeded") or {}
+    return {name: phase for name, phase in found.items() if phase.get("mean") is not None}
 
 
-def _lead(total: dict[str, dict[str, Any]]) -> str:
-    whole = sum(max(phase["mean"], 0.0) for phase in total.values())
+def _count(phases: dict[str, dict[str, Any]]) -> int:
+    return max((int(phase.get("n") or 0) for phase in phases.values()), default=0)
+
+
+def _largest(phases: dict[str, dict[str, Any]]) -> tuple[str, float, float]:
+    """The largest phase, its mean, and the sum of all."""
+    whole = sum(max(phase["mean"], 0.0) for phase in phases.values())
+    largest = max(phases, key=lambda name: phases[name]["mean"])
+    return largest, phases[largest]["mean"], whole
+
+
+def _lead(total: dict[str, dict[str, Any]], runs: dict[str, Any]) -> str:
+    if not total:
+        return "No run both succeeded and executed, so only the creation of runs is known."
+    these = f"{count_of(_count(total), 'run')} that succeeded and executed"
+    due = int(runs.get("due") or 0)
+    of = f"Of {due:,} runs due, the" if due > _count(total) else "The"
+    largest, mean, whole = _largest(total)
     if not whole:
-        return "The phases are shorter than what KFP's whole seconds can tell."
-    longest = max(total, key=lambda name: total[name]["mean"])
-    share = total[longest]["mean"] / whole
+        return f"{of} {these} had phases shorter than what KFP's whole seconds can tell."
     work = max(dig(total, "execute", "mean") or 0.0, 0.0)
     return (
-        f"From due to visible a run took {seconds_of(whole)} on average; {share_of(share)} of it was {longest}: "
-        f"{PHASES[longest].meaning}. Outside of the tasks themselves (execute) it spent {seconds_of(whole - work)}."
+        f"{of} {these} took {seconds_of(whole)} on average from due to visible; {share_of(mean / whole)} of it was "
+        f"{largest}: {PHASES[largest].meaning}. Outside of the tasks themselves (execute) they spent "
+        f"{seconds_of(whole - work)}."
     )
+
+
+def _advice(total: dict[str, dict[str, Any]]) -> str:
+    largest, mean, whole = _largest(total)
+    if not whole or mean / whole < _WORTH_ADVICE:
+        return ""
+    return f"The largest phase of these runs is {largest}. {advice(SETTINGS[largest])}"
 
 
 def _bars(named: list[tuple[str, dict[str, dict[str, Any]]]]) -> Chart:
@@ -104,15 +145,16 @@ def _bars(named: list[tuple[str, dict[str, dict[str, Any]]]]) -> Chart:
     alt = "; ".join(f"{bar.name}: " + ", ".join(part.text for part in bar.segments) for bar in bars)
     return bar_chart(
         "phases",
-        "Mean phases of a run, from due to visible",
+        "Mean phases of the runs that succeeded and executed, from due to visible",
         alt,
         seconds_axis(most, "time since the run was due"),
         bars,
     )
 
 
-def _phase_table(total: dict[str, dict[str, Any]]) -> Table:
-    whole = sum(max(phase["mean"], 0.0) for phase in total.values()) or 1.0
+def _phase_table(total: dict[str, dict[str, Any]], submit: Any) -> Table:
+    """The phases; first `submit` of all created runs, where these are more."""
+    whole = sum(max(phase["mean"], 0.0) for phase in total.values())
     columns = [
         Column("Phase", is_number=False),
         Column("Mean"),
@@ -121,18 +163,31 @@ def _phase_table(total: dict[str, dict[str, Any]]) -> Table:
         Column("Runs"),
         Column("What it is", is_number=False),
     ]
-    rows: list[list[Cell]] = [
-        [
-            name,
-            seconds_of(phase["mean"]),
-            share_of(max(phase["mean"], 0.0) / whole),
-            f"± {seconds_of(phase['error_seconds'])}" if phase.get("error_seconds") is not None else "–",
-            f"{phase.get('n', 0):,}",
-            PHASES[name].meaning,
-        ]
-        for name, phase in total.items()
+    rows: list[list[Cell]] = []
+    groups: dict[int, str] = {}
+    created = int(dig(submit, "n") or 0)
+    if created > int(dig(total, "submit", "n") or 0):
+        groups[0] = f"Of all {created:,} runs that were created"
+        rows.append(_phase_row("submit", submit, 0.0))
+    if total:
+        if rows:
+            groups[len(rows)] = f"Of the {count_of(_count(total), 'run')} that succeeded and executed"
+        rows += [_phase_row(name, phase, whole) for name, phase in total.items()]
+    title = (
+        "Phases, by the runs that they are of" if groups else "Phases of the runs that succeeded and executed"
+    )
+    return Table(title, columns, rows, groups)
+
+
+def _phase_row(name: str, phase: dict[str, Any], whole: float) -> list[Cell]:
+    return [
+        name,
+        seconds_of(phase.get("mean")),
+        share_of(max(phase["mean"], 0.0) / whole) if whole else "–",
+        f"± {seconds_of(phase['error_seconds'])}" if phase.get("error_seconds") is not None else "–",
+        f"{phase.get('n', 0):,}",
+        PHASES[name].meaning,
     ]
-    return Table("Phases over all runs", columns, rows)
 
 
 def _components_of(scenario: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.reports.buckets import ApiCourse, Buckets, read_course
 from kfp_perf.reports.charts import Band
 from kfp_perf.reports.digest import RunDigest, digest
-from kfp_perf.reports.document import complete
+from kfp_perf.reports.document import complete, dig
+from kfp_perf.reports.keeping_up import keeping_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A result, read.
+    """A result that was read.
 
     `document` has all that reports look for, `missing` names what it lacked. `started` is the test's time zero in
     seconds since the Unix epoch, `seconds` how long from there until the last run and the last scenario were over
@@ -42,6 +43,19 @@ class Material:
         """The scenarios, in the order of the file."""
         scenarios: list[dict[str, Any]] = self.document["scenarios"]
         return scenarios
+
+    @property
+    def moments(self) -> list[tuple[float, str]]:
+        """When the server fell behind, in seconds from time zero, for the charts over time."""
+        return [
+            (one.since - self.started, f"{one.scenario} behind" if len(self.scenarios) > 1 else "behind")
+            for one in keeping_up(self.document)
+            if one.since is not None
+        ]
+
+    def has_runs(self, scenario: dict[str, Any]) -> bool:
+        """Whether a scenario was to start runs."""
+        return bool(scenario["name"] in self.runs.scenarios or dig(scenario, "metrics", "runs", "due"))
 
     @property
     def total(self) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from urllib.parse import quote
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Row, Segment, Span, bar_chart, seconds_axis, span_chart
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.left_behind import still_there
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, seconds_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
-from kfp_perf.result.records import Outcome
+from kfp_perf.reports.run_states import WITHOUT_END
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Hyperlink, Section, Table, Tone
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
@@ -33,8 +34,11 @@ def slowest(material: Material) -> Section | None:
     if not found:
         return None
     longest, first = found[0]
-    still = " and had not ended" if first.outcome is Outcome.UNFINISHED else ""
-    lead = f"The slowest run took {seconds_of(longest)}{still}."
+    lead = (
+        f"The run that was followed longest had not ended {seconds_of(longest)} after its creation."
+        if first.outcome in WITHOUT_END
+        else f"Of the runs that succeeded and executed, the slowest took {seconds_of(longest)}."
+    )
     blocks: list[Block] = [_table(material, found)]
     with_phases = [(seconds, record) for seconds, record in found if record.phases]
     if with_phases:
@@ -58,15 +62,16 @@ def _table(material: Material, found: list[tuple[float, RunRecord]]) -> Table:
         Column("Duration"),
         Column("Within"),
     ]
+    there = still_there(material.result)
     rows: list[list[Cell]] = [
         [
-            _linked(material, record),
+            _linked(material, record, there),
             record.scenario,
-            Flag("unfinished", Tone.WARNING)
-            if record.outcome is Outcome.UNFINISHED
+            Flag(record.outcome.value.replace("_", " "), Tone.WARNING)
+            if record.outcome in WITHOUT_END
             else record.outcome.value,
             clock_of(record.due - material.started),
-            f"> {seconds_of(seconds)}" if record.outcome is Outcome.UNFINISHED else seconds_of(seconds),
+            f"> {seconds_of(seconds)}" if record.outcome in WITHOUT_END else seconds_of(seconds),
             f"± {seconds_of(record.duration_error_seconds)}" if record.duration_error_seconds else "–",
         ]
         for seconds, record in found
@@ -74,11 +79,12 @@ def _table(material: Material, found: list[tuple[float, RunRecord]]) -> Table:
     return Table("The runs that took longest", columns, rows)
 
 
-def _linked(material: Material, record: RunRecord) -> Cell:
+def _linked(material: Material, record: RunRecord, there: frozenset[str]) -> Cell:
+    """The name of a run, with a link to its page in KFP while it is there: clean-up deletes most runs."""
     page = ui_address(material)
-    if not page or not record.run_id:
+    if not page or record.run_id not in there:
         return record.name
-    return Link(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
+    return Hyperlink(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
 
 
 def ui_address(material: Material) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.reports.few_runs import few_runs
 from kfp_perf.reports.quantities import count_of, quantity_of
-from kfp_perf.reports.story.blocks import Cell, Column, Flag, Noted, Section, Table, Tone
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
     from kfp_perf.reports.story.report_data import Material
@@ -22,7 +23,7 @@ def thresholds(material: Material) -> Section | None:
     lead = (
         f"{failed:,} of {count_of(len(judged), 'threshold')} failed."
         if failed
-        else f"{count_of(len(judged), 'threshold')}, and every value on the good side of its bound."
+        else f"{'All ' if len(judged) > 1 else ''}{count_of(len(judged), 'threshold')} kept."
     )
     columns = [
         Column("Metric", is_number=False),
@@ -32,8 +33,20 @@ def thresholds(material: Material) -> Section | None:
         Column("Values"),
         Column("Judgement", is_number=False),
     ]
-    table = Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
-    return Section("thresholds", "Were the thresholds kept?", lead, [table])
+    defaults = sum(bool(one.get("default")) for one in judged)
+    blocks: list[Block] = [
+        Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
+    ]
+    if defaults:
+        blocks.append(
+            Prose(
+                f"{count_of(defaults, 'threshold')} marked as default hold because the file neither bounds these "
+                "metrics "
+                "nor lifts them with null."
+            )
+        )
+    blocks += [Prose(text) for text in few_runs(material.document)]
+    return Section("thresholds", "Were the thresholds kept?", lead, blocks)
 
 
 def _row(one: dict[str, Any]) -> list[Cell]:
@@ -41,8 +54,9 @@ def _row(one: dict[str, Any]) -> list[Cell]:
     kept = (
         Flag("kept", Tone.GOOD) if one.get("passed") else Flag(str(one.get("reason") or "failed"), Tone.BAD)
     )
+    of = str(one.get("scenario") or "the whole test")
     return [
-        Noted(str(one.get("metric")), str(one.get("scenario") or "the whole test")),
+        Noted(str(one.get("metric")), f"{of}, default" if one.get("default") else of),
         str(one.get("condition")),
         _value(one),
         _margin(one),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ExitCode
+from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.operations import operations_of
 from kfp_perf.reports.quantities import count_of, span_of
-from kfp_perf.reports.story.blocks import Tone, Verdict
+from kfp_perf.reports.story.blocks import Tone, VerdictBlock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,21 +23,34 @@ _WORDS = {
 }
 
 
-def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
+def verdict_of(document: Mapping[str, Any], missing: list[str]) -> VerdictBlock:
     """The verdict of a document that is complete; `missing` is what had to be filled in."""
     code = document["verdict"]["exit_code"]
     word, tone = _WORDS.get(code, ("Unknown", Tone.WARNING))
+    if tone is Tone.GOOD and went_badly(document):
+        tone = Tone.WARNING
     reasons = [str(reason) for reason in document["verdict"]["reasons"]]
     sentence = _sentence(code, document, reasons)
     # The first reason stands in the sentence already.
-    return Verdict(word, sentence, tone, reasons[1:] if reasons else [], list(_caveats(document, missing)))
+    return VerdictBlock(
+        word,
+        sentence,
+        tone,
+        [*reasons[1:], *_behind(document)],
+        list(_caveats(document, missing)),
+    )
+
+
+def _behind(document: Mapping[str, Any]) -> list[str]:
+    return [f"{one.scenario}: {one.text}." for one in keeping_up(document) if one.behind]
 
 
 def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str:
     did = _what_happened(document)
     why = reasons[0].splitlines()[0].rstrip(".") if reasons else ""
     if code == ExitCode.GOOD:
-        return f"{did}."
+        note = " The thresholds that the file sets were kept." if went_badly(document) else ""
+        return f"{did}.{note}"
     if code == ExitCode.INVALID:
         return (
             f"{why or 'The load generator was saturated'}, so the figures tell about it more than about KFP."
@@ -45,9 +59,7 @@ def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str
         return f"{why or 'The test was stopped before its end'}. Until then {did[0].lower()}{did[1:]}."
     if code == ExitCode.TARGET:
         return f"The target gave way: {why or 'it did not answer'}."
-    if why:
-        return f"{why}."
-    return f"{did}, but the test did not end well."
+    return f"{why}. {did}." if why else f"{did}, but the test did not end well."
 
 
 def _what_happened(document: Mapping[str, Any]) -> str:
