@@ -264,7 +264,7 @@ def test_what_is_not_reached_is_longer_than_any_bound(statistic: str, condition:
     found = judged(f"api.CreateRun.latency.{statistic}", condition, metrics)
     assert found.judged is (Judged.KEPT if kept else Judged.NOT_KEPT)
     assert (found.value, found.margin, found.count) == (None, None, 100)
-    assert found.reason == ("" if kept else f"is not reached, not {condition}")
+    assert found.reason == ("" if kept else f"lies above all that was answered, not {condition}")
     assert found.document()["not_reached"] is True
     assert judged("api.CreateRun.latency.p95", "< 1s", metrics).document()["not_reached"] is False
 
@@ -312,7 +312,7 @@ def test_a_pattern_is_judged_by_the_worst_value_and_names_it() -> None:
     assert (good.passed, good.value) == (True, 9.0)
     assert of_gpus("gpus.a100.wait.max", "< 5s", {"gpus": waits}).passed
     unreached = waits | {"h100": {"n": 50, "max": None, "not_reached": ["max"]}}
-    assert "gpus.h100.wait.max is not reached" in str(
+    assert "gpus.h100.wait.max lies above all that was answered" in str(
         of_gpus("gpus.*.wait.max", "< 10s", {"gpus": unreached})
     )
     assert of_gpus("gpus.*.wait.max", "< 5s", {"gpus": {}}).judged is Judged.NOT_ENOUGH_DATA

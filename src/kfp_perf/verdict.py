@@ -191,7 +191,7 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         judged = Judged.KEPT
     else:
         judged = Judged.NOT_KEPT
-        is_ = "is not reached" if value is None else f"is {_formatted(value, threshold)}"
+        is_ = "lies above all that was answered" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
     return Judgement(threshold, judged, value, interval, error, count, reason, beyond)

@@ -123,7 +123,7 @@ def test_a_rise_that_has_gone_is_not_falling_behind() -> None:
     ("due", "took", "end", "warmup_end", "reason"),
     [
         (np.zeros(0), 1.0, 100.0, -math.inf, "no run was due"),
-        (np.arange(100.0), 97.0, 100.0, -math.inf, "4 of 100 runs had left"),
+        (np.arange(100.0), 97.0, 100.0, -math.inf, "4 of 100 runs had succeeded"),
         (np.arange(100.0), 21.0, 100.0, -math.inf, "58 s of load after filling, and at least 63 s"),
         (np.arange(100.0), 1.0, 100.0, 95.0, "5 s of load after the warm-up, and at least 12 s"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.live.snapshot import waits_of
-from kfp_perf.reports.quantities import clock_of, seconds_of
+from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
 
 if TYPE_CHECKING:
     from kfp_perf.live.snapshot import Snapshot
@@ -27,7 +27,7 @@ def line_of(snapshot: Snapshot) -> str:
     if snapshot.latency_p99 is not None:
         parts.append(f"p99 {seconds_of(snapshot.latency_p99)}")
     if errors := sum(snapshot.errors.values()):
-        parts.append(f"{errors} errors")
+        parts.append(count_of(errors, "error"))
     parts += waits_of(scenarios, snapshot.elapsed_seconds)
     if any(s.away for s in scenarios):
         parts.append("the target does not answer")

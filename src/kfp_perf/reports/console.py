@@ -37,7 +37,9 @@ _VERDICT_STYLES = {
 #: Built-in modes that start no runs; a mode of a plug-in may start some.
 _WITHOUT_RUNS = frozenset(mode.name for mode, entry in MODES.items() if not entry.starts_runs)
 #: Runs that neither succeeded nor failed, in one column.
-_LOST = ("refused", "lost", "unfinished", "never_started", "cut_off")
+_LOST = ("refused", "lost", "unfinished", "never_started")
+#: On a narrow terminal, operations for these purposes are told only where some failed.
+_BESIDE_THE_LOAD = ("setup", "cleanup")
 _MOST_LEFTOVERS = 10
 _MOST_REASONS = 3
 _WIDE = 100
@@ -76,6 +78,8 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield from _notes(document)
     yield from _left_behind(result, document["leftovers"])
     yield Text()
+    # Once more: the beginning may have scrolled away.
+    yield Text.assemble("Verdict ", (document["verdict"]["text"], _style(document)))
     yield Text.assemble("Result  ", (str(result.path), "bold"))
 
 
@@ -125,8 +129,7 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
             table.add_row(*_threshold_row(one))
         yield table
     if kept:
-        named = dict.fromkeys(f"{one.get('metric')} {one.get('condition')}" for one in kept)
-        yield Text(f"✓ default thresholds kept: {', '.join(named)}", style="green")
+        yield Text(f"✓ {count_of(len(kept), 'default threshold')} kept", style="green")
 
 
 def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
@@ -153,16 +156,18 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
     statistics = ("p50", "p95", "p99", "max") if wide else ("p50", "p95", "p99")
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
-    for title in ("due", "good", "failed", "lost", *statistics):
+    cut_off = ("cut off",) if document["total"]["runs"].get("cut_off") else ()
+    for title in ("due", "good", "failed", "lost", *cut_off, *statistics):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
     for place, (name, runs) in enumerate(rows):
         last = place == len(rows) - 1 and len(rows) > 1
-        table.add_row(*_run_row(name, runs, statistics), style="bold" if last else "")
+        row = _run_row(name, runs, statistics, cut_off=bool(cut_off))
+        table.add_row(*row, style="bold" if last else "")
         times = runs.get("duration_seconds")
         if times and runs.get("unfinished_runs") != "excluded":
             told = (statistic_of(times, key, brief_of) for key in statistics)
-            table.add_row("  duration", *[""] * 4, *told, style="dim")
+            table.add_row("  duration", *[""] * (4 + len(cut_off)), *told, style="dim")
     yield Text()
     yield table
     error = document["total"]["runs"].get("duration_error_seconds")
@@ -187,7 +192,9 @@ def _beside_runs(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield table
 
 
-def _run_row(name: str, runs: Mapping[str, Any], statistics: Iterable[str]) -> list[RenderableType]:
+def _run_row(
+    name: str, runs: Mapping[str, Any], statistics: Iterable[str], *, cut_off: bool
+) -> list[RenderableType]:
     lost = sum(runs.get(outcome, 0) for outcome in _LOST)
     times = runs.get("visible_seconds") or {}
     return [
@@ -196,6 +203,7 @@ def _run_row(name: str, runs: Mapping[str, Any], statistics: Iterable[str]) -> l
         Text(f"{runs.get('succeeded', 0):,}", style="green" if runs.get("succeeded") else "dim"),
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
+        *([f"{runs.get('cut_off', 0):,}"] if cut_off else []),
         *(statistic_of(times, key, brief_of) for key in statistics),
     ]
 
@@ -210,6 +218,8 @@ def _api(document: Mapping[str, Any], *, wide: bool) -> Table:
     api = document["total"]["api"]
     for purpose, words in PURPOSES.items():
         found, title = rows_of(api, purpose), words if purpose != "load" else ""
+        if purpose in _BESIDE_THE_LOAD and not wide:
+            found = {name: one for name, one in found.items() if one["errors"]}
         if found and title:
             table.add_row(Text(title, style="dim italic"))
         for name, operation in found.items():
@@ -250,7 +260,7 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _excluded(document: Mapping[str, Any]) -> Iterator[str]:
     behind = any(one.behind for one in keeping_up(document))
     why = "the load fell behind" if behind else "it cannot be told whether the load fell behind"
-    yield f"no quantiles of durations: runs did not end and {why}, so those that ended are no sample of all"
+    yield f"no quantiles of durations in all: runs did not end and {why}, so those that ended are no sample of all"
 
 
 def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[RenderableType]:
@@ -284,7 +294,9 @@ def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
             if operation["errors"]:
                 kinds = ", ".join(f"{count} × {kind}" for kind, count in operation["errors_by_kind"].items())
                 unknown = (
-                    f"; the outcome of {operation['unknown']} is unknown" if operation["unknown"] else ""
+                    f"; {operation['unknown']} of them may have been done on the server"
+                    if operation["unknown"]
+                    else ""
                 )
                 said = next((failure.message for failure in failures_of(operation)), "")
                 mostly = f"; mostly: {said}" if said else ""

@@ -48,13 +48,13 @@ def _of(scenario: str, load: Mapping[str, Any], started: float | None) -> Keepin
     offered, completed = (
         (load.get(key) or 0.0) * 60.0 for key in ("offered_per_second", "completed_per_second")
     )
-    rates = f"completing about {_about(completed)} of {_about(offered)} runs a minute"
+    rates = f"about {_about(offered)} runs a minute were due, and {_about(completed)} completed"
     if not fell_behind:
-        return KeepingUp(scenario, False, None, f"the server kept up, {rates}")
+        return KeepingUp(scenario, False, None, f"the server kept up: {rates}")
     if not isinstance(since, (int, float)) or started is None:
-        return KeepingUp(scenario, True, None, f"the server was behind at the end of the load, {rates}")
+        return KeepingUp(scenario, True, None, f"the server was behind at the end of the load: {rates}")
     return KeepingUp(
-        scenario, True, since, f"the server was behind since {clock_of(since - started)}, {rates}"
+        scenario, True, since, f"the server was behind since {clock_of(since - started)}: {rates}"
     )
 
 

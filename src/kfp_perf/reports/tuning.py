@@ -64,6 +64,13 @@ _ARGO_PARALLELISM = Setting(
     "How many workflows run at once, and how fast pods are created.",
     f"{_ARGO}/workflow-controller-configmap/",
 )
+_OWN_WORK = Setting(
+    "the pipeline",
+    "the code, the CPU request and the image",
+    "",
+    "What the tasks themselves compute, and how fast their pods start.",
+    f"{_KUBERNETES}/concepts/configuration/manage-resources-containers/",
+)
 _PODS_PER_NODE = Setting(
     "the kubelet",
     "maxPods",
@@ -105,7 +112,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     "submit": (_API_CLIENT, _API_CPU),
     "queue": (_ARGO_WORKERS, _ARGO_PARALLELISM, _ARGO_CLIENT),
     "driver": (_PODS_PER_NODE, _QUOTA, _IMAGE_PULLS),
-    "execute": (_PODS_PER_NODE, _QUOTA, _IMAGE_PULLS),
+    "execute": (_OWN_WORK, _PODS_PER_NODE, _QUOTA, _IMAGE_PULLS),
     "transition": (_ARGO_REQUEUE, _ARGO_CLIENT, _ARGO_WORKERS),
     "finish": (_ARGO_REQUEUE, _ARGO_CLIENT),
     "visible": (_AGENT_WORKERS, _API_CLIENT, _AGENT_CLIENT),
@@ -121,6 +128,8 @@ SETTINGS_OF_STATES: dict[str, tuple[Setting, ...]] = {
 
 def advice(settings: tuple[Setting, ...]) -> str:
     """A sentence that names the settings to look at, in their order."""
-    named = [f"{one.name} of {one.component} ({one.default})" for one in settings]
-    others = f"; then {' and '.join(named[1:])}" if named[1:] else ""
-    return f"What governs it: first {named[0]}{others}. docs/tuning.md says what each does."
+    named = [
+        f"{one.name} of {one.component}" + (f" (default: {one.default})" if one.default else "")
+        for one in settings
+    ]
+    return f"What to look at, in this order: {'; '.join(named)}. docs/tuning.md describes each."

@@ -338,7 +338,10 @@ class PipelineRunner(JournaledRunner):
         if self.phase is ScenarioPhase.DRAINING and self.progress.in_flight:
             if self._given_up:
                 return f"{self.progress.in_flight:,} runs to be terminated", None
-            return f"{self.progress.in_flight:,} runs in flight", self.end_at + self._grace_seconds()
+            return (
+                f"{self.progress.in_flight:,} {'run' if self.progress.in_flight == 1 else 'runs'} in flight",
+                self.end_at + self._grace_seconds(),
+            )
         return super().waiting()
 
     def _refuse_total_failure(self) -> None:

@@ -179,7 +179,8 @@ def judge_backlog(
         return Backlog("no run was due")
     if typical_of.size < FEWEST_FIRST_RUNS:
         return Backlog(
-            f"{typical_of.size} of {due_until[-1]:.0f} runs had left, and at least {FEWEST_FIRST_RUNS} are needed"
+            f"{typical_of.size} of {due_until[-1]:.0f} runs had succeeded, "
+            f"and at least {FEWEST_FIRST_RUNS} are needed"
         )
     typical = float(np.median(typical_of))
     first_due = flow.begin + flow.step * float(np.flatnonzero(flow.due)[0])

@@ -49,9 +49,8 @@ def _lead(material: Material, found: list[KeepingUp]) -> str:
     closed = [str(one["name"]) for one in material.scenarios if is_closed(one) and material.has_runs(one)]
     if closed:
         names = f"{', '.join(closed)}: " if several else ""
-        told.append(
-            _capital(f"{names}the load was closed: it waits for the server, which cannot fall behind it")
-        )
+        text = "the load was closed: it waits for the server, which cannot fall behind it"
+        told.append(f"{names}{text}" if several else _capital(text))
     return " ".join(f"{text}." for text in told)
 
 
@@ -104,8 +103,8 @@ def _what_grew(material: Material, found: KeepingUp) -> list[Block]:
         ),
         Items([f"{STATES[one.state]}: from {one.before:,} to {one.after:,}" for one in grown]),
         Prose(
-            f"What gave way is what the runs {STATES[state]} wait for, as their number grew most. Unlike the "
-            "phases, which are known only of runs that ended, these numbers hold all runs. "
+            f"The number of runs {STATES[state]} grew most, so what they wait for is the bottleneck. These numbers "
+            "are of all runs, while phases are known only of runs that ended. "
             f"{advice(SETTINGS_OF_STATES[state])}",
             Tone.WARNING,
         ),

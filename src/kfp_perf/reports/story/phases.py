@@ -167,7 +167,7 @@ def _phase_table(total: dict[str, dict[str, Any]], submit: Any) -> Table:
     groups: dict[int, str] = {}
     created = int(dig(submit, "n") or 0)
     if created > int(dig(total, "submit", "n") or 0):
-        groups[0] = f"Of all {created:,} runs that were created"
+        groups[0] = f"Of all {count_of(created, 'run')} whose CreateRun was answered"
         rows.append(_phase_row("submit", submit, 0.0))
     if total:
         if rows:
