@@ -162,6 +162,11 @@ class ApiError(KfpPerfError):
         return False
 
     @property
+    def says_gone(self) -> bool:
+        """Whether KFP itself says that the object does not exist; a proxy's 404 says nothing of it."""
+        return False
+
+    @property
     def work_ended(self) -> bool:
         """Whether the server is done with this call, so that one look-up shows its outcome."""
         return not self.outcome_unknown
@@ -214,6 +219,11 @@ class ApiStatusError(ApiError):
         if self.status in _REFUSALS_BY_ANYONE:
             return False
         return not (self.from_kfp and self.status in REFUSALS)
+
+    @property
+    def says_gone(self) -> bool:
+        """Whether KFP itself answered 404."""
+        return self.from_kfp and self.status == 404
 
     @property
     def work_ended(self) -> bool:

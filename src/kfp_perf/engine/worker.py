@@ -141,12 +141,18 @@ def _live(
         finally:
             end.finished = runner.clock.now()
             end.measured = True
-            _write_state(runner, writer, end)
-            # The result must not hang on a clean-up that may take minutes, or be killed.
-            save()
+            try:
+                _write_state(runner, writer, end)
+                # The result must not hang on a clean-up that may take minutes, or be killed.
+                save()
+            except BaseException as error:  # noqa: BLE001  whatever a user's runner raises: `stop` comes always
+                end.keep(runner.name, error)
             runner.phase = ScenarioPhase.CLEANING
             _stop(loop, runner, writer, end)
-    _write_state(runner, writer, end)
+    try:
+        _write_state(runner, writer, end)
+    except BaseException as error:  # noqa: BLE001
+        end.keep(runner.name, error)
     runner.phase = ScenarioPhase.ENDED
     save(ended=True)
 

@@ -184,6 +184,8 @@ class Execution:
                 for scenario in self._plan.scenarios
             ]
         )
+        if self.interruptions:  # while the checks were entered, or the scenarios started
+            engine.stop(at_once=self.interruptions > 1)
         ended: list[ScenarioResult] = []
         announced = False
         try:

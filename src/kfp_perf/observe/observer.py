@@ -236,7 +236,7 @@ class Observer:
         try:
             run = await self._client.get_run(tracked.run_id)
         except ApiError as error:
-            if error.status == 404:
+            if error.says_gone:
                 self._vanished(tracked, error)
             elif is_of_the_request(error):
                 text = f"the run {tracked.run_id} cannot be read: {error}"
@@ -263,7 +263,7 @@ class Observer:
             run = await self._client.get_run(tracked.run_id)
         except ApiError as error:
             _log.debug("Reading the tasks of the run %s failed: %s", tracked.run_id, error)
-            return None if error.status == 404 else Completeness.UNDER_WAY
+            return None if error.says_gone else Completeness.UNDER_WAY
         return self._fill_in(tracked, run) if run.is_final else Completeness.UNDER_WAY
 
     # -- what was seen ----------------------------------------------------------------------------------------

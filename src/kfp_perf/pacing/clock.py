@@ -117,6 +117,8 @@ class RealClock:
         try:
             if not sleeper.done():
                 self._timers.wake_at(when - self._anchor, sleeper)
+            else:
+                await asyncio.sleep(0)  # a loop around this must not keep the event loop to itself
             return await sleeper
         finally:
             if stop is not None:

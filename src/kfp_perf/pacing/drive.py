@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,6 +103,8 @@ class Drive:
         self._tasks: set[asyncio.Task[None]] = set()
         self._live_slots: set[int] = set()
         self._room: asyncio.Future[bool] | None = None
+        #: When the last operation that `maxInFlight` held back was let go: those due before queued behind it.
+        self._let_go = -math.inf
         self._failure: BaseException | None = None
 
     async def run(self) -> DriveReport:
@@ -134,6 +137,8 @@ class Drive:
                 if self._clock.now() >= self._end:
                     self._skip_from(load, index)
                     return
+            elif due < self._let_go:
+                held = self._count_hold(self._let_go - due)
             if self._stop.is_set():
                 return
             self._spawn(self._once(index, due, held))
@@ -158,12 +163,15 @@ class Drive:
 
     async def _hold_back(self, due: float, limit: int) -> float:
         """Wait until `maxInFlight` allows another operation; return for how long."""
-        self.report.held_back += 1
         while len(self._tasks) >= limit and not self._stop.is_set() and self._clock.now() < self._end:
             self._room = asyncio.get_running_loop().create_future()
             await self._clock.sleep_until(self._end, self._stop, self._room)
         self._room = None
-        held = self._clock.now() - due
+        self._let_go = self._clock.now()
+        return self._count_hold(self._let_go - due)
+
+    def _count_hold(self, held: float) -> float:
+        self.report.held_back += 1
         self.report.held_back_seconds += held
         self.report.longest_hold_seconds = max(self.report.longest_hold_seconds, held)
         return held

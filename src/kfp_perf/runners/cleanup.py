@@ -133,7 +133,7 @@ class _Deletion:
                 if found:
                     await self._by_kind[made.kind](found, made)
             except ApiError as error:
-                if error.status == 404:
+                if error.says_gone:
                     return ""
                 pause = next(pauses, None) if error.status >= 500 else None
                 if pause is None:
@@ -159,7 +159,7 @@ class _Deletion:
             await self._client.delete_run(run_id)
             self._patience.deleted()
         except ApiError as error:
-            if error.status != 404:
+            if not error.says_gone:
                 raise
             # A run whose experiment is gone answers 404 as well, but is still there.
             if "Experiment" in error.message:
