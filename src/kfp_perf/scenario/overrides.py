@@ -33,7 +33,12 @@ _PART = re.compile(
 )
 _SET_REMEDY = "write --set scenarios[0].arrivalRate=60/min"
 
-_SECRETS = frozenset({"KFP_TOKEN", "KFP_COOKIE", "HTTP_PROXY", "HTTPS_PROXY"})
+#: Names of variables whose values must not get into results.
+_SECRET = re.compile(
+    r"(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRETS?|TOKEN|CREDENTIALS?|COOKIE|(API|ACCESS|PRIVATE)_?KEY)(_|$)"
+    r"|^HTTPS?_PROXY$",
+    re.IGNORECASE,
+)
 
 Path = tuple[str | int, ...]
 
@@ -101,8 +106,11 @@ class _Work:
             remedy = "write ${NAME} or ${NAME:-default}; $${ is the text ${ itself"
             self.problems.append(Problem(where, "holds ${ without the name of a variable and }", remedy))
             return ""
-        if name in _SECRETS:
-            remedy = "a scenario file is recorded in the result: credentials go with requests by themselves"
+        if _SECRET.search(name):
+            remedy = (
+                "a scenario file is recorded in the result, and parameters in the run: let the pipeline read a "
+                "Kubernetes secret; kfp-perf's own credentials go with requests by themselves"
+            )
             self.problems.append(Problem(where, f"uses {name}, which is a secret", remedy))
             return ""
         value = self._environment.get(name, "")
