@@ -47,6 +47,7 @@ def draw(snapshot: Snapshot, width: int) -> RenderableType:
     return Group(
         _head(snapshot),
         _scenarios(snapshot, width),
+        *_runs(snapshot),
         _figures(snapshot),
         *_waits(snapshot),
         *_errors(snapshot),
@@ -127,15 +128,21 @@ def _state(state: ScenarioState, elapsed: float) -> Text:
     return Text(state.phase, style="dim" if state.phase == "ended" else "")
 
 
+def _runs(snapshot: Snapshot) -> list[Text]:
+    """What a user waits for a run, of all runs due until now, and how many succeed a minute."""
+    if not snapshot.runs_due:
+        return []
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append("runs visible p50 ")
+    text.append(visible_text(snapshot), style="bold")
+    text.append(f" of {snapshot.runs_due:,} due   ", style="dim")
+    text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
+    text.append(" a minute")
+    return [text]
+
+
 def _figures(snapshot: Snapshot) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
-    if snapshot.runs_due:
-        text.append("visible p50 ")
-        text.append(visible_text(snapshot), style="bold")
-        text.append("   ")
-    if snapshot.runs_per_minute:
-        text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
-        text.append(" runs/min   ")
     text.append(f"{snapshot.requests_per_second:.1f}", style="bold")
     text.append(" requests/s")
     if snapshot.latency_p50 is not None:

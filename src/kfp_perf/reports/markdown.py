@@ -20,6 +20,7 @@ _SECTIONS = {
     "thresholds": False,
     "scenarios": True,
     "failures": False,
+    "keeping-up": False,
     "durations": False,
     "phases": True,
     "api": True,
