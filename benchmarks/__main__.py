@@ -30,6 +30,7 @@ BENCHMARKS = (
     "report",
     "backlog",
     "intervals",
+    "comparison",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

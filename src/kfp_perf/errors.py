@@ -1,11 +1,11 @@
-"""Every exception that kfp-perf raises on purpose, and the exit code that each leads to.
+"""Every exception that kfp-perf raises, and the exit code of each.
 
     KfpPerfError
     ├── InputError            invalid input, with every problem found                  exit 2
     ├── TargetError           the target cannot be reached, or is no healthy KFP       exit 3
     ├── ApiError              one call of the KFP API failed
-    │   ├── ApiUnreachable    no byte was sent: nothing can have happened
-    │   ├── ApiInterrupted    sent, but no answer came: what happened is not known
+    │   ├── ApiUnreachable    no byte was sent: the server did nothing
+    │   ├── ApiInterrupted    sent, but not answered: the outcome is unknown
     │   ├── ApiStatusError    the server answered with an error status
     │   └── ApiAnswerError    the server answered with something that is not KFP's
     ├── RunnerError           a scenario could not do its work                         exit 1
@@ -54,9 +54,9 @@ class ExitCode(IntEnum):
 
 #: Statuses with which KFP refuses a call before it does anything.
 REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 501})
-#: Those that are proof whoever sends them: proxies check identity, size and rate before they forward a request.
+#: Those that prove it even if a proxy sent them: proxies check identity, size and rate before they forward.
 _REFUSALS_BY_ANYONE = frozenset({401, 413, 429})
-#: Statuses that say that the API server gave no answer (in time): those of gateways, 499 of nginx and of
+#: Statuses that mean that the API server did not answer (in time): those of gateways, 499 of nginx and of
 #: grpc-gateway for a cancelled call, 520 to 527 of Cloudflare. 408 is Envoy's stream time-out, and that of older
 #: grpc-gateways for a cancelled call.
 NO_ANSWER = frozenset({408, 499, 502, 503, 504, *range(520, 528)})
@@ -163,7 +163,7 @@ class ApiError(KfpPerfError):
 
     @property
     def work_ended(self) -> bool:
-        """Whether the server does nothing more for this call, so that one look-up shows what it did."""
+        """Whether the server is done with this call, so that one look-up shows its outcome."""
         return not self.outcome_unknown
 
 
@@ -178,7 +178,7 @@ class ApiUnreachable(ApiError):
 
 
 class ApiInterrupted(ApiError):
-    """The request was sent, at least in part, and no whole answer came back."""
+    """The request was sent, at least in part, and no complete answer was received."""
 
     @property
     def outcome_unknown(self) -> bool:
@@ -217,7 +217,7 @@ class ApiStatusError(ApiError):
 
     @property
     def work_ended(self) -> bool:
-        """Whether KFP itself answered. A status of `NO_ANSWER` stands for an answer that did not come in time."""
+        """Whether KFP itself answered. A status in `NO_ANSWER` means that it did not answer in time."""
         return self.from_kfp and self.status not in NO_ANSWER
 
 
@@ -226,7 +226,7 @@ class ApiAnswerError(ApiError):
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether the work may have been done: always, since the status says that it was."""
+        """Whether the work may have been done: always, since the status is that of a success."""
         return True
 
 

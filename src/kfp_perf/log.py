@@ -50,7 +50,7 @@ _SECRET_SHAPES = re.compile(
 
 
 class Redactor:
-    """Removes secrets from text: values that are known, and what looks like a credential."""
+    """Removes secrets from text: known values, and text that looks like a credential."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
@@ -143,7 +143,7 @@ def _rotating(path: Path, maximum_bytes: int, count: int) -> _FileHandler:
 
 
 def wants_colours(stream: TextIO) -> bool:
-    """Return whether to colour what goes to this stream: a terminal, and no `NO_COLOR` (https://no-color.org)."""
+    """Return whether output to this stream is coloured: a terminal, and no `NO_COLOR` (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
@@ -178,7 +178,7 @@ class Logger:
             Logger._active.close()
         self.redact = Redactor(secrets)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        #: The handler through which all records come in.
+        #: The handler that receives all records.
         self.entrance: logging.Handler = _QueueHandler(self._queue, self.redact)
         self._console = self._configure_console_handler(sys.stderr if console is None else console)
         self._handlers: list[logging.Handler] = [self._console]
@@ -201,7 +201,7 @@ class Logger:
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / file_name
-        # The text and the JSON must not be one file, whatever the name is.
+        # The text and the JSON log must not be the same file.
         beside = path.with_suffix(".jsonl.jsonl" if path.suffix == ".jsonl" else ".jsonl")
         self._handlers += [
             self._configure_file_handler(path, maximum_bytes, count),
@@ -275,7 +275,7 @@ class Logger:
         self.close()
 
     def _restart(self) -> None:
-        # A listener that stops first writes all that is queued; what is queued meanwhile is left to the next.
+        # A listener that stops writes all that is queued first; what is queued after that is left to the next one.
         if self._listener is not None:
             self._listener.stop()
         self._listener = logging.handlers.QueueListener(

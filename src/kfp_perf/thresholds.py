@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from kfp_perf.errors import Problem
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.registry import built_in
-from kfp_perf.scenario.quantities import parse_minutes, parse_rate, shown
+from kfp_perf.scenario.quantities import format_value, parse_minutes, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ EXAMPLES = {
     Unit.PER_SECOND: '">= 30/min" or "> 5/s"',
 }
 
-#: What is understood, and cannot be judged yet: how it shows, in the name or in the condition, and what it is.
+#: Syntax that is recognised but not supported yet: a pattern in the name or the condition, and its meaning.
 _NOT_YET = (
     (_WINDOW, "a sliding window", 'leave out "over ...": the whole test is judged'),
     (
@@ -53,10 +53,10 @@ _NOT_YET = (
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A bound of one value of one metric: of the scenario named, or of the whole test (None).
+    """A bound on one value of one metric, of the scenario named or of the whole test (None).
 
-    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its place in the
-    file. `default`: it holds because the file neither bounds nor lifts it.
+    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its position in the
+    file. `default`: it applies because the file neither bounds nor lifts that metric.
     """
 
     scenario: str | None
@@ -90,19 +90,21 @@ def parse_threshold(
 ) -> Threshold | Problem:
     """Return the threshold that a metric's name and a condition such as `< 90s` express, or what is wrong with it.
 
-    `registry` holds the metrics that there are (default: the built-in ones).
+    `registry` holds the known metrics (default: the built-in ones).
     """
     registry = registry or built_in()
     for pattern, what, remedy in _NOT_YET:
         if pattern.search(condition) or pattern.search(name):
-            return Problem(where, f"{what} cannot be judged yet, got {shown(f'{name}: {condition}')}", remedy)
+            return Problem(
+                where, f"{what} cannot be judged yet, got {format_value(f'{name}: {condition}')}", remedy
+            )
     metric = registry.find(name)
     if metric is None:
-        return Problem(where, f"there is no metric {shown(name)}", _remedy_for(name, registry))
+        return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
     example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
-        return Problem(where, f"is not a condition, got {shown(condition)}", example)
+        return Problem(where, f"is not a condition, got {format_value(condition)}", example)
     comparison, text = matched.groups()
     unit = metric.metric.unit
     try:
@@ -110,16 +112,17 @@ def parse_threshold(
     except (ValueError, PydanticCustomError):
         bound = math.nan
     if not math.isfinite(bound):
-        return Problem(where, f"is not a bound in {_WORDS[unit]}, got {shown(text)}", example)
+        return Problem(where, f"is not a bound in {_WORDS[unit]}, got {format_value(text)}", example)
     if unit is Unit.SHARE:
         if not 0.0 <= bound <= 1.0:
-            return Problem(where, f"a share lies between 0 and 100 %, got {shown(text)}", example)
+            return Problem(where, f"a share lies between 0 and 100 %, got {format_value(text)}", example)
         if (comparison, bound) in {("<=", 1.0), (">=", 0.0)}:
-            return Problem(where, f"{shown(condition)} holds whatever happens", example)
+            return Problem(where, f"{format_value(condition)} holds whatever happens", example)
     return Threshold(scenario, metric, comparison, bound, condition.strip(), where)
 
 
-def _remedy_for(name: str, registry: Registry) -> str:
+def remedy_for(name: str, registry: Registry) -> str:
+    """What to write in place of a name that no metric has."""
     statistics = registry.statistics_of(name)
     if statistics:
         return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"

@@ -25,7 +25,7 @@ _API_MEAN = re.compile(r"(api\.\w+)(?:\.\w+)?\.latency\.mean")
 
 
 class Judged(StrEnum):
-    """What a threshold came to; all but the first fail the test."""
+    """The result of a threshold; all but the first fail the test."""
 
     KEPT = "kept"
     NOT_KEPT = "not kept"
@@ -34,7 +34,7 @@ class Judged(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A threshold and the value that it was judged by.
+    """A threshold and the value that it was compared with.
 
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
@@ -52,11 +52,11 @@ class Judgement:
 
     @property
     def passed(self) -> bool:
-        """Whether the bound held, and the data was enough to say so."""
+        """Whether the bound held, with enough data to judge it."""
         return self.judged is Judged.KEPT
 
     @property
-    def told(self) -> bool:
+    def has_data(self) -> bool:
         """Whether there was something to judge, and enough of it."""
         return self.judged is not Judged.NOT_ENOUGH_DATA
 
@@ -109,7 +109,7 @@ def with_defaults(
     for scenario, name, condition in _defaults(figures):
         if taken.isdisjoint({(scenario, name), (None, name)}):
             parsed = parse_threshold(name, condition, "default", scenario)
-            if isinstance(parsed, Threshold) and _judged(parsed, figures.of(scenario)).told:
+            if isinstance(parsed, Threshold) and _judged(parsed, figures.of(scenario)).has_data:
                 found.append(dataclasses.replace(parsed, default=True))
     return found
 
@@ -143,10 +143,10 @@ def why_failed(judgements: Sequence[Judgement]) -> str:
         return ""
     if len(judgements) == 1:
         return f"{failed[0]}."
-    told = [str(one) for one in failed[:_MOST_REASONS]]
-    if len(failed) > len(told):
-        told.append(f"and {len(failed) - len(told)} more")
-    return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(told)}."
+    reasons = [str(one) for one in failed[:_MOST_REASONS]]
+    if len(failed) > len(reasons):
+        reasons.append(f"and {len(failed) - len(reasons)} more")
+    return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(reasons)}."
 
 
 def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
@@ -206,8 +206,8 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a test came to: a text, the exit code, and the reasons, the gravest first."""
+class TestVerdict:
+    """The verdict on a test: a text, the exit code, and the reasons, the most severe first."""
 
     text: str
     exit_code: ExitCode
@@ -225,8 +225,8 @@ _TEXTS = {
 }
 
 
-def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdict:
-    """Return the verdict, that of the gravest reason. A text that several scenarios share is given once."""
+def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> TestVerdict:
+    """Return the verdict of the most severe reason. A text that several scenarios share is given once."""
     found = list(reasons)
     if why := why_failed(judgements):
         found.append(Reason(ExitCode.FAILED, why))
@@ -239,10 +239,10 @@ def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdic
         f"{', '.join(named)}: {text}" if (named := [name for name in names if name]) else text
         for (_, text), names in ordered
     )
-    return Verdict(_TEXTS[code], code, texts)
+    return TestVerdict(_TEXTS[code], code, texts)
 
 
-#: What a unit's values are multiplied by in texts, and the sign that follows.
+#: The factor that converts a unit's values for display, and the sign that follows.
 _SIGNS = {
     Unit.SECONDS: (1.0, " s"),
     Unit.SHARE: (100.0, " %"),
@@ -254,7 +254,7 @@ _ALL_DIGITS = 15
 
 
 def _formatted(value: float, threshold: Threshold) -> str:
-    """A value with three digits, or with so many that it does not look as if the threshold held."""
+    """Format a value with three digits, or with as many as it takes to differ from the bound."""
     unit = threshold.metric.metric.unit
     factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
     holds = OPERATORS[threshold.comparison]

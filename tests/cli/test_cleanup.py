@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kfp_perf.result.journal import Journal, Kind, left_behind
+from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ def leave(folder: Path, target: str, scenario: str = "a") -> Path:
     path = folder / "scenarios" / scenario / "journal.jsonl"
     path.parent.mkdir(parents=True)
     journal = Journal(path, target)
-    journal.intend(Kind.EXPERIMENT, f"kfp-perf-{scenario}")
-    journal.made(Kind.EXPERIMENT, f"kfp-perf-{scenario}", "00000000-0000-4000-8000-000000000000")
+    journal.intend(ObjectKind.EXPERIMENT, f"kfp-perf-{scenario}")
+    journal.made(ObjectKind.EXPERIMENT, f"kfp-perf-{scenario}", "00000000-0000-4000-8000-000000000000")
     journal.close()
     return path
 

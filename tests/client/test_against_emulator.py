@@ -1,14 +1,13 @@
-"""The client and the observer against the emulator: another reading of the same protocol, over real sockets."""
+"""The client and the observer against the emulator, over real sockets in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from emulated import emulator
+from virtual_time import VirtualClock, run_virtually
 
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.client import ListQuery, Operator, Predicate, RestClient, check_target
@@ -16,12 +15,11 @@ from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiStatusError, TargetError
 from kfp_perf.observe import PHASES, Observer, TrackedRun, shape_of
-from kfp_perf.pacing import RealClock
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.records import Outcome, Purpose, RunRecord, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
 PACKAGE = read_pipeline(PIPELINES / "sequential.yaml")
 
@@ -30,7 +28,7 @@ class Target:
     """A client of an emulator, and a pipeline that was uploaded to it."""
 
     def __init__(self, url: str, token: str = "", user: str = "", namespace: str = "") -> None:
-        self.clock = RealClock()
+        self.clock = VirtualClock()
         self.samples: list[Sample] = []
         self.namespace = namespace
         config = TestConfig(KFP_API_HOST=url, KFP_TOKEN=token or None, KFP_USER=user or None)
@@ -51,44 +49,26 @@ class Target:
         )
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Callable[..., str]]:
-    """Start emulators with some options; give the URL."""
-    running: dict[tuple[str, ...], tuple[subprocess.Popen[str], str]] = {}
+def _play(
+    scene: Callable[[Target], Awaitable[Any]],
+    profile: str,
+    options: dict[str, Any] | None = None,
+    **given: str,
+) -> None:
+    """Play a scene against an emulator of its own, in virtual time."""
 
-    def start(*options: str) -> str:
-        if options not in running:
-            command = [
-                sys.executable,
-                "-m",
-                "kfp_emulator",
-                "--port",
-                "0",
-                "--exit-with-stdin",
-                *options,
-            ]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            assert process.stdout is not None
-            running[options] = process, json.loads(process.stdout.readline())["url"]
-        return running[options][1]
+    async def main() -> None:
+        async with emulator(profile, options or {}) as (_, url):
+            target = Target(url, **given)
+            try:
+                await scene(target)
+            finally:
+                await target.client.aclose()
 
-    yield start
-    for process, _ in running.values():
-        process.communicate(timeout=30)
+    run_virtually(main)
 
 
-def _play(scene: Callable[[Target], Awaitable[Any]], url: str, **given: str) -> Any:
-    async def main() -> Any:
-        target = Target(url, **given)
-        try:
-            return await scene(target)
-        finally:
-            await target.client.aclose()
-
-    return asyncio.run(main())
-
-
-def test_every_call_works(emulator: Callable[..., str]) -> None:
+def test_every_call_works() -> None:
     async def scene(it: Target) -> None:
         client = it.client
         assert (await check_target(client)).multi_user is False
@@ -146,10 +126,10 @@ def test_every_call_works(emulator: Callable[..., str]) -> None:
         await client.delete_pipeline(it.pipeline_id, cascade=True)
         assert [sample.error for sample in it.samples if sample.error] == ["409", "404", "400"]
 
-    _play(scene, emulator("--profile", "fast"))
+    _play(scene, "fast")
 
 
-def test_pages_and_filters_mean_the_same_to_both(emulator: Callable[..., str]) -> None:
+def test_pages_and_filters_mean_the_same_to_both() -> None:
     async def scene(it: Target) -> None:
         await it.upload("pages")
         made = await it.client.create_experiment("pages")
@@ -171,11 +151,13 @@ def test_pages_and_filters_mean_the_same_to_both(emulator: Callable[..., str]) -
             query = query.next(page.next_page_token)
         assert seen == sorted(names[:20], reverse=True)
 
-    _play(scene, emulator("--profile", "instant"))
+    _play(scene, "instant")
 
 
-@pytest.mark.parametrize("options", [(), ("--retry-nodes", "--cache-entries", "--clock-offset", "3")])
-def test_runs_are_followed_to_their_ends(emulator: Callable[..., str], options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"retry_nodes": True, "cache_entries": True, "clock_offset_seconds": 3.0}], ids=str
+)
+def test_runs_are_followed_to_their_ends(options: dict[str, Any]) -> None:
     async def scene(it: Target) -> None:
         await it.upload("follow")
         made = await it.client.create_experiment("follow")
@@ -227,11 +209,11 @@ def test_runs_are_followed_to_their_ends(emulator: Callable[..., str], options: 
         assert report.offset_high_seconds is not None
         assert report.offset_low_seconds <= offset <= report.offset_high_seconds
 
-    _play(scene, emulator("--profile", "fast", *options))
+    _play(scene, "fast", options)
 
 
-def test_many_users(emulator: Callable[..., str]) -> None:
-    url = emulator("--profile", "instant", "--multi-user", "--grant", "me@x=ns-1", "--token", "secret=me@x")
+def test_many_users() -> None:
+    options = {"multi_user": True, "grants": {"me@x": frozenset({"ns-1"})}, "tokens": {"secret": "me@x"}}
 
     async def stranger(it: Target) -> None:
         with pytest.raises(ApiStatusError, match="KFP_TOKEN") as caught:
@@ -255,7 +237,7 @@ def test_many_users(emulator: Callable[..., str]) -> None:
         assert (found.experiment_id, found.namespace) == (made.experiment_id, "ns-1")
         await it.client.delete_experiment(made.experiment_id)
 
-    _play(stranger, url)
-    _play(intruder, url, user="me@x")
-    _play(member, url, user="me@x", namespace="ns-1")
-    _play(member, url, token="secret", namespace="ns-1")
+    _play(stranger, "instant", options)
+    _play(intruder, "instant", options, user="me@x")
+    _play(member, "instant", options, user="me@x", namespace="ns-1")
+    _play(member, "instant", options, token="secret", namespace="ns-1")

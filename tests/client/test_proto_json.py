@@ -49,7 +49,7 @@ def test_an_integer_in_each_of_its_forms(size: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", [one for one in vars(methods).values() if isinstance(one, methods.Operation)]
+    "operation", [one for one in vars(methods).values() if isinstance(one, methods.ApiMethod)]
 )
 def test_every_answer_may_have_null_in_all_that_is_optional(operation: Any) -> None:
     answer = operation.decoder._usual.type

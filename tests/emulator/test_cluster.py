@@ -530,7 +530,7 @@ def test_the_name_of_a_workflow_is_one_that_kubernetes_takes() -> None:
     simulation.clock.run_until_idle()
 
 
-def test_a_thousand_runs_in_flight_are_small() -> None:
+def test_runs_in_flight_are_small() -> None:
     pipeline = chain()
     simulation = Simulation(load_profile("kfp-2.17"))
     simulation.cluster._truth = None
@@ -540,16 +540,16 @@ def test_a_thousand_runs_in_flight_are_small() -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        for number in range(1_000):
+        for number in range(250):
             simulation.submit(pipeline, f"run-{number}")
         largest = 0
-        while simulation.cluster.in_flight() > 500:
+        while simulation.cluster.in_flight() > 125:
             simulation.clock.advance(10 * SECOND)
             simulation.reports.clear()
             largest = max(largest, tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
-    assert largest / 1_000 < 20_000
+    assert largest / 250 < 20_000
     simulation.clock.run_until_idle()
     assert simulation.cluster.in_flight() == 0
     assert {report.phase for report in simulation.reports if report.finished_at is not None} == {"Succeeded"}

@@ -114,7 +114,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Any) -> None:
 
 FORKER = """
 import os, sys
-import celpy, kfp_emulator.options, kfp_emulator.http.server
+import celpy, kfp_emulator.options, kfp_emulator.http.server, uvicorn.lifespan.off, uvloop
 from kfp_emulator.command import emulator
 for line in sys.stdin:
     child = os.fork()

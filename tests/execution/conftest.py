@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for field in TestConfig.model_fields:
-        monkeypatch.delenv(variable_name(TestConfig, field), raising=False)
+@pytest.fixture(scope="module", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for field in TestConfig.model_fields:
+            patch.delenv(variable_name(TestConfig, field), raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_a_test_that_was_killed_while_it_cleaned_up_has_all_that_it_measured(tmp
     document = unended(tmp_path, measured=True)
     assert document["total"]["runs"]["cut_off"] == 0
     (why, *_) = document["verdict"]["reasons"]
-    assert "killed while it cleaned up: what it measured is complete" in why
+    assert "killed while it cleaned up: its measurements are complete" in why
 
 
 @pytest.mark.parametrize("begun", [True, False])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from program import Program
 
 from kfp_perf.cli import outcome
 from kfp_perf.execution import EmulatorProcess
@@ -16,18 +17,18 @@ from kfp_perf.execution import EmulatorProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from program import Program, Server
+    from program import Server
 
     Start = Callable[..., Program]
 
 TWO: list[dict[str, Any]] = [
-    {"name": "a", "mode": "PIPELINE_RUN", "runTime": "3s", "numTimes": 2, "pipelineFileName": "hello.yaml"},
+    {"name": "a", "mode": "PIPELINE_RUN", "runTime": "2s", "numTimes": 2, "pipelineFileName": "hello.yaml"},
     {
         "name": "b",
         "mode": "EXPERIMENT",
         "startTime": "1s",
-        "runTime": "2s",
-        "arrivalRate": "3/s",
+        "runTime": "1s",
+        "arrivalRate": "6/s",
         "pipelineFileName": "hello.yaml",
     },
 ]
@@ -46,10 +47,19 @@ RUNNERS = {"BROKEN": Broken}
 LONG: list[dict[str, Any]] = [{**scenario, "runTime": "10min"} for scenario in TWO]
 
 
-def test_the_main_job(program: Start, server: Server) -> None:
-    one = program(TWO, "--host", server.url)
+@pytest.fixture(scope="module")
+def main_job(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, str]:
+    """A test of both scenarios that has ended, and what it printed."""
+    folder = tmp_path_factory.mktemp("main-job")
+    (folder / "t.json").write_text(json.dumps(TWO))
+    one = Program(folder, "run", "t.json", "--host", server.url)
     code, out, err = one.end()
     assert code == 0, err
+    return one, out
+
+
+def test_the_main_job(main_job: tuple[Program, str], server: Server) -> None:
+    one, out = main_job
     assert "passed" in out
     assert "results/latest" in out or one.result()["name"] in out
     document = one.result()
@@ -80,9 +90,8 @@ def test_the_main_job(program: Start, server: Server) -> None:
     assert (one.folder / "results/latest/logs/kfp-perf.log").stat().st_size > 0
 
 
-def test_scenarios_share_one_time_zero_and_overlap(program: Start, server: Server) -> None:
-    one = program(TWO, "--host", server.url)
-    one.end()
+def test_scenarios_share_one_time_zero_and_overlap(main_job: tuple[Program, str]) -> None:
+    one, _ = main_job
     due = {name: sorted(run["due"] for run in one.runs() if run["scenario"] == name) for name in "ab"}
     # A slot is due when its thread wakes up, which a busy machine delays.
     assert due["b"][0] - due["a"][0] == pytest.approx(1.0, abs=0.5), "both count from one time zero"
@@ -90,7 +99,7 @@ def test_scenarios_share_one_time_zero_and_overlap(program: Start, server: Serve
 
 
 def test_the_emulator_comes_with_it_and_goes_with_it(program: Start) -> None:
-    one = program(TWO[:1], "--emulator")
+    one = program([{**TWO[0], "runTime": "1s"}], "--emulator")
     code, out, err = one.end()
     assert code == 0, err
     assert "emulator" in out
@@ -131,6 +140,8 @@ def test_the_example_plugin(program: Start, server: Server, request: pytest.Fixt
     assert health["metrics"]["team"] == "search"
     assert health["metrics"]["api"]["load"]["GetHealthz"]["count"] == 60
     assert runs["metrics"]["gaps"]["longest"] > 0
+    html = (one.folder / "results/latest/report.html").read_text()
+    assert ["gaps.longest" in html, "How evenly did runs end?" in html] == [True, True]
 
 
 def test_a_server_of_many_users_wants_a_namespace(program: Start) -> None:

@@ -97,9 +97,9 @@ def test_all_families_arrive_and_the_warm_up_stays_out(program: Start, server: S
     scenario = {
         "name": "s",
         "mode": "PIPELINE_RUN",
-        "runTime": "4s",
-        "warmup": "1500ms",
-        "arrivalRate": "10/s",
+        "runTime": "2s",
+        "warmup": "750ms",
+        "arrivalRate": "20/s",
         "pipelineFileName": "sequential.yaml",
     }
     one = program([scenario], "--host", server.url, "--plugin", "mine.py", files={"mine.py": COLLECTORS})

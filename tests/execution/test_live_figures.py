@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kfp_perf.execution.watch import _median_of, _runs_due
 from kfp_perf.result.counters import CoarseHistogram, ScenarioCounters, coarse_counts
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-def counted(*seconds: float) -> CoarseHistogram:
+
+def counted(*seconds: float) -> NDArray[np.uint64]:
     found = CoarseHistogram()
     for one in seconds:
         found.record(one)
-    return found
+    return coarse_counts(bytes(found.counts))
 
 
 def test_runs_due_are_those_over_in_flight_and_held_back() -> None:
@@ -24,8 +30,8 @@ def test_runs_due_are_those_over_in_flight_and_held_back() -> None:
 
 
 def test_what_has_not_succeeded_ranks_above_all_that_has() -> None:
-    succeeded = coarse_counts(counted(*[10.0] * 5, *[20.0] * 5).counts.tobytes())
+    succeeded = counted(*[10.0] * 5, *[20.0] * 5)
     assert _median_of(succeeded, 10) == pytest.approx(10.0, rel=0.2)
     assert _median_of(succeeded, 14) == pytest.approx(20.0, rel=0.2), "the seventh of ten"
     assert _median_of(succeeded, 21) is None
-    assert _median_of(coarse_counts(b""), 5) is None
+    assert _median_of(counted(), 5) is None

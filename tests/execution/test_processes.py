@@ -56,8 +56,8 @@ METRICS = {"process": Process}
 RUNS: dict[str, Any] = {
     "name": "a",
     "mode": "PIPELINE_RUN",
-    "runTime": "2s",
-    "arrivalRate": "5/s",
+    "runTime": "1s",
+    "arrivalRate": "10/s",
     "pipelineFileName": "hello.yaml",
 }
 

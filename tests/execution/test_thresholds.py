@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOAD: dict[str, Any] = {
     "name": "load",
     "mode": "PIPELINE_RUN",
-    "runTime": "3s",
+    "runTime": "1s",
     "numTimes": 8,
     "pipelineFileName": "hello.yaml",
 }
@@ -73,7 +73,7 @@ def test_a_threshold_that_is_not_kept_fails_the_test(program: Start, server: Ser
 
 def test_thresholds_that_are_kept_change_nothing(program: Start, server: Server) -> None:
     bounds = {"run.success_rate": "== 1", "run.duration.p50": "< 1h", "generator.lateness.max": "< 1h"}
-    one = program([{**LOAD, "runTime": "1s", "thresholds": bounds}], "--host", server.url)
+    one = program([{**LOAD, "thresholds": bounds}], "--host", server.url)
     code, out, err = one.end()
     assert code == 0, err
     document = one.result()
@@ -85,7 +85,7 @@ def test_thresholds_that_are_kept_change_nothing(program: Start, server: Server)
 
 def test_a_test_whose_default_thresholds_are_lifted_has_none(program: Start, server: Server) -> None:
     lifted = {"run.success_rate": None, "api.CreateRun.error_rate": None, "load.slot_time_lost": None}
-    scenario = {**LOAD, "runTime": "1s", "thresholds": lifted}
+    scenario = {**LOAD, "thresholds": lifted}
     one = program({"thresholds": {"cleanup.left": None}, "scenarios": [scenario]}, "--host", server.url)
     code, out, err = one.end()
     assert code == 0, err

@@ -54,7 +54,7 @@ def test_a_test_that_cannot_be_watched_ends_in_good_order(server: Server, tmp_pa
     with Logger(console=console) as logger, pytest.raises(TestFailed) as failed:
         execute(make_plan(tmp_path / "t.json", config), config, logger=logger, display=Broken())
     assert str(failed.value) == "Stale file handle"
-    assert "cannot be watched any more" in console.getvalue()
+    assert "can no longer be observed" in console.getvalue()
     document = TestResult.open(tmp_path / "results/latest").document
     assert document["verdict"]["exit_code"] == 1
     assert document["total"]["runs"]["created"] > 0

@@ -7,7 +7,7 @@ import pytest
 
 from kfp_perf.health.generator import GeneratorWatch
 from kfp_perf.health.machine import Reading, Space
-from kfp_perf.pacing import Punctuality
+from kfp_perf.pacing import Lateness
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase, Tally
 from kfp_perf.scenario.model import TestScenario
 
@@ -31,8 +31,8 @@ class StandIn:
         self.name = name
         self.scenario = TestScenario.model_validate(given)
         self.phase = ScenarioPhase.RUNNING
-        self.punctuality = Punctuality()
-        self.punctuality.felt = True
+        self.lateness = Lateness()
+        self.lateness.is_measured = True
         self.progress = Tally()
         self.resting = False
         self.at = 0.0
@@ -44,7 +44,7 @@ class StandIn:
     def counters(self) -> ScenarioCounters:
         fields: dict[str, Any] = {
             **self.progress.fields(),
-            **self.punctuality.fields(),
+            **self.lateness.fields(),
             "local_failures": self.local_failures,
         }
         return ScenarioCounters(
@@ -114,10 +114,10 @@ class Test:
         )
         for runner in self.runners:
             hit = only is None or runner is only
-            runner.punctuality.moments += moments
-            runner.punctuality.late_moments += late_moments * hit
-            runner.punctuality.starts += starts
-            runner.punctuality.late_starts += late_starts * hit
+            runner.lateness.moments += moments
+            runner.lateness.late_moments += late_moments * hit
+            runner.lateness.starts += starts
+            runner.lateness.late_starts += late_starts * hit
             runner.at = self.time
             runner.requested += requests
             runner.waited += waited * hit
@@ -131,8 +131,8 @@ class Test:
             self.second(**used)
 
     @property
-    def gave_way(self) -> list[tuple[str, str]]:
-        return [(one.resource, one.scenario) for one in self.watch.findings()]
+    def exceeded(self) -> list[tuple[str, str]]:
+        return [(one.resource, one.scenario) for one in self.watch.saturations()]
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_once_a_minute_a_line_says_how_things_stand(make_test: Any, said: Any) -
         checks.look(test.counters)
     lines = said()
     assert len(lines) == 2
-    assert "the API answers, 1 of 1 scenarios get on, CPU 10% of a core" in lines[0]
+    assert "the API answers, 1 of 1 scenarios make progress, CPU 10% of a core" in lines[0]
     assert "generator within its bounds" in lines[0]
     assert checks.verdict() is None
 

@@ -107,7 +107,7 @@ def test_a_blocked_event_loop_makes_the_result_invalid(tmp_path: Path) -> None:
     assert verdict is not None
     assert verdict.exit_code is ExitCode.INVALID
     assert "event_loop" in str(verdict)
-    assert ("event_loop", "t") in [(one.resource, one.scenario) for one in checks.generator.findings()]
+    assert ("event_loop", "t") in [(one.resource, one.scenario) for one in checks.generator.saturations()]
     assert checks.generator.document()["saturated"] is True
 
 
@@ -116,7 +116,7 @@ def test_so_does_a_collector_that_computes_in_a_thread(tmp_path: Path, computing
     verdict = checks.verdict()
     assert verdict is not None
     assert verdict.exit_code is ExitCode.INVALID
-    resources = {one.resource for one in checks.generator.findings()}
+    resources = {one.resource for one in checks.generator.saturations()}
     assert resources <= {"process_cpu", "event_loop", "start_lateness", "garbage_collection"}
 
 

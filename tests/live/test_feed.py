@@ -12,7 +12,7 @@ import pytest
 from kfp_perf.live import ScenarioState, Snapshot, open_display
 from kfp_perf.live.child import Child
 from kfp_perf.live.feed import _Terminal
-from kfp_perf.live.snapshot import LogLine, Message
+from kfp_perf.live.snapshot import FeedMessage, LogLine
 from kfp_perf.log import Logger
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_a_child_that_reads_nothing_is_never_waited_for(
     sleeper = child(_SLEEPER, answers=True)
     assert sleeper.answer() == "ready"
     # Far more than a pipe holds: writes that waited would hang here.
-    assert all(sleeper.send(Message(snapshot=snapshot())) for _ in range(2000))
+    assert all(sleeper.send(FeedMessage(snapshot=snapshot())) for _ in range(2000))
 
 
 def test_a_child_that_is_killed_is_noticed_and_harms_nothing(
@@ -57,16 +57,16 @@ def test_a_child_that_is_killed_is_noticed_and_harms_nothing(
     assert sleeper.answer() == "ready"
     sleeper.process.send_signal(signal.SIGKILL)
     sleeper.process.wait()
-    assert not sleeper.send(Message(snapshot=snapshot()))
+    assert not sleeper.send(FeedMessage(snapshot=snapshot()))
     sleeper.close()
     sleeper.close()
-    assert not sleeper.send(Message(snapshot=snapshot()))
+    assert not sleeper.send(FeedMessage(snapshot=snapshot()))
 
 
 def test_what_a_child_gets_are_lines_of_json(child: Any, tmp_path: Path) -> None:
     copier = child(_COPIER, str(tmp_path / "copy"))
-    copier.send(Message(log=LogLine("hello", 20)))
-    copier.send(Message(log=LogLine("last", 40)))
+    copier.send(FeedMessage(log=LogLine("hello", 20)))
+    copier.send(FeedMessage(log=LogLine("last", 40)))
     copier.close()
     copier.wait(30.0)
     lines = [json.loads(line) for line in (tmp_path / "copy").read_bytes().splitlines() if line]
@@ -76,9 +76,9 @@ def test_what_a_child_gets_are_lines_of_json(child: Any, tmp_path: Path) -> None
 def test_a_child_that_closes_its_input_is_noticed(child: Any, snapshot: Callable[..., Snapshot]) -> None:
     deaf = child("import os, time\nos.close(0); print('ready', flush=True); time.sleep(600)", answers=True)
     assert deaf.answer() == "ready"
-    deaf.send(Message(snapshot=snapshot()))
+    deaf.send(FeedMessage(snapshot=snapshot()))
     deaf._writer.join(60.0)
-    assert not deaf.send(Message(snapshot=snapshot()))
+    assert not deaf.send(FeedMessage(snapshot=snapshot()))
 
 
 def test_a_snapshot_of_600_scenarios_arrives_whole(
@@ -88,7 +88,7 @@ def test_a_snapshot_of_600_scenarios_arrives_whole(
     scenarios = [ScenarioState(name, "PIPELINE_RUN", "running", 0.0, 60.0, 1, 2, 3, 4, 5) for name in names]
     copier = child(_COPIER, str(tmp_path / "copy"))
     for at in (1.0, 2.0):
-        copier.send(Message(snapshot=snapshot(at, scenarios=scenarios)))
+        copier.send(FeedMessage(snapshot=snapshot(at, scenarios=scenarios)))
     copier.close()
     copier.wait(60.0)
     *_, last = (tmp_path / "copy").read_bytes().splitlines()
@@ -104,7 +104,7 @@ def test_the_page_shows_all_of_600_scenarios(snapshot: Callable[..., Snapshot]) 
     page = Child("kfp_perf.live.page", answers=True)
     try:
         address = page.answer()
-        page.send(Message(snapshot=snapshot(scenarios=scenarios)))
+        page.send(FeedMessage(snapshot=snapshot(scenarios=scenarios)))
         body = ""
         while names[-1] not in body:  # the message is on its way
             with urllib.request.urlopen(address, timeout=60) as answer:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kfp_perf.live.page import PageServer, State, linger, read_feed
-from kfp_perf.live.snapshot import Finish, LogLine, Message
+from kfp_perf.live.snapshot import FeedMessage, Finish, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ def test_tokens_are_random_and_the_server_is_on_this_machine_only(server: PageSe
 def test_the_page_holds_the_state_and_may_load_nothing_from_elsewhere(
     server: PageServer, snapshot: Callable[..., Snapshot]
 ) -> None:
-    server.state.take(Message(snapshot=snapshot()))
+    server.state.take(FeedMessage(snapshot=snapshot()))
     answer = get(server, f"/{server.token}/")
     text = answer.body.decode()
     assert "in flight" in text
@@ -101,10 +101,10 @@ def test_the_page_holds_the_state_and_may_load_nothing_from_elsewhere(
 
 
 def test_what_was_seen_is_not_sent_again(server: PageServer, snapshot: Callable[..., Snapshot]) -> None:
-    server.state.take(Message(snapshot=snapshot(10.0)))
+    server.state.take(FeedMessage(snapshot=snapshot(10.0)))
     first = state_of(server)
     assert get(server, f"/{server.token}/state?seen={first['version']}").status == 204
-    server.state.take(Message(snapshot=snapshot(11.0)))
+    server.state.take(FeedMessage(snapshot=snapshot(11.0)))
     second = state_of(server, str(first["version"]))
     assert second["version"] != first["version"]
     assert "0:11 of 1:30" in second["parts"]["state"]
@@ -112,13 +112,13 @@ def test_what_was_seen_is_not_sent_again(server: PageServer, snapshot: Callable[
 
 
 def test_charts_grow(server: PageServer, snapshot: Callable[..., Snapshot]) -> None:
-    server.state.take(Message(snapshot=snapshot(1.0)))
+    server.state.take(FeedMessage(snapshot=snapshot(1.0)))
     assert state_of(server)["parts"]["charts"] == ""
-    server.state.take(Message(snapshot=snapshot(2.0)))
+    server.state.take(FeedMessage(snapshot=snapshot(2.0)))
     few = state_of(server)["parts"]["charts"]
     assert few.count("<figure") == 4
     for second in range(3, 40):
-        server.state.take(Message(snapshot=snapshot(float(second))))
+        server.state.take(FeedMessage(snapshot=snapshot(float(second))))
     assert len(state_of(server)["parts"]["charts"]) > len(few)
 
 
@@ -126,10 +126,10 @@ def test_the_end_leads_to_the_report(
     server: PageServer, snapshot: Callable[..., Snapshot], tmp_path: Path
 ) -> None:
     assert get(server, f"/{server.token}/report.html").status == 404
-    server.state.take(Message(snapshot=snapshot()))
+    server.state.take(FeedMessage(snapshot=snapshot()))
     (tmp_path / "report.html").write_text("<p>the report")
     why = "1 of 1 thresholds failed: run.duration.p95 is 2 s, not < 1s."
-    server.state.take(Message(finish=Finish("failed", str(tmp_path / "report.html"), why)))
+    server.state.take(FeedMessage(finish=Finish("failed", str(tmp_path / "report.html"), why)))
     state = state_of(server)["parts"]["state"]
     assert "Over: failed" in state
     assert why.replace("<", "&lt;") in state
@@ -143,13 +143,13 @@ def test_a_test_that_died_is_not_shown_as_if_it_went_on(
     server: PageServer, snapshot: Callable[..., Snapshot]
 ) -> None:
     assert "being prepared" in state_of(server)["parts"]["state"]
-    server.state.take(Message(snapshot=snapshot()))
+    server.state.take(FeedMessage(snapshot=snapshot()))
     server.state.end()
     assert "Ended without a result" in state_of(server)["parts"]["state"]
 
 
 def test_lines_that_were_cut_are_passed_over(snapshot: Callable[..., Snapshot]) -> None:
-    whole = msgspec.json.encode(Message(snapshot=snapshot(7.0)))
+    whole = msgspec.json.encode(FeedMessage(snapshot=snapshot(7.0)))
     state = State()
     read_feed([b"\n", whole[:50] + b"\n", b"{}\n", b'{"snapshot": 5}\n', whole + b"\n"], state)
     assert state.snapshot == snapshot(7.0)
@@ -159,7 +159,7 @@ def test_lines_that_were_cut_are_passed_over(snapshot: Callable[..., Snapshot]) 
 
 def test_log_lines_are_no_news_for_the_page() -> None:
     state = State()
-    state.take(Message(log=LogLine("hello", 20)))
+    state.take(FeedMessage(log=LogLine("hello", 20)))
     assert state.version == 0
 
 
@@ -182,7 +182,7 @@ def test_the_program_tells_its_address_and_ends_after_its_input(snapshot: Callab
     assert program.stdout is not None
     address = program.stdout.readline().decode()
     assert address.startswith("http://127.0.0.1:")
-    program.stdin.write(msgspec.json.encode(Message(snapshot=snapshot())) + b"\n")
+    program.stdin.write(msgspec.json.encode(FeedMessage(snapshot=snapshot())) + b"\n")
     program.stdin.close()
     # Its output ends at once, so that whoever reads it does not wait for those who look at the page.
     assert program.stdout.read() == b""

@@ -9,7 +9,7 @@ import pytest
 from browser import accessibility_problems
 
 from kfp_perf.live.page import PageServer, State
-from kfp_perf.live.snapshot import Finish, Message
+from kfp_perf.live.snapshot import FeedMessage, Finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def test_it_follows_the_test_to_its_end_and_to_the_report(
     page = looking()
     page.get_by_text("The test is being prepared.").wait_for()
     for second in range(20):
-        server.state.take(Message(snapshot=snapshot(float(second))))
+        server.state.take(FeedMessage(snapshot=snapshot(float(second))))
     page.get_by_text("0:19 of 1:30 min").wait_for()
     assert page.locator("#charts figure").count() == 4
 
@@ -61,13 +61,13 @@ def test_it_follows_the_test_to_its_end_and_to_the_report(
     page.reload()
     assert page.locator("#charts figure").count() == 4
 
-    server.state.take(Message(snapshot=snapshot(60.0)))
+    server.state.take(FeedMessage(snapshot=snapshot(60.0)))
     for viewer in (page, second_viewer):
         viewer.get_by_text("1:00 of 1:30 min").wait_for()
         assert viewer.locator("b").count() == 0
 
     (tmp_path / "report.html").write_text("<!doctype html><title>x</title><h1>The report</h1>")
-    server.state.take(Message(finish=Finish("passed", str(tmp_path / "report.html"))))
+    server.state.take(FeedMessage(finish=Finish("passed", str(tmp_path / "report.html"))))
     for viewer in (page, second_viewer):
         viewer.get_by_text("Over: passed").wait_for()
         viewer.get_by_role("link", name="Open the report").click()
@@ -80,7 +80,7 @@ def test_it_follows_the_test_to_its_end_and_to_the_report(
 def test_it_says_when_nobody_answers_any_more(
     looking: Any, server: PageServer, snapshot: Callable[..., Snapshot]
 ) -> None:
-    server.state.take(Message(snapshot=snapshot()))
+    server.state.take(FeedMessage(snapshot=snapshot()))
     page = looking()
     assert page.locator("#away").is_hidden()
     page.route("**/state*", lambda route: route.abort())
@@ -92,7 +92,7 @@ def test_everybody_can_read_it(
     looking: Any, server: PageServer, snapshot: Callable[..., Snapshot], width: int, scheme: str
 ) -> None:
     for second in range(10):
-        server.state.take(Message(snapshot=snapshot(float(second))))
+        server.state.take(FeedMessage(snapshot=snapshot(float(second))))
     page = looking(width, scheme)
     assert accessibility_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kfp_perf.live import ScenarioState, Snapshot
 from kfp_perf.live.plain import line_of
-from kfp_perf.live.snapshot import Message
+from kfp_perf.live.snapshot import FeedMessage
 from kfp_perf.live.terminal import draw, show
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_resized_terminal_is_cleared(snapshot: Callable[..., Snapshot]) -> Non
     cleared = "\x1b[2J\x1b[H"
 
     def lines() -> Iterator[bytes]:
-        line = msgspec.json.encode(Message(snapshot=snapshot()))
+        line = msgspec.json.encode(FeedMessage(snapshot=snapshot()))
         yield line
         yield line
         assert cleared not in file.getvalue()

@@ -203,13 +203,17 @@ def test_check_says_what_is_out_of_step(
     monkeypatch.setattr(make, "DOCS", tmp_path)
     monkeypatch.setattr(make, "FILES", {})
     monkeypatch.setattr(make, "PAGES", {"metrics.md": make.PAGES["metrics.md"]})
+    monkeypatch.setattr(make, "FILES", {"picture.svg": lambda: "<svg/>"})
     stale = PAGE.replace("| `run.due` |", "| `run.dew` |")
     (tmp_path / "metrics.md").write_text(stale)
     assert make.main(["--check"]) == 1
-    assert "metrics.md: out of step" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "metrics.md: out of step" in printed
+    assert "picture.svg: out of step" in printed
     assert (tmp_path / "metrics.md").read_text() == stale
     assert make.main([]) == 0
     assert (tmp_path / "metrics.md").read_text() == PAGE
+    assert (tmp_path / "picture.svg").read_text() == "<svg/>"
     assert make.main(["--check"]) == 0
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from kfp_perf.client.messages import format_time
 from kfp_perf.observe.phases import PHASES, clamped
-from kfp_perf.observe.times import Estimate
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.observe.times import TimeSpan
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     World = Any
     Observe = Callable[..., Any]
 
-DAG = Dag({"train": TaskShape("train", Kind.CONTAINER, frozenset())})
+DAG = Dag({"train": TaskShape("train", TaskKind.CONTAINER, frozenset())})
 
 
 def tasks(world: World, run_seconds: float, controller_ahead: float) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def test_a_controller_with_another_clock_gives_no_duration(
 
 
 def test_phases_below_zero_are_stated_as_zero_with_their_error() -> None:
-    assert clamped({"queue": Estimate(-0.4, 0.6), "driver": Estimate(2.0, 1.0)}) == {
-        "queue": Estimate(0.0, 0.6),
-        "driver": Estimate(2.0, 1.0),
+    assert clamped({"queue": TimeSpan(-0.4, 0.6), "driver": TimeSpan(2.0, 1.0)}) == {
+        "queue": TimeSpan(0.0, 0.6),
+        "driver": TimeSpan(2.0, 1.0),
     }

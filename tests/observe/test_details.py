@@ -16,7 +16,7 @@ from kfp_perf.errors import ApiStatusError, ApiUnreachable
 from kfp_perf.observe.details import CLOSING_SECONDS, PATIENCE_SECONDS, PATIENCE_WITHOUT_ROOT_SECONDS
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.observe.task_details import Completeness, completeness, read_entries
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Observe = Callable[..., Any]
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
-DAG = Dag({"train": TaskShape("train", Kind.CONTAINER, frozenset())})
+DAG = Dag({"train": TaskShape("train", TaskKind.CONTAINER, frozenset())})
 #: The phases that are known without tasks.
 OUTER = {"submit", "visible"}
 

@@ -11,7 +11,7 @@ from kfp_perf.client.query import ListQuery, Operator
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.observe.lookup import ADOPTION_SECONDS
 from kfp_perf.observe.sweep import most_pages
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_a_run_that_failed_says_which_task_did_and_what_kfp_says(
     async def scene(world: World) -> Any:
         return await (await world.start(final_state="FAILED", error=error, task_details=details))
 
-    dag = Dag({"train": TaskShape("train", Kind.CONTAINER, frozenset())})
+    dag = Dag({"train": TaskShape("train", TaskKind.CONTAINER, frozenset())})
     assert observe(scene, {"shape": dag}).error == text
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from kfp_perf.observe.critical_path import CriticalPath
 from kfp_perf.observe.run_analysis import RunAnalysis, analyse, failure_text, task_spans
-from kfp_perf.observe.task_details import Entry, Execution
-from kfp_perf.observe.times import Segment
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.observe.task_details import Entry, TaskExecution
+from kfp_perf.observe.times import PathSegment
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import TaskSpan
 
 
@@ -18,7 +18,7 @@ def failed_run(*entries: tuple[str, str], groups: tuple[str, ...] = ()) -> RunAn
     """The entries of a run, by name and state: components with executors, except drivers and groups."""
     made = [entry(name, 1.0, 2.0, state, place) for place, (name, state) in enumerate(entries)]
     tasks = [one for one in made if not one.name.endswith("-driver")]
-    executions = {one.position: Execution(2.0, False, 0.0) for one in tasks if one.name not in groups}
+    executions = {one.position: TaskExecution(2.0, False, 0.0) for one in tasks if one.name not in groups}
     return RunAnalysis(made, {one.name for one in tasks}, executions, None)
 
 
@@ -33,11 +33,11 @@ def test_task_spans_begin_at_the_creation_and_mark_the_critical_path() -> None:
         entry("not yet", 131, None, "RUNNING", position=6),
     ]
     executions = {
-        2: Execution(108.0, False, 0.0),
-        3: Execution(120.0, True, 0.0),
-        4: Execution(129.0, False, 0.0),
+        2: TaskExecution(108.0, False, 0.0),
+        3: TaskExecution(120.0, True, 0.0),
+        4: TaskExecution(129.0, False, 0.0),
     }
-    path = CriticalPath([Segment("load", False, 103, 108, 2), Segment("side", False, 111, 129, 4)])
+    path = CriticalPath([PathSegment("load", False, 103, 108, 2), PathSegment("side", False, 111, 129, 4)])
     analysis = RunAnalysis(entries, {"load", "side", "skipped", "not yet"}, executions, path)
     assert task_spans(analysis, 100.0) == [
         TaskSpan("load", 3.0, 8.0, True, "SUCCEEDED"),
@@ -49,8 +49,8 @@ def test_task_spans_begin_at_the_creation_and_mark_the_critical_path() -> None:
 
 def test_iterations_with_equal_values_are_different_tasks() -> None:
     """Only one of two equal iterations is on the path, so only one is marked."""
-    body = Dag({"work": TaskShape("work", Kind.CONTAINER, frozenset())})
-    shape = Dag({"loop": TaskShape("loop", Kind.LOOP, frozenset(), body)})
+    body = Dag({"work": TaskShape("work", TaskKind.CONTAINER, frozenset())})
+    shape = Dag({"loop": TaskShape("loop", TaskKind.LOOP, frozenset(), body)})
     names = ["root-driver", "root", "loop-driver", "loop", "iteration-driver"]
     times = [(0, 1), (2, 40), (2, 4), (5, 40), (5, 7)]
     items = [("iteration-item-driver", (8, 9)), ("iteration-item", (10, 40)), ("work-driver", (10, 12))]
@@ -68,8 +68,8 @@ def test_iterations_with_equal_values_are_different_tasks() -> None:
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
 def test_a_task_never_comes_before_one_that_depends_on_it(order: tuple[str, str]) -> None:
     """Also where both ended in the same second, as a short task and its short successor do."""
-    tasks = {"first": TaskShape("first", Kind.CONTAINER, frozenset())}
-    tasks["second"] = TaskShape("second", Kind.CONTAINER, frozenset({"first"}))
+    tasks = {"first": TaskShape("first", TaskKind.CONTAINER, frozenset())}
+    tasks["second"] = TaskShape("second", TaskKind.CONTAINER, frozenset({"first"}))
     shape = Dag({name: tasks[name] for name in order})
     listed = [("root-driver", 0, 1), ("root", 1, 5)]
     for name in order:
@@ -87,8 +87,8 @@ def test_an_importer_does_not_hide_what_depends_on_it() -> None:
     """An importer is one pod, whose end is noted later than it says."""
     shape = Dag(
         {
-            "load": TaskShape("load", Kind.IMPORTER, frozenset()),
-            "train": TaskShape("train", Kind.CONTAINER, frozenset({"load"})),
+            "load": TaskShape("load", TaskKind.IMPORTER, frozenset()),
+            "train": TaskShape("train", TaskKind.CONTAINER, frozenset({"load"})),
         }
     )
     listed = [("root-driver", 0, 1), ("root", 1, 16), ("load", 1, 8)]

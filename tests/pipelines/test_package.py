@@ -12,7 +12,7 @@ from kfp_perf.pipelines.documents import parse_yaml
 from kfp_perf.pipelines.graph import dags
 from kfp_perf.pipelines.ir_fields import ENUMS, MESSAGES, ONE_OF
 from kfp_perf.pipelines.package import PipelinePackage, read_pipeline
-from kfp_perf.pipelines.shape import Kind, shape_of
+from kfp_perf.pipelines.shape import TaskKind, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def caching(content: bytes) -> list[Any]:
 def test_a_pipeline_is_read(write: Write, spec: dict[str, Any]) -> None:
     package = read_pipeline(write(spec))
     assert package.name == "small"
-    assert shape_of(package.spec).names(Kind.CONTAINER) == {"work", "inner"}
+    assert shape_of(package.spec).names(TaskKind.CONTAINER) == {"work", "inner"}
     text, count = package.parameters["text"], package.parameters["count"]
     assert (text.type, text.required, text.default) == ("STRING", True, None)
     assert (count.type, count.required, count.default) == ("NUMBER_INTEGER", False, 3)

@@ -46,7 +46,7 @@ def nightly(tmp_path_factory: pytest.TempPathFactory) -> TestResult:
     extra = {
         "thresholds": thresholds,
         "leftovers": [f"run {EVIL}: 500"],
-        "generator": {"gave_way": [], "process": {"process_cpu": resource}, "scenarios": {}},
+        "generator": {"exceeded": [], "process": {"process_cpu": resource}, "scenarios": {}},
         "health": {"api": {"asked": 360, "failed": 2}, "stalls": []},
     }
     test = SampleTest(

@@ -9,7 +9,7 @@ import pytest
 from sample_results import Load, SampleTest
 
 from kfp_perf.reports import REPORTS
-from kfp_perf.result.journal import Journal, Kind
+from kfp_perf.result.journal import Journal, ObjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,9 @@ def left(sample: Callable[[SampleTest], TestResult], test: SampleTest, objects: 
     folder.mkdir(exist_ok=True)
     journal = Journal(folder / "journal.jsonl", "http://kfp:8888")
     for place in range(objects):
-        journal.intend(Kind.RUN, f"kfp-perf-{place}")
-    journal.intend(Kind.RUN, "kfp-perf-deleted")
-    journal.gone(Kind.RUN, "kfp-perf-deleted")
+        journal.intend(ObjectKind.RUN, f"kfp-perf-{place}")
+    journal.intend(ObjectKind.RUN, "kfp-perf-deleted")
+    journal.gone(ObjectKind.RUN, "kfp-perf-deleted")
     journal.close()
     return result
 

@@ -14,8 +14,8 @@ from kfp_perf.reports.story.blocks import (
     Column,
     Figure,
     Flag,
+    Hyperlink,
     Items,
-    Link,
     Noted,
     Prose,
     Table,
@@ -152,10 +152,10 @@ def left_on_the_server(result: TestResult) -> None:
 
 def test_the_slowest_runs_lead_to_their_pages_while_they_are_there(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
-    assert not any(isinstance(row[0], Link) for row in table(tell(result), "slowest").rows), "deleted"
+    assert not any(isinstance(row[0], Hyperlink) for row in table(tell(result), "slowest").rows), "deleted"
     left_on_the_server(result)
     links = [row[0] for row in table(tell(result), "slowest").rows]
-    assert all(isinstance(link, Link) for link in links)
+    assert all(isinstance(link, Hyperlink) for link in links)
     assert str(links[0]).count("https://kubeflow.example/pipeline/#/runs/details/00000000-")
 
 
@@ -174,7 +174,7 @@ def test_links_are_made_only_where_the_pages_are_known(
     result = sample(SampleTest(loads=ONE, extra={"configuration": {"KFP_UI_URL": setting}}))
     result.document["target"]["url"] = target
     left_on_the_server(result)
-    assert isinstance(table(tell(result), "slowest").rows[0][0], Link) is links
+    assert isinstance(table(tell(result), "slowest").rows[0][0], Hyperlink) is links
 
 
 def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None:
@@ -192,7 +192,7 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
     )
     left_on_the_server(result)
     (row,) = table(tell(result), "slowest").rows
-    assert isinstance(row[0], Link)
+    assert isinstance(row[0], Hyperlink)
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.result.reader import ScenarioFiles
 from kfp_perf.result.records import Outcome, RunRecord, TaskSpan
 from kfp_perf.result.scenario_writer import ScenarioWriter
-from kfp_perf.result.tasks import MOST_RUNS, MOST_TASKS, Slowest, TaskRecord, most_telling
+from kfp_perf.result.tasks import MOST_RUNS, MOST_TASKS, Slowest, TaskRecord, select_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_result_without_tasks_is_no_error(tmp_path: Path) -> None:
 def test_of_too_many_tasks_the_critical_and_the_longest_stay() -> None:
     tasks = [TaskSpan(f"t{n}", float(n), n + 2.0 + n % 7) for n in range(3 * MOST_TASKS)]
     tasks[0] = TaskSpan("t0", 0.0, 1.0, waited_for=True)
-    kept = most_telling(tasks)
+    kept = select_tasks(tasks)
     assert len(kept) == MOST_TASKS
     assert kept[0] == tasks[0]
     assert min(span.end - span.begin for span in kept[1:]) > 5

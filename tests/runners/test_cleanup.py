@@ -12,7 +12,7 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.client.messages import RecurringRunSpec, RunSpec
 from kfp_perf.errors import ApiStatusError
-from kfp_perf.result.journal import Kind, Made
+from kfp_perf.result.journal import Made, ObjectKind
 from kfp_perf.runners.cleanup import clean_up
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Scene:
             self.spawn(number)
         self.kfp.add_run(RunSpec(name="somebody else's", experiment_id=next(iter(self.kfp.experiments))))
         return [
-            Made(Kind.RECURRING_RUN, "kfp-perf-x-0", parent=self.experiment, id=self.schedule),
-            Made(Kind.EXPERIMENT, "kfp-perf-x", id=self.experiment),
+            Made(ObjectKind.RECURRING_RUN, "kfp-perf-x-0", parent=self.experiment, id=self.schedule),
+            Made(ObjectKind.EXPERIMENT, "kfp-perf-x", id=self.experiment),
         ]
 
     def spawn(self, number: int) -> str:
@@ -82,7 +82,7 @@ def test_runs_that_a_schedule_started_go_with_it_although_no_journal_knows_them(
     assert names(scene.kfp) == ["somebody else's"]
     assert not scene.kfp.recurring_runs
     assert len(scene.kfp.experiments) == 1
-    assert [made.kind for made in scene.gone] == [Kind.RECURRING_RUN, Kind.EXPERIMENT]
+    assert [made.kind for made in scene.gone] == [ObjectKind.RECURRING_RUN, ObjectKind.EXPERIMENT]
 
 
 def test_a_schedule_that_never_got_its_id_is_found_by_its_name() -> None:

@@ -15,7 +15,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.observe.details import CLOSING_SECONDS
-from kfp_perf.result.journal import Journal, Kind, left_behind
+from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 from kfp_perf.runners import BaseRunner, create_runner
 from kfp_perf.scenario.model import TestScenario
 
@@ -457,7 +457,7 @@ def test_what_is_to_be_kept_stays(tmp_path: Path, keep: str, kept: int) -> None:
     assert len(test.kfp.runs) == (len(test.records) if keep == "all" else kept)
     assert len(test.kfp.pipelines) == min(kept, 1)
     left = left_behind(journal.path)
-    assert len([made for made in left if made.kind is Kind.RUN]) == len(test.kfp.runs)
+    assert len([made for made in left if made.kind is ObjectKind.RUN]) == len(test.kfp.runs)
     assert all(made.kept for made in left) or keep == "all"
 
 
@@ -513,7 +513,7 @@ def test_what_cannot_be_deleted_is_named_and_its_experiment_stays(tmp_path: Path
     assert run.startswith("run kfp-perf-t-")
     assert "Not allowed" in run
     assert "it still holds runs" in experiment
-    assert [made.kind for made in left_behind(journal.path)] == [Kind.RUN, Kind.EXPERIMENT]
+    assert [made.kind for made in left_behind(journal.path)] == [ObjectKind.RUN, ObjectKind.EXPERIMENT]
 
 
 def test_warm_up_is_measured_and_kept_out_of_the_statistics() -> None:

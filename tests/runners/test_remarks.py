@@ -26,7 +26,7 @@ def test_a_load_that_went_as_planned_is_not_worth_a_line() -> None:
 
 def test_slots_that_stood_empty_are_told() -> None:
     assert list(remarks.of_load(DriveReport(idle_slot_seconds=4.5, slot_seconds=18), None)) == [
-        "slots stood empty for 4.5 s of 18.0 s after failures"
+        "slots were idle for 4.5 s of 18.0 s after failures"
     ]
 
 

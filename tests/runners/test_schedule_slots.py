@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kfp_perf.runners.schedule_slots import Place, Timetable
+from kfp_perf.runners.schedule_slots import SlotMatch, Timetable
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
@@ -42,56 +42,56 @@ def test_an_interval_counts_from_the_creation() -> None:
 
 def test_a_run_takes_its_slot_whenever_it_comes() -> None:
     table = timetable(interval_seconds=60)
-    assert table.place(NOON + 120, NOON + 131) == Place(NOON + 120)
-    assert table.place(NOON + 60, NOON + 200) == Place(NOON + 60)
+    assert table.place(NOON + 120, NOON + 131) == SlotMatch(NOON + 120)
+    assert table.place(NOON + 60, NOON + 200) == SlotMatch(NOON + 60)
     assert table.waiting(NOON + 240) == minutes(3, 4)
 
 
 def test_a_second_run_of_a_slot_is_a_double() -> None:
     table = timetable(interval_seconds=60)
     table.place(NOON + 60, NOON + 61)
-    assert table.place(NOON + 60, NOON + 75) == Place(NOON + 60, doubled=True)
+    assert table.place(NOON + 60, NOON + 75) == SlotMatch(NOON + 60, doubled=True)
     assert table.waiting(NOON + 130) == minutes(2)
 
 
 @pytest.mark.parametrize("apart", [-5, -1, 1, 2, 5])
 def test_what_the_server_counts_from_may_be_seconds_apart_and_its_slot_is_believed(apart: int) -> None:
     table = timetable(interval_seconds=60)
-    assert table.place(NOON + 60 + apart, NOON + 75) == Place(NOON + 60 + apart)
-    assert table.place(NOON + 60 + apart, NOON + 90) == Place(NOON + 60 + apart, doubled=True)
+    assert table.place(NOON + 60 + apart, NOON + 75) == SlotMatch(NOON + 60 + apart)
+    assert table.place(NOON + 60 + apart, NOON + 90) == SlotMatch(NOON + 60 + apart, doubled=True)
     assert table.waiting(NOON + 120) == minutes(2)
 
 
 def test_slots_that_are_closer_than_that_are_told_apart() -> None:
     table = timetable(interval_seconds=5)
     for second in (6, 11, 16):
-        assert table.place(NOON + second, NOON + 30) == Place(NOON + second)
+        assert table.place(NOON + second, NOON + 30) == SlotMatch(NOON + second)
     assert table.waiting(NOON + 20) == [NOON + 20]
 
 
 def test_a_time_far_off_is_no_slot_and_does_not_make_the_table_endless() -> None:
     table = timetable(interval_seconds=1, lasts_seconds=3)
-    assert table.place(2e11, 2e11 + 3) == Place(None)
+    assert table.place(2e11, 2e11 + 3) == SlotMatch(None)
     assert table.waiting(2e11) == [NOON + 1, NOON + 2, NOON + 3]
     assert timetable(0.0, lasts_seconds=3600, cron="*/30 * * * *").waiting(NOON) == [1800, 3600]
 
 
 def test_a_run_that_belongs_to_no_slot_has_none() -> None:
     table = timetable(cron="0 * * * *")
-    assert table.place(NOON + 300, NOON + 310) == Place(None)
-    assert table.place(None, None) == Place(None)
+    assert table.place(NOON + 300, NOON + 310) == SlotMatch(None)
+    assert table.place(None, None) == SlotMatch(None)
     assert table.waiting(NOON + 3600) == minutes(60)
 
 
 def test_where_the_server_shows_no_slot_runs_come_for_the_earliest_one_that_waits() -> None:
     table = timetable(interval_seconds=60)
-    assert table.place(NOON + 130, NOON + 130) == Place(NOON + 60)
-    assert table.place(None, NOON + 140) == Place(NOON + 120)
-    assert table.place(NOON + 150, NOON + 150) == Place(None)
+    assert table.place(NOON + 130, NOON + 130) == SlotMatch(NOON + 60)
+    assert table.place(None, NOON + 140) == SlotMatch(NOON + 120)
+    assert table.place(NOON + 150, NOON + 150) == SlotMatch(None)
 
 
 def test_every_second_has_a_slot_of_its_own() -> None:
     table = timetable(interval_seconds=1)
     for second in range(1, 50):
-        assert table.place(NOON + second, NOON + second + 3) == Place(NOON + second)
-    assert table.place(NOON + 7, NOON + 60) == Place(NOON + 7, doubled=True)
+        assert table.place(NOON + second, NOON + second + 3) == SlotMatch(NOON + second)
+    assert table.place(NOON + 7, NOON + 60) == SlotMatch(NOON + 7, doubled=True)

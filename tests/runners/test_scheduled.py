@@ -11,7 +11,7 @@ from played import Played, at
 
 from kfp_perf.client.messages import RecurringRun, RecurringRunSpec, RunSpec
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
-from kfp_perf.result.journal import Journal, Kind, left_behind
+from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def test_a_slot_that_no_run_comes_for_is_missed_and_written_down() -> None:
     told = metrics(played)
     assert (told["slots"], told["started"], told["missed"]) == (4, 3, 1)
     (missed,) = (record for record in played.records if record.outcome is Outcome.REFUSED)
-    assert missed.error == "no run came for this slot"
+    assert missed.error == "the slot got no run"
     assert missed.slot is not None
     created = float(next(iter(played.kfp.recurring_runs.values())).created_at or 0)
     assert missed.slot == created + 120
@@ -313,7 +313,7 @@ def test_a_schedule_that_kfp_answered_with_500_and_does_not_show_was_refused(tmp
         config={"keep": "all"},
     )
     assert (played.told["schedules"].schedules, played.told["schedules"].refused) == (1, 1)
-    assert [made.kind for made in left_behind(journal.path)].count(Kind.RECURRING_RUN) == 1
+    assert [made.kind for made in left_behind(journal.path)].count(ObjectKind.RECURRING_RUN) == 1
 
 
 def test_refused_schedules_are_counted() -> None:
@@ -377,11 +377,11 @@ def test_warm_up_is_kept_out() -> None:
 class FullDisk(Journal):
     """A journal that cannot be written any more from its entry number `fails_at` of a kind on."""
 
-    def __init__(self, path: Path, kind: Kind, fails_at: int) -> None:
+    def __init__(self, path: Path, kind: ObjectKind, fails_at: int) -> None:
         super().__init__(path)
         self.kind, self.left = kind, fails_at
 
-    def intend(self, kind: Kind, name: str, **more: Any) -> None:
+    def intend(self, kind: ObjectKind, name: str, **more: Any) -> None:
         if kind is self.kind:
             self.left -= 1
             if self.left < 0:
@@ -389,8 +389,8 @@ class FullDisk(Journal):
         super().intend(kind, name, **more)
 
 
-@pytest.mark.parametrize(("kind", "fails_at"), [(Kind.RUN, 5), (Kind.RECURRING_RUN, 2)])
-def test_a_full_disk_ends_the_scenario_at_once(tmp_path: Path, kind: Kind, fails_at: int) -> None:
+@pytest.mark.parametrize(("kind", "fails_at"), [(ObjectKind.RUN, 5), (ObjectKind.RECURRING_RUN, 2)])
+def test_a_full_disk_ends_the_scenario_at_once(tmp_path: Path, kind: ObjectKind, fails_at: int) -> None:
     journal = FullDisk(tmp_path / "j", kind, fails_at)
     with pytest.raises(OSError, match="No space left"):
         scheduled({"numTimes": 4, "runTime": "10h"}, journal=journal, fake={"run_seconds": 1e6})

@@ -8,7 +8,7 @@ from played import Played, at
 
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
-from kfp_perf.result.journal import Journal, Kind, left_behind
+from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
@@ -137,4 +137,4 @@ def test_a_request_to_stop_ends_the_uploads(tmp_path: Path) -> None:
     assert len(uploads(played)) == 21
     assert played.ended < 22
     assert not played.kfp.pipelines
-    assert not [made for made in left_behind(journal.path) if made.kind is Kind.PIPELINE]
+    assert not [made for made in left_behind(journal.path) if made.kind is ObjectKind.PIPELINE]

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from kfp_perf.scenario.estimate import Estimate, estimate
+from kfp_perf.scenario.estimate import LoadEstimate, estimate
 from kfp_perf.scenario.model import TestScenario
 
 RUN = {"mode": "EXPERIMENT", "runTime": 10}
 
 
-def guess(fields: dict[str, Any], seconds_per_run: float = 20.0, firings: int = 0) -> Estimate | None:
+def guess(fields: dict[str, Any], seconds_per_run: float = 20.0, firings: int = 0) -> LoadEstimate | None:
     context = {"extra_modes": ["CUSTOM"]}
     return estimate(TestScenario.model_validate(fields, context=context), seconds_per_run, firings)
 

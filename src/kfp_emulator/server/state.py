@@ -31,7 +31,7 @@ PARSED_PIPELINES = 512
 """How many parsed pipelines are kept, so that creating runs of the same pipeline parses nothing."""
 
 
-class Restart(Protocol):
+class RestartServer(Protocol):
     """Restarts the HTTP server."""
 
     def __call__(self, outage_seconds: float, *, forget: bool) -> None:
@@ -103,7 +103,7 @@ class Backend:
     inbox: ReportInbox = field(default_factory=ReportInbox)
     pending: dict[str, PendingRun] = field(default_factory=dict)
     """Runs of schedules that have no row yet, by their ids."""
-    restart: Restart = field(init=False)
+    restart: RestartServer = field(init=False)
     """Set by the HTTP server that serves this backend."""
     _ids: random.Random = field(init=False)
     _parsed: dict[str, Pipeline] = field(default_factory=dict)

@@ -105,12 +105,12 @@ def _credentials(config: TestConfig) -> list[str]:
 async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[str]:
     from kfp_perf.client import RestClient, check_target
     from kfp_perf.pacing import RealClock
-    from kfp_perf.result.journal import Journal, Kind
+    from kfp_perf.result.journal import Journal, ObjectKind
     from kfp_perf.result.records import Purpose
     from kfp_perf.runners.cleanup import clean_up
 
     # An experiment of one scenario may hold the runs of another.
-    order = list(Kind)
+    order = list(ObjectKind)
     objects = sorted(
         (made for found in journals.values() for made in found), key=lambda made: order.index(made.kind)
     )

@@ -27,7 +27,7 @@ class AttemptState:
         self.queued_at = 0.0
 
 
-class Burden:
+class ConnectionCounters:
     """What making calls costs this side; counters that another thread may read at any time.
 
     `requests`: attempts under way now, each of which has a connection, or waits for one. `most_requests`: the

@@ -21,7 +21,7 @@ from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.client.methods import Operation
+    from kfp_perf.client.methods import ApiMethod
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
 
@@ -74,7 +74,7 @@ class Caller:
 
     async def call(
         self,
-        operation: Operation[Answer],
+        operation: ApiMethod[Answer],
         path: str,
         purpose: Purpose,
         *,
@@ -137,7 +137,7 @@ class Caller:
 
     async def _attempt(
         self,
-        operation: Operation[Answer],
+        operation: ApiMethod[Answer],
         path: str,
         state: AttemptState,
         attempts: list[Attempt],
@@ -173,7 +173,7 @@ class Caller:
                         encoding=reply.field("Content-Encoding"),
                     )
                 else:
-                    self.transport.burden.decode_seconds += state.now() - began
+                    self.transport.connection_counters.decode_seconds += state.now() - began
                     self._append(operation, attempts, state, None, request_id)
                     return answer
             else:
@@ -191,7 +191,7 @@ class Caller:
 
     def _append(
         self,
-        operation: Operation[Answer],
+        operation: ApiMethod[Answer],
         attempts: list[Attempt],
         state: AttemptState,
         error: ApiError | None,

@@ -29,7 +29,7 @@ class Nothing(Message, frozen=True):
     """The answer `{}` of deletions and verbs."""
 
 
-class Operation(msgspec.Struct, Generic[Answer], frozen=True):
+class ApiMethod(msgspec.Struct, Generic[Answer], frozen=True):
     """One call of the API.
 
     `name` is the RPC's name, under which samples are counted. `repeatable`: doing it twice comes to the same as
@@ -44,20 +44,20 @@ class Operation(msgspec.Struct, Generic[Answer], frozen=True):
     done_statuses: frozenset[int] = frozenset()
 
 
-def _get(name: str, answer: type[Answer]) -> Operation[Answer]:
-    return Operation(name, "GET", ProtoJsonDecoder(answer))
+def _get(name: str, answer: type[Answer]) -> ApiMethod[Answer]:
+    return ApiMethod(name, "GET", ProtoJsonDecoder(answer))
 
 
-def _create(name: str, answer: type[Answer]) -> Operation[Answer]:
-    return Operation(name, "POST", ProtoJsonDecoder(answer), repeatable=False)
+def _create(name: str, answer: type[Answer]) -> ApiMethod[Answer]:
+    return ApiMethod(name, "POST", ProtoJsonDecoder(answer), repeatable=False)
 
 
-def _verb(name: str, *done_statuses: int) -> Operation[Nothing]:
-    return Operation(name, "POST", ProtoJsonDecoder(Nothing), done_statuses=frozenset(done_statuses))
+def _verb(name: str, *done_statuses: int) -> ApiMethod[Nothing]:
+    return ApiMethod(name, "POST", ProtoJsonDecoder(Nothing), done_statuses=frozenset(done_statuses))
 
 
-def _delete(name: str) -> Operation[Nothing]:
-    return Operation(name, "DELETE", ProtoJsonDecoder(Nothing), done_statuses=frozenset({404}))
+def _delete(name: str) -> ApiMethod[Nothing]:
+    return ApiMethod(name, "DELETE", ProtoJsonDecoder(Nothing), done_statuses=frozenset({404}))
 
 
 GET_HEALTHZ = _get("GetHealthz", Healthz)

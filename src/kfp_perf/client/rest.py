@@ -16,7 +16,7 @@ from kfp_perf.result.records import Purpose
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.client.attempt import Burden
+    from kfp_perf.client.attempt import ConnectionCounters
     from kfp_perf.client.messages import (
         Experiment,
         Healthz,
@@ -91,9 +91,9 @@ class RestClient:
         return self._caller.backoff_seconds
 
     @property
-    def burden(self) -> Burden:
+    def connection_counters(self) -> ConnectionCounters:
         """The client's own cost of calls, over all views of this client."""
-        return self._caller.transport.burden
+        return self._caller.transport.connection_counters
 
     @property
     def proxy(self) -> Proxy | None:
@@ -301,12 +301,12 @@ class RestClient:
         await self._verb(methods.DELETE_RECURRING_RUN, path, due)
 
     async def _list(
-        self, operation: methods.Operation[Answer], path: str, variant: str, due: float | None
+        self, operation: methods.ApiMethod[Answer], path: str, variant: str, due: float | None
     ) -> Answer:
         return await self._caller.call(operation, path, self._purpose, due=due, variant=variant)
 
     async def _verb(
-        self, operation: methods.Operation[methods.Nothing], path: str, due: float | None
+        self, operation: methods.ApiMethod[methods.Nothing], path: str, due: float | None
     ) -> None:
         await self._caller.call(operation, path, self._purpose, due=due)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from kfp_perf._version import __version__
-from kfp_perf.client.attempt import AttemptState, Burden
+from kfp_perf.client.attempt import AttemptState, ConnectionCounters
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
 from kfp_perf.client.proxy import proxy_for
@@ -34,7 +34,7 @@ class Transport:
     """Sends requests; each event loop gets connections of its own at its first request."""
 
     def __init__(self, config: TestConfig) -> None:
-        self.burden = Burden(config.max_connections)
+        self.connection_counters = ConnectionCounters(config.max_connections)
         self._timeout_seconds = config.request_timeout_seconds
         self._connect_timeout_seconds = config.connect_timeout_seconds
         parts = urlsplit(config.KFP_url)
@@ -68,8 +68,8 @@ class Transport:
         if body is not None or method == "POST":
             head = f"{head}Content-Length: {len(body or b'')}\r\n"
         pool = self._pools.get(asyncio.get_running_loop()) or self._open()
-        burden = self.burden
-        burden.began(attempt)
+        counters = self.connection_counters
+        counters.began(attempt)
         try:
             timeout_seconds = self._timeout_seconds
             connection = pool.take()
@@ -85,7 +85,7 @@ class Transport:
             finally:
                 pool.release(connection)
         finally:
-            burden.ended(attempt)
+            counters.ended(attempt)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and forget those of loops that are closed."""
@@ -97,7 +97,12 @@ class Transport:
 
     def _open(self) -> Pool:
         pool = Pool(
-            self._host, self._port, self._tls, self.burden.limit, self._connect_timeout_seconds, self.proxy
+            self._host,
+            self._port,
+            self._tls,
+            self.connection_counters.limit,
+            self._connect_timeout_seconds,
+            self.proxy,
         )
         self._pools[asyncio.get_running_loop()] = pool
         return pool

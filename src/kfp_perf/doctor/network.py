@@ -63,9 +63,8 @@ class Network:
                 self._addresses = await _look_up(host, port)
         except TimeoutError:
             detail = f"the name {host} is not resolved within the time limit"
-            return Finding(
-                "name", Status.FAILED, detail, "Do the name servers of this machine respond?", "dns"
-            )
+            remedy = "Do the name servers of this machine respond?"
+            return Finding("name", Status.FAILED, detail, remedy, "connect_timeout")
         except (OSError, UnicodeError) as error:
             return self._failed("name", error)
         addresses = ", ".join(dict.fromkeys(str(found[4][0]) for found in self._addresses))

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class StartGate:
-    """Holds scenarios back until all that are expected have come, then tells them the common time zero.
+    """A barrier: scenarios wait until all that are expected are prepared, then get the common time zero.
 
-    A scenario that failed to prepare comes too, and does not wait. One that comes late, because the pool had no
-    thread for it before, passes at once.
+    A scenario that failed to prepare is counted, and does not wait. One that is prepared later, because the pool
+    had no free thread before, passes at once.
     """
 
     def __init__(self, expected: int, now: Callable[[], float]) -> None:
@@ -30,14 +30,14 @@ class StartGate:
         return self._times[0] if self._times else None
 
     def arrive(self) -> None:
-        """Say that a scenario is prepared, or will never be."""
+        """Count a scenario that is prepared, or has failed to prepare."""
         with self._opened:
             self._missing -= 1
             if self._missing <= 0:
                 self.release()
 
     def release(self) -> None:
-        """Open the gate for those that are there, whoever is missing."""
+        """Open the gate for the scenarios that wait, even if others are missing."""
         with self._opened:
             if not self._times:
                 self._times.append(self._now())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     MakeSection = Callable[[Any], Any]
 
 
-#: Begins the names of modules that were loaded from files.
+#: The prefix of the names of modules that were loaded from files.
 _FILE_PREFIX = "kfp_perf_plugin_"
 
 
@@ -176,8 +176,8 @@ def plugin_files() -> tuple[Path, ...]:
 
 
 def load_file(path: Path) -> Any:
-    """Load a Python file as a module, once. Raises whatever the import raises."""
-    # A name of its own: queue.py must not become the `queue` of everybody else. The same file is the same module,
+    """Load a Python file as a module, once. Raises any exception of the import."""
+    # A prefixed name: queue.py must not replace the standard `queue`. The same file is the same module,
     # so that --plugin and --config-class of one file get the same classes.
     module_name = f"{_FILE_PREFIX}{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     if module_name in sys.modules:

@@ -1,4 +1,4 @@
-"""What an engine is: it runs scenarios, wherever, and lets the execution watch and stop them."""
+"""The interface of an engine: it runs scenarios, and lets the execution observe and stop them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioWork:
-    """All that a scenario needs to run, in this process or in another: it can be pickled.
+    """Everything that a scenario needs to run, in this process or another: it can be pickled.
 
-    `folder` is where the scenario's files go, `clock_anchor` what the test's clock adds to the machine's
+    `folder` is where the scenario's files go, `clock_anchor` is the offset of the test's clock from the machine's
     monotonic time, in seconds. `package` is the pipeline that the plan has read (None: the scenario has none).
     """
 
@@ -56,10 +56,10 @@ def _unpickled(files: Iterable[Path], fields: bytes) -> ScenarioWork:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """How a scenario ended; it can be pickled. What it measured is in its folder.
+    """How a scenario ended; it can be pickled. Its measurements are in its folder.
 
-    `error` is the text of what ended it early (empty: nothing did), `failure` that exception, `exit_code` the
-    code that it asks for. `collectors` are the users' own, with what they recorded.
+    `error` is the text of the error that ended it early (empty: none), `failure` that exception, `exit_code` its
+    exit code. `collectors` are the users' collectors, with their data.
     """
 
     name: str
@@ -70,7 +70,7 @@ class ScenarioResult:
 
 
 class Link(Protocol):
-    """What a scenario sees of the engine that runs it."""
+    """The scenario's side of the engine that runs it."""
 
     @property
     def stop(self) -> StopSignal:
@@ -82,7 +82,7 @@ class Link(Protocol):
         ...
 
     def watch(self, counters: Callable[[], ScenarioCounters]) -> None:
-        """Hand over the function that returns the scenario's counters; any thread may call it from now on."""
+        """Set the function that returns the scenario's counters; any thread may call it from now on."""
         ...
 
 

@@ -41,15 +41,14 @@ class ThreadLink:
             self.gate.arrive()
 
     def watch(self, counters: Callable[[], ScenarioCounters]) -> None:
-        """Hand over the function that returns the scenario's counters."""
+        """Set the function that returns the scenario's counters."""
         self.counters = counters
 
 
 class ThreadEngine:
-    """Runs each scenario in a thread of its own; see `Engine`.
+    """Runs one thread per scenario; see `Engine`.
 
-    `pool_size` is how many may run at a time (None: all). Scenarios beyond it are queued, and start when one
-    has ended.
+    `pool_size` is how many may run at a time (None: all). The others are queued, and start when one has ended.
     """
 
     def __init__(self, now: Callable[[], float], pool_size: int | None = None) -> None:
@@ -75,7 +74,7 @@ class ThreadEngine:
         self._futures = {self._executor.submit(_run, one, self._links[one.name]): one.name for one in work}
 
     def counters(self) -> Mapping[str, ScenarioCounters]:
-        """The latest counters of each scenario: of one that has not begun, none but its name."""
+        """The latest counters of each scenario; only the name is set for one that has not started."""
         return {
             name: link.counters() if link.counters is not None else ScenarioCounters(scenario=name)
             for name, link in self._links.items()
@@ -94,7 +93,7 @@ class ThreadEngine:
         return frozenset(self._futures.values())
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Have every scenario end; see `Engine`."""
+        """Stop every scenario; see `Engine`."""
         self._at_once = self._at_once or at_once
         for link in tuple(self._links.values()):
             link.stop.set()

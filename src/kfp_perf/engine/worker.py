@@ -16,7 +16,7 @@ from kfp_perf.engine.protocol import ScenarioResult
 from kfp_perf.errors import ExitCode, GeneratorSaturated, KfpPerfError, RunnerError
 from kfp_perf.log import correlation_id
 from kfp_perf.metrics import METRICS, GuardedCollector, Recorder
-from kfp_perf.pacing import RealClock, feel_lag
+from kfp_perf.pacing import RealClock, measure_lag
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
 from kfp_perf.result.files import JOURNAL_FILE
 from kfp_perf.result.journal import Journal
@@ -35,9 +35,9 @@ try:
 except ImportError:  # uvloop has no build for this platform
     new_event_loop = asyncio.new_event_loop
 
-#: A scenario that could only start this much after its start time does not start: see `_refuse_late_start`.
+#: A scenario that is later than this for its start time does not start: see `_refuse_late_start`.
 LATEST_START_SECONDS = 5.0
-#: How often what was measured is written to the scenario's files.
+#: How often measurements are written to the scenario's files.
 FLUSH_SECONDS = 0.5
 
 
@@ -57,7 +57,7 @@ class _End:
     def keep(self, name: str, error: BaseException) -> None:
         """Keep the first error; another one becomes a warning.
 
-        What is meant for the user goes into the log in a line, a bug with its traceback.
+        An error for the user is logged as one line, a bug with its traceback.
         """
         text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
         if text in {self.error, *self.warnings}:
@@ -78,7 +78,7 @@ class _End:
 def run_scenario(work: ScenarioWork, link: Link) -> ScenarioResult:
     """Run one scenario, write its files, and return how it ended; never raises, so that no scenario ends another.
 
-    All that is measured, and the journal of what is made on the server, goes into the folder of `work`.
+    All measurements, and the journal of what is created on the server, are written to the folder of `work`.
     """
     correlation_id.set(work.name)
     end = _End()
@@ -119,7 +119,7 @@ def _live(
     end: _End,
     collectors: list[GuardedCollector],
 ) -> None:
-    """Take a runner through its life."""
+    """Call the runner's methods in order, from `prepare` to `stop`."""
     link.watch(functools.partial(counters_of, runner))
     save = functools.partial(_save_info, runner, writer, end, collectors)
     save()
@@ -157,7 +157,7 @@ def counters_of(runner: BaseRunner) -> ScenarioCounters:
 
 
 def _write_state(runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
-    """Write what was measured until now."""
+    """Write the measurements so far."""
     for _ in writer.flush(runner.clock.now()):
         pass
     writer.state(counters_of(runner), _built_in(_reports(runner, end)))
@@ -168,9 +168,9 @@ def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reports(runner: BaseRunner, end: _End) -> dict[str, Any]:
-    """What the runner reports; nothing where it fails to, which must not keep it from cleaning up.
+    """The runner's report; empty where that fails, which must not prevent its clean-up.
 
-    Before it has started, it has nothing to report, and may lack what it would report of.
+    Empty before it has started too: the objects that it would report on may not exist yet.
     """
     if not end.started:
         return {}
@@ -259,7 +259,7 @@ def _call(
     end: _End,
     function: Callable[[], Any],
 ) -> Any:
-    """Call a step of the runner's life, a function or a coroutine function; flush files beside a coroutine."""
+    """Call a method of the runner, a function or a coroutine function; flush files while a coroutine runs."""
     returned = function()
     if not inspect.isawaitable(returned):
         return returned
@@ -290,7 +290,7 @@ _plain_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def _plain(returned: Any) -> dict[str, Any]:
-    """What a runner returned, as JSON will hold it: what it cannot hold fails here, not with the whole result."""
+    """The value that a runner returned as JSON will hold it; an invalid one fails here, not with the result."""
     return _plain_decoder.decode(msgspec.json.encode(returned, enc_hook=str))
 
 
@@ -300,7 +300,7 @@ def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:
         return returned
 
     async def both() -> Any:
-        feeling = asyncio.ensure_future(feel_lag(runner.clock, runner.punctuality))
+        feeling = asyncio.ensure_future(measure_lag(runner.clock, runner.lateness))
         try:
             return await returned
         finally:
@@ -311,7 +311,7 @@ def _feeling_lag(runner: BaseRunner, returned: Any) -> Any:
 
 
 def _refuse_late_start(runner: BaseRunner) -> None:
-    """Raise where a scenario would start so late that all which is due by then would come at once.
+    """Raise where a scenario would start so late that all the operations due by then would start at once.
 
     The threads of a pool that is smaller than the number of scenarios are also held through grace periods and
     clean-ups, and how long those last is not known before.

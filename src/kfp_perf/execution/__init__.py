@@ -1,4 +1,4 @@
-"""From a plan to a result: the target is checked, scenarios run, and whatever happens is written down."""
+"""From a plan to a result: checks the target, runs the scenarios, and records the outcome."""
 
 from kfp_perf.execution.emulator_process import EmulatorProcess
 from kfp_perf.execution.execute import Execution, TestFailed, execute

@@ -1,7 +1,8 @@
-"""The documents of a test: what it was given, and its result, made from the files alone."""
+"""The documents of a test: its input, and its result, computed from the files alone."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
     from kfp_perf.metrics.metric import Metric
+    from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import ScenarioFiles, TestResult
     from kfp_perf.result.scenario_writer import ScenarioInfo
 
 _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
-#: How an emulator is recognised, wherever it runs.
+#: The prefix by which an emulator is recognised.
 EMULATOR_COMMIT = "kfp-perf-emulator"
 
 
@@ -50,7 +52,7 @@ def given_document(
     started: float,
     declared: Iterable[Metric] = (),
 ) -> dict[str, Any]:
-    """What a test was given: plan, settings, the target's answer and the users' metrics; `given.json`."""
+    """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
     return {
         "name": plan.name,
         "started": _utc(started),
@@ -74,6 +76,7 @@ def given_document(
         ],
         "lifted": [list(one) for one in plan.lifted],
         "declared_metrics": msgspec.to_builtins(list(declared)),
+        "primary": [one._asdict() for one in plan.primary],
         "scenarios": [
             {
                 "name": one.name,
@@ -81,12 +84,15 @@ def given_document(
                 "folder": safe_name(one.name or ""),
                 "start_seconds": one.start_seconds,
                 "run_seconds": one.run_seconds,
+                "pipeline": _digest(plan.packages.get(one.name or "")),
             }
             for one in plan.scenarios
         ],
         "warnings": [str(warning) for warning in plan.warnings],
         "environment": _environment(),
-        "configuration": config.model_dump(mode="json"),  # secrets show as stars, as pydantic's secrets do
+        "configuration": config.model_dump(
+            mode="json"
+        ),  # secrets are masked with stars, as pydantic's secrets are
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
 
@@ -99,9 +105,8 @@ def result_document(
     """The result of a test from its folder: figures, thresholds and verdict.
 
     Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
-    killed: `complete_until` is then when the last thing was written. `custom` are the users' own figures of the
-    whole test. `finished` is when the test was over (None:
-    when the last thing was written).
+    killed: `complete_until` is then the time of the last write. `custom` are the users' own figures of the whole
+    test. `finished` is when the test was over (None: the time of the last write).
     """
     given, health = result.given, result.health
     scenarios = result.scenarios
@@ -157,9 +162,9 @@ def _thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
 
 
 def _in_flight(scenarios: Sequence[ScenarioFiles], health: dict[str, Any]) -> dict[str, int]:
-    """What was in flight in each scenario that did not come to its end: nothing else tells what became of it.
+    """The number of runs in flight in each scenario that did not end: nothing else records their outcome.
 
-    By the counters that the execution wrote down when it left the scenarios, or else by the scenario's last ones.
+    From the counters that the execution wrote when it left the scenarios, or else from the scenario's last ones.
     """
     left: dict[str, dict[str, Any]] = health.get("left") or {}
     found: dict[str, int] = {}
@@ -211,8 +216,8 @@ def _reasons(
 def _why_killed(infos: Sequence[ScenarioInfo], last: float) -> str:
     if infos and all(info.measured for info in infos):
         return (
-            "The test was killed while it cleaned up: what it measured is complete, but some of what it made may "
-            "still be on the server (see `kfp-perf cleanup`)."
+            "The test was killed while it cleaned up: its measurements are complete, but objects that it created "
+            "may still be on the server (see `kfp-perf cleanup`)."
         )
     if last:
         return f"The test was killed before its end; its files are complete until {_utc(last)}."
@@ -265,6 +270,11 @@ def _version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def _digest(package: PipelinePackage | None) -> str | None:
+    """What tells one pipeline from another: the SHA-256 of its file."""
+    return None if package is None else hashlib.sha256(package.data).hexdigest()
 
 
 def _utc(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The emulator as a child process: for those who have no cluster at hand."""
+"""The emulator as a child process, for tests without a cluster."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _ENDS_WITHIN_SECONDS = 5.0
 class EmulatorProcess:
     """Runs `python -m kfp_emulator` on a free port of this machine, for as long as the context is open.
 
-    It has a process session of its own, so that Ctrl-C in the terminal does not end it before the clean-up, and
-    ends when its standard input closes, so that nothing is left behind when this process is killed.
+    It runs in a new process session, so that Ctrl-C in the terminal does not end it before the clean-up. It ends
+    when its standard input closes, so that it does not outlive this process.
     """
 
     def __init__(self, profile: str = "fast", seed: int = 0, options: Sequence[str] = ()) -> None:
@@ -46,12 +46,12 @@ class EmulatorProcess:
         try:
             self.url = json.loads(ready)["url"]
         except (ValueError, KeyError, TypeError):
-            said = self.said()
+            output = self.read_log()
             self.__exit__()
             if self._process.returncode == ExitCode.BAD_INPUT:
-                what = said.removeprefix("Error: ").removeprefix("--profile: ").removeprefix("profile: ")
+                what = output.removeprefix("Error: ").removeprefix("--profile: ").removeprefix("profile: ")
                 raise InputError(Problem("--emulator-profile", what)) from None
-            raise TargetError("The emulator did not start.", said or "It said nothing.") from None
+            raise TargetError("The emulator did not start.", output or "Its log is empty.") from None
         return self
 
     @property
@@ -59,8 +59,8 @@ class EmulatorProcess:
         """The number of its process."""
         return self._process.pid
 
-    def said(self) -> str:
-        """What it wrote to its log: nothing, if all is well."""
+    def read_log(self) -> str:
+        """Return the text of its log: empty, if all is well."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()
 

@@ -1,4 +1,4 @@
-"""The execution: starts every scenario, watches them, and makes one result of what they did."""
+"""The execution: starts every scenario, observes them, and makes one result from their files."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _MEASURED = frozenset({ScenarioPhase.CLEANING, ScenarioPhase.ENDED})
 
 
 class TestFailed(KfpPerfError):
-    """A test that came to its end, but not to a good one: what was measured is in `result`.
+    """A test that ended with an error; its measurements are in `result`.
 
-    The text is that of the first error; `errors` holds them all, in the order in which they came. `abandoned`:
-    the user did not wait for the scenarios, which still run.
+    The text is that of the first error; `errors` holds them all, in order of occurrence. `abandoned`: the user did
+    not wait for the scenarios, which still run.
     """
 
     __test__ = False
@@ -116,7 +116,7 @@ async def _check(config: TestConfig, plan: Plan) -> Healthz:
 
 
 class Execution:
-    """One test under way. `errors` holds what went wrong, in the order in which it came."""
+    """One test in progress. `errors` holds its errors in order of occurrence."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class Execution:
             return self._finish(checks, _merged(ended))
 
     def _run_scenarios(self, engine: Engine, checks: HealthChecks, display: Display) -> list[ScenarioResult]:
-        """Start the scenarios, and look at them until they have ended, or the user does not wait for them."""
+        """Start the scenarios, and observe them until they have ended, or the user does not wait for them."""
         engine.start(
             [
                 ScenarioWork(
@@ -199,19 +199,19 @@ class Execution:
         return ended
 
     def _look(self, engine: Engine, checks: HealthChecks, display: Display) -> None:
-        """Look at the test. A failure to do so ends it in good order: nobody would see any more what it does."""
+        """Observe the test once. If that fails, stop the test in order, since nothing would supervise it."""
         try:
             counters = engine.counters()
             checks.look(counters)
             display.update(self._watch.look(counters, engine.t0, stopping=self.interruptions > 0))
             self._save_meanwhile(counters, checks)
         except Exception as error:
-            log.exception("The test cannot be watched any more, so it is stopped")
+            log.exception("The test can no longer be observed, so it is stopped")
             self._blind = error
             engine.stop()
 
     def _save_meanwhile(self, counters: Mapping[str, ScenarioCounters], checks: HealthChecks) -> None:
-        """Save what there is when all scenarios have measured: a clean-up may take long, and be killed."""
+        """Save the result when all scenarios have measured: the clean-up may take long, and be killed."""
         now = self._clock.now()
         if now >= self._save_health_at:
             self._save_health_at = now + _SAVE_HEALTH_EVERY_SECONDS
@@ -257,14 +257,14 @@ class Execution:
         try:
             document = self._writer.save(document)
         except InputError as unsaved:
-            # What was measured is still at hand: whoever waits for it gets it, and is told what is wrong.
+            # The result is still in memory: return it to the caller with the error.
             self.errors.append(unsaved)
             document["verdict"]["reasons"].append(str(unsaved))
         return TestResult(self._writer.path, document)
 
 
 def _merged(ended: Sequence[ScenarioResult]) -> dict[str, Any]:
-    """The figures of the whole test of those users' collectors that can be merged."""
+    """The figures of the whole test from those of the users' collectors that can be merged."""
     whole: dict[str, GuardedCollector] = {}
     for result in ended:
         for collector in result.collectors:
@@ -278,8 +278,8 @@ def _merged(ended: Sequence[ScenarioResult]) -> dict[str, Any]:
 
 
 _STOPPING = (
-    "Stopping: no new work; what is in flight is terminated, then the clean-up follows. Once more, and the test "
-    "ends at once, and leaves all that on the server."
+    "Stopping: no new work; runs in flight are terminated, then the clean-up follows. A second Ctrl-C ends the "
+    "test at once, and leaves all objects on the server."
 )
 _STOPPED = "The test was stopped before its end."
-_ABANDONED = "The test was stopped at once: what it made may still be on the server (see `kfp-perf cleanup`)."
+_ABANDONED = "The test was stopped at once: its objects may still be on the server (see `kfp-perf cleanup`)."

@@ -54,8 +54,8 @@ def run_test(
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
-    those of `make_plan`. The folder gets a `report.html`; one that cannot be drawn is said in the log, and changes
-    nothing else. `create_runner` makes the runner of each scenario: a function like
+    those of `make_plan`. The folder gets a `report.html`; a failure to write it is logged, and changes nothing
+    else. `create_runner` makes the runner of each scenario: a function like
     `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold

@@ -17,7 +17,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """Call `interrupt` for Ctrl-C, SIGTERM and SIGHUP while the context is open.
 
-    SIGHUP is left alone where it was ignored at the start, as `nohup` does. Does nothing outside the main
+    SIGHUP stays ignored where it was ignored at the start, as with `nohup`. Does nothing outside the main
     thread, where signals cannot be handled.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -32,6 +32,6 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            # None: it was not set from Python, and cannot be put back.
+            # None: it was not set from Python, and cannot be restored.
             if handler is not None:
                 signal.signal(number, handler)

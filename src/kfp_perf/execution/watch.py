@@ -91,7 +91,7 @@ class Watch:
         return self.snapshot
 
     def _since(self, moment: float) -> _Look:
-        """The last look before a moment, or the first there is."""
+        """The last snapshot before a time, or else the first."""
         earlier = [look for look in self._looks if look.at <= moment]
         return earlier[-1] if earlier else self._looks[0]
 

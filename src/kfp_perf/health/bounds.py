@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from kfp_perf.pacing.lateness import LATE_SECONDS
 
-#: The test is looked at in windows of so many seconds.
+#: The length in seconds of the windows in which a test is judged.
 WINDOW_SECONDS = 1.0
-#: A resource gave way if it was beyond its bound for as long as so many windows, and for this share of the time:
-#: a few late moments are no saturation, and a minute of them is, even within an hour. A window that lasted longer
-#: because all stood still counts as many.
+#: A resource is saturated if it was beyond its bound for this many windows and for this share of the time: a few
+#: late samples are no saturation, but a minute of them is, even within an hour. A window that lasted longer because
+#: the process was suspended counts as several.
 FEWEST_WINDOWS = 5.0
 SMALLEST_SHARE = 0.02
-#: A generator that stood still for so long at a time makes the result invalid, however long the test is.
+#: A generator that was suspended for this long at a time makes the result invalid, however long the test is.
 STANDSTILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a resource may come to in a window. `unit` is `share`, `bytes` or `seconds`.
+    """The bound of a resource in a window. `unit` is `share`, `bytes` or `seconds`.
 
     `at_least`: the value must not fall below the limit. `at_once`: a single window beyond it is enough.
     """
@@ -38,13 +38,13 @@ class Bound:
 
 _LATE = f"{1e3 * LATE_SECONDS:.0f} ms"
 
-#: Each resource, the one that explains most first: what starves a loop is named before the lateness it causes.
+#: Each resource, causes before effects: what blocks an event loop is named before the lateness that it causes.
 BOUNDS: dict[str, Bound] = {
     "standstill": Bound(
         STANDSTILL_SECONDS,
         "seconds",
-        "time for which this process stood still",
-        "Stopped, suspended or paused, it sends nothing and reads no answers, which then seem to be late.",
+        "time for which this process was suspended",
+        "Stopped or suspended, it sends nothing and reads no answers, which then seem to be late.",
         at_once=True,
     ),
     "disk": Bound(
@@ -63,7 +63,7 @@ BOUNDS: dict[str, Bound] = {
     "local_failures": Bound(
         0.005,
         "share",
-        "requests that failed for want of file descriptors or local ports of this machine",
+        "requests that failed because this machine had no file descriptors or local ports left",
         "They never reached the target, and would count as its errors.",
         at_once=True,
     ),
@@ -77,13 +77,13 @@ BOUNDS: dict[str, Bound] = {
         0.1,
         "share",
         "time in which garbage was collected",
-        "All threads stand still meanwhile, and it stands in every latency.",
+        "All threads wait for it, and it adds to every latency.",
     ),
     "decoding": Bound(
         0.5,
         "share",
         "a scenario's time that went into decoding answers",
-        "Meanwhile its other answers wait, so latencies are ours and not the server's.",
+        "Its other answers wait for that, so latencies are the generator's and not the server's.",
     ),
     "connections": Bound(
         0.05,

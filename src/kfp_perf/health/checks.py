@@ -32,10 +32,10 @@ _REMEDY = (
 
 
 class HealthChecks:
-    """Watches a test: call `look` several times a second from the thread that waits for it, inside the context.
+    """Observes a test: call `look` several times a second from the thread that waits for it, inside the context.
 
-    `asking` is a context in which `api` is kept up to date.
-    Warnings are logged once when something begins, and once a minute a line says how things stand.
+    `asking` is a context in which `api` is kept up to date. A warning is logged once when a problem begins, and a
+    line of status every minute.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class HealthChecks:
         self._contexts.close()
 
     def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Look at everything once."""
+        """Run every check once."""
         now = self._now()
         self.generator.look(counters)
         for one in counters.values():
@@ -100,9 +100,9 @@ class HealthChecks:
             "This machine has %.0f MB of memory left",
             (memory or 0) / 1e6,
         )
-        for finding in self.generator.findings():
-            what = f"{finding.resource} {finding.scenario}"
-            self._warn(what, True, "The generator is saturated: %s", finding)
+        for saturation in self.generator.saturations():
+            what = f"{saturation.resource} {saturation.scenario}"
+            self._warn(what, True, "The generator is saturated: %s", saturation)
         for name in self.generator.on_purpose:
             self._warn(f"purpose {name}", True, _ON_PURPOSE, name)
         if now >= self._next_line:
@@ -110,30 +110,30 @@ class HealthChecks:
             log.info("Health: %s", self.line(counters))
 
     def line(self, counters: Mapping[str, ScenarioCounters]) -> str:
-        """How things stand, in one line."""
+        """The status of the test in one line."""
         shares = self.generator.shares()
         stalled = self.progress.stalled()
-        findings = self.generator.findings()
+        saturations = self.generator.saturations()
         disk = self.generator.space.disk_bytes
         lags = [one.longest_lag_seconds for one in counters.values()]
         parts = [
             "the API answers" if self._api.answers else "the API does not answer",
-            f"{len(counters) - len(stalled)} of {len(counters)} scenarios get on",
+            f"{len(counters) - len(stalled)} of {len(counters)} scenarios make progress",
             f"CPU {shares.get('process_cpu', 0.0):.0%} of a core",
             f"event loop at most {1e3 * max(lags, default=0.0):.0f} ms late",
             "disk unknown" if disk is None else f"{disk / 1e9:.1f} GB of disk left",
-            "generator saturated" if findings else "generator within its bounds",
+            "generator saturated" if saturations else "generator within its bounds",
         ]
         return ", ".join(parts)
 
     def verdict(self) -> GeneratorSaturated | None:
         """The error that makes a test invalid; None: the generator kept within its bounds."""
-        findings = self.generator.findings()
-        if not findings:
+        saturations = self.generator.saturations()
+        if not saturations:
             return None
-        told = "; ".join(str(finding) for finding in findings[:3])
-        more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
-        return GeneratorSaturated(f"The generator was saturated: {told}{more}.\n    {_REMEDY}")
+        texts = "; ".join(str(one) for one in saturations[:3])
+        more = f"; and {len(saturations) - 3} more" if len(saturations) > 3 else ""
+        return GeneratorSaturated(f"The generator was saturated: {texts}{more}.\n    {_REMEDY}")
 
     def document(self) -> dict[str, Any]:
         """Plain values for the result: `api`, and the `stalls` of scenarios."""
@@ -143,7 +143,7 @@ class HealthChecks:
         }
 
     def _warn(self, what: str, holds: bool, message: str, *values: object) -> None:
-        """Log a warning when something begins to hold, and that it is over when it does no more."""
+        """Log a warning when a condition begins to hold, and a line when it no longer does."""
         if holds and what not in self._said:
             self._said.add(what)
             log.warning(message, *values)

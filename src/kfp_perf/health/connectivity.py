@@ -1,4 +1,4 @@
-"""Whether the API answers, asked by a thread of its own all through a test."""
+"""Checks in a separate thread, during the whole test, whether the API answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kfp_perf.client import KfpClient
     from kfp_perf.config import TestConfig
 
-#: How often the API server is asked, as an idle browser tab of KFP's own pages would.
+#: How often the API server is checked: about as often as by an idle browser tab of KFP's user interface.
 ASK_EVERY_SECONDS = 15.0
 _JOIN_SECONDS = 1.0
 _MOST_OUTAGES = 100
@@ -38,7 +38,7 @@ class Outage(msgspec.Struct):
 
 
 class ApiHealth:
-    """What the health checks of the API came to. Written by one thread; others may read at any time."""
+    """The results of the health checks of the API. Written by one thread; others may read at any time."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -51,13 +51,13 @@ class ApiHealth:
         self.latest: Outage | None = None
 
     def answered(self, seconds: float) -> None:
-        """Take in an answer."""
+        """Count an answer."""
         self.asked += 1
         self.answers = True
         self.longest_answer_seconds = max(self.longest_answer_seconds, seconds)
 
     def missed(self, when: float, error: str) -> None:
-        """Take in that a question got no answer, or none of a healthy server."""
+        """Count a check that got no answer, or not that of a healthy server."""
         self.asked += 1
         self.failed += 1
         if self.answers:
@@ -95,10 +95,10 @@ async def ask(client: KfpClient, health: ApiHealth, now: Callable[[], float]) ->
 
 
 class Connectivity:
-    """Asks GetHealthz now and then while the context is open; what comes of it is in `health`.
+    """Calls GetHealthz at intervals while the context is open; the results are in `health`.
 
-    Its thread does nothing else, so a server that hangs holds up no scenario, and its requests are no load: they
-    stand in no statistics.
+    It has a separate thread, so a server that hangs delays no scenario. Its requests are no load: they are in no
+    statistics.
     """
 
     def __init__(self, config: TestConfig) -> None:
@@ -117,7 +117,7 @@ class Connectivity:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._loop is not None and self._main is not None:
-            with contextlib.suppress(RuntimeError):  # it ended in this very moment
+            with contextlib.suppress(RuntimeError):  # it has just ended
                 self._loop.call_soon_threadsafe(self._main.cancel)
         # A question that hangs is not waited for.
         self._thread.join(_JOIN_SECONDS)

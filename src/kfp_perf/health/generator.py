@@ -1,4 +1,4 @@
-"""The generator watches itself: each window of a test against the bounds."""
+"""The generator's self-check: compares each window of a test with the bounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kfp_perf.health.bounds import BOUNDS, STANDSTILL_SECONDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
-from kfp_perf.health.tally import Finding, ResourceTally
+from kfp_perf.health.tally import ResourceTally, Saturation
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.scenario.workload import ClosedLoad, workload_of
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 _AT_WORK = frozenset({ScenarioPhase.RUNNING, ScenarioPhase.DRAINING})
 #: Counting open files takes the longer the more there are.
 _LOOK_AT_SPACE_EVERY_SECONDS = 5.0
-# What a saturated process cannot keep, so it is not judged where saturation is what the user asked for.
+# Bounds that a saturated process cannot keep; they are not judged where the user asked for saturation.
 _GIVEN_UP_ON_PURPOSE = frozenset({"process_cpu", "decoding", "event_loop", "start_lateness"})
 
 
 class GeneratorWatch:
-    """Looks at this process and at the scenarios in it while they are at work, and judges at the end.
+    """Observes this process and its scenarios while they work, and finds what was saturated.
 
     Call `look` several times a window from the thread that waits for the scenarios, inside the context, which
-    also makes the interpreter quiet (see `QuietInterpreter`). `now` gives seconds; the rest is there for tests.
+    also makes the interpreter quiet (see `QuietInterpreter`). `now` returns seconds; the other arguments are for
+    tests.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class GeneratorWatch:
     ) -> None:
         self.on_purpose: list[str] = []
         self.windows = 0
-        #: Begin and end of each time in which this process stood still, in seconds since the Unix epoch.
+        #: Begin and end of each time in which this process was suspended, in seconds since the Unix epoch.
         self.standstills: list[tuple[float, float]] = []
         self.space = space(folder)
         self.pauses = CollectorPauses()
@@ -79,7 +80,7 @@ class GeneratorWatch:
         self._quiet.__exit__()
 
     def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Close the window, if it is over, and judge it for what was at work from its beginning to its end."""
+        """Close the window, if it is over, and judge it for the scenarios that worked throughout it."""
         now = self._now()
         self._notice_gap(now, counters)
         elapsed = now - self._began
@@ -96,15 +97,15 @@ class GeneratorWatch:
         self._began, self._reading, self._marks = now, reading, marks
         self._gap = (0.0, 0.0, 0.0)
 
-    def findings(self) -> list[Finding]:
-        """What gave way, what explains most first; empty: the generator kept within its bounds."""
-        found = [tally.finding() for tally in self._tallies.values() if tally.gave_way]
+    def saturations(self) -> list[Saturation]:
+        """The saturated resources, causes before effects; empty: the generator kept within its bounds."""
+        found = [tally.saturation() for tally in self._tallies.values() if tally.exceeded]
         order = list(self._bounds)
         return sorted(found, key=lambda one: (order.index(one.resource), one.scenario))
 
     def document(self) -> dict[str, Any]:
-        """What the result says about the generator: plain values."""
-        findings = self.findings()
+        """The generator's part of the result, as plain values."""
+        saturations = self.saturations()
         scenarios: dict[str, dict[str, Any]] = {
             name: {
                 "longest_lag_seconds": one.longest_lag_seconds,
@@ -119,8 +120,8 @@ class GeneratorWatch:
             place = scenarios[name]["resources"] if name else process
             place[resource] = tally.document()
         return {
-            "saturated": bool(findings),
-            "gave_way": [str(one) for one in findings],
+            "saturated": bool(saturations),
+            "exceeded": [str(one) for one in saturations],
             "saturated_on_purpose": self.on_purpose,
             "standstills": [list(one) for one in self.standstills],
             "windows": self.windows,
@@ -141,7 +142,7 @@ class GeneratorWatch:
         return {resource: tally.mean for (resource, name), tally in self._tallies.items() if not name}
 
     def _notice_gap(self, now: float, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Keep the longest time of this window in which nobody looked, by both clocks."""
+        """Keep the longest time of this window without a call of `look`, by both clocks."""
         at = max((one.at for one in counters.values()), default=0.0)
         if self._looked is not None and now - self._looked[0] > self._gap[0]:
             self._gap = (now - self._looked[0], self._looked[1], at)
@@ -150,9 +151,9 @@ class GeneratorWatch:
     def _stood_still(
         self, names: Sequence[str], marks: Mapping[str, ScenarioCounters], reading: Reading
     ) -> float:
-        """For how long this process stood still in this window, in seconds.
+        """For how long this process was suspended in this window, in seconds.
 
-        That nobody looked may have other reasons, such as a slow disk: event loops must have stood still as well.
+        `look` may be late for other reasons, such as a slow disk: event loops must have been blocked as well.
         """
         suspended = reading.suspended_seconds - self._reading.suspended_seconds
         gap, begin, end = self._gap
@@ -205,7 +206,7 @@ class GeneratorWatch:
 
 
 def saturates_on_purpose(scenario: TestScenario) -> bool:
-    """Whether a scenario asks for as many requests as this process can make: readers that never think."""
+    """Whether a scenario asks for as many requests as this process can make: readers without think time."""
     return (
         scenario.mode in MODES
         and not scenario.mode_entry.starts_runs

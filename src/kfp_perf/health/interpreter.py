@@ -9,15 +9,15 @@ from typing import Self
 #: How long a Python thread keeps the others waiting. Beside one that computes, starts were 13 ms late (p99) at
 #: Python's own 5 ms, and 0.3 ms at this.
 SWITCH_INTERVAL_SECONDS = 1e-4
-#: After so many new objects the youngest are looked at, and so on: Python's own 700 make many short pauses.
+#: Thresholds of the garbage collector's generations: Python's default of 700 makes many short pauses.
 COLLECTION_THRESHOLDS = (50_000, 20, 100)
 
 
 class QuietInterpreter:
-    """Threads take turns quickly, and the garbage collector stays away from what was there before.
+    """Switches threads often, and exempts objects that exist already from garbage collection.
 
-    A full collection stops all threads for as long as it takes to look at every object, modules and their code
-    included: some 100 ms. What exists at the start stays to the end, so it need not be looked at again.
+    A full collection stops all threads while it visits every object, modules and their code included: about
+    100 ms. The objects that exist at the start live to the end, so they need not be visited again.
     """
 
     def __enter__(self) -> Self:

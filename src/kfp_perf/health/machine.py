@@ -1,4 +1,4 @@
-"""What this process takes of its machine, and what the machine has left."""
+"""The resources that this process uses, and those that its machine has left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BYTES_OF_MAXRSS = 1024 if sys.platform == "linux" else 1
 
 
 class Reading(NamedTuple):
-    """One look. Seconds count from some beginning, so two readings have a meaning together; None: not known here.
+    """One reading. Only the difference of two readings has a meaning; None: not known on this machine.
 
     `process_cpu_seconds`: CPU time of this process. `machine_busy_seconds` of `machine_seconds`: of all cores.
     `throttled_seconds`: how long the container's CPU limit held this process's group. `collecting_seconds`: time
@@ -39,9 +39,9 @@ class Reading(NamedTuple):
 
 
 class Space(NamedTuple):
-    """What is left: bytes of disk and of memory, the share of files that may be open, and this process's size.
+    """Free disk and memory in bytes, the share of allowed files that are open, and this process's size.
 
-    None: not known here, or not now.
+    None: unknown.
     """
 
     disk_bytes: int | None
@@ -52,7 +52,7 @@ class Space(NamedTuple):
 
 
 class CollectorPauses:
-    """Adds up, while the context is open, how long all threads stand still for the collection of garbage."""
+    """Adds up, while the context is open, how long garbage collection stops all threads."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self.seconds = 0.0
@@ -86,13 +86,13 @@ def raise_open_files_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft in (hard, resource.RLIM_INFINITY):
         return
-    # Refused where the kernel has a limit of its own, as on macOS.
+    # Refused where the kernel has a lower limit, as on macOS.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def read_machine(pauses: CollectorPauses) -> Reading:
-    """Look at what was used until now."""
+    """Read the resources used so far."""
     busy, whole = _machine_cpu()
     return Reading(time.process_time(), busy, whole, _throttled(), pauses.seconds, _suspended())
 
@@ -105,7 +105,7 @@ def _suspended() -> float:
 
 
 def read_space(folder: Path) -> Space:
-    """Look at what is left; `folder` is where the result is written, which may be gone meanwhile."""
+    """Read the resources left; `folder` is where the result is written, and may have been deleted."""
     disk: int | None = None
     with contextlib.suppress(OSError):
         disk = shutil.disk_usage(folder).free
@@ -125,14 +125,14 @@ def read_space(folder: Path) -> Space:
 
 
 def _open_files() -> tuple[int | None, bool]:
-    """How many files this process has open (None: not known), and whether it may open no more.
+    """The number of files that this process has open (None: unknown), and whether the limit is reached.
 
-    To list them takes a descriptor. Linux since 6.2 tells their number without, as the size of the folder.
+    Listing them needs a descriptor. Since Linux 6.2 the size of the folder is their number.
     """
     try:
         if size := _OPEN_FILES.stat().st_size if sys.platform == "linux" else 0:
             return size, False
-        return len(os.listdir(_OPEN_FILES)), False  # noqa: PTH208  only their number is wanted
+        return len(os.listdir(_OPEN_FILES)), False  # noqa: PTH208  only their number is needed
     except OSError as error:
         return None, error.errno in {errno.EMFILE, errno.ENFILE}
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.scenario.model import TestScenario
 
-#: Without progress for so long, or for this many of its longest runs, a scenario is named; at the latest after
+#: Without progress for this long, or for this many of its longest runs, a scenario is stalled; at the latest after
 #: this share of its time, so before its end.
 PATIENCE_SECONDS = 60.0
 _PATIENCE_RUNS = 3.0
 _SHARE_OF_TIME = 0.5
 _SHORTEST_PATIENCE_SECONDS = 5.0
 _MOST_STALLS = 100
-#: Scenarios are looked at several times a second. Of a longer time without a look only this much counts: the
-#: generator itself stood still, and a scenario could make no progress.
+#: Scenarios are checked several times a second. Of a longer time without a check only this much counts: the
+#: generator itself was suspended, and a scenario could make no progress.
 _LONGEST_LOOK_SECONDS = 2.0
 _IDLE = frozenset({ScenarioPhase.QUEUED, ScenarioPhase.WAITING, ScenarioPhase.ENDED})
 
@@ -58,7 +58,7 @@ class _Mark:
     unseen_seconds: float = 0.0
 
     def passed(self, now: float) -> float:
-        """The time without progress until now; what nobody watched is left out."""
+        """The time without progress so far; time without checks is left out."""
         self.unseen_seconds += max(0.0, now - self.looked - _LONGEST_LOOK_SECONDS)
         self.looked = now
         return now - self.since - self.unseen_seconds
@@ -76,7 +76,7 @@ class ProgressWatch:
         self._marks: dict[str, _Mark] = {}
 
     def look(self, counters: ScenarioCounters, now: float) -> Stall | None:
-        """Look at a scenario; return a stall that has just been found, or None."""
+        """Check a scenario; return a stall that has just been found, or None."""
         phase, done = counters.phase, _done(counters)
         mark = self._marks.get(counters.scenario)
         if mark is None or mark.phase is not phase or mark.done != done or counters.resting:

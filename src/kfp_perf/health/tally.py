@@ -1,4 +1,4 @@
-"""One resource over the windows of a test."""
+"""The use of one resource over the windows of a test."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kfp_perf.health.bounds import FEWEST_WINDOWS, SMALLEST_SHARE
 if TYPE_CHECKING:
     from kfp_perf.health.bounds import Bound
 
-#: A machine as busy as this explains why a thread of ours was not run in time.
+#: From this utilisation on, the machine is the reason why a thread did not run in time.
 _BUSY_MACHINE = 0.95
 _THROTTLED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A resource that gave way; `scenario` is empty where it is the whole process's."""
+class Saturation:
+    """A saturated resource; `scenario` is empty where it belongs to the whole process."""
 
     resource: str
     scenario: str
@@ -30,7 +30,7 @@ class Finding:
 class ResourceTally:
     """Adds up for how long a resource was beyond its bound, window by window.
 
-    Windows are longer than `window_seconds` where the thread that looks was itself held up.
+    Windows are longer than `window_seconds` where the observing thread was itself delayed.
     """
 
     def __init__(self, resource: str, scenario: str, bound: Bound, window_seconds: float) -> None:
@@ -53,7 +53,7 @@ class ResourceTally:
         machine_busy: float | None = None,
         throttled: float | None = None,
     ) -> None:
-        """Take in a window. `machine_busy` and `throttled` are shares of it, None where they are not known."""
+        """Add a window. `machine_busy` and `throttled` are shares of it, None where they are unknown."""
         self.seconds += seconds
         self._sum += value * seconds
         if self.worst is None or (value < self.worst if self._bound.at_least else value > self.worst):
@@ -69,26 +69,26 @@ class ResourceTally:
         return self._sum / self.seconds if self.seconds else 0.0
 
     @property
-    def gave_way(self) -> bool:
+    def exceeded(self) -> bool:
         """Whether the resource was beyond its bound for long enough to count."""
         if self._bound.at_once:
             return self.seconds_beyond > 0.0
         return (
-            # Windows are as long as they are wanted, give or take a millisecond.
+            # Windows have the wanted length within a millisecond.
             self.seconds_beyond > (FEWEST_WINDOWS - 0.5) * self._window_seconds
             and self.seconds_beyond >= SMALLEST_SHARE * self.seconds
         )
 
-    def finding(self) -> Finding:
-        """The same in words."""
+    def saturation(self) -> Saturation:
+        """Describe how the bound was exceeded."""
         bound = self._bound
         beyond = "below" if bound.at_least else "beyond"
-        worst = _told(self.worst or 0.0, bound.unit)
+        worst = _format(self.worst or 0.0, bound.unit)
         text = (
-            f"{self._resource} ({bound.what}) was {beyond} {_told(bound.limit, bound.unit)} for "
+            f"{self._resource} ({bound.what}) was {beyond} {_format(bound.limit, bound.unit)} for "
             f"{self.seconds_beyond:.0f} of {self.seconds:.0f} s, at worst {worst}{self._why()}"
         )
-        return Finding(self._resource, self._scenario, text)
+        return Saturation(self._resource, self._scenario, text)
 
     def document(self) -> dict[str, Any]:
         """Plain values for the result."""
@@ -102,7 +102,7 @@ class ResourceTally:
         }
 
     def _why(self) -> str:
-        """What lateness comes of, as far as the machine tells."""
+        """The cause of lateness, as far as the machine's counters show it."""
         if self._resource not in {"event_loop", "start_lateness"}:
             return ""
         if (held := self._throttled_beyond / self.seconds_beyond) > _THROTTLED:
@@ -112,7 +112,7 @@ class ResourceTally:
         return "; the machine had CPU to spare, so something blocked the thread or held Python's lock"
 
 
-def _told(value: float, unit: str) -> str:
+def _format(value: float, unit: str) -> str:
     if unit == "seconds":
         return f"{value:.0f} s"
     return f"{value / 1e6:,.0f} MB" if unit == "bytes" else f"{value:.1%}" if value < 0.01 else f"{value:.0%}"

@@ -1,4 +1,4 @@
-"""What is seen while a test runs. The load never waits for it: it is drawn by a process of its own."""
+"""The display of a running test. A separate process draws it, so the load never waits for it."""
 
 from kfp_perf.live.feed import Display, open_display
 from kfp_perf.live.snapshot import ScenarioState, Snapshot

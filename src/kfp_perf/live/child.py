@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from kfp_perf.live.snapshot import Message
+    from kfp_perf.live.snapshot import FeedMessage
 
 #: Lines of the log that wait for a busy child; older ones are dropped beyond that.
 _MOST_LINES = 1000
@@ -20,11 +20,10 @@ _CLOSE_SECONDS = 1.0
 
 
 class Child:
-    """Runs `python -m MODULE`, and writes messages to it from a thread of its own.
+    """Runs `python -m MODULE`, and writes messages to it from a separate thread.
 
-    Of snapshots that the child is too busy to read only the latest is kept; it says all that the others did.
-    The child has a process session of its own: Ctrl-C is the execution's to handle, and the child ends with its
-    input.
+    Of snapshots that the child is too busy to read only the latest is kept, since counters are cumulative. The
+    child runs in a new process session, so that only the execution gets Ctrl-C, and ends with its input.
     """
 
     def __init__(self, module: str, *arguments: str, answers: bool = False) -> None:
@@ -51,8 +50,8 @@ class Child:
         with self.process.stdout as stdout:
             return stdout.readline().decode(errors="replace").strip()
 
-    def send(self, message: Message) -> bool:
-        """Hand a message over without waiting; False: the child is gone."""
+    def send(self, message: FeedMessage) -> bool:
+        """Queue a message without waiting; False: the child is gone."""
         line = msgspec.json.encode(message) + b"\n"
         with self._waiting:
             if self._closed or self._gone or self.process.poll() is not None:
@@ -93,7 +92,7 @@ class Child:
             pipe.close()
 
     def _next(self) -> bytes | None:
-        """Wait for something to write; None: nothing more comes."""
+        """Wait for something to write; None: closed."""
         with self._waiting:
             while not self._lines and self._snapshot is None and not self._closed:
                 self._waiting.wait()

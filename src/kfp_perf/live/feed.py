@@ -1,4 +1,4 @@
-"""From the orchestrator to whatever shows the test: never waits, and never fails because a display did."""
+"""The feed from the execution to the display: never waits, and never fails because a display did."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kfp_perf.live.child import Child
 from kfp_perf.live.plain import line_of
-from kfp_perf.live.snapshot import Finish, LogLine, Message
+from kfp_perf.live.snapshot import FeedMessage, Finish, LogLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,30 +24,30 @@ _PLAIN_EVERY_SECONDS = 10.0
 
 
 class Display(Protocol):
-    """Shows a running test."""
+    """Displays a running test."""
 
     def update(self, snapshot: Snapshot) -> None:
         """Show this state."""
         ...
 
     def end(self) -> None:
-        """The test is over: leave the terminal as it was. Harmless when called again."""
+        """The test is over: restore the terminal. Calling it again does nothing."""
         ...
 
     def finish(self, result: TestResult, report: Path | None) -> None:
-        """Show how it came out, and where its report is (None: it could not be drawn)."""
+        """Show the verdict, and where the report is (None: it could not be written)."""
         ...
 
     def close(self) -> None:
-        """Nothing more comes. Harmless when called again."""
+        """Close the feed. Calling it again does nothing."""
         ...
 
 
 def open_display(logger: Logger, *, quiet: bool, page: tuple[str, int] | None = None) -> Display:
-    """Open what suits where we run: nothing when `quiet`, a screen on a terminal, else a line now and then.
+    """Open the display: none when `quiet`, a screen on a terminal, else a line at intervals.
 
-    `page` is the host and port (0: a free one) at which a live page is served to browsers as well; the log says its
-    address.
+    `page` is the host and port (0: a free one) at which a live page is served to browsers as well; its address is
+    logged.
     """
     display: Display
     if quiet:
@@ -86,7 +86,7 @@ class _Lines(_NoDisplay):
 
 
 class _Terminal(_NoDisplay):
-    """A screen, drawn by a process of its own; the log's lines are shown above it."""
+    """A screen, drawn by a separate process; the log's lines are shown above it."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
@@ -95,13 +95,16 @@ class _Terminal(_NoDisplay):
         self._previous = logger.divert_console(_FeedHandler(self))
 
     def update(self, snapshot: Snapshot) -> None:
-        if not self._child.send(Message(snapshot=snapshot)):
+        if not self._child.send(FeedMessage(snapshot=snapshot)):
             self._give_console_back()
 
     def show(self, record: logging.LogRecord, text: str) -> None:
-        """Show a line of the log: on the console itself where the screen is gone."""
+        """Show a line of the log; on the console itself where the screen is gone."""
         # The log's own thread is here, which cannot give the console back: that waits for this very thread.
-        if not self._child.send(Message(log=LogLine(text, record.levelno))) and self._previous is not None:
+        if (
+            not self._child.send(FeedMessage(log=LogLine(text, record.levelno)))
+            and self._previous is not None
+        ):
             self._previous.handle(record)
 
     def end(self) -> None:
@@ -128,7 +131,7 @@ class _FeedHandler(logging.Handler):
 
 
 class _Page(_NoDisplay):
-    """A page for browsers, served by a process of its own, which outlives the test while somebody looks at it."""
+    """A page for browsers, served by a separate process, which outlives the test while a browser shows it."""
 
     def __init__(self, host: str, port: int) -> None:
         self._child = Child("kfp_perf.live.page", "--host", host, "--port", str(port), answers=True)
@@ -140,13 +143,13 @@ class _Page(_NoDisplay):
             log.warning("The live page could not be opened%s; the test goes on without it", where)
 
     def update(self, snapshot: Snapshot) -> None:
-        self._child.send(Message(snapshot=snapshot))
+        self._child.send(FeedMessage(snapshot=snapshot))
 
     def finish(self, result: TestResult, report: Path | None) -> None:
         verdict = result.document["verdict"]
         why = next((str(reason).splitlines()[0] for reason in verdict["reasons"] if reason), "")
         finish = Finish(verdict["text"], str(report) if report else "", why[:500])
-        self._child.send(Message(finish=finish))
+        self._child.send(FeedMessage(finish=finish))
 
     def close(self) -> None:
         self._child.close()

@@ -1,4 +1,4 @@
-"""What a test did so far, in a bounded number of points, however long it lasts."""
+"""The history of a test in a bounded number of points, however long it lasts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_POINTS = 600
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The test at one moment: seconds since its start, rates a second, latencies in seconds, counts so far."""
+    """The test at one time: seconds since its start, rates a second, latencies in seconds, counts so far."""
 
     at: float
     requests_per_second: float
@@ -25,7 +25,7 @@ class Point:
 
 
 class History:
-    """Points, one a snapshot at first; when there are too many, every other one is let go, and so on."""
+    """Points, one per snapshot at first; when there are too many, every other one is dropped, and so on."""
 
     def __init__(self) -> None:
         self.points: list[Point] = []
@@ -33,7 +33,7 @@ class History:
         self._seen = 0
 
     def add(self, snapshot: Snapshot) -> None:
-        """Take in a state; of a test that has not begun there is nothing to draw."""
+        """Add a state; a test that has not started adds no point."""
         if snapshot.elapsed_seconds <= 0:
             return
         self._seen += 1

@@ -1,8 +1,8 @@
-"""The live page: a program of its own that reads the feed from its standard input and serves it to browsers.
+"""The live page: a separate program that reads the feed from its standard input and serves it to browsers.
 
 It listens on 127.0.0.1 by default, and answers only below a path with a random token, to requests that name this
-address: other users of the machine, and pages of other sites in the same browser, learn nothing. It goes on after
-the test for as long as somebody looks, so that the end can be seen and the report be opened.
+address: other users of the machine, and pages of other sites in the same browser, get nothing. It continues after
+the test while a browser shows it, so that the end can be seen and the report be opened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_perf.live.history import History
-from kfp_perf.live.snapshot import Message
+from kfp_perf.live.snapshot import FeedMessage
 from kfp_perf.live.view import parts_of
 from kfp_perf.reports.charts.markup import element, joined
 from kfp_perf.reports.webpage import page
@@ -48,7 +48,7 @@ _HTML = "text/html; charset=utf-8"
 
 @dataclass(slots=True)
 class State:
-    """What is known of the test. Written by the reader of the feed, read by requests."""
+    """The latest state of the test. Written by the reader of the feed, read by requests."""
 
     snapshot: Snapshot | None = None
     history: History = field(default_factory=History)
@@ -59,7 +59,7 @@ class State:
     lock: threading.Lock = field(default_factory=threading.Lock)
     _drawn: tuple[int, dict[str, Markup]] | None = None
 
-    def take(self, message: Message) -> None:
+    def take(self, message: FeedMessage) -> None:
         """Take a message in."""
         with self.lock:
             if message.snapshot is not None:
@@ -69,13 +69,13 @@ class State:
             self.version += message.log is None
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Mark the feed as closed."""
         with self.lock:
             self.fed = False
             self.version += 1
 
     def parts(self) -> tuple[int, dict[str, Markup]]:
-        """The page's parts and their version; drawn once for all who look."""
+        """The page's parts and their version; drawn once for all browsers."""
         with self.lock:
             if self._drawn is None or self._drawn[0] != self.version:
                 self._drawn = (self.version, parts_of(self.snapshot, self.history, self.finish, fed=self.fed))
@@ -94,7 +94,7 @@ class PageServer(ThreadingHTTPServer):
     """Serves a state on a port, 0 for a free one.
 
     On a loopback address only requests that name it are answered: a page of another site whose name resolves to
-    here gets nothing. The path holds a random token.
+    this machine gets nothing. The path holds a random token.
     """
 
     daemon_threads = True
@@ -113,7 +113,7 @@ class PageServer(ThreadingHTTPServer):
         self.token = secrets.token_urlsafe(16)
         self.host = f"[{host}]" if ":" in host else host
         local = {self.host, "localhost"}
-        # Elsewhere it goes by names that are not known here; the token protects it as well.
+        # On other addresses the host's names are unknown here; the token protects the page as well.
         self.hosts = {f"{name}:{self.server_port}" for name in local} if _is_loopback(host) else None
         if host in {"0.0.0.0", "::"}:  # noqa: S104  the user asked for all interfaces
             self.host = socket.gethostname()
@@ -187,11 +187,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the terminal is the test's."""
+        """Log nothing: the terminal belongs to the test."""
 
 
 def whole_page(state: State) -> str:
-    """The page with the state as it is: whoever opens or reloads it sees all at once."""
+    """The page with the current state, complete as soon as it is opened or reloaded."""
     _, parts = state.parts()
     name = state.snapshot.name if state.snapshot is not None else "kfp-perf"
     places = ("tiles", "timeline", "scenarios", "errors", "charts")
@@ -222,11 +222,11 @@ def whole_page(state: State) -> str:
     return page(f"{name} – kfp-perf live", body, element("script", "", src="page.js"), policy=_POLICY)
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = msgspec.json.Decoder(FeedMessage)
 
 
 def read_feed(lines: Iterable[bytes], state: State) -> None:
-    """Take in what comes until it ends."""
+    """Read the feed until it ends."""
     for line in lines:
         try:
             state.take(_decoder.decode(line))
@@ -236,26 +236,26 @@ def read_feed(lines: Iterable[bytes], state: State) -> None:
 
 
 def linger(server: PageServer, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until nobody has looked for so long."""
+    """Wait until there was no request for this long."""
     ended = server.clock()
     while server.clock() < max(ended, server.state.asked_at) + seconds:
         sleep(min(1.0, seconds / 4))
 
 
 def main() -> None:
-    """Serve, tell the address in a line, read the feed, and go on while somebody looks."""
+    """Serve, print the address on a line, read the feed, and continue while a browser shows the page."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--linger", type=float, default=LINGER_SECONDS)
     given = parser.parse_args()
-    os.nice(5)  # the load goes first
+    os.nice(5)  # the load has priority
     state = State()
     server = PageServer(state, host=given.host, port=given.port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(server.address + "\n")
     sys.stdout.flush()
-    # Whoever started the test may wait for the end of its output.
+    # The caller of the test may wait for the end of its output.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     read_feed(sys.stdin.buffer, state)
     linger(server, given.linger)

@@ -1,4 +1,4 @@
-"""The state of a test at one moment, as it is sent to whoever shows it."""
+"""The state of a test at one time, as it is sent to the displays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ScenarioState(msgspec.Struct, omit_defaults=True):
 
 
 def waits_of(scenarios: list[ScenarioState], elapsed: float) -> list[str]:
-    """What scenarios wait for and until when at most, a line for each that says so, but for its own start."""
+    """What scenarios wait for and until when at most, a line each; waiting for the start time is left out."""
     lines = []
     for one in scenarios:
         if one.waiting_for and one.phase != "waiting":
@@ -73,14 +73,14 @@ class LogLine(msgspec.Struct):
 
 
 class Finish(msgspec.Struct):
-    """How the test came out, the path of its report (empty: there is none), and why it did not end well."""
+    """The verdict, the path of the report (empty: there is none), and why the test did not pass."""
 
     verdict: str
     report: str
     why: str = ""
 
 
-class Message(msgspec.Struct, omit_defaults=True):
+class FeedMessage(msgspec.Struct, omit_defaults=True):
     """A line of the feed: a snapshot, a line of the log, or the end."""
 
     snapshot: Snapshot | None = None

@@ -1,4 +1,4 @@
-"""The live screen: a program of its own that reads the feed from its standard input and draws it on stderr."""
+"""The live screen: a separate program that reads the feed from its standard input and draws it on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.snapshot import Message, ScenarioState, Snapshot, visible_text, waits_of
+from kfp_perf.live.snapshot import FeedMessage, ScenarioState, Snapshot, visible_text, waits_of
 from kfp_perf.reports.quantities import clock_of, seconds_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LEVEL_STYLES = {
     logging.ERROR: "red",
     logging.CRITICAL: "bold red",
 }
-#: What is counted, by its column's title: the field of a state, and how it is drawn.
+#: The counters by their column's title: the field of a state, and its style.
 _COUNTED = {
     "active": ("in_flight", ""),
     "good": ("succeeded", "green"),
@@ -102,7 +102,7 @@ def _counts(states: Sequence[ScenarioState]) -> dict[str, Text | str]:
 
 
 def _bar(state: ScenarioState, snapshot: Snapshot, cells: int) -> Text:
-    """The scenario's place in the test's timeline; what is over is drawn thick."""
+    """The scenario's bar in the test's timeline; the elapsed part is drawn thick."""
     whole = max(snapshot.planned_seconds, 1e-9)
     text = Text()
     for cell in range(cells):
@@ -169,7 +169,7 @@ def _errors(snapshot: Snapshot) -> list[Text]:
     return [Text(f"errors: {told}{more}", style="red", no_wrap=True, overflow="ellipsis")]
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = msgspec.json.Decoder(FeedMessage)
 
 
 def show(lines: Iterable[bytes], console: Console) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def parts_of(
     snapshot: Snapshot | None, history: History, finish: Finish | None, *, fed: bool
 ) -> dict[str, Markup]:
-    """The parts of the page by their ids; `fed` says that more is to come."""
+    """The parts of the page by their ids; `fed`: the feed is still open."""
     if snapshot is None:
         return {
             "state": element("p", "The test is being prepared." if fed else "The test ended before it began.")

@@ -26,7 +26,7 @@ def _call_names() -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each name that `{call}` stands for, and its purpose and operation in a metrics dictionary."""
     for purpose in Purpose:
         for method in vars(methods).values():
-            if not isinstance(method, methods.Operation):
+            if not isinstance(method, methods.ApiMethod):
                 continue
             name = method.name if purpose is Purpose.LOAD else f"{purpose.value}.{method.name}"
             yield name, (purpose.value, method.name)
@@ -52,7 +52,7 @@ class NamedMetric:
 
     @property
     def fewest(self) -> int:
-        """From how many values it can be told: of a quantile, so many that one lies beyond it; else one."""
+        """The number of values that it needs: for a quantile, so that one is beyond it; else one."""
         share = FINE_QUANTILES.get(self.statistic)
         return 1 if share is None else fewest_values(share)
 

@@ -1,4 +1,4 @@
-"""Following runs: when they ended, how long they took and in which phases, and with what error."""
+"""Observing runs: their ends, durations and phases, each with its error bound."""
 
 from kfp_perf.observe.observer import Observer
 from kfp_perf.observe.phases import PHASES

@@ -1,14 +1,14 @@
 """The critical path of a run, from the names and times of its entries and the shape of its pipeline.
 
 The walk goes backwards: in each DAG from the task that ended last to the one of its dependencies that ended last,
-and so on; likewise inside groups. The controller closes a group, and begins what depends on a task, in the pass in
-which it notes the end, so what belongs together closes in the same second. Pods count until they ended, not until
-that was noted.
+and so on; likewise inside groups. The controller closes a group, and starts the dependents of a task, in the pass
+in which it records the end, so these times are in the same second. Pods count until they ended, not until that was
+recorded.
 
 Of several tasks that close together, the one whose pod ended last is on the path; a task never comes before one
 that depends on it. Where even the ends of the pods are in the same second, or where entries of one name cannot be
-told apart (loops run their items side by side), one is chosen, and how much the others differ from it is kept as
-the path's uncertainty.
+distinguished (loops run their items in parallel), one is chosen, and the differences of the others from it are kept
+as the path's uncertainty.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.observe.task_details import EXECUTOR, REQUEUE_SECONDS, ROOT
-from kfp_perf.observe.times import Segment, edges_of, range_of
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.observe.times import PathSegment, edges_of, range_of
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kfp_perf.observe.task_details import Entry, Executions
+    from kfp_perf.observe.task_details import Entry, TaskExecutions
 
 _DRIVER = "-driver"
 _ITEM = "iteration-item"
 # What happens in one pass of the controller may be stamped in two seconds.
 _ONE_PASS_SECONDS = 1.0
-# Of many candidates whose places are not known, so many are looked into.
+# The most candidates of unknown position that are examined.
 _MOST_CANDIDATES = 8
 
 
 class Uncertainty(NamedTuple):
     """The largest error of the time in drivers, in tasks, between them, and of the end of the last one, in seconds.
 
-    It is what not knowing the right path adds to the error of whole seconds.
+    It comes from not knowing the right path, and adds to the error of whole seconds.
     """
 
     driver: float = 0.0
@@ -49,14 +49,14 @@ class Uncertainty(NamedTuple):
 class CriticalPath(NamedTuple):
     """The path's segments in order of time, and its uncertainty."""
 
-    segments: list[Segment]
+    segments: list[PathSegment]
     uncertainty: Uncertainty = Uncertainty()
 
 
 class _Candidate(NamedTuple):
-    """A task, or one item of a loop, as it may have been carried out.
+    """A possible execution of a task, or of one item of a loop.
 
-    `inner_gap` is the time from a group's begin to that of the first pod in it, which are made in the same pass.
+    `inner_gap` is the time from a group's start to that of the first pod in it, which are created in the same pass.
     `used` are the positions of its entries.
     """
 
@@ -76,7 +76,7 @@ class _Candidate(NamedTuple):
 class _Walk:
     """The entries of one run, by name."""
 
-    def __init__(self, entries: Iterable[Entry], executions: Executions) -> None:
+    def __init__(self, entries: Iterable[Entry], executions: TaskExecutions) -> None:
         self._executions = executions
         #: Positions of entries that are on the path already, or around the place where the walk is.
         self._taken: set[int] = set()
@@ -129,7 +129,7 @@ class _Walk:
             (shape, *pair)
             for shape in shapes
             for pair in self._closed_last(shape, begin, limit, within)
-            # What was omitted after a failure took no time: something that it waited for was closed with it.
+            # A task omitted after a failure takes no time: a dependency of it ended in the same pass.
             if any(entry is not None and entry.ran for entry in pair)
         ]
         earlier = _predecessors(dag, {shape.name for shape, *_ in ran})
@@ -158,7 +158,7 @@ class _Walk:
         """The driver and entry of a task that was closed last; several where names repeat."""
         entries = self.fitting(shape.name, begin, limit, within)
         if not entries:
-            # A task has its driver alone where that failed. An item has not: its entry says that it was omitted.
+            # Where its driver failed, a task has no other entry. An item has one, with the state omitted.
             driver = None if shape.name == _ITEM else self._driver(shape.name, begin, limit, within)
             return [] if driver is None else [(driver, None)]
         closed = max(entry.ended_at or 0.0 for entry in entries)
@@ -173,12 +173,12 @@ class _Walk:
     def _driver(
         self, name: str, begin: float, limit: float, within: str, item: int | None = None
     ) -> Entry | None:
-        """The driver that ended last before what it drives was made: in that pass its end was noted."""
+        """The driver that ended last before its task was created: its end was recorded in that pass."""
         drivers = self.fitting(name + _DRIVER, begin, limit, within, item)
         return max(drivers, key=lambda each: (each.work_ended_at or 0.0, -each.started_at), default=None)
 
     def _driven(self, driver: Entry | None, begin: float, limit: float) -> CriticalPath:
-        """A driver's segment. Others of its name whose end was noted in the same pass might be the right one."""
+        """A driver's segment. Others of its name whose end was recorded in the same pass might be the right one."""
         if driver is None or not driver.ran:
             return CriticalPath([])
         noted = [
@@ -189,7 +189,7 @@ class _Walk:
         alike = [driver, *noted]
         ends = [each.work_ended_at or 0.0 for each in alike if each.started_at == driver.started_at]
         end = (min(ends) + max(ends)) / 2
-        segment = Segment(driver.name, True, driver.started_at, end, driver.position)
+        segment = PathSegment(driver.name, True, driver.started_at, end, driver.position)
         lengths = [(each.work_ended_at or 0.0) - each.started_at for each in alike]
         length = segment.end - segment.start
         off = max(max(lengths) - length, length - min(lengths))
@@ -209,7 +209,7 @@ class _Walk:
         if entry is not None and entry.ended_at is not None and entry.ran:
             if shape.inner is None:
                 inside = self._execution(entry)
-            elif shape.kind is Kind.LOOP:
+            elif shape.kind is TaskKind.LOOP:
                 inside = self._items(shape, shape.inner, entry.started_at, entry.ended_at, entry.inside)
             else:
                 inside = self.through(shape.inner, entry.started_at, entry.ended_at, entry.inside)
@@ -221,7 +221,7 @@ class _Walk:
         return _Candidate(shape, start, _closed(shape, driver, entry, limit), path, gap, used)
 
     def _execution(self, entry: Entry) -> CriticalPath:
-        """A task's own segment; none where the cache stood in for it."""
+        """A task's own segment; none where the result came from the cache."""
         execution = self._executions.get(entry.position)
         if execution is not None and execution.cached:
             return CriticalPath([])
@@ -233,7 +233,7 @@ class _Walk:
 
     def _items(self, loop: TaskShape, body: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through a loop: its driver, then one item, or several where they wait for each other."""
-        item = TaskShape(_ITEM, Kind.GROUP, frozenset(), body)
+        item = TaskShape(_ITEM, TaskKind.GROUP, frozenset(), body)
         path = CriticalPath([])
         limit = end
         while (last := self._last(body, [item], begin, limit, within)) is not None:
@@ -272,11 +272,11 @@ def _predecessors(dag: Dag, names: Iterable[str]) -> set[str]:
     return found
 
 
-def critical_path(entries: list[Entry], shape: Dag | None, executions: Executions) -> CriticalPath | None:
+def critical_path(entries: list[Entry], shape: Dag | None, executions: TaskExecutions) -> CriticalPath | None:
     """The critical path of a run that has ended; None where the entries do not show one.
 
-    Without the pipeline's shape every pod that ended last before the next one started counts as what that one
-    waited for: the same where tasks run one after the other, a guess where they run side by side.
+    Without the pipeline's shape the pod that ended last before the next one started counts as its dependency: right
+    where tasks run one after the other, a guess where they run in parallel.
     """
     walk = _Walk(entries, executions)
     roots = walk.fitting(ROOT, -math.inf, math.inf)
@@ -289,13 +289,13 @@ def critical_path(entries: list[Entry], shape: Dag | None, executions: Execution
     return path if path.segments else None
 
 
-def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
+def _pods_in_a_row(entries: list[Entry]) -> list[PathSegment]:
     pods = [
         _pod(entry, is_driver=entry.name != EXECUTOR)
         for entry in entries
         if entry.ran and (entry.name == EXECUTOR or entry.name.endswith(_DRIVER))
     ]
-    segments: list[Segment] = []
+    segments: list[PathSegment] = []
     limit = math.inf
     while earlier := [pod for pod in pods if pod.end <= limit]:
         last = max(earlier, key=lambda pod: (pod.end, pod.start))
@@ -305,17 +305,17 @@ def _pods_in_a_row(entries: list[Entry]) -> list[Segment]:
     return segments
 
 
-def _pod(entry: Entry, *, is_driver: bool) -> Segment:
+def _pod(entry: Entry, *, is_driver: bool) -> PathSegment:
     end = entry.started_at if entry.work_ended_at is None else entry.work_ended_at
-    return Segment(entry.name, is_driver, entry.started_at, end, entry.position)
+    return PathSegment(entry.name, is_driver, entry.started_at, end, entry.position)
 
 
 def _closed(shape: TaskShape, driver: Entry | None, entry: Entry | None, limit: float) -> float:
-    """When the controller noted the end of a task: that of a single pod bears an earlier time, `limit` at most."""
+    """When the controller recorded the end of a task: a single pod's entry has an earlier time, at most `limit`."""
     last = entry or driver
     if last is None or last.ended_at is None:
         return -math.inf
-    single_pod = entry is None or shape.kind is Kind.IMPORTER
+    single_pod = entry is None or shape.kind is TaskKind.IMPORTER
     return limit if single_pod and limit - last.ended_at <= REQUEUE_SECONDS + 1.0 else last.ended_at
 
 
@@ -331,7 +331,7 @@ def _joined(earlier: CriticalPath, later: CriticalPath) -> CriticalPath:
 
 
 def _spread(chosen: _Candidate, equals: list[_Candidate], before: float) -> Uncertainty:
-    """How far beyond what the chosen one can come to any other can, `before` being what their starts differ by."""
+    """By how much any other candidate can exceed the chosen one; `before` is the difference of their starts."""
     own = [range_of(edges) for edges in edges_of(chosen.path.segments)]
     parts = [before] * len(own)
     for candidate in equals:

@@ -1,4 +1,4 @@
-"""Reading runs again that have ended, until their final tasks are shown.
+"""Re-reads runs that have ended until the server shows their final tasks.
 
 A KFP server writes the final state of a run before its final tasks: 0.15 s on an idle server, and up to 6.1 s while
 creations saturate its Kubernetes client (measured on 2.17.0). Nothing waits for these tasks but the run's record.
@@ -23,13 +23,13 @@ FIRST_PAUSE_SECONDS = 0.5
 """The pause before a run is read again; each further pause is twice as long."""
 
 PATIENCE_SECONDS = 60.0
-"""The tasks of a run are given up so long after its end was seen."""
+"""The tasks of a run are given up this long after its end was seen."""
 
 PATIENCE_WITHOUT_ROOT_SECONDS = 10.0
 """The same for a run that did not succeed and has nothing under way: its workflow may never have had a root."""
 
 CLOSING_SECONDS = 5.0
-"""What is still awaited at the end of the scenario is given up after so long."""
+"""Tasks that are still awaited at the end of the scenario are given up after this time."""
 
 _PARALLEL = 8
 
@@ -60,13 +60,13 @@ class DetailsReader:
         return len(self._reading)
 
     def add(self, tracked: TrackedRun, found: Completeness) -> None:
-        """Read a run until its tasks are complete, beginning in half a second; `found` is what it showed so far."""
+        """Read a run until its tasks are complete, first in half a second; `found` is its state so far."""
         reading = asyncio.ensure_future(self._read_until_complete(tracked, found))
         self._reading.add(reading)
         reading.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
-        """Read what is awaited a last time, and give up the rest; within `CLOSING_SECONDS`."""
+        """Read the awaited runs a last time, and give up the rest; within `CLOSING_SECONDS`."""
         self._closing.set()
         if self._reading:
             until = self._clock.now() + CLOSING_SECONDS
@@ -96,7 +96,7 @@ class DetailsReader:
             self._finish(tracked)
 
     async def _wait(self, seconds: float, pause: float) -> float:
-        """Wait, less long where the reader is closed meanwhile; return the pause after that."""
+        """Wait, or until the reader is closed; return the next pause."""
         until = self._clock.now() + seconds
         if self._closing.is_set():
             await self._clock.sleep_until(until)

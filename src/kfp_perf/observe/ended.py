@@ -1,4 +1,4 @@
-"""What a run in a final state tells: its outcome, times, phases and tasks."""
+"""Reads the outcome, the times, the phases and the tasks of a run in a final state."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ KNOWN_STATES = frozenset(RunState)
 def fill_in(
     tracked: TrackedRun, run: Run, analysis: RunAnalysis, offset: ClockOffset, message: str = ""
 ) -> None:
-    """Fill in what is known of a run whose end was seen at `tracked.seen_finished`.
+    """Fill in the fields of a run whose end was seen at `tracked.seen_finished`.
 
-    It may be called again with a later answer. `message` is KFP's own of a failure. Where the run's times
-    contradict each other, `clock_conflict` names how, and what compares two clocks is left out: the duration, and
-    the phases `queue` and `visible`. Of incomplete entries, all that needs them is left out.
+    It may be called again with a later answer. `message` is KFP's text for a failure. Where the run's times
+    contradict each other, `clock_conflict` names how, and the figures that compare two clocks are left out: the
+    duration, and the phases `queue` and `visible`. Figures that need entries are left out where these are
+    incomplete.
     """
     tracked.state = run.state
     tracked.created_at, tracked.scheduled_at = run.created_at, run.scheduled_at
@@ -54,7 +55,7 @@ def running_at(run: Run) -> float | None:
 
 
 def _outcome(run: Run, analysis: RunAnalysis, message: str) -> tuple[Outcome, str]:
-    """The outcome of a run that has ended, and what is wrong with it."""
+    """The outcome of a run that has ended, and the text of its error."""
     if run.state not in KNOWN_STATES:
         return Outcome.LOST, f"ended in an unknown state: {run.state[:40]}"
     if run.state == RunState.SUCCEEDED:

@@ -27,7 +27,7 @@ _LONGEST_PAUSE_SECONDS = 10.0
 
 
 class NameLookup:
-    """Searches for runs by their unique names. After failures it pauses, by itself: other requests go on."""
+    """Searches for runs by their unique names. After failures only the search pauses, not other requests."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class NameLookup:
         self._paused_until = 0.0
 
     async def look(self, tracked: Sequence[TrackedRun]) -> list[TrackedRun]:
-        """Search once for runs without an id, and give one to those found; return those that are given up.
+        """Search once for runs without an id, and set the ids of those found; return those that are given up.
 
         A run is given up after `ADOPTION_SECONDS`, but not while the server cannot be reached.
         """
@@ -74,7 +74,7 @@ class NameLookup:
         return given_up
 
     async def _adopt(self, wanted: dict[str, TrackedRun]) -> None:
-        """Give the runs of these names that the server shows their ids, and take them out of the dictionary."""
+        """Set the ids of the runs that the server shows under these names, and remove them from the dictionary."""
         query = ListQuery(
             namespace=self._namespace,
             experiment_id=self._experiment_id,

@@ -1,10 +1,10 @@
-"""The places of a run's entries: entries of one name are told apart by the ids of their children.
+"""The positions of a run's entries in the DAG: the ids of their children distinguish entries of one name.
 
-An entry shows the ids of its node's children (`child_tasks[].pod_name`), but not its own. Argo makes an id of the
-workflow's name and a hash of the node's full name, which consists of the names of the nodes around it and its own
-(`NodeID` of argo-workflows). The pipeline's shape determines which full names are possible. So an id that is the
-hash of one of them identifies the entry that shows it as the parent of that node. Other entries are placed by names
-and times.
+An entry shows the ids of its node's children (`child_tasks[].pod_name`), but not its own. An id of Argo consists of
+the workflow's name and a hash of the node's full name, which consists of the names of the nodes around it and its
+own (`NodeID` of argo-workflows). The pipeline's shape determines which full names are possible. So an id that is
+the hash of one of them identifies the entry that shows it as the parent of that node. Other entries are assigned by
+names and times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfp_perf.pipelines.shape import Dag, Kind, TaskShape
+from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,8 +55,8 @@ class Places:
             self._through(self._group(root, "", shape), shape)
 
     def _through(self, around: _Node, dag: Dag, after: Sequence[_Node] = ()) -> None:
-        """Place the tasks of a DAG. `after` are nodes that follow on what is in it, and on nothing else."""
-        # Nothing hangs on the nodes of exit tasks: what waits for them hangs on what they follow.
+        """Place the tasks of a DAG. `after` are the nodes that follow on its contents, and on nothing else."""
+        # Nodes of exit tasks have no children: their dependents are children of the node that they follow.
         needs = {
             name: {each for each in task.dependencies if each in dag.tasks and not dag.tasks[each].is_exit}
             for name, task in dag.tasks.items()
@@ -77,7 +77,7 @@ class Places:
             outer = next((self._last_attempt(hook) for hook in hooks if self._known(hook)), around)
         node = outer.below(task.name)
         self._place(outer.below(f"{task.name}-driver"), around.name, (node,))
-        if task.kind is Kind.LOOP and task.inner is not None:
+        if task.kind is TaskKind.LOOP and task.inner is not None:
             self._loop(node, around.name, task.inner)
         elif task.inner is not None:
             self._through(self._group(node, around.name, task.inner), task.inner, after)
@@ -140,7 +140,7 @@ class Places:
 
 
 def _first_nodes(around: _Node, task: TaskShape) -> list[_Node]:
-    """The nodes that a task may begin with."""
+    """The nodes that may be a task's first."""
     return [around.below(f"{task.name}-driver"), around.below(task.name)]
 
 

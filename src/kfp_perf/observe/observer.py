@@ -1,8 +1,8 @@
-"""Following many runs to their end with few requests: one observer for each scenario.
+"""Follows many runs to their end with few requests: one observer for each scenario.
 
-A look is a sweep over the list of runs in flight, which shows at once all that have not ended; only those that it
+A poll is a sweep over the list of runs in flight, which shows at once all that have not ended; only those that it
 no longer shows are read by id. Where that costs the server less, each run is read by id instead. Each part of a
-look fails by itself.
+poll may fail independently.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _log = logging.getLogger(__name__)
 class Observer:
     """Follows runs until their final state is seen. Belongs to one event loop.
 
-    Runs are looked for in `experiment_id`, or else in the `namespace`. `poll_seconds` is the pause between two
-    looks; None: it follows the time that the server takes to answer. `shape` is that of the pipeline, if all runs
-    are of one: it tells the phases of runs whose tasks run side by side.
+    Runs are listed in `experiment_id`, or else in the `namespace`. `poll_seconds` is the pause between two polls;
+    None: it follows the time that the server takes to answer. `shape` is that of the pipeline, if all runs have the
+    same: it determines the phases of runs whose tasks run in parallel.
 
-    `on_record` gets the record of each run that has ended, vanished or was never found: when its tasks are complete
-    or given up, which may be after the end of the run was reported by `watch`. Without it no tasks are read.
+    `on_record` is called with the record of each run that has ended, vanished or was never found, when its tasks
+    are complete or given up, which may be after `watch` reported its end. Without it no tasks are read.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Observer:
 
         The run has its `run_id`; or only its unique name where its creation got no answer: then it is adopted when
         the server shows the name, or returned as unknown after a while. Cancel the future to stop following; then
-        there is no record. The future comes cancelled if the observer is closed already.
+        there is no record. The future is cancelled if the observer is closed already.
         """
         future: asyncio.Future[TrackedRun] = asyncio.get_running_loop().create_future()
         if self._closed:
@@ -107,7 +107,7 @@ class Observer:
         return len(self._followed)
 
     def report(self) -> ObserverReport:
-        """What observing took until now."""
+        """The observer's report so far."""
         report = self._report
         report.page_seconds, report.get_seconds = self._policy.page_seconds, self._policy.get_seconds
         report.clock_steps, report.components = self.offset.steps, self._components.totals
@@ -117,7 +117,7 @@ class Observer:
         return report
 
     async def run(self) -> None:
-        """Look again and again until closed. Failures of the target lengthen the pauses, and end nothing."""
+        """Poll until closed. Failures of the target lengthen the pauses, and do not end it."""
         while not self._closed:
             if not self._followed:
                 await self._sleep(math.inf)
@@ -169,7 +169,7 @@ class Observer:
     # -- looking ----------------------------------------------------------------------------------------------
 
     async def _look(self) -> bool:
-        """Look once at every run that is followed; return whether the server answered."""
+        """Poll every run that is followed once; return whether the server answered."""
         if not self._followed:
             return True
         self._report.ticks += 1
@@ -187,7 +187,7 @@ class Observer:
         return await self._reads.each(missing.values())
 
     def _look_up_names(self) -> None:
-        """Begin a search for runs by name, unless there are none without an id, or one is under way."""
+        """Start a search for runs by name, unless all have an id, or one is in progress."""
         if self._looking_up is not None and self._looking_up.done():
             self._looking_up.result()
             self._looking_up = None
@@ -223,7 +223,7 @@ class Observer:
             if not own:
                 self._failed("Listing runs", error)
                 return None
-            # One run too large to be written spoils every page that holds it, for as long as it is in flight.
+            # One run too large to be encoded makes every page that holds it fail, for as long as it is in flight.
             self._report.count_anomaly(
                 f"list_failed:{error.kind}", f"runs cannot be listed, so each is read by itself: {error}"
             )
@@ -302,7 +302,7 @@ class Observer:
             self._details.add(tracked, found)
 
     def _fill_in(self, tracked: TrackedRun, run: Run) -> Completeness:
-        """Fill in what an answer tells of a run that has ended; return whether its tasks are complete."""
+        """Fill in the fields of a run that has ended from an answer; return whether its tasks are complete."""
         entries = [] if self._on_record is None else read_entries(run, self._shape)
         found = completeness(entries)
         analysis = analyse(entries, self._shape)
@@ -327,7 +327,7 @@ class Observer:
             self._write(tracked)
 
     def _finish(self, tracked: TrackedRun) -> None:
-        """Count what is wrong with a run that has ended, and write its record."""
+        """Count the anomalies of a run that has ended, and write its record."""
         if not tracked.tasks_complete and self._on_record is not None:
             self._report.incomplete += 1
         if tracked.created_at is None or tracked.finished_at is None:
@@ -343,7 +343,7 @@ class Observer:
             self._on_record(tracked.record())
 
     def _resolve(self, tracked: TrackedRun) -> bool:
-        """Stop following a run, and report it to whoever waits; return False if it was not followed any more."""
+        """Stop following a run, and resolve its future; return False if it was no longer followed."""
         future = tracked.end
         if future is None or future.done():
             return False

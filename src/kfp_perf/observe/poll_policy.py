@@ -1,4 +1,4 @@
-"""When to look next, and in which way: decided by what the server's answers cost."""
+"""When to poll next, and in which way: decided by the cost of the server's answers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SMOOTHING = 0.3
 # Used until both have been measured.
 _ASSUMED_PAGE_SECONDS = 0.050
 _ASSUMED_GET_SECONDS = 0.005
-# After so many looks in one way the other way is measured again: databases grow, and servers recover.
+# After this many polls in one way the other way is measured again: databases grow, and servers recover.
 LOOKS_BEFORE_RETRY = 50
-# After so many failed lists in a row each run is read by itself, since GetRun may work where ListRuns does not.
+# After this many failed lists in a row each run is read singly, since GetRun may work where ListRuns does not.
 _LIST_FAILURES = 3
 
 
 class PollPolicy:
-    """Decides when to look and how, from the measured cost. `poll_seconds` is a fixed interval; None: by cost."""
+    """Decides when to poll and how, from the measured cost. `poll_seconds` is a fixed interval; None: by cost."""
 
     def __init__(self, poll_seconds: float | None) -> None:
         self._given = poll_seconds
@@ -54,18 +54,18 @@ class PollPolicy:
             self._busy_now += seconds
 
     def look_succeeded(self) -> None:
-        """Note that a look got answers."""
+        """Record that a poll got answers."""
         self._failures = 0
         self._busy = _smooth(self._busy, self._busy_now)
         self._busy_now = 0.0
 
     def look_failed(self) -> None:
-        """Note that a look got no answer: the next pause is longer."""
+        """Record that a poll got no answer: the next pause is longer."""
         self._failures += 1
         self._busy_now = 0.0
 
     def pause(self) -> float:
-        """The time until the next look, in seconds."""
+        """The time until the next poll, in seconds."""
         if self._given is not None:
             regular = self._given
         else:
@@ -76,20 +76,20 @@ class PollPolicy:
         return max(regular, min(LONGEST_OUTAGE_POLL_SECONDS, doubled))
 
     def swept(self, pages: int, runs: int) -> None:
-        """Note how many pages a sweep for so many runs took: other people's runs fill pages too."""
+        """Record how many pages a sweep for this many runs needed: runs of others are in the pages too."""
         self._gets_in_a_row = 0
         self._list_failures = 0
         self._foreign_pages = max(0, pages - pages_of(runs))
 
     def sweep_failed(self, *, for_good: bool) -> None:
-        """Note that a list failed; `for_good`: the server answers, but cannot produce this list."""
+        """Record that a list failed; `for_good`: the server answers, but cannot produce this list."""
         self._list_failures += 1
         if for_good or self._list_failures >= _LIST_FAILURES:
             self._list_failures = 0
             self._looks_without_list = LOOKS_BEFORE_RETRY
 
     def prefers_gets(self, runs: int) -> bool:
-        """Whether to read each of so many runs by itself, because that costs the server less than a sweep."""
+        """Whether to read this many runs singly, because that costs the server less than a sweep."""
         if self._looks_without_list > 0:
             self._looks_without_list -= 1
             return True
@@ -103,7 +103,7 @@ class PollPolicy:
 
 
 def pages_of(runs: int) -> int:
-    """The number of pages that so many runs take."""
+    """The number of pages that this many runs fill."""
     return max(1, -(-runs // MAXIMUM_PAGE_SIZE))
 
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 #: The number of runs that are read at a time.
 PARALLEL_READS = 16
-#: Once all other runs are read, an answer is waited for so long; it may still come during the next looks.
+#: How long the last answers are awaited once all other runs are read; they may still arrive during later polls.
 SLOW_READ_SECONDS = 2.0
 
 
 class ParallelReads:
-    """Reads runs; one that fails, or whose answer does not come, does not keep the others from being read.
+    """Reads runs; one that fails, or gets no answer, does not delay the others.
 
     `read` reads one run and returns whether the server answered. Belongs to one event loop.
     """
@@ -30,7 +30,7 @@ class ParallelReads:
         self._workers: set[asyncio.Task[None]] = set()
 
     async def each(self, runs: Iterable[TrackedRun]) -> bool:
-        """Read each run once; return whether the server answered, or was asked nothing.
+        """Read each run once; return whether the server answered, or there was no request.
 
         Runs whose last answer is still awaited are left out. After many failures in a row the rest is left out too.
         """
@@ -76,14 +76,14 @@ class ParallelReads:
         return answered > 0 or not failed
 
     async def aclose(self) -> None:
-        """Cancel what is still under way."""
+        """Cancel the requests in progress."""
         for task in self._workers:
             task.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers.clear()
 
     def _forget_ended(self) -> None:
-        """Forget workers that have ended; raises what one of them failed with, which is a bug."""
+        """Drop workers that have ended; raises the exception of one that failed, which is a bug."""
         ended = {task for task in self._workers if task.done()}
         self._workers -= ended
         for task in ended:

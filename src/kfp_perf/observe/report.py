@@ -1,4 +1,4 @@
-"""What the observer reports of its own work."""
+"""The observer's report on its own work."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MOST_KINDS = 50
 
 
 class ObserverReport(msgspec.Struct):
-    """What observing took, and what was wrong with the answers.
+    """The requests of the observer, and the anomalies of the answers.
 
     `sweeps` are passes over lists of runs, `pages` their requests, `gets` requests for single runs, `rereadings`
     further requests for runs that had ended before their tasks were complete, `lookups` searches by name.
-    `sweep_ticks` and `get_ticks` count the looks in each of the two ways, chosen by `page_seconds` and
-    `get_seconds`, the smoothed times of one request. `poll_seconds` is the pause between two looks: the latest, and
+    `sweep_ticks` and `get_ticks` count the polls in each of the two ways, chosen by `page_seconds` and
+    `get_seconds`, the smoothed times of one request. `poll_seconds` is the pause between two polls: the latest, and
     its extremes. `tasks_late` runs showed their end before their final tasks; the tasks of `incomplete` runs
-    were given up. `seen_late_seconds`: the mean, over `ends_seen` runs, of the time from the last look that showed
-    a run in flight to the one that showed its end: an end was seen at most so long after it was visible. `failures`
-    counts failed requests of looks. `anomalies` counts by name what a KFP server should not do. `components` has
-    each component's totals. `offset_low_seconds` and `offset_high_seconds`: the API server's clock minus ours lies
-    between them; it was stepped `clock_steps` times. The times of `clock_conflicts` runs contradict each other,
-    which proves that the clocks of the API server and the workflow controller differ.
+    were given up. `seen_late_seconds`: the mean, over `ends_seen` runs, of the time from the last poll that showed
+    a run in flight to the one that showed its end: an upper bound of the mean delay in seeing an end. `failures`
+    counts failed requests of polls. `anomalies` counts, by name, behaviour that a KFP server should not have.
+    `components` has each component's totals. `offset_low_seconds` and `offset_high_seconds`: the API server's clock
+    minus ours lies between them; it was stepped `clock_steps` times. The times of `clock_conflicts` runs contradict
+    each other, which proves that the clocks of the API server and the workflow controller differ.
     """
 
     ticks: int = 0
@@ -61,7 +61,7 @@ class ObserverReport(msgspec.Struct):
 
     @property
     def requests(self) -> int:
-        """The number of requests that observing took."""
+        """The number of the observer's requests."""
         return self.pages + self.gets + self.rereadings + self.lookups
 
     def count_anomaly(self, kind: str, text: str) -> None:
@@ -73,14 +73,14 @@ class ObserverReport(msgspec.Struct):
         self.anomalies[kind] = self.anomalies.get(kind, 0) + 1
 
     def add_end(self, seconds: float) -> None:
-        """Add the time between the last look that showed a run in flight and the one that showed its end."""
+        """Add the time between the last poll that showed a run in flight and the one that showed its end."""
         self.ends_seen += 1
         mean = self.seen_late_seconds or 0.0
         self.seen_late_seconds = mean + (seconds - mean) / self.ends_seen
         self.longest_seen_late_seconds = max(seconds, self.longest_seen_late_seconds or 0.0)
 
     def add_pause(self, seconds: float) -> None:
-        """Add the pause before the next look."""
+        """Add the pause before the next poll."""
         self.poll_seconds = seconds
         self.shortest_poll_seconds = min(seconds, self.shortest_poll_seconds or seconds)
         self.longest_poll_seconds = max(seconds, self.longest_poll_seconds or seconds)

@@ -1,4 +1,4 @@
-"""What the entries of a run tell: which tasks ran or failed, and the critical path; and totals over runs."""
+"""Analysis of a run's entries: which tasks ran or failed, and the critical path; and totals over runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from kfp_perf.observe.critical_path import CriticalPath, critical_path
-from kfp_perf.observe.task_details import Completeness, Entry, Executions, completeness, match_executors
-from kfp_perf.pipelines.shape import Dag, Kind
+from kfp_perf.observe.task_details import Completeness, Entry, TaskExecutions, completeness, match_executors
+from kfp_perf.pipelines.shape import Dag, TaskKind
 from kfp_perf.result.records import TaskSpan
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RunAnalysis(NamedTuple):
 
     entries: list[Entry]
     components: set[str]
-    executions: Executions
+    executions: TaskExecutions
     path: CriticalPath | None
     complete: bool = True
 
@@ -51,8 +51,8 @@ def analyse(entries: list[Entry], shape: Dag | None) -> RunAnalysis:
     if shape is None:
         containers = components = _guessed_components(entries)
     else:
-        containers = shape.names(Kind.CONTAINER)
-        components = containers | shape.names(Kind.IMPORTER)
+        containers = shape.names(TaskKind.CONTAINER)
+        components = containers | shape.names(TaskKind.IMPORTER)
     executions = match_executors(entries, containers)
     complete = completeness(entries) is Completeness.COMPLETE
     path = critical_path(entries, shape, executions) if complete else None
@@ -97,7 +97,7 @@ def failed_tasks(analysis: RunAnalysis) -> list[str]:
     """
     failed = [entry for entry in analysis.entries if entry.state in _FAILED]
     tasks = [entry for entry in failed if entry.name in analysis.components]
-    # Where the pipeline is not known, groups may be taken for components; they have no executor.
+    # Where the pipeline is unknown, groups may be counted as components; they have no executor.
     executed = [entry for entry in tasks if entry.position in analysis.executions]
     drivers = [entry.name.removesuffix(_DRIVER) for entry in failed if entry.name.endswith(_DRIVER)]
     return sorted({entry.name for entry in executed or tasks} | {f"{name} (its driver)" for name in drivers})
@@ -125,7 +125,7 @@ class ComponentTotals(msgspec.Struct):
 
     `executed` counts executions that ended, `failed` those of them that failed, `cached` cache hits, `skipped`
     executions that a condition prevented, `on_critical_path` executions on the critical path of their run.
-    `seconds` counts executions by whole seconds, from the creation of the task's node until the controller noted
+    `seconds` counts executions by whole seconds, from the creation of the task's node until the controller recorded
     its end, each with an error below one second.
     """
 

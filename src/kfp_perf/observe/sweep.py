@@ -1,4 +1,4 @@
-"""One pass over the pages of ListRuns that show the runs in flight; it ends whatever the server answers."""
+"""One pass over the pages of ListRuns that show the runs in flight; it ends for any answers of the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kfp_perf.observe.report import ObserverReport
     from kfp_perf.pacing import Clock
 
-# Failures of one answer, as of a run too large for the server to write: they say nothing of other requests.
+# Failures of one answer, as of a run too large for the server to encode: other requests may still work.
 _OWN_FAILURES = frozenset({400, 500, 501})
 _ACTIVE = Predicate("state", Operator.IN, tuple(sorted(ACTIVE_STATES)))
 
@@ -33,12 +33,12 @@ class Sighting(NamedTuple):
 
 
 def most_pages(wanted: int) -> int:
-    """The number of pages after which a sweep for so many runs gives up: other people's runs may be among them."""
+    """The number of pages after which a sweep for this many runs gives up: runs of others may be among them."""
     return 8 + 4 * pages_of(wanted)
 
 
 def is_of_the_request(error: ApiError) -> bool:
-    """Whether a failure lies in what was asked for, and not in the server as a whole."""
+    """Whether a failure is specific to the request, not to the server as a whole."""
     return isinstance(error, ApiAnswerError) or error.status in _OWN_FAILURES
 
 

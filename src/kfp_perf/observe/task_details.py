@@ -1,9 +1,9 @@
-"""Reading a run's `task_details`: the only module that knows their shape.
+"""Reads a run's `task_details`; no other module depends on their format.
 
 There is an entry for each Argo node, in no order and without a key that joins them: names, times in whole seconds
-and the ids of their children tell which belong together (see `node_ids`). Two things double entries. Tasks that may
-be cached leave one without a name when they succeed; these are dropped. A retry strategy adds to a node `X` its
-attempts `X(0)`, `X(1)`; `X` is kept, which spans its attempts, with the end of the last one.
+and the ids of their children show which belong together (see `node_ids`). Entries are duplicated in two cases.
+Tasks that may be cached have one without a name when they succeed; these are dropped. A retry strategy adds to a
+node `X` its attempts `X(0)`, `X(1)`; `X` is kept, which spans its attempts, with the end of the last one.
 
 The final state of a run is visible before its final tasks: ReportWorkflow writes the run, makes throttled calls to
 Kubernetes, and then writes the tasks. Until then the entries are those of the report before, or there are none.
@@ -54,14 +54,14 @@ class _WireEntry(msgspec.Struct):
 class Entry(msgspec.Struct, frozen=True):
     """One node of a run's workflow. Times are the workflow controller's whole seconds; None: not yet.
 
-    The end of a pod is noted when it happens. The end of what is around it (a group, a task around its executor, a
-    node around its attempts) is noted in the controller's next pass, up to ten seconds later. So `ended_at` is when
-    its successors could begin, and `work_ended_at` when the work itself ended.
+    The end of a pod is recorded when it happens. The end of its parent (a group, a task around its executor, a
+    node around its attempts) is recorded in the controller's next pass, up to ten seconds later. So `ended_at` is
+    when its successors could start, and `work_ended_at` when the work itself ended.
 
     `within` is the DAG that it is a part of, `inside` the DAG that it contains, `item` its number in a loop; empty
-    and None where the ids of its children do not tell (see `node_ids`). `uncertainty_seconds`: the work may have
+    and None where the ids of its children do not show it (see `node_ids`). `uncertainty_seconds`: the work may have
     ended this long before or after `work_ended_at`, where several attempts may be the last one. `position` is its
-    place in the server's list, which is its identity: other entries may be equal in all else.
+    index in the server's list, which is its identity: two entries may be equal in everything else.
     """
 
     name: str
@@ -90,9 +90,9 @@ _decoder = ProtoJsonDecoder(list[_WireEntry])
 
 
 def read_entries(run: Run, shape: Dag | None = None) -> list[Entry]:
-    """The entries of a run by start, without doubles; empty if there are none, or none that can be read.
+    """The entries of a run by start, without duplicates; empty if there are none, or none that can be read.
 
-    With the pipeline's `shape` they have their places, as far as the ids tell them.
+    With the pipeline's `shape` they have their positions in the DAG, as far as the ids show them.
     """
     details = run.run_details
     if details is None or not bytes(details.task_details):
@@ -140,10 +140,10 @@ def completeness(entries: list[Entry]) -> Completeness:
 def _with_attempts(
     entries: dict[int, Entry], located: Mapping[int, tuple[str, int | None]]
 ) -> Iterator[Entry]:
-    """Give nodes the ends of their last attempts, and drop the attempts; `located` is what ids tell of them.
+    """Set the ends of nodes to those of their last attempts, and drop the attempts; `located` has their positions.
 
-    Where the place of attempts is not known, all that may be a node's last one make its uncertainty: those of its
-    name and in its time whose end was noted in the controller's last pass before the node ended.
+    Where the position of attempts is unknown, all that may be a node's last one add to its uncertainty: those of
+    its name and in its time whose end was recorded in the controller's last pass before the node ended.
     """
     shells = {position: located[position] for position in located if position in entries}
     names = {entries[position].name for position in shells}
@@ -181,7 +181,7 @@ def _may_be_last(shell: Entry, attempt: Entry) -> bool:
 
 
 def _with_likely_attempts(entries: list[Entry]) -> Iterator[Entry]:
-    """The same where no ids tell which nodes are doubled: by their names, and as far as times make it clear."""
+    """The same where no ids show which nodes are duplicated: by their names, as far as their times allow."""
     by_name: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_name[entry.name].append(entry)
@@ -195,7 +195,7 @@ def _with_likely_attempts(entries: list[Entry]) -> Iterator[Entry]:
 
 
 def _paired(nodes: list[Entry], attempts: list[Entry]) -> list[Entry]:
-    """Give nodes of one name the ends of their last attempts, as far as it is clear which belong together."""
+    """Set the ends of nodes of one name to those of their last attempts, as far as these can be matched."""
     firsts = [attempt for attempt in attempts if attempt.name.endswith("(0)")]
     begun = {attempt.started_at for attempt in firsts}
     shells = [node for node in nodes if node.ran and node.started_at in begun]
@@ -203,7 +203,7 @@ def _paired(nodes: list[Entry], attempts: list[Entry]) -> list[Entry]:
         attempts = [max(attempts, key=lambda attempt: attempt.started_at)]
     if len(shells) != len(attempts):
         return nodes
-    # One attempt each: both begin in the same pass, and of two the one that ends first is noted first.
+    # One attempt each: both start in the same pass, and of two the one that ends first is recorded first.
     pairs = zip(sorted(shells, key=_in_time), sorted(attempts, key=_in_time), strict=True)
     rest = [node for node in nodes if not (node.ran and node.started_at in begun)]
     return rest + [msgspec.structs.replace(node, work_ended_at=attempt.ended_at) for node, attempt in pairs]
@@ -216,7 +216,7 @@ def _in_time(entry: Entry) -> tuple[float, float]:
 # -- executors ------------------------------------------------------------------------------------------------
 
 
-class Execution(NamedTuple):
+class TaskExecution(NamedTuple):
     """A task's executor: when its pod ended, and whether the cache replaced it."""
 
     ended_at: float
@@ -225,21 +225,21 @@ class Execution(NamedTuple):
 
 
 #: Executions by the position of their task's entry.
-Executions = dict[int, Execution]
+TaskExecutions = dict[int, TaskExecution]
 
 
-def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Executions:
-    """The executions of the tasks of these names, as far as the entries show which executor is whose.
+def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> TaskExecutions:
+    """The executions of the tasks of these names, as far as the entries show which executor belongs to which task.
 
     All executors have the same name, and no key. The ids of an executor's children identify some (see `node_ids`).
-    Of the others: a task and its executor are made in the same pass of the controller, so they start in the same
-    second; and of several that start together, the one whose executor ends first is closed first. What that leaves
-    open is kept as uncertainty: how far the ends of the possible ones lie apart.
+    Of the others: a task and its executor are created in the same pass of the controller, so they start in the same
+    second; and of several that start together, the one whose executor ends first is closed first. Where several
+    remain possible, the spread of their ends is kept as uncertainty.
     """
     placed = {entry.within: entry for entry in entries if entry.name == EXECUTOR and entry.within}
     tasks: defaultdict[float, list[Entry]] = defaultdict(list)
     executors: defaultdict[float, list[Entry]] = defaultdict(list)
-    matched: Executions = {}
+    matched: TaskExecutions = {}
     for entry in entries:
         if entry.name == EXECUTOR:
             if not entry.within:
@@ -249,7 +249,7 @@ def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Execu
             if executor is None or executor.work_ended_at is None:
                 tasks[entry.started_at].append(entry)
             else:
-                matched[entry.position] = Execution(
+                matched[entry.position] = TaskExecution(
                     executor.work_ended_at, executor.state == "SKIPPED", executor.uncertainty_seconds
                 )
     for second, started in tasks.items():
@@ -261,13 +261,13 @@ def match_executors(entries: list[Entry], containers: AbstractSet[str]) -> Execu
     return matched
 
 
-def _in_order(tasks: list[Entry], executors: list[Entry]) -> Executions:
+def _in_order(tasks: list[Entry], executors: list[Entry]) -> TaskExecutions:
     """Pair tasks and executors, both in order of their ends."""
     ends: defaultdict[float | None, list[float]] = defaultdict(list)
     for task, executor in zip(tasks, executors, strict=True):
         ends[task.ended_at].append(executor.work_ended_at or 0.0)
     return {
-        task.position: Execution(
+        task.position: TaskExecution(
             executor.work_ended_at or 0.0,
             executor.state == "SKIPPED",
             max(ends[task.ended_at]) - min(ends[task.ended_at]) + executor.uncertainty_seconds,

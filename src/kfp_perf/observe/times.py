@@ -1,7 +1,7 @@
-"""Times in whole seconds on three clocks, and what differences of them can tell.
+"""Times in whole seconds on three clocks, and their differences with error bounds.
 
-The API server and the workflow controller write whole seconds, with fractions cut off: a time t stands for some
-moment in [t, t + 1). All functions here return an estimate together with a bound on its error.
+The API server and the workflow controller write whole seconds, with fractions cut off: a time t stands for any
+time in [t, t + 1). All functions here return an estimate together with a bound on its error.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ class Interval(NamedTuple):
         return Interval(-self.high, -self.low)
 
 
-class Estimate(NamedTuple):
-    """A time span in seconds: the true value lies within `value` plus or minus `error`."""
+class TimeSpan(NamedTuple):
+    """A time span in seconds: the true value is within `value` plus or minus `error`."""
 
     value: float
     error: float
 
 
 def whole_second(time: float) -> Interval:
-    """The moments that the server writes as this time."""
+    """The interval of times that the server writes as this second."""
     return Interval(time, time + 1.0)
 
 
-def span(begin: Interval, end: Interval) -> Estimate:
-    """The time from a moment in one interval to a moment in another."""
-    return Estimate(end.middle - begin.middle, end.half_width + begin.half_width)
+def span(begin: Interval, end: Interval) -> TimeSpan:
+    """The time from one interval to another."""
+    return TimeSpan(end.middle - begin.middle, end.half_width + begin.half_width)
 
 
 # -- the offset between the API server's clock and ours -------------------------------------------------------
@@ -92,7 +92,7 @@ class ClockOffset:
         self._known, self._known_at = common, max(ended, self._known_at)
 
     def at(self, moment: float) -> Interval | None:
-        """The interval of the offset at a moment of our clock; None before the first creation."""
+        """The interval of the offset at a time of our clock; None before the first creation."""
         if self._known is None:
             return None
         drift = DRIFT_SECONDS_PER_SECOND * abs(moment - self._known_at)
@@ -102,7 +102,7 @@ class ClockOffset:
 # -- sums of time spans ---------------------------------------------------------------------------------------
 
 
-class Segment(NamedTuple):
+class PathSegment(NamedTuple):
     """One pod on a run's critical path, a driver's or a task's, from the creation of its node to the pod's end.
 
     `position` is the position of its entry in the run's list of tasks.
@@ -127,7 +127,7 @@ class Edges(NamedTuple):
     transition: list[Edge]
 
 
-def edges_of(segments: Sequence[Segment]) -> Edges:
+def edges_of(segments: Sequence[PathSegment]) -> Edges:
     """The edges of the parts of a path, each part in order of time."""
     edges = Edges([], [], [])
     for segment in segments:
@@ -144,9 +144,9 @@ def sum_of(edges: Iterable[Edge]) -> float:
 
 
 def range_of(edges: Iterable[Edge]) -> Interval:
-    """The interval that the true sum lies in.
+    """The interval of the true sum.
 
-    An edge at t lies in [t, t + 1), and edges are in order. So of the edges within one second, the sum is largest,
+    An edge at t is in [t, t + 1), and edges are in order. So of the edges within one second, the sum is largest,
     or smallest, with all edges up to some one at the second's begin and the others at its end. Time spans within
     one second therefore add up to less than a second, however many they are.
 

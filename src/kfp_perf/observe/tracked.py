@@ -10,16 +10,16 @@ from kfp_perf.result.records import Outcome, RunRecord
 if TYPE_CHECKING:
     import asyncio
 
-    from kfp_perf.observe.times import Estimate
+    from kfp_perf.observe.times import TimeSpan
     from kfp_perf.result.records import TaskSpan
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class TrackedRun:
-    """A run from the moment its creation is due until its record is written.
+    """A run from when its creation is due until its record is written.
 
-    The runner fills in what it knows of the creation, the observer what it sees; `record` makes the frozen
-    `RunRecord`, which documents the fields. `phases` holds the estimates by name. `followed_since` is when the
+    The runner fills in the creation, the observer the state and the end; `record` makes the frozen `RunRecord`,
+    which documents the fields. `phases` holds the estimates by name. `followed_since` is when the
     observer began to follow the run, on our clock, `end` the future that reports its end while it is followed.
     """
 
@@ -46,7 +46,7 @@ class TrackedRun:
     clock_conflict: str = ""
     cached: bool = False
     tasks_complete: bool = False
-    phases: dict[str, Estimate] | None = None
+    phases: dict[str, TimeSpan] | None = None
     tasks: list[TaskSpan] | None = None
     recurring_run_id: str = ""
     slot: float | None = None
@@ -63,7 +63,7 @@ class TrackedRun:
         return bool(self.run_id)
 
     def record(self) -> RunRecord:
-        """The run as it is now, as a value."""
+        """The current state of the run as a frozen value."""
         phases = self.phases or {}
         return RunRecord(
             **{name: getattr(self, name) for name in _COPIED},

@@ -1,4 +1,4 @@
-"""What tells the time and waits, and what ends every wait."""
+"""The clock that a test reads and sleeps by, and the signal that ends every wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kfp_perf.pacing.timers import FineTimers, resolve
 
 
 class StopSignal:
-    """Says "stop" once, from any thread or signal handler, and wakes every wait that was given it."""
+    """A one-way flag: set from any thread or signal handler, it wakes every wait that was passed it."""
 
     def __init__(self) -> None:
         self._given = False
@@ -22,40 +22,40 @@ class StopSignal:
         self._sleepers: set[asyncio.Future[bool]] = set()
 
     def is_set(self) -> bool:
-        """Whether the signal was given."""
+        """Whether the signal was set."""
         return self._given
 
     def set(self) -> None:
-        """Give the signal. Harmless when given again."""
+        """Set the signal. Setting it again does nothing."""
         with self._changed:
             self._given = True
             self._changed.notify_all()
             sleepers = list(self._sleepers)
         for sleeper in sleepers:
-            # Its loop may be closed, even in this very moment.
+            # Its loop may be closed already, or be closing.
             with contextlib.suppress(RuntimeError):
                 sleeper.get_loop().call_soon_threadsafe(resolve, sleeper, False)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Block this thread until the signal comes or the time is over; return whether it came."""
+        """Block this thread until the signal is set or the time is over; return whether it was set."""
         with self._changed:
             return self._changed.wait_for(self.is_set, timeout_seconds)
 
     def add(self, sleeper: asyncio.Future[bool]) -> None:
-        """Resolve this future of the running loop to False when the signal comes, at once if it has come."""
+        """Resolve this future of the running loop to False when the signal is set, at once if it is already."""
         with self._changed:
             self._sleepers.add(sleeper)
             if self._given:
                 resolve(sleeper, False)
 
     def discard(self, sleeper: asyncio.Future[bool]) -> None:
-        """Forget a future that was added."""
+        """Remove a future that was added."""
         with self._changed:
             self._sleepers.discard(sleeper)
 
 
 class Clock(Protocol):
-    """Tells the time in seconds since the Unix epoch, never steps back, and waits."""
+    """Time in seconds since the Unix epoch that never steps back, and sleeping until a time."""
 
     def now(self) -> float:
         """The time, in seconds since the Unix epoch."""
@@ -66,7 +66,7 @@ class Clock(Protocol):
     ) -> bool:
         """Wait until `when` and return True; return False as soon as `stop` is set.
 
-        `wake` is a fresh future of the running loop by which someone else can end the wait, with its result.
+        `wake` is a new future of the running loop; resolving it ends the wait with its result.
         """
         ...
 
@@ -76,7 +76,7 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The machine's clock. Wakes within some ten microseconds where Linux has timerfd, else a millisecond.
+    """The machine's clock. Wakes within about ten microseconds where Linux has timerfd, else within a millisecond.
 
     Wall time is read once, or given as an `anchor` that another clock had. From then on the monotonic clock
     counts, so that no correction of the system's clock can make a latency negative. One instance serves one
@@ -87,7 +87,7 @@ class RealClock:
 
     @classmethod
     def read_wall_time(cls) -> None:
-        """Read wall time anew, for all clocks of this process: before a test, as hours of sleep do not count."""
+        """Read wall time again, for all clocks of this process, since suspension is not counted; before a test."""
         cls._anchor = time.time() - time.monotonic()
 
     def __init__(self, anchor: float | None = None) -> None:

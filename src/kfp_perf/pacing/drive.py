@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from kfp_perf.errors import ApiError
-from kfp_perf.pacing.lateness import Punctuality
+from kfp_perf.pacing.lateness import Lateness
 from kfp_perf.pacing.timers import resolve
 from kfp_perf.scenario.workload import OpenLoad
 from kfp_perf.statistics.random_streams import random_stream
@@ -31,7 +31,7 @@ FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 30.0
 
 
-class Operation(Protocol):
+class LoadOperation(Protocol):
     """One operation of a load."""
 
     def __call__(self, index: int, due: float, /) -> Coroutine[Any, Any, bool]:
@@ -47,7 +47,7 @@ class DriveReport(msgspec.Struct):
 
     `failed`: operations that returned False or raised an `ApiError`. `held_back`: operations of an open load that
     `maxInFlight` made wait, and for how long. `never_started`: those that were due, but could not start before the
-    end. `idle_slot_seconds`: how long slots of a closed load stood empty after failures, between the start of the
+    end. `idle_slot_seconds`: how long slots of a closed load were idle after failures, between the start of the
     load and its end; think time is not counted. `slot_seconds`: the slots of a closed load, integrated over the
     time that it was driven. The share of the two is the slot time lost. `seed` repeats arrivals and back-off.
     """
@@ -67,7 +67,7 @@ class Drive:
     """One load: `run()` starts every operation when it is due, and returns when none is left to start.
 
     Operations still under way then are waited for by `finish()`. `start` and `end` are times of the clock.
-    `punctuality` records how late each operation starts; `skipped` is called with the index and the due time of
+    `lateness` records how late each operation starts; `skipped` is called with the index and the due time of
     each that was due, was held back until the end, and is never started. An `ApiError` of an operation is a failure
     of that operation. Any other exception is a bug, which sets `stop` and is raised by `run()` or `finish()`.
     """
@@ -75,7 +75,7 @@ class Drive:
     def __init__(
         self,
         load: OpenLoad | ClosedLoad,
-        operation: Operation,
+        operation: LoadOperation,
         *,
         clock: Clock,
         stop: StopSignal,
@@ -84,11 +84,11 @@ class Drive:
         max_in_flight: int | None = None,
         think_seconds: float = 0.0,
         seed: int | None = None,
-        punctuality: Punctuality | None = None,
+        lateness: Lateness | None = None,
         skipped: Callable[[int, float], None] | None = None,
     ) -> None:
         self.report = DriveReport(seed=seed)
-        self._punctuality = punctuality or Punctuality()
+        self._lateness = lateness or Lateness()
         self._skipped = skipped
         self._load = load
         self._operation = operation
@@ -105,7 +105,7 @@ class Drive:
         self._failure: BaseException | None = None
 
     async def run(self) -> DriveReport:
-        """Start operations until the load or its time ends, or the stop signal comes; see the class."""
+        """Start operations until the load or its time ends, or the stop signal is set; see the class."""
         if isinstance(self._load, OpenLoad):
             await self._run_open(self._load)
         else:
@@ -157,7 +157,7 @@ class Drive:
             yield index, self._start + elapsed
 
     async def _hold_back(self, due: float, limit: int) -> float:
-        """Wait for room; return for how long."""
+        """Wait until `maxInFlight` allows another operation; return for how long."""
         self.report.held_back += 1
         while len(self._tasks) >= limit and not self._stop.is_set() and self._clock.now() < self._end:
             self._room = asyncio.get_running_loop().create_future()
@@ -192,7 +192,7 @@ class Drive:
                 if self._stop.is_set() or number >= load.slots(self._clock.now() - self._start):
                     return
                 self.report.started += 1
-                self._punctuality.started(self._clock.now() - due)
+                self._lateness.started(self._clock.now() - due)
                 good = await self._succeeds(next(indexes), due)
                 due = self._clock.now() + self._think_seconds
                 if good:
@@ -220,7 +220,7 @@ class Drive:
 
     async def _once(self, index: int, due: float, held: float) -> None:
         self.report.started += 1
-        self._punctuality.started(self._clock.now() - due - held)
+        self._lateness.started(self._clock.now() - due - held)
         held_seconds.set(held)
         await self._succeeds(index, due)
 
@@ -252,7 +252,7 @@ class Drive:
 
 
 def _levels(load: ClosedLoad, begin: float, end: float) -> Iterator[tuple[float, int]]:
-    """Yield for how many seconds there are how many slots, from `begin` to `end` (elapsed seconds)."""
+    """Yield `(seconds, slots)` while the number of slots is constant, from `begin` to `end` (elapsed seconds)."""
     while begin < end:
         change = load.next_change(begin)
         until = end if change is None else min(end, change)

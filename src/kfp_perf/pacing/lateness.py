@@ -1,4 +1,4 @@
-"""How punctual the generator is: the delay of each start, and the delay that any start would meet."""
+"""Lateness of the generator: the delay of each start, and the lag of the event loop."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kfp_perf.pacing.clock import Clock
 
-#: A delay beyond this is late. The API answers in 10 to 200 ms, so it would be a good part of a latency.
+#: A longer delay counts as late. The API answers in 10 to 200 ms, so such a delay would distort a latency.
 LATE_SECONDS = 0.1
-#: How often the event loop's delay is felt.
-FEEL_EVERY_SECONDS = 0.05
+#: How often the event loop's lag is measured.
+MEASURE_EVERY_SECONDS = 0.05
 
 
-class Punctuality:
-    """Counters of one scenario, written by its thread only, that another thread may read at any time.
+class Lateness:
+    """Counters of one scenario, written by its thread only; another thread may read them at any time.
 
-    `starts`: operations that were started, `late_starts`: more than `LATE_SECONDS` after they were due, and
-    `longest_start_seconds`. `moments`, `late_moments` and `longest_lag_seconds`: the same of an operation that
-    would have been due at one of many even moments, whether there was one or not: the event loop's lag, as long
-    as it is `felt`.
+    `starts`: operations that were started, `late_starts`: those more than `LATE_SECONDS` after they were due, and
+    `longest_start_seconds`. `moments`, `late_moments` and `longest_lag_seconds`: the same for the event loop's
+    lag, sampled at regular times whether an operation was due or not, while it `is_measured`.
     """
 
     def __init__(self) -> None:
-        self.felt = False
+        self.is_measured = False
         self.starts = 0
         self.late_starts = 0
         self.longest_start_seconds = 0.0
@@ -34,7 +33,7 @@ class Punctuality:
     def fields(self) -> dict[str, bool | int | float]:
         """The fields of `ScenarioCounters` that are counted here."""
         return {
-            "lag_is_measured": self.felt,
+            "lag_is_measured": self.is_measured,
             "starts": self.starts,
             "late_starts": self.late_starts,
             "longest_start_seconds": self.longest_start_seconds,
@@ -44,7 +43,7 @@ class Punctuality:
         }
 
     def started(self, late_seconds: float) -> None:
-        """Take in a start; a wait that was wanted (a limit on operations in flight) is no delay."""
+        """Count a start. A wait for the limit on operations in flight is no delay."""
         self.starts += 1
         if late_seconds > LATE_SECONDS:
             self.late_starts += 1
@@ -52,24 +51,24 @@ class Punctuality:
             self.longest_start_seconds = late_seconds
 
     def woke(self, late_seconds: float) -> None:
-        """Take in how late the event loop woke a sleeper.
+        """Count how late the event loop woke a sleeper.
 
-        While it slept, the moments that were to follow could not be felt, and would have been late too. They are
-        counted as such, or a loop that is blocked for a minute would show one late moment.
+        The moments that passed during the delay could not be sampled and would have been late too. They are
+        counted as late; otherwise a loop that is blocked for a minute would show one late moment.
         """
         self.longest_lag_seconds = max(self.longest_lag_seconds, late_seconds)
-        self.moments += 1 + int(late_seconds / FEEL_EVERY_SECONDS)
+        self.moments += 1 + int(late_seconds / MEASURE_EVERY_SECONDS)
         if late_seconds > LATE_SECONDS:
-            self.late_moments += 1 + int((late_seconds - LATE_SECONDS) / FEEL_EVERY_SECONDS)
+            self.late_moments += 1 + int((late_seconds - LATE_SECONDS) / MEASURE_EVERY_SECONDS)
 
 
-async def feel_lag(clock: Clock, punctuality: Punctuality) -> None:
-    """Sleep and wake until cancelled, and note how late each waking is."""
-    punctuality.felt = True
+async def measure_lag(clock: Clock, lateness: Lateness) -> None:
+    """Sleep and wake until cancelled, and record how late each waking is."""
+    lateness.is_measured = True
     try:
         while True:
-            when = clock.now() + FEEL_EVERY_SECONDS
+            when = clock.now() + MEASURE_EVERY_SECONDS
             await clock.sleep_until(when)
-            punctuality.woke(max(0.0, clock.now() - when))
+            lateness.woke(max(0.0, clock.now() - when))
     finally:
-        punctuality.felt = False
+        lateness.is_measured = False

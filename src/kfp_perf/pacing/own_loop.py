@@ -13,10 +13,10 @@ Returned = TypeVar("Returned")
 
 
 def run_in_own_loop(coroutine: Coroutine[Any, Any, Returned]) -> Returned:
-    """Run a coroutine to its end, and return what it returns.
+    """Run a coroutine to its end, and return its value.
 
-    Where this thread has a running event loop, which cannot run another one, a thread of its own does. Ctrl-C
-    then ends the wait; the thread ends with the coroutine.
+    Where this thread already has a running event loop, the coroutine runs in a separate thread. Ctrl-C then ends
+    the wait; the thread ends with the coroutine.
     """
     try:
         asyncio.get_running_loop()

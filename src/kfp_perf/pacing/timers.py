@@ -1,7 +1,7 @@
 """Timers finer than an event loop's own.
 
 Event loops round their timers up to a millisecond, which would be the lateness of every request of an open
-load. A timerfd wakes within some ten microseconds (timerfd_create(2)); Python offers it from 3.13 on, so it is
+load. A timerfd wakes within about ten microseconds (timerfd_create(2)); Python offers it from 3.13 on, so it is
 called through the C library here.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def resolve(sleeper: asyncio.Future[bool], value: bool) -> None:
-    """Give a future its result, unless it has one."""
+    """Set a future's result, unless it has one."""
     if not sleeper.done():
         sleeper.set_result(value)
 
@@ -32,7 +32,7 @@ _FEW = 100
 class FineTimers:
     """Resolves futures of one event loop to True at monotonic times: one timerfd and a heap.
 
-    Where there is no timerfd, the loop's own timers serve.
+    Where there is no timerfd, the loop's own timers are used.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -46,7 +46,7 @@ class FineTimers:
             loop.add_reader(self._descriptor, self._expired)
 
     def __len__(self) -> int:
-        """How many timers are held; some of them may not be needed any more."""
+        """The number of timers in the heap; some of them may no longer be needed."""
         return len(self._heap)
 
     def wake_at(self, when: float, sleeper: asyncio.Future[bool]) -> None:
@@ -59,7 +59,7 @@ class FineTimers:
             return
         heapq.heappush(self._heap, (when, next(self._order), sleeper))
         if len(self._heap) > self._purge_beyond:
-            # Sleepers that were woken otherwise would stay until their time comes, or for ever below the top.
+            # Sleepers that were woken by something else would stay until their time, or for ever below the top.
             self._heap = [entry for entry in self._heap if not entry[2].done()]
             heapq.heapify(self._heap)
             self._purge_beyond = max(_FEW, 2 * len(self._heap))

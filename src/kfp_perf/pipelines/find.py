@@ -20,7 +20,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 def find_pipeline(file_name: str, folders: Iterable[Path]) -> Path:
     """Return the file of that name in the first of the folders that has it, or else in the built-in catalog.
 
-    The name may lead into subfolders, never outside: neither by itself nor through a symbolic link. Raises
+    The name may contain subfolders, but may not leave the folder, by `..` or through a symbolic link. Raises
     InputError.
     """
     parts = PurePosixPath(file_name).parts

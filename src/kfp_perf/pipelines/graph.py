@@ -42,7 +42,7 @@ def in_order(dag: Mapping[str, Any]) -> list[str]:
 def sequential_steps(spec: Mapping[str, Any]) -> int:
     """Return how many pods run one after the other on the longest path through a pipeline.
 
-    The root's driver is one; a container task has two (driver, executor); a group its driver and what is inside; a
+    The root's driver is one; a container task has two (driver, executor); a group its driver and its contents; a
     loop its driver, the drivers of its iterations and one iteration (they run in parallel), as in KFP 2.17.
     Retries and parallelism limits are not counted.
     """

@@ -170,7 +170,7 @@ _REMEDY = "the API server refuses it: compile the pipeline again, or correct the
 
 
 def read_spec(document: Mapping[str, Any], label: str) -> tuple[dict[str, Any], list[Problem]]:
-    """Return a PipelineSpec with its field names in camelCase and without nulls, and what is wrong with it.
+    """Return a PipelineSpec with its field names in camelCase and without nulls, and its problems.
 
     The specification is complete only where there are no problems.
     """

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class PipelinePackage:
     """A compiled pipeline.
 
-    `spec` is its PipelineSpec with field names in camelCase, as KFP's API server understands the file; `documents`
-    is the file as it was read. Both are shared: read them, do not change them.
+    `spec` is its PipelineSpec with field names in camelCase, as KFP's API server reads the file; `documents` is the
+    file as it was read. Both are shared and must not be changed.
     """
 
     path: Path
@@ -42,10 +42,10 @@ class PipelinePackage:
         return sequential_steps(self.spec)
 
     def content(self, cache_enabled: bool | None) -> bytes:
-        """Return what to upload, with caching on (True), off (False), or the file unchanged (None).
+        """Return the file to upload, with caching on (True), off (False), or unchanged (None).
 
-        Caching is switched in every task, since CreateRun has no field for it where a run refers to a version.
-        Nothing else changes: the copy means the same to the API server.
+        Caching is set in every task, since CreateRun has no field for it where a run refers to a version. The copy
+        means otherwise the same to the API server.
         """
         if cache_enabled is None:
             return self.data
@@ -57,7 +57,7 @@ class PipelinePackage:
         return dump_yaml(documents)
 
     def check_parameters(self, values: Mapping[str, Any]) -> list[Problem]:
-        """Return what is wrong with values for the pipeline's parameters; `where` is the parameter's name."""
+        """Return the problems of values for the pipeline's parameters; `where` is the parameter's name."""
         return check_parameters(self.name, self.parameters, values)
 
 
@@ -69,7 +69,7 @@ def _tasks(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _switched(options: Mapping[str, Any] | None, enabled: bool) -> dict[str, Any]:
-    """Return the caching options of a task with caching on or off; a cache key stays."""
+    """Return the caching options of a task with caching on or off; a cache key is kept."""
     others = {
         key: value for key, value in (options or {}).items() if key not in {"enableCache", "enable_cache"}
     }

@@ -38,10 +38,10 @@ def _parameter(raw: Mapping[str, Any]) -> Parameter:
 def check_parameters(
     pipeline: str, parameters: Mapping[str, Parameter], values: Mapping[str, Any]
 ) -> list[Problem]:
-    """Return what is wrong with values for the parameters of a pipeline; `where` is the parameter's name.
+    """Return the problems of values for the parameters of a pipeline; `where` is the parameter's name.
 
-    The API server refuses the same with 400: a value that is unknown, missing though required, of another type
-    (null has none), or none of the literals that are allowed.
+    The API server refuses the same with 400: a parameter that is unknown, or required and missing, and a value of
+    another type (null has none) or that is not among the allowed literals.
     """
     problems = []
     for name, value in values.items():

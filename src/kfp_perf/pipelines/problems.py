@@ -36,9 +36,9 @@ def misfit_of(document: Mapping[str, Any], label: str) -> Problem | None:
 
 
 def faults_of(spec: Mapping[str, Any], label: str, *, complete: bool) -> Iterator[Problem]:
-    """Yield what is wrong with a specification whose fields have the right types.
+    """Yield the problems of a specification whose fields have the right types.
 
-    Where it is not `complete`, because some fields have not, only what does not depend on them is checked.
+    Where it is not `complete`, because some fields have the wrong type, only the rest is checked.
     """
     name = spec["pipelineInfo"].get("name")
     if name is None or (isinstance(name, str) and not _NAME.fullmatch(name)):

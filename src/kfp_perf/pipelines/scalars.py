@@ -1,6 +1,6 @@
 """Plain YAML scalars as KFP's API server reads them, by the rules of gopkg.in/yaml.v3 (resolve.go).
 
-They lie between YAML 1.1 and 1.2: `yes` and `on` are strings, `0777` and `0o777` are octal, `1_000` is a number,
+They are between YAML 1.1 and 1.2: `yes` and `on` are strings, `0777` and `0o777` are octal, `1_000` is a number,
 `12:30:45` is a string, a number beyond the range of 64 bits is a float, and one beyond that of a float a string. A
 date becomes the string that Go writes for it, since the server passes the document on as JSON.
 """
@@ -62,7 +62,7 @@ def resolve(text: str) -> tuple[str, Any]:
 
 
 def integer(plain: str) -> int | None:
-    """Return the number that a text without underscores stands for, as Go's ParseInt and ParseUint of base 0 do."""
+    """Parse a number without underscores, as Go's ParseInt and ParseUint of base 0 do."""
     sign, digits = (plain[0], plain[1:]) if plain[:1] in {"+", "-"} else ("", plain)
     base = _BASES.get(digits[:2].lower())
     if base is not None:

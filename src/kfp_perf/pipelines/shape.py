@@ -1,4 +1,4 @@
-"""The shape of a pipeline's DAGs, as far as it is needed to tell the entries of a run apart."""
+"""The shape of a pipeline's DAGs, as far as it is needed to identify the entries of a run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Kind(Enum):
+class TaskKind(Enum):
     """The kind of a task, which determines the nodes that a run has of it."""
 
     CONTAINER = "container"  # T-driver, T, executor
     IMPORTER = "importer"  # T
-    GROUP = "group"  # T-driver, T, and what is inside
+    GROUP = "group"  # T-driver, T, and its contents
     LOOP = "loop"  # T, iteration-driver, and for each item iteration-item-driver, iteration-item
 
 
 @dataclass(frozen=True, slots=True)
 class TaskShape:
-    """A task of a DAG: what it depends on, and what is inside.
+    """A task of a DAG with its dependencies and, if it is a group or a loop, the DAG inside.
 
-    `one_after_another`: not all items of a loop may run at the same time. `is_exit`: it begins when what it depends
-    on has ended, in any state, and tasks that depend on that wait for it too (KFP compiles it to an exit hook of
+    `one_after_another`: not all items of a loop may run at the same time. `is_exit`: it starts when its dependency
+    has ended, in any state, and other tasks that depend on that wait for it too (KFP compiles it to an exit hook of
     Argo, `T.onExit`).
     """
 
     name: str
-    kind: Kind
+    kind: TaskKind
     dependencies: frozenset[str]
     inner: Dag | None = None
     one_after_another: bool = False
@@ -44,7 +44,7 @@ class Dag:
 
     tasks: dict[str, TaskShape] = field(default_factory=dict)
 
-    def names(self, *kinds: Kind) -> set[str]:
+    def names(self, *kinds: TaskKind) -> set[str]:
         """Return the names of the tasks of some kinds, here and in nested DAGs."""
         found: set[str] = set()
         for task in self.tasks.values():
@@ -80,17 +80,17 @@ def shape_of(spec: Mapping[str, Any]) -> Dag:
         needs = frozenset(dependencies(task))
         if name in exits:
             return TaskShape(
-                name, Kind.CONTAINER if inner is None else Kind.GROUP, needs, inner, is_exit=True
+                name, TaskKind.CONTAINER if inner is None else TaskKind.GROUP, needs, inner, is_exit=True
             )
         needs = needs.union(each for each, after in exits.items() if after & needs)
         if "parameterIterator" in task or "artifactIterator" in task:
             limited = bool(task.get("iteratorPolicy", {}).get("parallelismLimit"))
-            body = inner or Dag({name: TaskShape(name, Kind.CONTAINER, frozenset())})
-            return TaskShape(name, Kind.LOOP, needs, body, limited)
+            body = inner or Dag({name: TaskShape(name, TaskKind.CONTAINER, frozenset())})
+            return TaskShape(name, TaskKind.LOOP, needs, body, limited)
         if inner is not None:
-            return TaskShape(name, Kind.GROUP, needs, inner)
+            return TaskShape(name, TaskKind.GROUP, needs, inner)
         label = components[component].get("executorLabel", "")
-        kind = Kind.IMPORTER if "importer" in executors.get(label, {}) else Kind.CONTAINER
+        kind = TaskKind.IMPORTER if "importer" in executors.get(label, {}) else TaskKind.CONTAINER
         return TaskShape(name, kind, needs)
 
     return of_dag(spec["root"]["dag"])

@@ -1,8 +1,8 @@
 """Reading and writing YAML with the meaning that it has for KFP's API server, which reads it with Go's yaml.v3.
 
-Scalars follow `scalars`; a key given twice is an error, and so is a key that is not a string, which the server
-could not pass on as JSON. What is written is quoted wherever a reader of YAML 1.1, 1.2 or yaml.v3 could take a
-string for something else.
+Scalars follow `scalars`; a duplicate key is an error, and so is a key that is not a string, which the server could
+not convert to JSON. Strings are written in quotes wherever a reader of YAML 1.1, 1.2 or yaml.v3 could read them as
+another type.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
         return super().construct_document(node)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Replace merge keys (`<<`) by what they stand for, after the keys as written have been checked."""
+        """Resolve merge keys (`<<`), after the keys as written have been checked."""
         if id(node) not in self._checked:
             # A merge adds keys that the mapping's own may repeat, so a mapping is checked before, and once.
             self._checked[id(node)] = node

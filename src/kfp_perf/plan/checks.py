@@ -54,7 +54,7 @@ def errors_of(draft: Draft) -> Iterator[Problem]:
 
 
 def warnings_of(draft: Draft) -> Iterator[Problem]:
-    """Yield what is doubtful about a test that can start."""
+    """Yield warnings about a test that can start."""
     for index, scenario in draft.scenarios.items():
         for check in SCENARIO_WARNINGS:
             yield from check(draft, index, scenario)

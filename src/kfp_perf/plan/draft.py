@@ -1,4 +1,4 @@
-"""What the checks of a plan read: the parsed file with its pipelines, thresholds, names and estimates."""
+"""The input of a plan's checks: the parsed file with its pipelines, thresholds, names and estimates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kfp_perf.pipelines.find import find_pipeline
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.scenario.cron import firings
 from kfp_perf.scenario.estimate import estimate
-from kfp_perf.scenario.quantities import shown
+from kfp_perf.scenario.quantities import format_value
 from kfp_perf.scenario.rules import suits
 from kfp_perf.thresholds import SCENARIO_DEFAULTS, TEST_DEFAULTS, is_default, parse_threshold
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
-    from kfp_perf.scenario.estimate import Estimate
+    from kfp_perf.scenario.estimate import LoadEstimate
     from kfp_perf.scenario.model import TestScenario
     from kfp_perf.scenario.serde import ParsedFile
     from kfp_perf.thresholds import Threshold
@@ -37,9 +37,9 @@ WEEK_SECONDS = 7 * 86400.0
 class Draft:
     """A plan before its checks.
 
-    Scenarios are known by their index in the file. `names` are those that they get; `pipelines` holds the pipeline
-    of each scenario that names one, or what is wrong with it; `thresholds` are those of the whole test, then those
-    of the scenarios, or what is wrong with them; `start` is when the test would start, in UTC.
+    Scenarios are identified by their index in the file. `names` are the names that they get; `pipelines` holds the
+    pipeline of each scenario that names one, or its problem; `thresholds` are those of the whole test, then those
+    of the scenarios, or their problems; `start` is when the test would start, in UTC.
     """
 
     parsed: ParsedFile
@@ -50,7 +50,7 @@ class Draft:
     names: Mapping[int, str]
     pipelines: Mapping[int, PipelinePackage | tuple[Problem, ...]]
     thresholds: Sequence[Threshold | Problem]
-    estimates: Mapping[int, Estimate]
+    estimates: Mapping[int, LoadEstimate]
 
     @property
     def scenarios(self) -> Mapping[int, TestScenario]:
@@ -69,7 +69,7 @@ class Draft:
 def read_pipelines(
     parsed: ParsedFile, folders: Sequence[Path]
 ) -> dict[int, PipelinePackage | tuple[Problem, ...]]:
-    """Return the pipeline of each scenario that uses one and names it, or what is wrong with it.
+    """Return the pipeline of each scenario that uses one and names it, or its problem.
 
     A file that several scenarios name is read once.
     """
@@ -84,7 +84,8 @@ def read_pipelines(
         except InputError as error:
             where = parsed.where(index, ("pipelineFileName",))
             found[index] = tuple(
-                Problem(where, f"{shown(fault.where)} {fault.what}", fault.remedy) for fault in error.problems
+                Problem(where, f"{format_value(fault.where)} {fault.what}", fault.remedy)
+                for fault in error.problems
             )
         else:
             found[index] = read(path)
@@ -101,9 +102,9 @@ def _read(path: Path) -> PipelinePackage | tuple[Problem, ...]:
 def parse_thresholds(
     parsed: ParsedFile, names: Mapping[int, str], registry: Registry | None = None
 ) -> list[Threshold | Problem]:
-    """Return the thresholds of the whole test, then those of the scenarios, or what is wrong with them.
+    """Return the thresholds of the whole test, then those of the scenarios, or their problems.
 
-    `null` lifts a default threshold; of another metric it is wrong.
+    `null` lifts a default threshold; for any other metric it is an error.
     """
     found: list[Threshold | Problem] = []
     for name, condition, where, scenario in _thresholds(parsed, names):
@@ -139,9 +140,9 @@ def estimates_of(
     pipelines: Mapping[int, PipelinePackage | tuple[Problem, ...]],
     start: datetime,
     seconds_per_step: float,
-) -> dict[int, Estimate]:
+) -> dict[int, LoadEstimate]:
     """Return about how many runs and requests each scenario makes, where that can be estimated."""
-    found: dict[int, Estimate] = {}
+    found: dict[int, LoadEstimate] = {}
     for index, scenario in scenarios.items():
         package = pipelines.get(index, ())
         if isinstance(package, tuple):

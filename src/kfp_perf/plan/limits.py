@@ -1,4 +1,4 @@
-"""What the machine and the settings allow at once, and what scenarios would need at once."""
+"""The limits of the machine and the settings, and what concurrent scenarios would need."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A scenario with what it needs while it runs."""
+    """A scenario with its needs while it runs."""
 
     name: str
     scenario: TestScenario
@@ -63,7 +63,7 @@ def read_limits() -> Limits:
 
 
 def connections_needed(scenario: TestScenario) -> int:
-    """Return the most requests in flight at once, where the server answers as it does without load.
+    """Return the most requests in flight at once, if the server answers as it does without load.
 
     In the closed model all slots start their first operation at the same time, and each is a request.
     """
@@ -80,8 +80,8 @@ def connections_needed(scenario: TestScenario) -> int:
 def peak(demands: Iterable[Demand], grace_seconds: float = 0.0) -> tuple[int, list[Demand]]:
     """Return the highest sum of what overlapping scenarios need, and those scenarios, the largest first.
 
-    A scenario that starts when another ends does not overlap with it. `grace_seconds` is how long each goes on
-    after its run time, where it does not say so itself.
+    A scenario that starts when another ends does not overlap with it. `grace_seconds` is the grace period of
+    scenarios that do not set one.
     """
     spans = [
         (demand.scenario.start_seconds, _end(demand.scenario, grace_seconds), demand) for demand in demands

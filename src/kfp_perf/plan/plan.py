@@ -20,10 +20,11 @@ from kfp_perf.plan.draft import (
 )
 from kfp_perf.plan.limits import read_limits
 from kfp_perf.plan.names import unique_names
+from kfp_perf.plan.primary import Primary, read_primary
 from kfp_perf.plan.scenario_files import find_scenario_file, label_of, pipeline_folders
 from kfp_perf.result.files import safe_name
 from kfp_perf.scenario.fields import NAME_PATTERN
-from kfp_perf.scenario.quantities import shown
+from kfp_perf.scenario.quantities import format_value
 from kfp_perf.scenario.serde import JsonDeserializationUtils
 from kfp_perf.thresholds import Threshold
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
-    from kfp_perf.scenario.estimate import Estimate
+    from kfp_perf.scenario.estimate import LoadEstimate
     from kfp_perf.scenario.model import TestScenario
 
 SECONDS_PER_STEP = 12.0
@@ -47,12 +48,12 @@ and a run of one task, which has three pods, took 20 to 30 s on a real server wh
 class Plan:
     """A test that can start.
 
-    `text` is the scenario file with variables and overrides in place, `resolved` says what these changed; every
-    scenario has a `name`, unique in the plan. By that name,
-    `packages` holds the pipeline of each scenario that has one, as its runner uses it, and `estimates` what each
-    scenario is expected to make; `thresholds` are those of the whole test, then those of the scenarios;
-    `lifted` are the default ones that do not hold, as pairs of scenario (None: the whole test) and metric. A
-    plan can be pickled.
+    `text` is the scenario file with variables and overrides in place, `resolved` lists what these changed; every
+    scenario has a `name`, unique in the plan. By that name, `packages` holds the pipeline of each scenario that has
+    one, as its runner uses it, and `estimates` the expected load of each scenario; `thresholds` are those of the
+    whole test, then those of the scenarios; `lifted` are the default ones that do not apply, as pairs of scenario
+    (None: the whole test) and metric; `primary` are the metrics by which executions are compared.
+    A plan can be pickled.
     """
 
     name: str
@@ -60,9 +61,10 @@ class Plan:
     text: str
     scenarios: tuple[TestScenario, ...]
     packages: Mapping[str, PipelinePackage] = field(default_factory=dict)
-    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    estimates: Mapping[str, LoadEstimate] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     lifted: tuple[tuple[str | None, str], ...] = ()
+    primary: tuple[Primary, ...] = ()
     warnings: tuple[Problem, ...] = ()
     resolved: tuple[str, ...] = ()
 
@@ -96,7 +98,9 @@ def make_plan(
     variables (see `scenario.overrides`). Raises InputError with every problem of the file and of its pipelines.
     """
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
-        raise InputError(Problem("--name", f"must match {NAME_PATTERN}, got {shown(name)}", "shorten it"))
+        raise InputError(
+            Problem("--name", f"must match {NAME_PATTERN}, got {format_value(name)}", "shorten it")
+        )
     path = find_scenario_file(scenario_file)
     parsed = JsonDeserializationUtils.parse_scenario_file(
         path, label_of(path), extra_modes=extra_modes, overrides=overrides, environment=environment
@@ -115,8 +119,9 @@ def make_plan(
         thresholds=parse_thresholds(parsed, names, registry),
         estimates=estimates_of(parsed.scenarios, pipelines, start, seconds_per_step),
     )
+    primary, faults = read_primary(parsed, names, registry)
     # A wrong default is found in every scenario, and reported once.
-    if errors := dict.fromkeys([*parsed.problems, *errors_of(draft)]):
+    if errors := dict.fromkeys([*parsed.problems, *faults, *errors_of(draft)]):
         raise InputError(errors)
     return Plan(
         name=name or parsed.name or safe_name(path.stem),
@@ -131,6 +136,7 @@ def make_plan(
         estimates={names[index]: guess for index, guess in draft.estimates.items()},
         thresholds=tuple(one for one in draft.thresholds if isinstance(one, Threshold)),
         lifted=lifted_thresholds(parsed, names),
+        primary=primary,
         warnings=tuple(dict.fromkeys(warnings_of(draft))),
         resolved=parsed.changes,
     )

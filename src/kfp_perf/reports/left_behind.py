@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import count_of
-from kfp_perf.result.journal import Kind, left_behind
+from kfp_perf.result.journal import ObjectKind, left_behind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def still_there(result: TestResult) -> frozenset[str]:
         left = [made for path in result.journal_paths for made in left_behind(path)]
     except OSError:
         return frozenset()
-    return frozenset(made.id for made in left if made.kind is Kind.RUN and made.id)
+    return frozenset(made.id for made in left if made.kind is ObjectKind.RUN and made.id)
 
 
 def stays(result: TestResult) -> str:

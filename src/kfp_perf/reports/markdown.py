@@ -6,7 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from kfp_perf.reports.story import NONE, tell
-from kfp_perf.reports.story.blocks import Cell, Flag, Items, Link, Noted, Prose, Section, Spark, Table, Tone
+from kfp_perf.reports.story.blocks import (
+    Cell,
+    Flag,
+    Hyperlink,
+    Items,
+    Noted,
+    Prose,
+    Section,
+    Spark,
+    Table,
+    Tone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,7 +109,7 @@ def _table(table: Table) -> Iterator[str]:
 
 def _cell(cell: Cell) -> str:
     match cell:
-        case Link(text, url):
+        case Hyperlink(text, url):
             return f"[{_escaped(text)}]({url})"
         case Flag(text, tone):
             return f"{_SIGNS[tone]} {_escaped(text)}"

@@ -19,8 +19,8 @@ from kfp_perf.reports.story.blocks import (
     Facts,
     Figure,
     Flag,
+    Hyperlink,
     Items,
-    Link,
     Noted,
     Prose,
     Section,
@@ -29,7 +29,7 @@ from kfp_perf.reports.story.blocks import (
     Table,
     Tone,
     Verbatim,
-    Verdict,
+    VerdictBlock,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def body_of(story: Story) -> Markup:
     )
 
 
-def _verdict(verdict: Verdict) -> Markup:
+def _verdict(verdict: VerdictBlock) -> Markup:
     lines = [element("p", element("strong", f"{_SIGNS[verdict.tone]} {verdict.word}"), " ", verdict.sentence)]
     if verdict.reasons:
         lines.append(element("ul", *(element("li", reason) for reason in verdict.reasons)))
@@ -213,7 +213,7 @@ def _(block: Verbatim) -> Markup:
 def cell_of(cell: Cell) -> Markup | str:
     """What stands in a cell."""
     match cell:
-        case Link(text, url):
+        case Hyperlink(text, url):
             return element("a", text, href=url)
         case Flag(text, tone):
             return element("span", *_signed(text, tone), class_=tone)

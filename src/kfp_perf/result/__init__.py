@@ -1,1 +1,1 @@
-"""What happened: samples of calls, records of runs, results of scenarios, and the folder that keeps them."""
+"""Results: samples of calls, records of runs, results of scenarios, and the folder that holds them."""

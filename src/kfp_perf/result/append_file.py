@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class LineFile:
     """Append-only; each line is written whole by one system call, so any thread may write.
 
-    What is written has reached the kernel, which a killed process cannot undo.
+    A written line has reached the kernel, so it survives the death of this process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,7 +21,7 @@ class LineFile:
         self._torn = False
 
     def append(self, line: bytes) -> None:
-        """Write a line. Raises `OSError` where there is no room for all of it; readers pass over what there was."""
+        """Write a line. Raises `OSError` where the disk cannot hold all of it; readers skip a partial line."""
         content = b"\n" * self._torn + line + b"\n"
         written = os.write(self._file, content)
         self._torn = written < len(content)
@@ -29,7 +29,7 @@ class LineFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
-        """Close the file. Harmless when called again."""
+        """Close the file. Calling it again does nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -13,7 +13,7 @@ from kfp_perf.result.records import CallOutcome, Purpose
 if TYPE_CHECKING:
     from kfp_perf.result.records import Sample
 
-#: So many different texts of errors are told apart in a second of an operation; the rest counts under OTHERS.
+#: The most distinct error texts counted in one second of an operation; the rest counts under OTHERS.
 MOST_MESSAGES = 20
 OTHERS = "other messages"
 _LONGEST = 300
@@ -28,7 +28,7 @@ _VARYING = re.compile(
 
 
 def alike(text: str) -> str:
-    """Return the first line of a message, at most 300 characters, with `…` for what varies between messages."""
+    """Return the first line of a message, at most 300 characters, with `…` for the parts that vary."""
     line = text.strip().split("\n", 1)[0]
     return _VARYING.sub("…", line[:_LONGEST])
 
@@ -41,7 +41,7 @@ class CallSecond(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `retries` those after the first of their operation, `attempt_errors` those that failed by kind, `unknown`
     those after which the work may have been done. `latency_sum` and `latency_max` are of answered operations,
     in seconds. `first_due` is the earliest due time, `last_ended` the latest end. `messages` are `(kind, text,
-    count)` of failed operations, with `…` for what varies.
+    count)` of failed operations, with `…` for the parts that vary.
     """
 
     second: int

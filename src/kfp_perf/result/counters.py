@@ -1,4 +1,4 @@
-"""What a scenario has done so far: cumulative counters that display, health checks and execution read."""
+"""Cumulative counters of a scenario, for the display, the health checks and the execution."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ScenarioPhase(StrEnum):
-    """Where in its life a scenario is."""
+    """The phase that a scenario is in."""
 
     QUEUED = "queued"
     PREPARING = "preparing"
@@ -49,7 +49,7 @@ class CoarseHistogram:
         self.counts = array("Q", bytes(8 * _BINS))
 
     def record(self, seconds: float) -> None:
-        """Count one time; below a microsecond counts as one, above an hour or two in the last bin."""
+        """Count one time; less than a microsecond counts as one, more than about an hour in the last bin."""
         if seconds > 1e-6:
             place = int(_BINS_A_DECADE * math.log10(seconds)) - _LOG_OF_MICROSECOND
             self.counts[place if place < _BINS else _BINS - 1] += 1
@@ -73,17 +73,17 @@ def coarse_quantile(counts: NDArray[np.uint64], share: float) -> float | None:
 
 
 class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One scenario at one moment. All counts are cumulative: readers take differences, so a lost one loses nothing.
+    """One scenario at one time. All counts are cumulative: readers take differences, so a lost one loses nothing.
 
-    `at` and all other times are in seconds since the Unix epoch. `waiting_for` says what the scenario waits for
+    `at` and all other times are in seconds since the Unix epoch. `waiting_for` is what the scenario waits for
     (empty: nothing in particular) and `waiting_until` until when at most. `resting`: nothing is under way
     because nothing is due. `due` to `in_flight` count operations of the load, `operations`, `answered` and
     `errors` those of the load that ended, `attempts` and `attempt_errors` (by operation and kind) HTTP requests
-    for every purpose. `outcomes` counts runs. `local_failures` are attempts that failed for want of descriptors
-    or ports of this machine. `latency` and `lateness` are coarse histograms of answered operations of the load
+    for every purpose. `outcomes` counts runs. `local_failures` are attempts that failed because this machine had
+    no descriptors or ports left. `latency` and `lateness` are coarse histograms of answered operations of the load
     (`coarse_counts`), `visible_seconds` one of runs that succeeded, from due until that was seen. `starts`,
-    `moments` and what follows them are as in `Lateness`; `connections_*` and `decode_seconds` as in `Burden`.
-    `away_since` is since when no request was answered (None: the last one was).
+    `moments` and what follows them are as in `Lateness`; `connections_*` and `decode_seconds` as in
+    `ConnectionCounters`. `away_since` is the time since when no request was answered (None: the last one was).
     """
 
     scenario: str
@@ -129,7 +129,7 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
     @property
     def ended(self) -> int:
-        """Runs that came to their own end, good or bad."""
+        """Runs that succeeded or failed."""
         return self.outcomes.get(Outcome.SUCCEEDED, 0) + self.outcomes.get(Outcome.FAILED, 0)
 
     @property
@@ -138,7 +138,7 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         return sum(self.outcomes.values()) - self.ended
 
 
-#: Kinds of failed attempts that are this machine's: see `client.failures`.
+#: Kinds of failed attempts that this machine caused: see `client.failures`.
 LOCAL_KINDS = frozenset({"descriptors", "ports"})
 _MOST_ERROR_KINDS = 200
 
@@ -161,7 +161,7 @@ class Tally:
         self.cleaned_up = 0
         self.to_clean_up = 0
         self._cleaning_since = 0.0
-        #: When the clean-up will be over at the rate until now; None: that is not known yet.
+        #: When the clean-up will be over at the rate so far; None: not known yet.
         self.cleaned_up_at: float | None = None
         self._latency = CoarseHistogram()
         self._lateness = CoarseHistogram()
@@ -214,7 +214,7 @@ class Tally:
 
     @property
     def ended(self) -> int:
-        """Runs that came to their own end."""
+        """Runs that succeeded or failed."""
         return self.outcomes[Outcome.SUCCEEDED.value] + self.outcomes[Outcome.FAILED.value]
 
     def fields(self) -> dict[str, object]:
@@ -240,5 +240,5 @@ class Tally:
 
 
 def _copied(counts: Mapping[str, int]) -> dict[str, int]:
-    """Copy in one step of the interpreter: the scenario's thread may add a key meanwhile."""
+    """Copy in one step of the interpreter, since the scenario's thread may add a key at any time."""
     return dict(counts)

@@ -11,7 +11,7 @@ RESULT_FILE = "result.json"
 GIVEN_FILE = "given.json"
 HEALTH_FILE = "health.json"
 SCENARIOS_FOLDER = "scenarios"
-#: The log has a folder of its own, so that no name given for it can be that of a file of results.
+#: The log has its own folder, so that its name cannot collide with a file of results.
 LOGS_FOLDER = "logs"
 
 #: The files of one scenario, in `scenarios/<name>/`.

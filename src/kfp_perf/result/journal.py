@@ -1,7 +1,7 @@
-"""The journal: what a test is about to make on the server, written down before it does.
+"""The journal: what a test is about to create on the server, written before the request is sent.
 
-After a crash, even a `kill -9`, it tells what may be left behind: an object whose creation was answered by its
-id, one that was cut off by the unique name that it was to get.
+After a crash, even a `kill -9`, it lists what may be left behind: an object whose creation was answered by its
+id, one whose creation was cut off by its unique name.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Kind(StrEnum):
-    """What a test makes, in the order in which it is to be deleted."""
+class ObjectKind(StrEnum):
+    """The kinds of objects that a test creates, in the order in which they are to be deleted."""
 
     RUN = "run"
     RECURRING_RUN = "recurring_run"
@@ -30,12 +30,12 @@ class Kind(StrEnum):
 
 
 class Made(msgspec.Struct, omit_defaults=True):
-    """One object that a test made, or was about to make. `id` is empty where the server never told it.
+    """One object that a test created, or was about to create. `id` is empty where the server never returned it.
 
-    `parent` is the id of the experiment that a run is in. `kept`: it was left on purpose.
+    `parent` is the id of the experiment that a run is in. `kept`: it stays on purpose.
     """
 
-    kind: Kind
+    kind: ObjectKind
     name: str
     namespace: str = ""
     parent: str = ""
@@ -48,7 +48,7 @@ class _Line(Made, omit_defaults=True):
 
 
 class _Head(msgspec.Struct):
-    """The first line: which server the journal speaks of."""
+    """The first line: the server that the journal is about."""
 
     target: str
 
@@ -58,11 +58,11 @@ _head_decoder = msgspec.json.Decoder(_Head)
 
 
 class Journal:
-    """A JSON line an event, written before the request leaves; any thread may write.
+    """One JSON line per event, written before the request is sent; any thread may write.
 
-    A new one begins with the URL of its `target`, the server on which all of it is.
-    Where an intention finds no room, nothing is made. What became of one is not needed to find its object: it
-    is let go.
+    A new journal starts with the URL of its `target`, the server that all objects are on. If an intention cannot
+    be written, nothing is created. The later lines are not needed to find an object, so a failure to write them
+    is ignored.
     """
 
     def __init__(self, path: Path, target: str = "") -> None:
@@ -71,8 +71,8 @@ class Journal:
         if target:
             self._write(_Head(target))
 
-    def intend(self, kind: Kind, name: str, *, namespace: str = "", parent: str = "") -> None:
-        """Say that an object of this unique name is to be made. Raises `RunnerError` where there is no room."""
+    def intend(self, kind: ObjectKind, name: str, *, namespace: str = "", parent: str = "") -> None:
+        """Record that an object of this unique name is to be created. Raises `RunnerError` if that fails."""
         try:
             self._lines.append(
                 msgspec.json.encode(_Line(kind=kind, name=name, namespace=namespace, parent=parent))
@@ -81,20 +81,20 @@ class Journal:
             text = f"{self.path} cannot be written ({error.strerror}), so nothing more is made on the server"
             raise RunnerError(text) from error
 
-    def made(self, kind: Kind, name: str, id: str) -> None:  # noqa: A002  the field's name in KFP
-        """Say which id the object got."""
+    def made(self, kind: ObjectKind, name: str, id: str) -> None:  # noqa: A002  the field's name in KFP
+        """Record the id that the object got."""
         self._write(_Line(event="made", kind=kind, name=name, id=id))
 
-    def gone(self, kind: Kind, name: str) -> None:
-        """Say that the object is deleted, or that the server refused to make it."""
+    def gone(self, kind: ObjectKind, name: str) -> None:
+        """Record that the object is deleted, or that the server refused to create it."""
         self._write(_Line(event="gone", kind=kind, name=name))
 
-    def keep(self, kind: Kind, name: str) -> None:
-        """Say that the object stays when the test cleans up, for someone to look at."""
+    def keep(self, kind: ObjectKind, name: str) -> None:
+        """Record that the object stays when the test cleans up, so that it can be examined."""
         self._write(_Line(event="keep", kind=kind, name=name))
 
     def close(self) -> None:
-        """Close the file. Harmless when called again."""
+        """Close the file. Calling it again does nothing."""
         self._lines.close()
 
     def _write(self, line: _Line | _Head) -> None:
@@ -103,18 +103,18 @@ class Journal:
 
 
 def target_of(path: Path) -> str:
-    """Read the URL of the server that a journal speaks of; empty where an older version did not write it down."""
+    """Read the URL of the server that a journal is about; empty where an older version did not write it."""
     with path.open("rb") as file, contextlib.suppress(msgspec.DecodeError):
         return _head_decoder.decode(file.readline()).target
     return ""
 
 
 def left_behind(path: Path) -> list[Made]:
-    """Read what a journal says may still be on the server, in the order in which it is to be deleted.
+    """Read what may still be on the server according to a journal, in the order in which it is to be deleted.
 
-    A last line that was cut short is passed over: what it spoke of had not been asked for.
+    A truncated last line is skipped: its request had not been sent.
     """
-    alive: dict[tuple[Kind, str], Made] = {}
+    alive: dict[tuple[ObjectKind, str], Made] = {}
     for line in _lines(path):
         key = (line.kind, line.name)
         if line.event == "gone":
@@ -125,7 +125,7 @@ def left_behind(path: Path) -> list[Made]:
             alive[key].kept = True
         elif line.event == "intend":
             alive[key] = Made(line.kind, line.name, line.namespace, line.parent)
-    order = list(Kind)
+    order = list(ObjectKind)
     return sorted(alive.values(), key=lambda made: order.index(made.kind))
 
 

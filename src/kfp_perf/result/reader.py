@@ -43,7 +43,7 @@ _state_decoder = msgspec.json.Decoder(StateLine)
 _info_decoder = msgspec.json.Decoder(ScenarioInfo)
 _document_decoder = msgspec.json.Decoder(dict[str, Any])
 
-# Fields of `RunRecord` and `TaskRecord` that are moments.
+# Fields of `RunRecord` and `TaskRecord` that are times of day.
 _TIMES = (
     *("due", "sent", "ended", "created_at", "scheduled_at", "finished_at", "running_at"),
     *("seen_running", "seen_unfinished", "seen_finished", "slot", "started_at", "ended_at"),
@@ -51,7 +51,7 @@ _TIMES = (
 
 
 class ScenarioFiles:
-    """The files of one scenario. A line that was cut short is passed over, and a missing file holds nothing."""
+    """The files of one scenario. A truncated line is skipped, and a missing file counts as empty."""
 
     def __init__(self, folder: Path, name: str = "") -> None:
         self.folder = folder
@@ -59,14 +59,14 @@ class ScenarioFiles:
 
     @property
     def info(self) -> ScenarioInfo:
-        """What the scenario is and how it ended; as if it had just begun where that was never written."""
+        """The scenario's settings and how it ended; defaults where the file was never written."""
         with contextlib.suppress(OSError, msgspec.DecodeError):
             return _info_decoder.decode((self.folder / SCENARIO_FILE).read_bytes())
         return ScenarioInfo(name=self._name)
 
     @property
     def series_path(self) -> Path:
-        """Where the times of each second lie."""
+        """The path of the histograms of each second."""
         return self.folder / SERIES_FILE
 
     def runs(self) -> Iterator[RunRecord]:
@@ -93,10 +93,10 @@ class ScenarioFiles:
 class TestResult:
     """The result folder of one test, for reading.
 
-    `document` is `result.json`, or empty where the test did not reach its end; `given` is what the test was given.
-    `scenarios/<name>/` holds the files of each scenario: `runs.jsonl` a line a run, `tasks.jsonl` a line a task,
-    `calls.jsonl` a line a second and operation, `series.hlog` the times of each second, `counters.jsonl` the
-    scenario's counters, `journal.jsonl` what was made on the server.
+    `document` is `result.json`, or empty where the test did not reach its end; `given` is the test's input.
+    `scenarios/<name>/` holds the files of each scenario: `runs.jsonl` a line per run, `tasks.jsonl` a line per
+    task, `calls.jsonl` a line per second and operation, `series.hlog` the histograms of each second,
+    `counters.jsonl` the scenario's counters, `journal.jsonl` what was created on the server.
     """
 
     __test__: ClassVar[bool] = False
@@ -125,12 +125,12 @@ class TestResult:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What the test was given: plan, target, settings; empty where that cannot be read."""
+        """The test's input: plan, target, settings; empty where it cannot be read."""
         return _document_of(self.path / GIVEN_FILE)
 
     @property
     def health(self) -> dict[str, Any]:
-        """What the health checks last wrote; empty where that cannot be read."""
+        """The last document of the health checks; empty where it cannot be read."""
         return _document_of(self.path / HEALTH_FILE)
 
     @property
@@ -145,7 +145,7 @@ class TestResult:
 
     @property
     def journal_paths(self) -> list[Path]:
-        """Where the journals lie that there are."""
+        """The paths of the journals that exist."""
         return [path for one in self.scenarios if (path := one.folder / JOURNAL_FILE).exists()]
 
     def runs(self) -> Iterator[RunRecord]:
@@ -178,7 +178,7 @@ class TestResult:
         return frame
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, the main figures, and where the rest is."""
+        """The verdict, the main figures and the path of the report, for a notebook."""
         verdict = self.document.get("verdict", {})
         runs = self.document.get("total", {}).get("runs", {})
         names = ("created", "succeeded", "failed", "unfinished")

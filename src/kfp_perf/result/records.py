@@ -1,4 +1,4 @@
-"""The values in which a test's outcome is told.
+"""The records that a test produces: attempts, samples and runs.
 
 Every time is in seconds since the Unix epoch on the client's `Clock` (which never steps back); times that the
 server gave are whole seconds on the server's clock, and named `*_at`. Differences are in seconds.
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Purpose(StrEnum):
-    """What a call was made for. Only `load` counts as load; the others are reported apart."""
+    """What a call was made for. Only `load` counts as load; the others are reported separately."""
 
     LOAD = "load"
     OBSERVE = "observe"
@@ -24,10 +24,10 @@ class Purpose(StrEnum):
 class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request of an operation.
 
-    `sent` is when its headers were written (0.0: never), `ended` when its answer was whole or it failed. `status`
-    is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`, `timeout`,
-    `refused`, `reset`, `answer`); `message` is then the text of the error, without secrets. `unknown`: the
-    server may have done the work although the attempt failed.
+    `sent` is when its headers were written (0.0: never), `ended` when its answer was complete or it failed.
+    `status` is the HTTP status (0: no answer). `error` is empty for a success, else a short kind (`503`, `timeout`,
+    `refused`, `reset`, `answer`); `message` is then the text of the error, without secrets. `unknown`: the server
+    may have done the work although the attempt failed.
     """
 
     sent: float
@@ -40,7 +40,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def service_seconds(self) -> float:
-        """From headers written to the whole answer: server and network. 0 where nothing was sent."""
+        """From headers written to the complete answer: server and network. 0 where nothing was sent."""
         return self.ended - self.sent if self.sent else 0.0
 
 
@@ -49,9 +49,9 @@ class CallOutcome(StrEnum):
 
     ANSWERED = "answered"
     FAILED = "failed"
-    GONE = "gone"  # it read what somebody had deleted meanwhile: neither an answer to time nor an error
+    GONE = "gone"  # it read what another client had deleted: neither an answer to measure nor an error
     CUT_OFF = "cut_off"  # the end of the test cancelled it
-    NEVER_STARTED = "never_started"  # it was due, and held back until the end of the load
+    NEVER_STARTED = "never_started"  # it was due, but held back until the end of the load
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +73,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def answered(self) -> bool:
-        """Whether it was answered as asked."""
+        """Whether it succeeded."""
         return self.outcome is CallOutcome.ANSWERED
 
     @property
@@ -112,7 +112,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(StrEnum):
-    """How a run that a scenario was to start came out; every run that was due has one, but for those cut off."""
+    """The outcome of a run that a scenario was to start; every run that was due has one, except those cut off."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -149,10 +149,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     this way (`finished_before_created`, `started_before_created`, `finished_in_the_future`,
     `longer_than_followed`), which proves that the clocks of the API server and the workflow controller differ; the
     duration and the phases `queue` and `visible` are left out then. `tasks_complete`: the server showed the final
-    tasks of the run. If a run that ended lacks them, the phases that need them are left out, and it is not known
-    whether the run was cached. `cached`: nothing of it was executed, all results came from the cache. `tasks`:
-    those of a run that has ended; in `runs.jsonl` only of the few that were among the slowest of their scenario
-    when they ended, for `tasks.jsonl` has them all. `error`: why it did not end well, without secrets.
+    tasks of the run. If a run that ended lacks them, the phases that need them are left out, and whether the run
+    was cached is unknown. `cached`: nothing of it was executed, all results came from the cache. `tasks`: those of
+    a run that has ended; in `runs.jsonl` only of the few that were among the slowest of their scenario when they
+    ended, for `tasks.jsonl` has them all. `error`: why it did not end well, without secrets.
 
     Runs that a schedule started have its `recurring_run_id`, and the `slot` that they were due in, on the
     server's clock (None: the schedule has no such slot). `doubled`: an earlier run has that slot already.
@@ -200,7 +200,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def seen_for_seconds(self) -> float:
-        """The time that a run that did not end was in flight at least: from its creation to the last look at it.
+        """The least time that an unfinished run was in flight: from its creation to the last poll that showed it.
 
         It was created before CreateRun's answer came, or, where a schedule made it, by the end of its drift.
         """

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class ResultWriter:
-    """Creates a result folder, and writes the files that are of the whole test.
+    """Creates a result folder, and writes the files of the test as a whole.
 
-    `given.json` holds what the test was given, `health.json` what the health checks found so far, and `result.json`
-    everything once it is over. Each scenario writes into a folder of its own.
+    `given.json` holds the test's input, `health.json` the findings of the health checks so far, and `result.json`
+    everything once it is over. Each scenario writes into its own folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,10 +74,10 @@ class ResultWriter:
             self._save(HEALTH_FILE, document, rescue=False)
 
     def save(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Write `result.json`, whole or not at all, and return it. What JSON cannot hold is written as text.
+        """Write `result.json` atomically, and return its path. Values that JSON cannot hold are written as text.
 
-        Raises `InputError` where the folder cannot be written any more; the document is then written to where the
-        system keeps temporary files, which the error names.
+        Raises `InputError` where the folder can no longer be written; the document is then in the system's
+        temporary folder, at the path that the error names.
         """
         return self._save(RESULT_FILE, {"schema_version": SCHEMA_VERSION, **document})
 
@@ -118,7 +118,7 @@ def as_json(value: Any) -> Any:
 
 
 def _rescued(content: bytes) -> str:
-    """Write `result.json` to the system's temporary folder, and say where it is."""
+    """Write `result.json` to the system's temporary folder, and return its path in words."""
     try:
         with tempfile.NamedTemporaryFile(prefix="kfp-perf-", suffix=f"-{RESULT_FILE}", delete=False) as file:
             file.write(content)

@@ -24,7 +24,7 @@ from kfp_perf.result.files import (
 from kfp_perf.result.records import CallOutcome, Purpose
 from kfp_perf.result.result_writer import as_json
 from kfp_perf.result.series import WARMUP, SeriesEncoder, series_head
-from kfp_perf.result.tasks import Slowest, most_telling, task_lines
+from kfp_perf.result.tasks import Slowest, select_tasks, task_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 
 class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scenario is, and how it ended; `scenario.json`.
+    """The settings of a scenario and how it ended; `scenario.json`.
 
     Times are seconds since the Unix epoch, 0.0 where they are not known yet: `start_at` and `end_at` bound its
-    load, `measured_from` is the end of the warm-up, `open_load` says that operations are due whatever became of
-    earlier ones, `started` and `finished` bound the work of its runner. `error` is the text of what ended it
-    early (empty: nothing did), and `exit_code` the code that it asks for. `measured` says that the load is over
-    and its runs are accounted for, `ended` that its clean-up is over as well.
+    load, `measured_from` is the end of the warm-up, `open_load`: operations are due independently of earlier
+    ones. `started` and `finished` bound the work of its runner. `error` is the text of the error that ended it
+    early (empty: none), and `exit_code` that error's code. `measured`: the load is over and its runs are
+    accounted for; `ended`: its clean-up is over as well.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A scenario's counters at one moment, and what its runner reports beside them; a line of `counters.jsonl`."""
+    """A scenario's counters at one time, and what its runner reports beside them; a line of `counters.jsonl`."""
 
     counters: dict[str, Any] = {}
     reports: dict[str, Any] = {}
@@ -98,8 +98,8 @@ _NOT_WRITTEN = ("latency", "lateness", "visible_seconds", "last_error")
 class ScenarioWriter:
     """Writes `runs.jsonl`, `tasks.jsonl`, `calls.jsonl`, `series.hlog`, `counters.jsonl` and `scenario.json`.
 
-    Belongs to one thread. Call `flush` about once a second: it writes the seconds that are over. A disk that
-    takes no more is reported once in the log for each file, and does not end the test.
+    Belongs to one thread. Call `flush` about once a second: it writes the seconds that are over. A full disk is
+    logged once for each file, and does not end the test.
     """
 
     def __init__(self, folder: Path, now: float) -> None:
@@ -147,7 +147,7 @@ class ScenarioWriter:
         if record.tasks:
             self._append(TASKS_FILE, task_lines(record))
             is_slow = self._slowest.takes(record.duration_seconds or 0.0)
-            record = msgspec.structs.replace(record, tasks=most_telling(record.tasks) if is_slow else [])
+            record = msgspec.structs.replace(record, tasks=select_tasks(record.tasks) if is_slow else [])
         self._append(RUNS_FILE, msgspec.json.encode(record))
 
     def state(self, counters: ScenarioCounters, reports: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class ScenarioWriter:
             )
 
     def info(self, info: ScenarioInfo) -> None:
-        """Write `scenario.json`, whole or not at all."""
+        """Write `scenario.json` atomically."""
         temporary = self.folder / f".{SCENARIO_FILE}.new"
         try:
             temporary.write_bytes(_encoded(info))
@@ -182,7 +182,7 @@ class ScenarioWriter:
             yield
 
     def close(self) -> None:
-        """Write what is not written yet, and close the files. Harmless when called again."""
+        """Write what is not written yet, and close the files. Calling it again does nothing."""
         self._next_second(self._second + 1)
         while self._over:
             self._step()
@@ -191,7 +191,7 @@ class ScenarioWriter:
         self._files = {}
 
     def _step(self) -> None:
-        """Encode and write one operation: a whole second at once would delay the load."""
+        """Encode and write one operation; doing all of a second at once would delay the load."""
         if next(self._over[0], _DONE) is _DONE:
             self._over.pop(0)
 

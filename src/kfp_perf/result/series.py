@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: What a line of the file holds the times of.
+#: The kinds of times that a line of the file can hold.
 MEASURES = {
     "latency": "operations that were answered, from due to the end of the last attempt",
     "failed": "operations that failed, from due to the end of the last attempt",
-    "service": "attempts that succeeded, from headers written to the whole answer",
+    "service": "attempts that succeeded, from headers written to the complete answer",
     "lateness": "operations of the load, from due to the headers of the first attempt",
 }
 WARMUP = "warmup"
@@ -90,7 +90,7 @@ class HistogramLine(NamedTuple):
 
 
 def read_series(path: Path) -> Iterator[HistogramLine]:
-    """Read the file, in its order. A line that was cut short is passed over; a missing file holds nothing."""
+    """Read the file in order. A truncated line is skipped; a missing file counts as empty."""
     base = 0.0
     with contextlib.suppress(FileNotFoundError), path.open(encoding="ascii", errors="replace") as file:
         for line in file:
@@ -98,7 +98,7 @@ def read_series(path: Path) -> Iterator[HistogramLine]:
                 head = _BASE_TIME.match(line)
                 base = float(head[1]) if head else base
             elif line.startswith("Tag="):
-                # Whatever is wrong with a line: base64, zlib and struct each raise their own.
+                # An invalid line: base64, zlib and struct each raise their own exceptions.
                 with contextlib.suppress(Exception):
                     yield _parse(line, base)
 

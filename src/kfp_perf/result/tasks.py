@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord, TaskSpan
 
-#: So many of the slowest runs of a scenario keep their tasks in `runs.jsonl`, and each so many of them.
+#: How many of the slowest runs of a scenario have their tasks in `runs.jsonl`, and how many tasks of each.
 MOST_RUNS = 3
 MOST_TASKS = 60
 
@@ -57,20 +57,20 @@ def task_lines(record: RunRecord) -> bytes:
 
 
 class Slowest:
-    """Says of each run, as it ends, whether it is among the slowest so far: of many runs that is true of few."""
+    """Decides, as each run ends, whether it is among the slowest so far."""
 
     def __init__(self) -> None:
         self._seconds: list[float] = []
 
     def takes(self, seconds: float) -> bool:
-        """Whether a run that took so long is one of them."""
+        """Whether a run of this duration is one of them."""
         if len(self._seconds) < MOST_RUNS:
             heapq.heappush(self._seconds, seconds)
             return True
         return heapq.heappushpop(self._seconds, seconds) < seconds
 
 
-def most_telling(tasks: list[TaskSpan]) -> list[TaskSpan]:
-    """Of too many tasks those that the run waited for, and the longest; by start."""
+def select_tasks(tasks: list[TaskSpan]) -> list[TaskSpan]:
+    """Of too many tasks keep those on the critical path, then the longest; ordered by start."""
     kept = sorted(tasks, key=lambda span: (not span.waited_for, span.begin - span.end))[:MOST_TASKS]
     return sorted(kept, key=lambda span: (span.begin, span.end))

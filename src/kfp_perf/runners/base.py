@@ -1,4 +1,4 @@
-"""The life of a runner: the template method that every test mode fills in."""
+"""The base class of runners: the template method that every test mode implements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import RestClient
 from kfp_perf.config import TestConfig
 from kfp_perf.metrics import Recorder
-from kfp_perf.pacing import Drive, Punctuality, RealClock, StopSignal
+from kfp_perf.pacing import Drive, Lateness, RealClock, StopSignal
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import Outcome
 from kfp_perf.runners.outage import OutageWatch
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kfp_perf.client import KfpClient
-    from kfp_perf.pacing import Clock, Operation
+    from kfp_perf.pacing import Clock, LoadOperation
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.result.journal import Journal
     from kfp_perf.result.records import RunRecord, Sample
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MaybeAwaitable = Awaitable[dict[str, Any] | None] | dict[str, Any] | None
 
 
-#: Kinds of bad ends of runs that are told aloud in the log, in each scenario.
-_MOST_TOLD = 10
+#: The most kinds of failed runs that are logged as warnings, in each scenario.
+_MOST_WARNINGS = 10
 
 
 class BaseRunner(ABC):
@@ -45,8 +45,8 @@ class BaseRunner(ABC):
     returns joins the scenario's metrics. Subclasses implement `run` and `stop`, and may override `prepare`,
     `setup_kfp_client` and `calculate_timing`.
 
-    `request_stop()` may come from any thread at any time: `run` then starts no new work, and ends soon.
-    Everything that a runner needs is made here, or given by keyword (in tests, and by the execution).
+    `request_stop()` may be called from any thread at any time: `run` then starts no new work, and ends soon.
+    Everything that a runner needs is made here, or passed by keyword (in tests, and by the execution).
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class BaseRunner(ABC):
         self.journal = journal
         self.recorder = recorder or Recorder()
         self.progress = self.recorder.tally
-        self.punctuality = Punctuality()
+        self.lateness = Lateness()
         self.phase = ScenarioPhase.PREPARING
         self.stop_signal = stop or StopSignal()
         #: The pipeline that the plan has read (None: the scenario has none, or there is no plan).
         self.package = package
         self.outage = OutageWatch(self.config.outage_limit_seconds)
-        #: Begins the name of everything that this runner makes, and of nothing else.
+        #: The prefix of the names of all objects that this runner creates, and of no others.
         self.prefix = f"kfp-perf-{_slug(self.name)}-{uuid.uuid4().hex[:8]}"
-        #: The scenario's seed, or one that was drawn, so that what it did can be repeated.
+        #: The scenario's seed, or a random one, so that the load can be repeated.
         self.seed = random.randrange(2**32) if test_scenario.seed is None else test_scenario.seed
         self.t0 = self.clock.now() if t0 is None else t0
         #: A line for each object that could not be deleted, with the reason.
         self.leftovers: list[str] = []
-        #: A line for each thing that the summary is to say beside the figures.
+        #: Lines for the summary beside the figures.
         self.warnings: list[str] = []
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._given_client = client
         self._started = False
         self._drive: Drive | None = None
@@ -116,7 +116,7 @@ class BaseRunner(ABC):
         self.measured_from = self.start_at + self.scenario.warmup_seconds
 
     def prepare(self) -> MaybeAwaitable:
-        """Make what the work needs, before the common start. Nothing by default."""
+        """Create what the work needs, before the common start. Does nothing by default."""
         return None
 
     def start(self) -> None:
@@ -138,11 +138,11 @@ class BaseRunner(ABC):
         """Do the work until `end_at`, the stop signal, or an error; return metrics of your own, or None."""
 
     def reports(self) -> dict[str, Any]:
-        """What is to be told beside the built-in metrics, by key; asked for after `run`, however it ended."""
+        """Reports beside the built-in metrics, by key; read after `run`, however it ended."""
         return {}
 
     def remarks(self) -> Iterable[str]:
-        """What the summary is to say beside the figures, a line each: asked for as `reports` are."""
+        """Lines for the summary beside the figures; read when `reports` are."""
         return ()
 
     @abstractmethod
@@ -150,10 +150,10 @@ class BaseRunner(ABC):
         """Clean up. Called once, after `run` however it ended, and also where it never began."""
 
     def request_stop(self) -> None:
-        """Ask the runner to start no more work and to end soon. Thread-safe; not to be overridden."""
+        """Request that the runner starts no more work and ends soon. Thread-safe; not to be overridden."""
         self.stop_signal.set()
 
-    def drive(self, operation: Operation, skipped: Callable[[int, float], None] | None = None) -> Drive:
+    def drive(self, operation: LoadOperation, skipped: Callable[[int, float], None] | None = None) -> Drive:
         """Make a drive of the scenario's load from `start_at` to `end_at`.
 
         `skipped` is called with the index and the due time of each operation that `maxInFlight` held back until the
@@ -169,7 +169,7 @@ class BaseRunner(ABC):
             max_in_flight=self.scenario.max_in_flight,
             think_seconds=self.scenario.think_seconds,
             seed=self.seed,
-            punctuality=self.punctuality,
+            lateness=self.lateness,
             skipped=skipped,
         )
         return self._drive
@@ -181,7 +181,7 @@ class BaseRunner(ABC):
 
     @property
     def open_load(self) -> bool:
-        """Whether operations are due whatever became of earlier ones: an open load, or schedules."""
+        """Whether operations are due independently of earlier ones: an open load, or schedules."""
         return isinstance(workload_of(self.scenario), OpenLoad)
 
     def record_sample(self, sample: Sample) -> None:
@@ -190,7 +190,7 @@ class BaseRunner(ABC):
         self.recorder.sample(sample)
 
     def record_run(self, record: RunRecord) -> None:
-        """Record a run that came to its end, or to the end of the test."""
+        """Record a run that ended, or was in flight at the end of the test."""
         self.progress.on_run(record)
         self.write_run(record)
 
@@ -198,10 +198,10 @@ class BaseRunner(ABC):
         """Record a run that was counted already, when its end was first seen."""
         self.progress.last_error = record.error or self.progress.last_error
         self.recorder.run(record)
-        self._tell(record)
+        self._log_run(record)
 
     def waiting(self) -> tuple[str, float | None]:
-        """What the runner waits for (empty: nothing), and until when at most (None: that is not known)."""
+        """What the runner waits for (empty: nothing), and until when at most (None: unknown)."""
         match self.phase:
             case ScenarioPhase.WAITING:
                 return "its start", self.start_at
@@ -213,7 +213,7 @@ class BaseRunner(ABC):
     def counters(self) -> dict[str, Any]:
         """The fields of `ScenarioCounters`, but for the name. Another thread may call this at any time."""
         report = self._drive.report if self._drive is not None else None
-        burden = getattr(self.client, "burden", None)
+        connections = getattr(self.client, "connection_counters", None)
         waiting_for, waiting_until = self.waiting()
         fields: dict[str, Any] = {
             "at": self.clock.now(),
@@ -223,7 +223,7 @@ class BaseRunner(ABC):
             "resting": self.resting,
             "away_since": self.outage.away_since,
             **self.progress.fields(),
-            **self.punctuality.fields(),
+            **self.lateness.fields(),
         }
         if report is not None:
             fields |= {
@@ -232,21 +232,21 @@ class BaseRunner(ABC):
                 "held_back": report.held_back,
                 "never_started": report.never_started,
             }
-        return fields if burden is None else fields | burden.fields()
+        return fields if connections is None else fields | connections.fields()
 
-    def _tell(self, record: RunRecord) -> None:
-        """Log a run's end; of those that went wrong the first of each kind aloud, for the others are counted."""
+    def _log_run(self, record: RunRecord) -> None:
+        """Log a run's end: the first failure of each kind as a warning, everything else for debugging."""
         text = f"Run {record.name}: {record.outcome}{f' ({record.error})' * bool(record.error)}"
         kind = f"{record.outcome} {record.error.replace(record.name, '').replace(record.run_id or record.name, '')}"
-        aloud = (
+        is_warning = (
             record.outcome is not Outcome.SUCCEEDED
-            and kind not in self._told
-            and len(self._told) < _MOST_TOLD
+            and kind not in self._warned
+            and len(self._warned) < _MOST_WARNINGS
         )
-        if aloud:
-            self._told.add(kind)
-            text += "; more of this kind are counted, not told"
-        self.log.log(logging.WARNING if aloud else logging.DEBUG, "%s", text)
+        if is_warning:
+            self._warned.add(kind)
+            text += "; further ones of this kind are counted, not logged"
+        self.log.log(logging.WARNING if is_warning else logging.DEBUG, "%s", text)
 
 
 def _slug(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Deleting what a test made."""
+"""Deletion of the objects that a test created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.runners.repeated import RepeatedWarnings
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 #: More at a time would gain nothing: the API server's own Kubernetes client is throttled to five calls a second.
 _PARALLEL = 8
-#: Between the attempts to delete an object of which the server says that it failed.
+#: The pause between attempts to delete an object after the server answered with an error.
 _PAUSES_SECONDS = (0.5, 2.0)
-#: However a server goes on, a clean-up takes no longer than this, and this for each object.
+#: A clean-up takes at most this long, plus this for each object.
 _MOST_SECONDS, _MOST_SECONDS_PER_OBJECT = 3600.0, 2.0
 
 
@@ -48,9 +48,9 @@ async def clean_up(
     Goes on for as long as objects get deleted, and gives up when none was for `patience_seconds`. The API server
     deletes about five a second, so 10,000 of them may take half an hour.
 
-    What is not there any more counts as deleted. An object without an id is looked up by its unique name. A
-    schedule goes with the runs that it started, an experiment with the runs in it, a pipeline with its versions;
-    runs whose ids are `spared` stay. The experiment of a run that could not be deleted is left too: KFP cannot
+    An object that no longer exists counts as deleted. An object without an id is looked up by its unique name. A
+    schedule is deleted with the runs that it started, an experiment with its runs, a pipeline with its versions;
+    runs whose ids are `spared` stay. The experiment of a run that could not be deleted stays too: KFP cannot
     delete a run whose experiment is gone.
     """
     work = list(objects)
@@ -69,7 +69,7 @@ async def clean_up(
         on_progress(done, len(work))
         if reason:
             left.append(f"{made.kind.value} {made.name}{f' ({made.id})' * bool(made.id)}: {reason}")
-            if made.kind in {Kind.RUN, Kind.RECURRING_RUN}:
+            if made.kind in {ObjectKind.RUN, ObjectKind.RECURRING_RUN}:
                 needed.add(made.parent)
         else:
             on_gone(made)
@@ -78,15 +78,15 @@ async def clean_up(
         async with gate:
             await deletion.end_schedule(made)
 
-    await asyncio.gather(*(end_schedule(made) for made in work if made.kind is Kind.RECURRING_RUN))
-    for kind in Kind:
+    await asyncio.gather(*(end_schedule(made) for made in work if made.kind is ObjectKind.RECURRING_RUN))
+    for kind in ObjectKind:
         await asyncio.gather(*(delete_one(made) for made in work if made.kind is kind))
     deletion.warnings.summarize()
     return left
 
 
 class _Patience:
-    """How long the clean-up goes on: until nothing was deleted for a while, and not for ever."""
+    """The time limits of the clean-up: since the last deletion, and in total."""
 
     def __init__(self, clock: Clock, seconds: float, objects: int) -> None:
         self._clock = clock
@@ -116,14 +116,14 @@ class _Deletion:
         self._spared = spared
         self._ended: dict[str, str] = {}  # ids of schedules by name
         self._by_kind = {
-            Kind.RUN: self._run,
-            Kind.RECURRING_RUN: self._recurring_run,
-            Kind.EXPERIMENT: self._experiment,
-            Kind.PIPELINE: self._pipeline,
+            ObjectKind.RUN: self._run,
+            ObjectKind.RECURRING_RUN: self._recurring_run,
+            ObjectKind.EXPERIMENT: self._experiment,
+            ObjectKind.PIPELINE: self._pipeline,
         }
 
     async def of(self, made: Made) -> str:
-        """Delete one object; return an empty text, or why it is left. A server that fails is asked again."""
+        """Delete one object; return an empty text, or why it is left. A failed call is repeated."""
         pauses = iter(_PAUSES_SECONDS)
         while True:
             if self._patience.over:
@@ -168,7 +168,7 @@ class _Deletion:
                 ) from error
 
     async def end_schedule(self, made: Made) -> None:
-        """Delete a schedule ahead of its turn, so that it starts no more. A failure shows up in its turn."""
+        """Delete a schedule first, so that it starts no more runs. Failures are reported by the later attempt."""
         with contextlib.suppress(ApiError, _Left):
             self._check_time()
             found = made.id or await _find(made, self._client)
@@ -177,7 +177,7 @@ class _Deletion:
             self._ended[made.name] = found
 
     async def _recurring_run(self, recurring_run_id: str, made: Made) -> None:
-        """Delete what a schedule started, under names that nobody chose, and the schedule, if it is still there."""
+        """Delete the runs that a schedule started, whose names the server chose, and the schedule if it exists."""
         started = Predicate("recurring_run_id", Operator.EQUALS, recurring_run_id)
         query = ListQuery(
             namespace="" if made.parent else made.namespace, experiment_id=made.parent, filter=(started,)
@@ -194,9 +194,9 @@ class _Deletion:
         await self._client.delete_experiment(experiment_id)
 
     async def _runs(self, query: ListQuery, ours: Callable[[Run], bool]) -> None:
-        """Delete the runs that a query finds, each once, however often the server goes on to list it.
+        """Delete the runs that a query finds, each once, even if the server lists them again.
 
-        A server, or a gateway, that does not know a filter lists what is somebody else's: only `ours` are deleted.
+        A server or gateway that ignores a filter lists runs of others too: only `ours` are deleted.
         """
         query = msgspec.structs.replace(query, page_size=MAXIMUM_PAGE_SIZE)
         seen = set(self._spared)
@@ -215,7 +215,7 @@ class _Deletion:
             query = query.next(page.next_page_token)
 
     async def _pipeline(self, pipeline_id: str, _made: Made) -> None:
-        """Delete a pipeline with its versions; servers before 2.14 know no cascade, so versions go one by one."""
+        """Delete a pipeline with its versions, one by one where the server has no cascade (before 2.14)."""
         client = self._client
         try:
             await client.delete_pipeline(pipeline_id, cascade=True)
@@ -239,13 +239,13 @@ _TOO_LATE = "nothing could be deleted any more (KFP_PERF_CLEANUP_TIMEOUT_SECONDS
 
 async def _find(made: Made, client: KfpClient) -> str:
     """The id of the object of this name; empty where there is none."""
-    if made.kind is Kind.RUN:
+    if made.kind is ObjectKind.RUN:
         run = await client.find_run(made.name, namespace=made.namespace, experiment_id=made.parent)
         return run.run_id if run else ""
-    if made.kind is Kind.EXPERIMENT:
+    if made.kind is ObjectKind.EXPERIMENT:
         experiment = await client.find_experiment(made.name, namespace=made.namespace)
         return experiment.experiment_id if experiment else ""
-    if made.kind is Kind.PIPELINE:
+    if made.kind is ObjectKind.PIPELINE:
         pipeline = await client.find_pipeline(made.name, namespace=made.namespace)
         return pipeline.pipeline_id if pipeline else ""
     query = ListQuery(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.pipeline import PipelineRunner
 
@@ -25,7 +25,7 @@ class ExperimentRunner(PipelineRunner):
 
     async def provide_experiment(self, client: KfpClient) -> str:
         """Create the experiment, and return its id."""
-        with self.making(Kind.EXPERIMENT, self.prefix) as made:
+        with self.making(ObjectKind.EXPERIMENT, self.prefix) as made:
             sent = self.clock.now()
             experiment = await create_or_adopt(
                 lambda: client.create_experiment(self.prefix, namespace=self.namespace),

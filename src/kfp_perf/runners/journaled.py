@@ -1,4 +1,4 @@
-"""What every built-in runner does beside its work: journal what it creates, watch the target, and clean up."""
+"""The base of the built-in runners: journals what it creates, detects outages, and cleans up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.pipelines.package import PipelinePackage
-    from kfp_perf.result.journal import Kind, Made
+    from kfp_perf.result.journal import Made, ObjectKind
     from kfp_perf.runners.reports import PrefillReport
     from kfp_perf.scenario.model import TestScenario
 
@@ -31,7 +31,7 @@ _WATCH_SECONDS = 1.0
 
 
 class JournaledRunner(BaseRunner):
-    """A runner that keeps a journal of what it creates, and deletes that at the end.
+    """A runner that keeps a journal of the objects that it creates, and deletes them at the end.
 
     Subclasses implement `run` with the help of `drive`, `making` and `alongside`.
     """
@@ -41,7 +41,7 @@ class JournaledRunner(BaseRunner):
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
         #: Ids by kind and name of what was created without a journal; empty where no answer came.
-        self._unjournaled: dict[tuple[Kind, str], str] = {}
+        self._unjournaled: dict[tuple[ObjectKind, str], str] = {}
 
     async def prepare(self) -> None:
         """Create the rows of the scenario's `prefill`."""
@@ -92,7 +92,7 @@ class JournaledRunner(BaseRunner):
         return made.name.startswith(self.prefix)
 
     @contextlib.contextmanager
-    def making(self, kind: Kind, name: str, *, parent: str = "") -> Iterator[Callable[[str], None]]:
+    def making(self, kind: ObjectKind, name: str, *, parent: str = "") -> Iterator[Callable[[str], None]]:
         """Enclose the call that creates an object of this unique name; call the function yielded with its id.
 
         The journal has the intent before the request is sent. The entry is removed where the error proves that
@@ -112,7 +112,7 @@ class JournaledRunner(BaseRunner):
             raise
 
     @contextlib.contextmanager
-    def _remembering(self, key: tuple[Kind, str]) -> Iterator[Callable[[str], None]]:
+    def _remembering(self, key: tuple[ObjectKind, str]) -> Iterator[Callable[[str], None]]:
         """Do as `making` does, in memory."""
         self._unjournaled[key] = ""
         try:
@@ -122,7 +122,7 @@ class JournaledRunner(BaseRunner):
                 del self._unjournaled[key]
             raise
 
-    def not_made(self, kind: Kind, name: str) -> None:
+    def not_made(self, kind: ObjectKind, name: str) -> None:
         """Remove an object whose creation failed from the journal, because the server does not have it."""
         if self.journal is not None:
             self.journal.gone(kind, name)
@@ -160,10 +160,10 @@ class JournaledRunner(BaseRunner):
                 raise end
 
     def give_up(self) -> None:
-        """Let operations under way end soon. By default they do so by themselves."""
+        """Make operations in flight end soon. Does nothing by default: they end by themselves."""
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]]) -> None:
-        """Ask the runner to stop when a task ends too early, or when an outage reaches its limit."""
+        """Stop the runner when a task ends too early, or when an outage reaches its limit."""
         while not any(task.done() for task in tasks):
             await self.clock.sleep_until(self.clock.now() + _WATCH_SECONDS)
             if (lost := self.outage.limit_reached(self.clock.now())) is not None:

@@ -1,4 +1,4 @@
-"""What readers know of a server: a bounded sample of what its lists showed them."""
+"""The ids that readers can ask for: a bounded sample of those that lists returned."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ MOST_KNOWN = 1000
 
 
 class Known(Generic[Thing]):
-    """A sample of things that exist, or did a while ago. Picking, adding and forgetting take constant time.
+    """A sample of objects that exist, or did recently. Picking, adding and removing take constant time.
 
-    A new thing takes the place of a random one when `most` are known, so that the sample ages, and follows what
-    the lists show.
+    When the sample holds `most` objects, a new one replaces a random one, so that it follows what lists return.
     """
 
     def __init__(self, chance: random.Random, most: int = MOST_KNOWN) -> None:
@@ -34,7 +33,7 @@ class Known(Generic[Thing]):
         return iter(tuple(self._things))
 
     def add(self, things: Iterable[Thing]) -> None:
-        """Take in what a list showed."""
+        """Add objects that a list returned."""
         for thing in things:
             if thing in self._places:
                 continue
@@ -48,7 +47,7 @@ class Known(Generic[Thing]):
         return self._chance.choice(self._things) if self._things else None
 
     def forget(self, thing: Thing) -> None:
-        """Leave out what is gone. Harmless where it is not known."""
+        """Remove an object that is gone. Does nothing where it is not in the sample."""
         place = self._places.pop(thing, None)
         if place is None:
             return

@@ -1,7 +1,7 @@
-"""The lists that people look at: pages, orders and filters as KFP's own user interface asks for them.
+"""List queries as KFP's user interface sends them: pages, orders and filters.
 
-The sizes, sort keys and filters are those of its tables (CustomTable.tsx, RunList.tsx and their like, frontend of
-kubeflow/pipelines 2.x). Later pages are reached as there: by the token of the page before.
+The sizes, sort keys and filters are those of its tables (CustomTable.tsx, RunList.tsx and similar, frontend of
+kubeflow/pipelines 2.x). Later pages are reached in the same way: by the token of the page before.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PAGE_SIZES = {10: 70, 20: 15, 50: 10, 100: 5}
 ORDERS = {"created_at desc": 80, "created_at": 5, "name": 10, "name desc": 5}
 
 DEEPER = 0.25
-"""How often a reader turns to the next page of a list that someone looked at before."""
+"""The probability that a reader continues with the next page of an earlier list."""
 PERSISTENCE = 0.8
-"""How often whoever has turned a page goes on with the next: one in ten gets ten pages deep."""
+"""The probability that a reader of a later page continues with the next: one in ten reaches ten pages."""
 SEARCHES = 0.10
 """How often a list is searched for a part of a name."""
 IN_EXPERIMENT = 0.30
-"""How often runs are looked at within one experiment."""
+"""The probability that a list of runs is of one experiment."""
 
 OPEN_LISTS = 200
 """How many lists are kept open at a later page."""
@@ -47,7 +47,7 @@ class OpenList(NamedTuple):
 
 
 class Views:
-    """Draws the next page to look at, for one kind of list."""
+    """Draws the next query, for one kind of list."""
 
     def __init__(self, call: str, namespace: str, chance: random.Random) -> None:
         self._namespace = namespace
@@ -58,7 +58,7 @@ class Views:
         self._names: Known[str] = Known(chance)
 
     def next(self, *, experiment_id: str = "", scope: str = "") -> OpenList:
-        """Return what to look at: a first page, or a later one of a list that `saw` was told about.
+        """Return the next query: a first page, or the page after one that was passed to `saw`.
 
         A first page is of the experiment (runs), or of the pipeline `scope` (versions), where they are given.
         """
@@ -79,7 +79,7 @@ class Views:
         return OpenList(query, scope=scope)
 
     def saw(self, shown: OpenList, page: Page[Any]) -> None:
-        """Take in a page: its names can be searched for, and the page after it can be turned to."""
+        """Add a page: its names can be searched for, and the page after it can be read."""
         self._open.forget(shown)
         self._names.add(item.display_name for item in page.items)
         if page.next_page_token:
@@ -89,7 +89,7 @@ class Views:
                 self._pursued = later
 
     def close(self, shown: OpenList) -> None:
-        """Look at that list no more: what it shows is gone."""
+        """Remove a list whose experiment or pipeline is gone."""
         self._open.forget(shown)
 
     def _part_of_a_name(self) -> str:

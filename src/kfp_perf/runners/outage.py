@@ -20,7 +20,7 @@ _MOST_OUTAGES = 20
 class OutageWatch:
     """Detects outages: an outage lasts from the last answer, or from the first request that got none, to the next.
 
-    An error status is an answer, except those by which a gateway says that it got none (`NO_ANSWER`). A request
+    An error status is an answer, except those that a gateway sends when it got none (`NO_ANSWER`). A request
     that fails while others are answered is no outage.
     """
 
@@ -87,5 +87,5 @@ class OutageWatch:
             return None
         return TargetError(
             f"The KFP API did not come back for {seconds:.0f} s (last failure: {self._last_error}).",
-            "What was measured until then is kept. KFP_PERF_OUTAGE_LIMIT_SECONDS sets how long to wait.",
+            "The measurements until then are kept. KFP_PERF_OUTAGE_LIMIT_SECONDS sets how long to wait.",
         )

@@ -11,7 +11,7 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer, TrackedRun, shape_of
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
 from kfp_perf.runners import remarks
 from kfp_perf.runners.adoption import create_or_adopt
@@ -31,9 +31,9 @@ _SHORTEST_DEFAULT_GRACE_SECONDS = 120.0
 _LOOK_AT_GRACE_SECONDS = 1.0
 #: How long a run of unknown outcome keeps its slot: the server shows runs as soon as they are created.
 _LOST_HOLDS_SLOT_SECONDS = 5.0
-#: How many runs are asked to stop at a time: each such call costs the API server a throttled one to Kubernetes.
+#: How many runs are terminated at a time: each such call costs the API server a throttled call to Kubernetes.
 _PARALLEL_TERMINATIONS = 8
-#: What KFP says of the termination of a run that has ended meanwhile.
+#: KFP's error text for the termination of a run that has already ended.
 _NOT_IN_FLIGHT = "Row not found"
 
 
@@ -54,7 +54,7 @@ class PipelineRunner(JournaledRunner):
         self._terminations = asyncio.Semaphore(_PARALLEL_TERMINATIONS)
 
     async def prepare(self) -> None:
-        """Upload the pipeline under a name of its own, find or make the experiment, make the rows of `prefill`."""
+        """Upload the pipeline under a unique name, find or create the experiment, create the rows of `prefill`."""
         client = self.client.for_purpose(Purpose.SETUP)
         self.pipeline_id, self.pipeline_version_id, shape = await self._upload(client)
         self.experiment_id = await self.provide_experiment(client)
@@ -107,16 +107,16 @@ class PipelineRunner(JournaledRunner):
             await asyncio.wait(self._lost)
 
     def reports(self) -> dict[str, Any]:
-        """With what following the runs took."""
+        """Add the observer's report."""
         return super().reports() | {"observer": self.observer.report()}
 
     def remarks(self) -> Iterator[str]:
-        """With what the server did not show of runs."""
+        """Add what the server did not show of runs."""
         yield from super().remarks()
         yield from remarks.of_observation(self.observer.report())
 
     async def run_once(self, index: int, due: float) -> bool:
-        """Create one run and follow it to its end. Return whether the server took it."""
+        """Create one run and follow it to its end. Return whether the server created it."""
         tracked = TrackedRun(
             scenario=self.name, name=f"{self.prefix}-{index}", due=due, warmup=due < self.measured_from
         )
@@ -149,7 +149,7 @@ class PipelineRunner(JournaledRunner):
         self._settle(tracked, recorded=ended)
 
     async def _shows_up(self, tracked: TrackedRun, following: asyncio.Future[None]) -> bool:
-        """Wait a little for a run whose creation got no answer. It is looked for much longer, but holds no slot."""
+        """Wait shortly for a run whose creation got no answer. The search for it continues, but frees the slot."""
         pausing = asyncio.ensure_future(
             self.clock.sleep_until(self.clock.now() + _LOST_HOLDS_SLOT_SECONDS, self.stop_signal)
         )
@@ -184,9 +184,8 @@ class PipelineRunner(JournaledRunner):
     async def _see_end(self, tracked: TrackedRun) -> bool:
         """Follow a run until its end is seen, or until the runner gives up; return whether its end was seen.
 
-        If so, the observer writes its record, when its tasks are complete.
-        A run whose creation got no answer is looked for by its name. One that is still in flight in the end
-        is terminated, and counts as unfinished.
+        If so, the observer writes its record when its tasks are complete. A run whose creation got no answer is
+        looked for by its name. A run that is still in flight in the end is terminated, and counts as unfinished.
         """
         if not self._given_up:
             seen = self._followed[tracked] = self.observer.watch(tracked)
@@ -209,7 +208,7 @@ class PipelineRunner(JournaledRunner):
     async def _upload(self, client: KfpClient) -> tuple[str, str, Dag]:
         package = self.pipeline()
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
-        with self.making(Kind.PIPELINE, self.prefix) as made:
+        with self.making(ObjectKind.PIPELINE, self.prefix) as made:
             pipeline = await create_or_adopt(
                 lambda: client.upload_pipeline(content, name=self.prefix, namespace=self.namespace),
                 lambda: client.find_pipeline(self.prefix, namespace=self.namespace),
@@ -238,7 +237,7 @@ class PipelineRunner(JournaledRunner):
             tracked.sent, tracked.ended, tracked.attempts = sample.sent, sample.ended, len(sample.attempts)
 
         try:
-            with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+            with self.making(ObjectKind.RUN, tracked.name, parent=self.experiment_id) as made:
                 run = await self.client.create_run(spec, due=tracked.due, on_sample=sent)
                 made(run.run_id)
         except ApiError as error:
@@ -263,7 +262,7 @@ class PipelineRunner(JournaledRunner):
         except ApiError:
             return True
         if run is None:
-            self.not_made(Kind.RUN, tracked.name)
+            self.not_made(ObjectKind.RUN, tracked.name)
             return False
         tracked.run_id, tracked.created_at, tracked.adopted = run.run_id, run.created_at, True
         return True
@@ -272,7 +271,7 @@ class PipelineRunner(JournaledRunner):
         """Count a run's end and write it to the journal, and to the result too unless that is `recorded`."""
         if self.journal is not None:
             if tracked.adopted:
-                self.journal.made(Kind.RUN, tracked.name, tracked.run_id)
+                self.journal.made(ObjectKind.RUN, tracked.name, tracked.run_id)
             if tracked.outcome is Outcome.FAILED and self.config.keep == "failed":
                 self._keep(tracked.name)
         if recorded:
@@ -281,22 +280,22 @@ class PipelineRunner(JournaledRunner):
             self.record_run(tracked.record())
 
     def _keep(self, name: str) -> None:
-        """Keep a run, and what it cannot be looked at without."""
+        """Keep a run, with the experiment and the pipeline that are needed to examine it."""
         if self.journal is not None:
-            self.journal.keep(Kind.RUN, name)
-            self.journal.keep(Kind.EXPERIMENT, self.prefix)
-            self.journal.keep(Kind.PIPELINE, self.prefix)
+            self.journal.keep(ObjectKind.RUN, name)
+            self.journal.keep(ObjectKind.EXPERIMENT, self.prefix)
+            self.journal.keep(ObjectKind.PIPELINE, self.prefix)
 
     # -- ending -----------------------------------------------------------------------------------------------
 
     async def _drain(self, under_way: Coroutine[Any, Any, None]) -> None:
-        """Let what is under way come to its end through the grace period, then give up on the rest."""
+        """Wait for runs in flight during the grace period, then give up on the rest."""
         finishing = asyncio.ensure_future(under_way)
         while not finishing.done() and not self.stop_signal.is_set():
             now, until = self.clock.now(), self.end_at + self._grace_seconds()
             if now >= until:
                 break
-            # Looked at again and again, because the grace period grows with the longest run.
+            # Checked repeatedly, because the grace period grows with the longest run.
             pause = self.clock.sleep_until(min(until, now + _LOOK_AT_GRACE_SECONDS), self.stop_signal)
             pausing = asyncio.ensure_future(pause)
             await asyncio.wait({finishing, pausing}, return_when=asyncio.FIRST_COMPLETED)
@@ -319,9 +318,9 @@ class PipelineRunner(JournaledRunner):
         return max(_SHORTEST_DEFAULT_GRACE_SECONDS, 2 * self.progress.longest_run_seconds)
 
     async def _terminate(self, tracked: TrackedRun) -> None:
-        """Have a run stopped that stays on the server, unless the target is away.
+        """Terminate a run that stays on the server, unless the target is away.
 
-        One that the clean-up deletes is stopped by that; another call to Kubernetes for each would double its time.
+        A run that the clean-up deletes is stopped by that; a call to terminate it would double the time needed.
         """
         if self.journal is not None and self.config.keep != "all":
             return
@@ -346,6 +345,6 @@ class PipelineRunner(JournaledRunner):
         outcomes = self.progress.outcomes
         tried = sum(outcomes.values())
         if tried and not outcomes[Outcome.SUCCEEDED.value] and not self.stop_signal.is_set():
-            told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             last = f" The last error: {self.progress.last_error}" if self.progress.last_error else ""
-            raise RunnerError(f"Not one of {tried} runs succeeded ({told}).{last}")
+            raise RunnerError(f"Not one of {tried} runs succeeded ({counts}).{last}")

@@ -1,4 +1,4 @@
-"""Rows that a scenario wants to find on the server: made before the common start, journaled, counted apart."""
+"""Rows that a scenario needs on the server: created before the common start, journaled, counted separately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kfp_perf.client.messages import RunSpec
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pipelines.package import read_pipeline
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.reports import PrefillReport
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 
 PARALLEL = 8
-"""How many rows are made at a time: the API server creates runs at five a second, whatever is asked of it."""
+"""How many rows are created at a time: the API server creates only about five runs a second."""
 
 FAILURES_IN_A_ROW = 10
-"""After so many the preparation has failed: a test of another database than the one asked for is of no use."""
+"""The number of failures that ends the preparation: a test of a smaller database would be of no use."""
 
 PATIENCE_SECONDS = 120.0
 PATIENCE_SECONDS_PER_RUN = 1.0
@@ -40,7 +40,7 @@ PIPELINE = "hello.yaml"
 
 
 class PrefillingRunner(Protocol):
-    """What a prefill needs of the runner that it is for: a `JournaledRunner` has it."""
+    """The interface of the runner that a prefill is for: that of a `JournaledRunner`."""
 
     name: str
     prefix: str
@@ -51,18 +51,18 @@ class PrefillingRunner(Protocol):
     log: logging.Logger
 
     def making(
-        self, kind: Kind, name: str, *, parent: str = ""
+        self, kind: ObjectKind, name: str, *, parent: str = ""
     ) -> AbstractContextManager[Callable[[str], None]]:
         """Enclose the call that creates an object; see `JournaledRunner`."""
         ...
 
 
 async def prefill(runner: PrefillingRunner, wanted: Prefill) -> PrefillReport:
-    """Make the rows, wait until the runs among them have ended, and say what was made.
+    """Create the rows, wait until the runs among them have ended, and return the report.
 
-    Pipelines, versions and runs are of the smallest built-in pipeline. Versions and runs are dealt out evenly to
-    the pipelines and experiments of the prefill; where it asks for none, one is made to hold them. Ends early
-    when the runner is asked to stop. Raises `RunnerError` where the server refuses time and again.
+    Pipelines, versions and runs are of the smallest built-in pipeline. Versions and runs are spread evenly over
+    the pipelines and experiments of the prefill; where it asks for none, one is created to hold them. Ends early
+    when the runner is to stop. Raises `RunnerError` after repeated refusals.
     """
     return await _Prefill(runner).make(wanted)
 
@@ -89,11 +89,11 @@ class _Prefill:
         await self._many("runs", wanted.runs, self._run)
         await self._wait_for_runs()
         self.report.seconds = self.runner.clock.now() - began
-        self.runner.log.info("%s: made beforehand: %s", self.runner.name, self.report.told())
+        self.runner.log.info("%s: made beforehand: %s", self.runner.name, self.report.format())
         return self.report
 
     async def _many(self, kind: str, count: int, make: Callable[[int], Awaitable[None]]) -> None:
-        """Make so many rows of a kind, some at a time."""
+        """Create `count` rows of a kind, several at a time."""
         numbers = iter(range(count))
         made = failed = in_a_row = 0
         last: ApiError | None = None
@@ -124,7 +124,7 @@ class _Prefill:
 
     async def _experiment(self, number: int) -> None:
         name = self._name(number)
-        with self.runner.making(Kind.EXPERIMENT, name) as made:
+        with self.runner.making(ObjectKind.EXPERIMENT, name) as made:
             experiment = await self._create_or_adopt(
                 lambda: self.client.create_experiment(name, namespace=self.runner.namespace),
                 lambda: self.client.find_experiment(name, namespace=self.runner.namespace),
@@ -134,7 +134,7 @@ class _Prefill:
 
     async def _pipeline(self, number: int) -> None:
         name = self._name(number)
-        with self.runner.making(Kind.PIPELINE, name) as made:
+        with self.runner.making(ObjectKind.PIPELINE, name) as made:
             pipeline = await self._create_or_adopt(
                 lambda: self.client.upload_pipeline(self.content, name=name, namespace=self.runner.namespace),
                 lambda: self.client.find_pipeline(name, namespace=self.runner.namespace),
@@ -154,7 +154,7 @@ class _Prefill:
         pipeline_id = self.pipelines[number % len(self.pipelines)]
         spec = RunSpec(name=tracked.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
         samples: list[Sample] = []
-        with self.runner.making(Kind.RUN, tracked.name, parent=experiment_id) as made:
+        with self.runner.making(ObjectKind.RUN, tracked.name, parent=experiment_id) as made:
             run = await self._create_or_adopt(
                 lambda: self.client.create_run(spec, on_sample=samples.append),
                 lambda: self.client.find_run(tracked.name, experiment_id=experiment_id),
@@ -170,7 +170,7 @@ class _Prefill:
         return await create_or_adopt(create, find, clock=self.runner.clock, stop=self.runner.stop_signal)
 
     async def _wait_for_runs(self) -> None:
-        """Wait for the ends of the runs, so that they do not take part in what is measured."""
+        """Wait until the runs have ended, so that they do not disturb the measurement."""
         if not self.runs:
             return
         clock, stop = self.runner.clock, self.runner.stop_signal

@@ -1,4 +1,4 @@
-"""RANDOM_GETS: readers that look at lists and details as people with a user interface do."""
+"""RANDOM_GETS: readers of lists and details, as users of KFP's interface are."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Item = TypeVar("Item")
 Thing = TypeVar("Thing", bound="str | tuple[str, ...]")
 
 _VERSIONS_OF = 20
-"""Of how many pipelines the versions are looked up before the start."""
+"""The number of pipelines whose versions are listed before the start."""
 
 _asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
 """The ids that the call under way names (a list of runs: that of an experiment)."""
 
 
 class ReadReport(msgspec.Struct):
-    """What the readers did.
+    """Counts of the readers.
 
-    `gone` counts what had been deleted since a list showed it, `nothing_to_get` the details that were asked for
-    while nothing of their kind was known: a list was read in their place. `later_pages` are pages of lists
-    beyond the first, which is 1 for `deepest_page`.
+    `gone` counts reads of objects that had been deleted since a list showed them, `nothing_to_get` reads of
+    details while no object of their kind was known: a list was read instead. `later_pages` are pages of lists
+    after the first, which is 1 for `deepest_page`.
     """
 
     reads: int = 0
@@ -52,12 +52,12 @@ class ReadReport(msgspec.Struct):
 
 
 class RandomGetsRunner(JournaledRunner):
-    """Reads at random, by the weights of `mix`; knows what lists have shown, and creates nothing."""
+    """Reads at random, by the weights of `mix`, objects that lists have shown; creates nothing."""
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         self.report = ReadReport()
         super().__init__(test_scenario, **given)
-        # Two streams, so that a seed gives the same calls in the same order whatever the server answers.
+        # Two streams, so that a seed gives the same calls in the same order for any answers.
         self._calls = random_stream(self.seed, "calls")
         chance = self._chance = random_stream(self.seed, "choices")
         mix = (DEFAULT_MIX if test_scenario.mix is None else test_scenario.mix).items()
@@ -74,7 +74,7 @@ class RandomGetsRunner(JournaledRunner):
         self._views["ListPipelineVersions"] = Views("ListPipelineVersions", "", chance)
 
     async def prepare(self) -> None:
-        """Make the rows of `prefill`, and look at what there is."""
+        """Create the rows of `prefill`, and list the objects that exist."""
         await super().prepare()
         client = self.client.for_purpose(Purpose.SETUP)
         newest = ListQuery(namespace=self.namespace, page_size=MAXIMUM_PAGE_SIZE, sort_by="created_at desc")
@@ -99,7 +99,7 @@ class RandomGetsRunner(JournaledRunner):
             raise RunnerError(f"Not one of {tried} reads succeeded. The last error: {last}")
 
     def reports(self) -> dict[str, Any]:
-        """With what the readers did."""
+        """Add the readers' report."""
         return super().reports() | {"reads": self.report}
 
     async def run_once(self, _index: int, due: float) -> bool:
@@ -126,34 +126,34 @@ class RandomGetsRunner(JournaledRunner):
         return self._calls.choices(self._mix, cum_weights=self._weights)[0]
 
     def record_sample(self, sample: Sample) -> None:
-        """Record one operation; a read of what somebody has deleted meanwhile is no error."""
-        if sample.purpose is Purpose.LOAD and sample.outcome is CallOutcome.FAILED and _says_gone(sample):
+        """Record one operation; a read of an object that another client has deleted is no error."""
+        if sample.purpose is Purpose.LOAD and sample.outcome is CallOutcome.FAILED and _is_gone(sample):
             sample = msgspec.structs.replace(sample, outcome=CallOutcome.GONE)
         super().record_sample(sample)
 
     # -- lists ------------------------------------------------------------------------------------------------
 
     async def list_runs(self, due: float) -> None:
-        """Look at a page of runs, of all or of an experiment."""
+        """Read a page of runs, of all or of an experiment."""
         in_one = self._chance.random() < IN_EXPERIMENT
         shown = self._views["ListRuns"].next(experiment_id=(self._experiments.pick() or "") if in_one else "")
         page = await self._look("ListRuns", shown, self.client.list_runs(shown.query, due=due))
         self._runs.add(run.run_id for run in page)
 
     async def list_experiments(self, due: float) -> None:
-        """Look at a page of experiments."""
+        """Read a page of experiments."""
         shown = self._views["ListExperiments"].next()
         page = await self._look("ListExperiments", shown, self.client.list_experiments(shown.query, due=due))
         self._experiments.add(experiment.experiment_id for experiment in page)
 
     async def list_pipelines(self, due: float) -> None:
-        """Look at a page of pipelines."""
+        """Read a page of pipelines."""
         shown = self._views["ListPipelines"].next()
         page = await self._look("ListPipelines", shown, self.client.list_pipelines(shown.query, due=due))
         self._pipelines.add(pipeline.pipeline_id for pipeline in page)
 
     async def list_versions(self, due: float) -> None:
-        """Look at a page of a pipeline's versions."""
+        """Read a page of a pipeline's versions."""
         pipeline_id = self._pipelines.pick()
         if pipeline_id is None:
             self.report.nothing_to_get += 1
@@ -165,13 +165,13 @@ class RandomGetsRunner(JournaledRunner):
         self._versions.add((shown.scope, version.pipeline_version_id) for version in page)
 
     async def _look(self, call: str, shown: OpenList, answer: Awaitable[Page[Item]]) -> list[Item]:
-        """Return the items of a page; none where what the list is of has been deleted."""
+        """Return the items of a page; none where the experiment or pipeline of the list has been deleted."""
         views = self._views[call]
         _asked_for.set(tuple(filter(None, (shown.query.experiment_id, shown.scope))))
         try:
             page = await answer
         except ApiError as error:
-            if not _says_gone(error):
+            if not _is_gone(error):
                 raise
             self.report.gone += 1
             self._experiments.forget(shown.query.experiment_id)
@@ -186,22 +186,22 @@ class RandomGetsRunner(JournaledRunner):
     # -- details ----------------------------------------------------------------------------------------------
 
     async def get_run(self, due: float) -> None:
-        """Look at a run's details."""
+        """Read a run's details."""
         get = self.client.get_run
         await self._get(self._runs, lambda run_id: get(run_id, due=due), self.list_runs, due)
 
     async def get_experiment(self, due: float) -> None:
-        """Look at an experiment's details."""
+        """Read an experiment's details."""
         get = self.client.get_experiment
         await self._get(self._experiments, lambda one: get(one, due=due), self.list_experiments, due)
 
     async def get_pipeline(self, due: float) -> None:
-        """Look at a pipeline's details."""
+        """Read a pipeline's details."""
         get = self.client.get_pipeline
         await self._get(self._pipelines, lambda one: get(one, due=due), self.list_pipelines, due)
 
     async def get_version(self, due: float) -> None:
-        """Look at a version's details."""
+        """Read a version's details."""
         get = self.client.get_pipeline_version
         await self._get(self._versions, lambda ids: get(*ids, due=due), self.list_versions, due)
 
@@ -212,7 +212,7 @@ class RandomGetsRunner(JournaledRunner):
         look: Callable[[float], Awaitable[None]],
         due: float,
     ) -> None:
-        """Get one of those known; where there is none, look at the list instead."""
+        """Get one of the known objects; where there is none, read the list instead."""
         thing = known.pick()
         if thing is None:
             self.report.nothing_to_get += 1
@@ -222,17 +222,17 @@ class RandomGetsRunner(JournaledRunner):
         try:
             await get(thing)
         except ApiError as error:
-            if not _says_gone(error):
+            if not _is_gone(error):
                 raise
             self.report.gone += 1
             known.forget(thing)
 
 
-def _says_gone(answer: Sample | ApiError) -> bool:
-    """Whether the API server says that what was asked for is not there.
+def _is_gone(answer: Sample | ApiError) -> bool:
+    """Whether the API server answered that the object does not exist.
 
-    Its words are `Run <id> not found`, and the same for all kinds (NewResourceNotFoundError of the API server). A
-    404 in other words is of somebody before it, who has no route to it.
+    Its text is `Run <id> not found`, and likewise for all kinds (NewResourceNotFoundError of the API server). A
+    404 with another text is from a proxy that has no route to it.
     """
     return answer.status == 404 and any(f"{one} not found" in answer.message for one in _asked_for.get())
 

@@ -1,4 +1,4 @@
-"""What a runner has to say beside its figures: one line each, for the summary and for `warnings` of the result."""
+"""A runner's remarks beside its figures: one line each, for the summary and for `warnings` of the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def of_load(report: DriveReport, max_in_flight: int | None) -> Iterator[str]:
         )
     if report.idle_slot_seconds:
         yield (
-            f"slots stood empty for {report.idle_slot_seconds:.1f} s of {report.slot_seconds:.1f} s after failures"
+            f"slots were idle for {report.idle_slot_seconds:.1f} s of {report.slot_seconds:.1f} s after failures"
         )
 
 
@@ -43,7 +43,7 @@ def of_observation(report: ObserverReport) -> Iterator[str]:
 
 
 def of_prefill(report: PrefillReport | None) -> Iterator[str]:
-    """What the preparation could not make or wait for."""
+    """The rows that the preparation could not create or wait for."""
     if report is None:
         return
     if report.failed:
@@ -59,6 +59,6 @@ def of_schedules(report: ScheduleReport, unanswered: int) -> Iterator[str]:
     if unanswered:
         yield f"{unanswered:,} schedules may have been made: their creation got no answer, and they never showed up"
     if report.missed:
-        yield f"no run came for {report.missed:,} slots"
+        yield f"no run was started for {report.missed:,} slots"
     if report.late:
         yield f"{report.late:,} runs were created more than 40 s after their slot"

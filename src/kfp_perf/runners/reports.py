@@ -6,9 +6,9 @@ import msgspec
 
 
 class PrefillReport(msgspec.Struct):
-    """What was made: rows by kind, how many could not be, and how long it took in all.
+    """Counts of the rows created, by kind, how many failed, and the time for all of them.
 
-    `unfinished_runs` were still in flight when the waiting for them ended, and may disturb what is measured.
+    `unfinished_runs` were still in flight when the wait for them ended, and may disturb the measurement.
     """
 
     experiments: int = 0
@@ -19,8 +19,8 @@ class PrefillReport(msgspec.Struct):
     unfinished_runs: int = 0
     seconds: float = 0.0
 
-    def told(self) -> str:
-        """The same in words."""
+    def format(self) -> str:
+        """Return the counts in one line."""
         kinds = {
             "runs": self.runs,
             "versions": self.versions,
@@ -31,13 +31,13 @@ class PrefillReport(msgspec.Struct):
 
 
 class ScheduleReport(msgspec.Struct):
-    """What became of the schedules; how well they kept time is told by the metrics of the family `schedule`.
+    """Counts of schedules and of their slots; the metric family `schedule` has how punctual they were.
 
     `schedules` were created, `refused` were not. Of the first runs of slots `on_time` started within 40 s of
-    their slot, which is what the controller takes by design, `late` after that. For `missed` slots no run came;
-    nor for `undecided` ones, which came within a minute before their schedule was disabled. `running_seconds` is
-    from a slot until the API server knew that its run runs, which is after its start. `pages` and `failures` are
-    requests for new runs.
+    their slot, which is what the controller takes by design, `late` after that. `missed` slots got no run; nor
+    did `undecided` ones, which were due within a minute before their schedule was disabled. `running_seconds` is
+    from a slot until the run's state RUNNING reached the API server, which is after its start. `pages` and
+    `failures` are requests for new runs.
     """
 
     schedules: int = 0
@@ -52,7 +52,7 @@ class ScheduleReport(msgspec.Struct):
 
 
 class UploadReport(msgspec.Struct):
-    """What was uploaded. `size_bytes` is that of each upload, `failed` counts what the server did not take."""
+    """Counts of uploads. `size_bytes` is the size of each upload, `failed` counts those that the server refused."""
 
     pipelines: int = 0
     versions: int = 0

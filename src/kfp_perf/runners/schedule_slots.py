@@ -1,4 +1,4 @@
-"""When a schedule is due, and which of its runs came for which moment."""
+"""The slots of a schedule, and the matching of its runs to them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1
 _MOST_APART = 5
-"""Seconds by which a slot may differ from the one reckoned here; in any case less than half an interval."""
+"""Seconds by which a slot may differ from the one computed here; always less than half an interval."""
 
 
-class Place(NamedTuple):
-    """Where a run stands in the timetable: its slot (None: none is so), and whether that had a run before."""
+class SlotMatch(NamedTuple):
+    """The slot of a run (None: it has none), and whether an earlier run has that slot already."""
 
     slot: float | None
     doubled: bool = False
@@ -28,11 +28,12 @@ class Timetable:
 
     A schedule of KFP counts from its creation: cron fires at the first match after it, an interval for the first
     time when it has passed once (backend/src/crd/controller/scheduledworkflow/util of kubeflow/pipelines). The
-    controller reckons in whole seconds from slot to slot, not from run to run. It counts from the resource's
-    creation, which the API server's `created_at` may differ from by a few seconds: so a run's own slot is believed.
+    controller computes in whole seconds from slot to slot, not from run to run. It counts from the resource's
+    creation, which may differ from the API server's `created_at` by a few seconds, so a slot that the server shows
+    takes precedence.
 
-    There are no slots `lasts_seconds` after the creation, so that no time that a server states, however far off,
-    makes the table endless.
+    There are no slots `lasts_seconds` after the creation, so that a wrong time of the server, however far off,
+    does not make the table endless.
     """
 
     def __init__(
@@ -50,33 +51,33 @@ class Timetable:
         gap = int(interval_seconds or 0)
         self._nearby = _nearest_first(max(_ROUNDING, min(_MOST_APART, (gap - 1) // 2)))
 
-    def place(self, scheduled_at: float | None, created_at: float | None) -> Place:
+    def place(self, scheduled_at: float | None, created_at: float | None) -> SlotMatch:
         """Find the slot of a run from the times that the server shows (whole seconds).
 
-        A server that shows no slot of its own (`scheduled_at` is then the creation) starts missed runs one by one,
-        so the run is taken to be that of the earliest slot that still waits for one.
+        A server that shows no slot (`scheduled_at` is then the creation) starts missed runs one by one, so the run
+        is assigned to the earliest slot without a run.
         """
         if scheduled_at is None and created_at is None:
-            return Place(None)
+            return SlotMatch(None)
         created = None if created_at is None else int(created_at)
-        told = int(created_at or 0 if scheduled_at is None else scheduled_at)
-        shown = told != created
-        self._reach(max(told, created or 0) + _MOST_APART)
-        for apart in self._nearby if shown else _nearest_first(_ROUNDING):
-            slot = told + apart
+        stated = int(created_at or 0 if scheduled_at is None else scheduled_at)
+        is_slot = stated != created
+        self._reach(max(stated, created or 0) + _MOST_APART)
+        for apart in self._nearby if is_slot else _nearest_first(_ROUNDING):
+            slot = stated + apart
             if slot in self._open or slot in self._taken:
                 doubled = slot in self._taken
                 self._take(slot)
-                return Place(told if shown else slot, doubled)
-        if not shown:
+                return SlotMatch(stated if is_slot else slot, doubled)
+        if not is_slot:
             waiting = next(iter(self._open), None)
-            if waiting is not None and waiting <= told:
+            if waiting is not None and waiting <= stated:
                 self._take(waiting)
-                return Place(waiting)
-        return Place(None)
+                return SlotMatch(waiting)
+        return SlotMatch(None)
 
     def waiting(self, until: float) -> list[float]:
-        """Return the slots up to a time that no run has come for, earliest first."""
+        """Return the slots up to a time that have no run, earliest first."""
         self._reach(until)
         return [slot for slot in self._open if slot <= until]
 

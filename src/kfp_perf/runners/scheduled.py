@@ -17,7 +17,7 @@ from kfp_perf.metrics.summary import summary
 from kfp_perf.observe import TrackedRun
 from kfp_perf.pacing import StopSignal
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.runners import remarks
 from kfp_perf.runners.experiment import ExperimentRunner
@@ -36,26 +36,26 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 LOOK_SECONDS = 5.0
-"""How often new runs are looked for where `pollInterval` does not say so."""
+"""How often new runs are polled for without `pollInterval`."""
 
 LATE_SECONDS = 40.0
 """A run that starts later than this is late: the controller looks at a schedule every 30 s, and waits for 10 s."""
 
 APPEARANCE_SECONDS = 45.0
-"""How long after the end of a schedule a run that it started may first show up: with its first report."""
+"""How long after the end of a schedule its last run may appear in lists: at its first report."""
 
 DECIDED_SECONDS = 60.0
-"""A slot that came so shortly before the end of its schedule may have been cut off by that: it is not missed."""
+"""A slot this shortly before the end of its schedule may have been cut off by that: it is not missed."""
 
 _OUTLIVES_SECONDS = 3600.0
-"""A schedule ends by itself so long after the test, whatever becomes of kfp-perf."""
+"""A schedule ends by itself this long after the test, even if kfp-perf was killed."""
 
 _PARALLEL = 8
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _MOST_CONCURRENT = 10  # what KFP allows
 
-# A run may show up long after its creation, since reports are repeated with growing pauses of up to six minutes.
-# Most looks go back a little, some go back for all of that.
+# A run may appear long after its creation, since reports are repeated with growing pauses of up to six minutes.
+# Most polls go back a little, some go back by all of that.
 _SHORT_LOOK_BACK_SECONDS, _LONG_LOOK_BACK_SECONDS = 90.0, 600.0
 _LOOKS_TO_A_LONG_ONE = 10
 _MOST_PAGES = 500
@@ -72,7 +72,7 @@ class Schedule:
 
 
 class ScheduledRunner(ExperimentRunner):
-    """Creates schedules in an experiment of their own, follows what they start, disables and deletes all of it."""
+    """Creates schedules in a new experiment, follows the runs that they start, disables and deletes all of it."""
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
@@ -93,7 +93,7 @@ class ScheduledRunner(ExperimentRunner):
 
     @property
     def open_load(self) -> bool:
-        """Schedules are due whatever became of earlier runs."""
+        """True: schedules are due independently of earlier runs."""
         return True
 
     @property
@@ -102,7 +102,7 @@ class ScheduledRunner(ExperimentRunner):
         return self._resting
 
     async def run(self) -> None:
-        """Let schedules run until `end_at`, then disable them and follow what is in flight to its end."""
+        """Let schedules fire until `end_at`, then disable them and follow the runs in flight to their ends."""
         self.start()
         wanted = [f"{self.prefix}-{number}" for number in range(self.scenario.num_times)]
         try:
@@ -112,7 +112,7 @@ class ScheduledRunner(ExperimentRunner):
                 await _in_parallel(self._disable_schedule, self._schedules.values())
                 self.phase = ScenarioPhase.DRAINING
                 await self._drain(self._finish())
-                self._tell_missed()
+                self._record_missed()
         finally:
             await asyncio.gather(*self._following, return_exceptions=True)
         self._refuse_total_failure()
@@ -139,7 +139,7 @@ class ScheduledRunner(ExperimentRunner):
         )
 
     async def _close(self) -> None:
-        """Let the looking for runs and the following of them end."""
+        """Make the search for runs and the observation of them end."""
         self._closing.set()
         await self.observer.aclose()
 
@@ -162,7 +162,7 @@ class ScheduledRunner(ExperimentRunner):
             max_concurrency=_MOST_CONCURRENT,
         )
         try:
-            with self.making(Kind.RECURRING_RUN, name, parent=self.experiment_id) as made:
+            with self.making(ObjectKind.RECURRING_RUN, name, parent=self.experiment_id) as made:
                 recurring_run = await self.client.create_recurring_run(spec, on_sample=samples.append)
                 made(recurring_run.recurring_run_id)
         except ApiError as error:
@@ -207,7 +207,7 @@ class ScheduledRunner(ExperimentRunner):
             return True
         if any(one.display_name == name for one in page.items):
             return True
-        self.not_made(Kind.RECURRING_RUN, name)
+        self.not_made(ObjectKind.RECURRING_RUN, name)
         return False
 
     async def _adopt(self) -> None:
@@ -219,11 +219,11 @@ class ScheduledRunner(ExperimentRunner):
             if name in self._unanswered:
                 self._unanswered.discard(name)
                 if self.journal is not None:
-                    self.journal.made(Kind.RECURRING_RUN, name, recurring_run.recurring_run_id)
+                    self.journal.made(ObjectKind.RECURRING_RUN, name, recurring_run.recurring_run_id)
                 self._was_created(name, recurring_run)
 
     async def _disable_schedule(self, schedule: Schedule) -> None:
-        """Disable a schedule; one that cannot be is ended by the clean-up."""
+        """Disable a schedule; where that fails, the clean-up deletes it."""
         schedule.ended_at = self.clock.now()
         if self.outage.away:
             return
@@ -235,7 +235,7 @@ class ScheduledRunner(ExperimentRunner):
     # -- runs -------------------------------------------------------------------------------------------------
 
     async def _look_for_runs(self) -> None:
-        """Look for new runs of the schedules, time and again, until closed."""
+        """Poll for new runs of the schedules until closed."""
         pause = self.scenario.poll_seconds or LOOK_SECONDS
         for look in itertools.count():
             if not await self.clock.sleep_until(self.clock.now() + pause, self._closing):
@@ -247,7 +247,7 @@ class ScheduledRunner(ExperimentRunner):
                 self.log.debug("Looking for new runs failed: %s", error)
 
     async def _look(self, *, long: bool) -> None:
-        """Look for new runs once. Raises `ApiError`."""
+        """Poll for new runs once. Raises `ApiError`."""
         if self._unanswered and long:
             await self._adopt()
         client = self.client.for_purpose(Purpose.OBSERVE)
@@ -292,14 +292,14 @@ class ScheduledRunner(ExperimentRunner):
         if place.slot is not None and run.created_at is not None:
             # The slot is exact; the creation lies within its whole second.
             tracked.drift_seconds, tracked.drift_error_seconds = run.created_at + 0.5 - place.slot, 0.5
-        with self.making(Kind.RUN, tracked.name, parent=self.experiment_id) as made:
+        with self.making(ObjectKind.RUN, tracked.name, parent=self.experiment_id) as made:
             made(tracked.run_id)
         following = asyncio.ensure_future(self._follow(tracked))
         self._following.add(following)
         following.add_done_callback(self._followed_to_its_end)
 
     def _followed_to_its_end(self, following: asyncio.Task[None]) -> None:
-        """Forget a run; a bug is kept, and raised where all of them are waited for."""
+        """Drop a run that has ended; a bug is kept, and raised when all runs are awaited."""
         if following.cancelled() or following.exception() is None:
             self._following.discard(following)
 
@@ -320,7 +320,7 @@ class ScheduledRunner(ExperimentRunner):
     # -- ending -----------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        """Wait for runs that have not shown up yet, and for the ends of all."""
+        """Wait for runs that have not appeared yet, and for the ends of all."""
         appeared = self.clock.now() + APPEARANCE_SECONDS
         while not self._given_up and self.clock.now() < appeared and self._waited_for():
             await self.clock.sleep_until(self.clock.now() + 1.0, self.stop_signal)
@@ -331,11 +331,11 @@ class ScheduledRunner(ExperimentRunner):
         return any(map(self._waiting, self._schedules.values()))
 
     def _waiting(self, schedule: Schedule) -> list[float]:
-        """Slots of a schedule, until its end, that no run has come for."""
+        """The slots of a schedule, until its end, that have no run."""
         return schedule.timetable.waiting(self._server_time(schedule.ended_at))
 
-    def _tell_missed(self) -> None:
-        """Write down the slots that no run came for."""
+    def _record_missed(self) -> None:
+        """Record the slots that got no run."""
         for schedule in self._schedules.values():
             decided = self._server_time(schedule.ended_at) - DECIDED_SECONDS
             for slot in self._waiting(schedule):
@@ -346,7 +346,7 @@ class ScheduledRunner(ExperimentRunner):
                 moment = datetime.fromtimestamp(slot, UTC)
                 tracked = self._tracked(f"{schedule.name}@{moment:%Y-%m-%dT%H:%M:%SZ}", schedule, slot)
                 tracked.slot = slot
-                tracked.outcome, tracked.error = Outcome.REFUSED, "no run came for this slot"
+                tracked.outcome, tracked.error = Outcome.REFUSED, "the slot got no run"
                 self._settle(tracked, recorded=False)
 
     def _tracked(self, name: str, schedule: Schedule, begin: float) -> TrackedRun:
@@ -360,7 +360,7 @@ class ScheduledRunner(ExperimentRunner):
         )
 
     def _ahead(self) -> float:
-        """By how much the server's clock is ahead of ours, as far as creations have told."""
+        """The offset of the server's clock from ours in seconds, as far as creations have shown it."""
         known = self.observer.offset.at(self.clock.now())
         return known.middle if known is not None else 0.0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import Kind
+from kfp_perf.result.journal import ObjectKind
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.reports import UploadReport
 
@@ -18,10 +18,10 @@ DEFAULT_SIZE_BYTES = 10_000
 
 
 class UploadRunner(JournaledRunner):
-    """Uploads by turns a new pipeline and another version of the newest one, and deletes them.
+    """Alternately uploads a new pipeline and another version of the newest one, and deletes them.
 
     Upload 0 is a pipeline, upload 1 a version, and so on. A version goes to the newest pipeline that the server
-    has confirmed; while there is none, a pipeline takes its place.
+    has confirmed; while there is none, a pipeline is uploaded instead.
     """
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
@@ -30,7 +30,7 @@ class UploadRunner(JournaledRunner):
         self._newest_pipeline_id = ""
 
     async def prepare(self) -> None:
-        """Read or generate what is to be uploaded, and make the rows of `prefill`."""
+        """Read or generate the pipeline to upload, and create the rows of `prefill`."""
         if self.scenario.pipeline_file_name is not None:
             self._content = self.pipeline().content(self.scenario.caching(self.config.CACHE_ENABLED))
         else:
@@ -53,11 +53,11 @@ class UploadRunner(JournaledRunner):
             )
 
     def reports(self) -> dict[str, Any]:
-        """With what was uploaded."""
+        """Add the uploads' report."""
         return super().reports() | {"uploads": self.report}
 
     async def run_once(self, index: int, due: float) -> bool:
-        """Upload once. Return whether the server took it."""
+        """Upload once. Return whether the server accepted it."""
         self.progress.in_flight += 1
         try:
             if index % 2 and self._newest_pipeline_id:
@@ -73,7 +73,7 @@ class UploadRunner(JournaledRunner):
         return True
 
     async def _upload_pipeline(self, name: str, due: float) -> None:
-        with self.making(Kind.PIPELINE, name) as made:
+        with self.making(ObjectKind.PIPELINE, name) as made:
             pipeline = await self.client.upload_pipeline(
                 self._content, name=name, namespace=self.namespace, due=due
             )

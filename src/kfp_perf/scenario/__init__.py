@@ -1,1 +1,1 @@
-"""What is to be done, as pure data: scenarios, the files that hold them, and when each operation is due."""
+"""Scenarios as pure data, the files that hold them, and the times at which operations are due."""

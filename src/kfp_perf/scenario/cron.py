@@ -1,7 +1,7 @@
-"""Schedules: the standard five fields, when they fire, and how the API wants them written.
+"""Cron expressions of five fields: when they fire, and their form in the API.
 
 KFP reads cron with robfig/cron, version 1: a first field for seconds, and days of the week from 0 to 6. It accepts
-five fields too, but takes the first for seconds, so a standard expression must never be sent as it is.
+five fields too, but reads the first as seconds, so a standard expression must never be sent unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cronsim import CronSim, CronSimError
 
-from kfp_perf.scenario.quantities import complaint, shown
+from kfp_perf.scenario.quantities import complaint, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,24 +39,28 @@ def checked_cron(expression: str) -> str:
     """Return the expression if it is standard and can fire; raises the error that a pydantic validator raises."""
     fields = expression.split()
     if expression.strip().startswith("@"):
-        raise complaint(f"must have five fields, got {shown(expression)}", _macro_remedy(expression.strip()))
+        raise complaint(
+            f"must have five fields, got {format_value(expression)}", _macro_remedy(expression.strip())
+        )
     if len(fields) != len(_FIELDS):
-        what = f"must have five fields, got {len(fields)}: {shown(expression)}"
+        what = f"must have five fields, got {len(fields)}: {format_value(expression)}"
         raise complaint(what, _count_remedy(fields))
     for index, (text, name) in enumerate(zip(fields, _FIELDS, strict=True)):
         alone = " ".join((*_NEUTRAL[:index], text, *_NEUTRAL[index + 1 :]))
         if not _is_standard(text) or not _parses(alone if name != "day of month" else f"0 0 {text} 1 *"):
-            raise complaint(f"has a wrong {name}: {shown(text)}", _field_remedy(text))
+            raise complaint(f"has a wrong {name}: {format_value(text)}", _field_remedy(text))
     if next(firings(expression, _ANY_TIME), None) is None:
-        raise complaint(f"can never fire, got {shown(expression)}", "no such day exists: change day or month")
+        raise complaint(
+            f"can never fire, got {format_value(expression)}", "no such day exists: change day or month"
+        )
     return expression
 
 
 def _macro_remedy(text: str) -> str:
     if macro := _MACROS.get(text.lower()):
-        return f"write {shown(macro)}"
+        return f"write {format_value(macro)}"
     if found := re.fullmatch(r"@every\s+(\S+)", text, re.IGNORECASE):
-        return f"write interval {shown(found[1])} in place of cron"
+        return f"write interval {format_value(found[1])} in place of cron"
     return _REMEDY
 
 

@@ -39,7 +39,7 @@ def _build_object(pairs: list[tuple[str, Any]]) -> _Object:
 def read_text(path: Path, kind: str) -> str:
     """Return the text of a UTF-8 file (a byte order mark is dropped); `kind` says what it should be.
 
-    Raises InputError for whatever keeps it from being read.
+    Raises InputError where it cannot be read.
     """
     try:
         if path.is_dir():

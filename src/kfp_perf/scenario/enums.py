@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic_core import core_schema
 
-from kfp_perf.scenario.quantities import complaint, shown
+from kfp_perf.scenario.quantities import complaint, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,13 +42,13 @@ class EnumByName(Generic[E]):
             if value in more:
                 return value
         names = sorted({*members, *more})
-        what = f"must be one of {', '.join(names)}; got {shown(value)}"
+        what = f"must be one of {', '.join(names)}; got {format_value(value)}"
         if not isinstance(value, str):
             raise complaint(what)
         near = difflib.get_close_matches(value.upper().replace("-", "_"), names, n=1)
         if value in self.earlier:
-            raise complaint(f"{shown(value)} is an earlier name", self.earlier[value])
-        raise complaint(what, f"did you mean {shown(near[0])}?" if near else "")
+            raise complaint(f"{format_value(value)} is an earlier name", self.earlier[value])
+        raise complaint(what, f"did you mean {format_value(near[0])}?" if near else "")
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

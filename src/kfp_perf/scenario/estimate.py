@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
 
 ANSWER_SECONDS = 0.05
-"""The assumed duration of a request: a real server without load took 20 to 50 ms."""
+"""The assumed duration of a request: 20 to 50 ms were measured on a real server without load."""
 
 POLL_SECONDS = 5.0
 """The assumed time between two readings of the runs in flight where it is not given."""
@@ -27,15 +27,15 @@ REQUESTS_PER_SCENARIO = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a scenario is expected to make; `seconds_per_run` is the assumption it is based on (0: none)."""
+class LoadEstimate:
+    """The expected load of a scenario; `seconds_per_run` is the assumption it is based on (0: none)."""
 
     runs: int
     requests: int
     seconds_per_run: float = 0.0
 
 
-def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -> Estimate | None:
+def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -> LoadEstimate | None:
     """Return the estimate, or None for a mode of a plug-in.
 
     `seconds_per_run` is the assumed duration of a run, `firings` how often a schedule fires within the run time.
@@ -47,7 +47,7 @@ def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -
     rows = scenario.prefill.total if scenario.prefill else 0
     fixed = REQUESTS_PER_SCENARIO + 2 * rows
     if not mode.starts_runs:
-        return Estimate(0, fixed + mode.requests * _operations(scenario, load, ANSWER_SECONDS))
+        return LoadEstimate(0, fixed + mode.requests * _operations(scenario, load, ANSWER_SECONDS))
     scheduled = mode.num_times == "at_start"
     runs = scenario.num_times * firings if scheduled else _operations(scenario, load, seconds_per_run)
     in_flight = min(runs, _in_flight(scenario, load, seconds_per_run))
@@ -56,7 +56,7 @@ def estimate(scenario: TestScenario, seconds_per_run: float, firings: int = 0) -
     schedules = REQUESTS_PER_SCHEDULE * scenario.num_times if scheduled else 0
     requests = fixed + schedules + mode.requests * runs + math.ceil(sweeps * pages)
     assumed = seconds_per_run if isinstance(load, ClosedLoad) else 0.0
-    return Estimate(runs, requests, assumed)
+    return LoadEstimate(runs, requests, assumed)
 
 
 def _operations(scenario: TestScenario, load: OpenLoad | ClosedLoad, seconds_each: float) -> int:

@@ -1,4 +1,4 @@
-"""The fields of a scenario: what one concurrent part of a test does, as the user writes it.
+"""The fields of a scenario, which is one concurrent part of a test, as the user writes them.
 
 Field names in JSON are camelCase, attributes snake_case. Times are kept in minutes, as given; the `*_seconds`
 properties are what the rest of the program uses. Descriptions, units and examples are written here once: the
@@ -26,6 +26,8 @@ from kfp_perf.scenario.quantities import (
     Size,
 )
 
+MOST_PRIMARY = 3
+"""The most metrics by which executions are compared: each one more makes all of them less certain."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _NAMESPACE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -184,15 +186,21 @@ class ScenarioFields(BaseModel):
         "default one.",
         examples=[{"run.duration.p95": "< 90s"}],
     )
+    primary: tuple[str, ...] = Field(
+        default=(),
+        max_length=MOST_PRIMARY,
+        description="The scenario's own metrics by which executions are compared, at most three in a file.",
+        examples=[["run.visible.mean"]],
+    )
 
     @property
     def mode_name(self) -> str:
-        """The mode as it is written in a file."""
+        """The name of the mode in a file."""
         return self.mode.name if isinstance(self.mode, TestMode) else self.mode
 
     @property
     def mode_entry(self) -> Mode:
-        """What the mode does, from MODES; PLUGIN_MODE for a mode of a plug-in."""
+        """The mode's entry in MODES; PLUGIN_MODE for a mode of a plug-in."""
         return mode_of(self.mode_name)
 
     @property
@@ -217,12 +225,12 @@ class ScenarioFields(BaseModel):
 
     @property
     def poll_seconds(self) -> float | None:
-        """The time between two looks at the runs in flight, in seconds; None: adapted to the server."""
+        """The poll interval of the runs in flight, in seconds; None: adapted to the server."""
         return None if self.poll_interval is None else in_seconds(self.poll_interval)
 
     @property
     def interval_seconds(self) -> float | None:
-        """The time between two slots of a schedule, in seconds; None: `cron` says when."""
+        """The time between two slots of a schedule, in seconds; None: `cron` determines them."""
         return None if self.interval is None else in_seconds(self.interval)
 
     @property
@@ -241,5 +249,5 @@ class ScenarioFields(BaseModel):
         return self.arrival_rate
 
     def caching(self, default: bool | None) -> bool | None:
-        """Return how caching is to be switched in the uploaded pipeline; None leaves the file as it is."""
+        """Return whether caching is to be on in the uploaded pipeline; None leaves the file unchanged."""
         return self.cache_enabled if "cache_enabled" in self.model_fields_set else default

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field, model_validator
 
 from kfp_perf.scenario import rules
-from kfp_perf.scenario.fields import NAME_PATTERN, ScenarioFields
+from kfp_perf.scenario.fields import MOST_PRIMARY, NAME_PATTERN, ScenarioFields
 from kfp_perf.scenario.modes import TestMode
 from kfp_perf.scenario.parts import DEFAULT_MIX, FROZEN, Prefill, ReadCall, Stage
 
@@ -40,7 +40,7 @@ class TestScenario(ScenarioFields):
 
 
 class FileHead(BaseModel):
-    """What a scenario file in the object form says about all of its scenarios."""
+    """The settings that a scenario file in the object form has for all of its scenarios."""
 
     model_config = FROZEN
 
@@ -61,6 +61,12 @@ class FileHead(BaseModel):
         default_factory=dict,
         description="Bounds of the whole test's metrics that decide whether it passed; `null` lifts a default one.",
         examples=[{"api.CreateRun.error_rate": "<= 1%"}],
+    )
+    primary: tuple[str, ...] = Field(
+        default=(),
+        max_length=MOST_PRIMARY,
+        description="The whole test's metrics by which executions are compared, at most three in a file.",
+        examples=[["run.visible.mean", "api.CreateRun.latency.p95"]],
     )
 
 

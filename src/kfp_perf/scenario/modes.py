@@ -1,4 +1,4 @@
-"""The test modes: MODES is the one table of what they do, which fields they use and what they measure.
+"""The test modes: MODES is the table of their descriptions, their fields and their metrics.
 
 To add a mode: a member of TestMode with its entry in MODES, a runner in a file of `runners/`, and its line in
 RUNNERS. Rules, estimates, plans, the JSON Schema, reports and the reference page follow from the entry.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TestMode(Enum):
-    """What a scenario does."""
+    """The mode of a scenario: the kind of its load."""
 
     __test__ = False
 
@@ -28,14 +28,14 @@ class TestMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What a mode is.
+    """The properties of a mode.
 
     `description` is Markdown for the reference page, `summary` a few words for reports. `fields` are attributes of
     a scenario that not every mode uses and this one does. `metrics` are the metric families that hold values only
-    where such a mode ran. `num_times` says what `numTimes` counts without a rate or stages: operations in flight,
+    where such a mode ran. `num_times` is what `numTimes` counts without a rate or stages: operations in flight,
     in all and spread evenly over the run time, or in all and due at the start; `noun` is the word for one of them.
-    `requests` is how many requests an operation takes: that of a mode which starts runs is a run from its creation
-    to its deletion.
+    `requests` is the number of requests of an operation; in a mode that starts runs, an operation is a run from its
+    creation to its deletion.
     """
 
     description: str
@@ -113,7 +113,7 @@ MODES: Mapping[TestMode, Mode] = {
 """Every built-in mode."""
 
 SPECIAL_FIELDS = frozenset().union(*(mode.fields for mode in MODES.values()))
-"""The fields that some mode does not use; all others serve every mode."""
+"""The fields that not every mode uses."""
 
 PLUGIN_MODE = Mode(
     description="A mode of a plug-in.",
@@ -125,7 +125,7 @@ PLUGIN_MODE = Mode(
     noun="slot",
     requests=1,
 )
-"""What is assumed of a mode that is not built in: it may use every field and fill every metric."""
+"""The assumptions about a mode that is not built in: it may use every field and fill every metric."""
 
 EARLIER_MODES = {
     "SCHEDULED_RUNS": 'write "PIPELINE_SCHEDULED_RUN"',
@@ -136,7 +136,7 @@ EARLIER_MODES = {
     "UPLOAD": 'write "PIPELINE_UPLOAD"',
     "LARGE_DATASET": 'write "PIPELINE_RUN" with "pipelineFileName": "pipeline_with_large_datasets.yaml"',
 }
-"""Modes as they were called in earlier proposals, and what to write instead."""
+"""Earlier names of modes, and what to write instead."""
 
 
 def mode_of(name: str) -> Mode:

@@ -1,9 +1,9 @@
-"""Values that do not stand in a scenario file: variables of the environment in it, and those of `--set`.
+"""Values from outside a scenario file: environment variables that it refers to, and `--set`.
 
 In any text of the file `${NAME}` is the variable, `${NAME:-default}` the variable or, where it is unset or
 empty, the default; `$${` is `${` itself. `--set scenarios[0].arrivalRate=60/min` sets one field, an empty value
-removes it. Fields that take only texts get the text; elsewhere a value that reads as JSON is that: a number, true,
-a list.
+removes it. A field that accepts only text gets the text; elsewhere a value that is valid JSON is parsed: a number,
+true, a list.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A scenario file whose variables and overrides are in place.
+    """A scenario file with its variables and overrides applied.
 
-    `text` is JSON, as given where nothing was to be done; `changes` says for each value where it stands and what it
-    is now, for people.
+    `text` is JSON, unchanged where there are none; `changes` describes each changed value for the user: its path
+    and its new value.
     """
 
     text: str
@@ -60,7 +60,7 @@ def resolve(text: str, label: str, overrides: Iterable[str], environment: Mappin
         return Resolved(text)
     value, problems = parse_json(text, label)
     if problems:
-        return Resolved(text)  # whoever parses it next says what is wrong
+        return Resolved(text)  # the parser reports the problem
     work = _Work(label, environment)
     value = work.substituted(value, ())
     for override in overrides:
@@ -89,14 +89,14 @@ class _Work:
         text = _REFERENCE.sub(lambda found: self._replacement(found, path), value)
         used = any(found["name"] for found in _REFERENCE.finditer(value))
         typed = _typed(text, path) if used else text
-        self.changes.append(f"{_shown(path)} = {_json(typed)}, from {_json(value)}")
+        self.changes.append(f"{_format_path(path)} = {_json(typed)}, from {_json(value)}")
         return typed
 
     def _replacement(self, found: re.Match[str], path: Path) -> str:
         name, default = found["name"], found["default"]
         if found["escaped"]:
             return "$"  # of $${, which becomes ${
-        where = f"{self._label}: {_shown(path)}"
+        where = f"{self._label}: {_format_path(path)}"
         if not name:
             remedy = "write ${NAME} or ${NAME:-default}; $${ is the text ${ itself"
             self.problems.append(Problem(where, "holds ${ without the name of a variable and }", remedy))
@@ -115,7 +115,7 @@ class _Work:
         return ""
 
     def overridden(self, value: Any, override: str) -> Any:
-        """Set one field; what is wrong with the override is kept as a problem."""
+        """Set one field; an invalid override is kept as a problem."""
         flag = f"--set {override}"
         path, text = _parse(override)
         if path is None:
@@ -140,18 +140,18 @@ class _Work:
         if not text:
             if isinstance(holder, dict):
                 holder.pop(path[-1], None)
-                self.changes.append(f"{_shown(path)} is removed, by --set")
+                self.changes.append(f"{_format_path(path)} is removed, by --set")
             else:
                 self.problems.append(Problem(flag, "removes an item of a list", "set the whole list as JSON"))
             return value
         holder[path[-1]] = _typed(text, path)
-        self.changes.append(f"{_shown(path)} = {_json(holder[path[-1]])}, by --set")
+        self.changes.append(f"{_format_path(path)} = {_json(holder[path[-1]])}, by --set")
         return value
 
 
 def _misfit(holder: Any, path: Path, flag: str, *, last: bool = False) -> Problem | None:
     """Return why the last part of a path does not lead into `holder`."""
-    part, where = path[-1], _shown(path[:-1])
+    part, where = path[-1], _format_path(path[:-1])
     if isinstance(part, int):
         if not isinstance(holder, list):
             return Problem(flag, f"{where} is not a list", _SET_REMEDY)
@@ -160,7 +160,7 @@ def _misfit(holder: Any, path: Path, flag: str, *, last: bool = False) -> Proble
     elif not isinstance(holder, dict):
         return Problem(flag, f"{where} is not an object", _SET_REMEDY)
     elif not last and not isinstance(holder[part], dict | list):
-        return Problem(flag, f"{_shown(path)} is neither an object nor a list", _SET_REMEDY)
+        return Problem(flag, f"{_format_path(path)} is neither an object nor a list", _SET_REMEDY)
     return None
 
 
@@ -211,11 +211,11 @@ def _kinds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str
     return kinds
 
 
-def _shown(path: Path) -> str:
-    shown = "$"
+def _format_path(path: Path) -> str:
+    text = "$"
     for part in path:
-        shown = step(shown, part)
-    return shown
+        text = step(text, part)
+    return text
 
 
 def _json(value: Any) -> str:

@@ -60,7 +60,7 @@ def complaint(what: str, remedy: str = "") -> PydanticCustomError:
     return PydanticCustomError("scenario_value", "{what}", {"what": what, "remedy": remedy})
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value for a message: as JSON, cut to 60 characters."""
     import json
 
@@ -76,15 +76,15 @@ def parse_minutes(value: Any) -> float:
     """Return a time in minutes from a number of minutes or from a text with units."""
     if isinstance(value, str):
         if not _DURATION.fullmatch(value):
-            raise complaint(f"is not a time, got {shown(value)}", _DURATION_REMEDY)
+            raise complaint(f"is not a time, got {format_value(value)}", _DURATION_REMEDY)
         minutes = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART.findall(value)) / 60
     elif isinstance(value, int | float) and not isinstance(value, bool):
         minutes = _finite(value)
     else:
-        raise complaint(f"is not a time, got {shown(value)}", _DURATION_REMEDY)
+        raise complaint(f"is not a time, got {format_value(value)}", _DURATION_REMEDY)
     if minutes > MAX_MINUTES:
         raise complaint(
-            f"must be at most {MAX_MINUTES:.0f} minutes (a year), got {shown(value)}", _DURATION_REMEDY
+            f"must be at most {MAX_MINUTES:.0f} minutes (a year), got {format_value(value)}", _DURATION_REMEDY
         )
     return minutes
 
@@ -95,23 +95,23 @@ def _finite(value: float) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise complaint(f"must be a finite number, got {shown(value)}", _DURATION_REMEDY)
+        raise complaint(f"must be a finite number, got {format_value(value)}", _DURATION_REMEDY)
     return number
 
 
 def _not_negative_minutes(value: Any) -> float:
     minutes = parse_minutes(value)
     if minutes < 0:
-        raise complaint(f"must not be negative, got {shown(value)}", _DURATION_REMEDY)
+        raise complaint(f"must not be negative, got {format_value(value)}", _DURATION_REMEDY)
     return minutes
 
 
 def _positive_minutes(value: Any) -> float:
     minutes = parse_minutes(value)
     if minutes <= 0:
-        raise complaint(f"must be greater than 0, got {shown(value)}", _DURATION_REMEDY)
+        raise complaint(f"must be greater than 0, got {format_value(value)}", _DURATION_REMEDY)
     if minutes * 60 < 0.001:
-        raise complaint(f"must be at least 1 ms, got {shown(value)}", _DURATION_REMEDY)
+        raise complaint(f"must be at least 1 ms, got {format_value(value)}", _DURATION_REMEDY)
     return minutes
 
 
@@ -134,7 +134,7 @@ PositiveMinutes = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many in a unit of time (`unit` is `s`, `min` or `h`), kept as it was written."""
+    """A rate: a number per unit of time (`unit` is `s`, `min` or `h`), kept as written."""
 
     count: float
     unit: str
@@ -154,21 +154,23 @@ def parse_rate(value: Any) -> Rate:
         return value
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise complaint(f"is not a rate, got {shown(value)}", _RATE_REMEDY)
+        raise complaint(f"is not a rate, got {format_value(value)}", _RATE_REMEDY)
     rate = Rate(float(match[1]), _RATE_UNITS[match[2]])
     if 0 < rate.per_second < MIN_RATE_PER_SECOND:
         raise complaint(
-            f"must be at least {MIN_RATE_PER_SECOND * 3600:g}/h, got {shown(value)}", _RATE_REMEDY
+            f"must be at least {MIN_RATE_PER_SECOND * 3600:g}/h, got {format_value(value)}", _RATE_REMEDY
         )
     if rate.per_second > MAX_RATE_PER_SECOND:
-        raise complaint(f"must be at most {MAX_RATE_PER_SECOND:.0f}/s, got {shown(value)}", _RATE_REMEDY)
+        raise complaint(
+            f"must be at most {MAX_RATE_PER_SECOND:.0f}/s, got {format_value(value)}", _RATE_REMEDY
+        )
     return rate
 
 
 def _positive_rate(value: Any) -> Rate:
     rate = parse_rate(value)
     if rate.count <= 0:
-        raise complaint(f"must be greater than 0, got {shown(value)}", _RATE_REMEDY)
+        raise complaint(f"must be greater than 0, got {format_value(value)}", _RATE_REMEDY)
     return rate
 
 
@@ -188,9 +190,9 @@ def parse_size(value: Any) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         size = value
     else:
-        raise complaint(f"is not a size, got {shown(value)}", _SIZE_REMEDY)
+        raise complaint(f"is not a size, got {format_value(value)}", _SIZE_REMEDY)
     if not MIN_SIZE_BYTES <= size <= MAX_SIZE_BYTES:
-        raise complaint(f"must be from 1KB to 32MiB, got {shown(value)}", _SIZE_REMEDY)
+        raise complaint(f"must be from 1KB to 32MiB, got {format_value(value)}", _SIZE_REMEDY)
     return size
 
 
@@ -215,7 +217,7 @@ def parse_target(value: Any) -> int | Rate:
         return parse_rate(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_STAGE_SLOTS:
         raise complaint(
-            f"is not a target, got {shown(value)}",
+            f"is not a target, got {format_value(value)}",
             f'write a whole number of slots (0 to {MAX_STAGE_SLOTS}), or a rate ("30/min")',
         )
     return value

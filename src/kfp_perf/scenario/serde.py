@@ -1,4 +1,4 @@
-"""Reads scenario files, and reports all errors of a file at once, each with its path and what is allowed there."""
+"""Reading scenario files: all errors of a file at once, each with its path and the allowed values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_SCENARIOS = 1000
-"""The most scenarios of one file: each has a thread of its own."""
+"""The most scenarios of one file: each has its own thread."""
 
 SCENARIO_FILE_KIND = "scenario file: JSON with a list of scenarios"
 
@@ -53,7 +53,7 @@ class JsonDeserializationUtils:
         overrides: Iterable[str] = (),
         environment: Mapping[str, str] = os.environ,
     ) -> ParsedFile:
-        """Return all that a scenario file holds, valid or not; `label` names it in messages (default: its path).
+        """Return the contents of a scenario file, valid or not; `label` names it in messages (default: its path).
 
         `extra_modes` are the modes that plug-ins add; `overrides` are set in the file, and `environment` gives its
         variables (see `scenario.overrides`). Raises InputError where it is not a scenario file at all, and for
@@ -94,7 +94,7 @@ class JsonDeserializationUtils:
 
 
 def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -> ScenarioFile:
-    """Return the scenarios of a file, with what the file says about all of them.
+    """Return the scenarios of a file, with its settings for all of them.
 
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
@@ -104,6 +104,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
         name=parsed.name,
         defaults=parsed.defaults,
         thresholds=parsed.thresholds,
+        primary=parsed.primary,
         scenarios=tuple(parsed.scenarios.values()),
     )
 
@@ -112,8 +113,8 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
 class ParsedFile:
     """The valid parts of a scenario file, and its problems.
 
-    `label` names the file in messages, `text` is what it holds with variables and overrides in place, `changes`
-    says which; `scenarios` are the valid ones by their index.
+    `label` names the file in messages, `text` is its content with variables and overrides applied, `changes` lists
+    these; `scenarios` are the valid ones by their index.
     """
 
     label: str
@@ -121,6 +122,7 @@ class ParsedFile:
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, str | None] = field(default_factory=dict)
+    primary: tuple[str, ...] = ()
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     changes: tuple[str, ...] = ()
@@ -192,7 +194,8 @@ def _read_object(value: dict[str, Any], parsed: ParsedFile) -> list[Any] | None:
         head = FileHead.model_validate(
             {key: item for key, item in value.items() if key != "scenarios"}, by_alias=True, by_name=False
         )
-        parsed.name, parsed.defaults, parsed.thresholds = head.name, head.defaults, head.thresholds
+        parsed.name, parsed.defaults = head.name, head.defaults
+        parsed.thresholds, parsed.primary = head.thresholds, head.primary
     except ValidationError as error:
         alone = "mode" in value or "runTime" in value
         hint = "this looks like one scenario: put it into a list, [{...}]" if alone else ""

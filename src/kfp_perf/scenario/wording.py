@@ -1,4 +1,4 @@
-"""Messages for invalid values: pydantic's errors turned into problems that say what to do."""
+"""Messages for invalid values: converts pydantic's errors into problems with a remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kfp_perf.errors import Problem
 from kfp_perf.scenario.model import TestScenario
 from kfp_perf.scenario.parts import DEFAULT_MIX, Prefill, Stage
-from kfp_perf.scenario.quantities import shown
+from kfp_perf.scenario.quantities import format_value
 from kfp_perf.scenario.rules import ScenarioFaults
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ EARLIER_FIELDS = {
     "parameters": "write params",
     "schedule": "write cron",
 }
-"""Fields as they were called in earlier proposals or are called elsewhere, and what to write instead."""
+"""Earlier or foreign names of fields, and what to write instead."""
 
 _NESTED: dict[str, type[BaseModel]] = {"stages": Stage, "prefill": Prefill}
 
 
-# The texts of pydantic's errors; `{...}` are its own values, {got} is what was given.
+# The texts of pydantic's errors; `{...}` are its own values, {got} is the input.
 _WORDS: dict[str, str] = {
     "missing": "is missing",
     "greater_than": "must be greater than {gt}, got {got}",
@@ -102,7 +102,7 @@ def _text_of(detail: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseM
     if "what" in context:
         return str(context["what"]), str(context.get("remedy", ""))
     words = _WORDS.get(detail["type"])
-    got = shown(detail["input"])
+    got = format_value(detail["input"])
     what = words.format(got=got, **context) if words else f"{detail['msg']}, got {got}"
     if detail["type"] == "literal_error" and loc[0] == "mix":
         near = difflib.get_close_matches(str(loc[-1]), DEFAULT_MIX, n=1, cutoff=0.5)
@@ -116,7 +116,7 @@ def _text_of(detail: ErrorDetails, loc: tuple[int | str, ...], model: type[BaseM
 
 
 def unknown_field(name: str, model: type[BaseModel]) -> tuple[str, str]:
-    """Return what to say of a field that a model does not have: the nearest that it has, or what to write now."""
+    """Return the remedy for an unknown field: the most similar known one, or the present name."""
     aliases = [info.alias or key for key, info in model.model_fields.items()]
     if issubclass(model, TestScenario) and name in EARLIER_FIELDS:
         return "is not a field of a scenario", EARLIER_FIELDS[name]

@@ -1,6 +1,6 @@
 """Shapes of load, as pure functions: from elapsed time and a count to the time at which an operation is due.
 
-Elapsed time is in seconds from the scenario's start. In the open model each operation is due at a time of its own,
+Elapsed time is in seconds from the scenario's start. In the open model each operation is due at its own time,
 whether or not earlier ones have ended; in the closed model there is a number of slots, each of which starts its
 next operation when its last has ended.
 """
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import Stage, TestScenario
 
 _TOLERANCE = 1e-9
-"""The tolerance for rounding: an operation due exactly at the end of the run time is not due any more."""
+"""The tolerance for rounding: an operation that would be due exactly at the end of the run time is not due."""
 
 
 class OpenLoad(ABC):
-    """Operations that are due at times of their own."""
+    """The times at which the operations of an open load are due."""
 
     @abstractmethod
     def due(self, count: int) -> float | None:
@@ -157,7 +157,7 @@ class ConstantSlots(ClosedLoad):
         return self.count if elapsed < self.run_seconds else 0
 
     def next_change(self, elapsed: float) -> float | None:
-        """Return the end of the run time, until it has come."""
+        """Return the end of the run time until it is reached; then None."""
         return self.run_seconds if elapsed < self.run_seconds else None
 
     @property

@@ -1,1 +1,1 @@
-"""Statistics: pure functions of arrays. They know numbers only, not runs, requests or files."""
+"""Statistics: pure functions of arrays. They use numbers only, not runs, requests or files."""

@@ -111,7 +111,7 @@ class Histogram:
         return {"n": count, **found, "max": self._longest, "mean": self._sum / count}
 
     def add_line(self, bins: NDArray[np.int64], counts: NDArray[np.int64], longest: float) -> None:
-        """Add so many times in each of these bins; `longest` is their maximum in seconds.
+        """Add `counts[i]` times to the bins `bins[i]`; `longest` is their maximum in seconds.
 
         The mean is then exact to 0.1 %: each time counts as the longest of its bin.
         """

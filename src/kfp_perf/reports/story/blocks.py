@@ -22,7 +22,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Hyperlink:
     """A text that leads somewhere."""
 
     text: str
@@ -53,7 +53,7 @@ class Noted:
     note: str
 
 
-Cell = str | Link | Flag | Noted | Spark
+Cell = str | Hyperlink | Flag | Noted | Spark
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerdictBlock:
     """How the test came out: one word, and why in a sentence; what else bears on it."""
 
     word: str
@@ -165,7 +165,7 @@ class Story:
     """A whole report."""
 
     title: str
-    verdict: Verdict
+    verdict: VerdictBlock
     facts: Facts
     tiles: Sequence[Tile]
     sections: Sequence[Section]

@@ -25,10 +25,10 @@ def generator(material: Material) -> Section | None:
     blocks: list[Block] = []
     lead = ""
     if watched:
-        gave_way = watched.get("gave_way") or []
-        lead = "No: beyond its bounds, its own part in the figures is not small. " if gave_way else "Yes. "
-        if gave_way:
-            blocks.append(Items([str(line) for line in gave_way], Tone.BAD))
+        exceeded = watched.get("exceeded") or []
+        lead = "No: beyond its bounds, its own part in the figures is not small. " if exceeded else "Yes. "
+        if exceeded:
+            blocks.append(Items([str(line) for line in exceeded], Tone.BAD))
     if lateness.get("n"):
         lead += (
             f"Requests of the load left {seconds_of(lateness.get('p50'))} late in the median and "

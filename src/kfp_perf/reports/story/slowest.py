@@ -11,7 +11,7 @@ from kfp_perf.reports.document import dig
 from kfp_perf.reports.left_behind import still_there
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, seconds_of
 from kfp_perf.reports.run_states import WITHOUT_END
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Link, Section, Table, Tone
+from kfp_perf.reports.story.blocks import Block, Cell, Column, Figure, Flag, Hyperlink, Section, Table, Tone
 
 if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
@@ -84,7 +84,7 @@ def _linked(material: Material, record: RunRecord, there: frozenset[str]) -> Cel
     page = ui_address(material)
     if not page or record.run_id not in there:
         return record.name
-    return Link(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
+    return Hyperlink(record.name, f"{page}/#/runs/details/{quote(record.run_id, safe='')}")
 
 
 def ui_address(material: Material) -> str:

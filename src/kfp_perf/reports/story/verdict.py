@@ -8,7 +8,7 @@ from kfp_perf.errors import ExitCode
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.operations import operations_of
 from kfp_perf.reports.quantities import count_of, span_of
-from kfp_perf.reports.story.blocks import Tone, Verdict
+from kfp_perf.reports.story.blocks import Tone, VerdictBlock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ _WORDS = {
 }
 
 
-def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
+def verdict_of(document: Mapping[str, Any], missing: list[str]) -> VerdictBlock:
     """The verdict of a document that is complete; `missing` is what had to be filled in."""
     code = document["verdict"]["exit_code"]
     word, tone = _WORDS.get(code, ("Unknown", Tone.WARNING))
@@ -32,7 +32,7 @@ def verdict_of(document: Mapping[str, Any], missing: list[str]) -> Verdict:
     reasons = [str(reason) for reason in document["verdict"]["reasons"]]
     sentence = _sentence(code, document, reasons)
     # The first reason stands in the sentence already.
-    return Verdict(
+    return VerdictBlock(
         word,
         sentence,
         tone,

@@ -1,0 +1,180 @@
+"""What makes two sides of a comparison hard to compare: CHECKS is a table of functions from sides to warnings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.compare.compared_metrics import declared_primary
+from kfp_perf.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from kfp_perf.compare.sides import Execution, Side
+
+    Check = Callable[[Side, Side], Iterator[str]]
+
+CACHED_POINTS = 0.05
+"""By how much the share of cached runs may differ."""
+
+
+def warnings_of(baseline: Side, new: Side, *, paired: bool = False) -> Iterator[str]:
+    """Yield what a reader must know before they believe a difference; `paired` executions were interleaved."""
+    for check in CHECKS:
+        yield from check(baseline, new)
+    if not paired:
+        yield from _not_interleaved(baseline, new)
+
+
+def _differs(what: str, of: Callable[[Execution], Any]) -> Check:
+    """A check that something is the same in all executions of both sides."""
+
+    def check(baseline: Side, new: Side) -> Iterator[str]:
+        before, after = ({_text(of(one)) for one in side.executions} for side in (baseline, new))
+        if before != after:
+            yield f"{what} differs: {_listed(before)} in the baseline, {_listed(after)} in the new results"
+        elif len(before) > 1:
+            yield f"{what} differs between executions of one side: {_listed(before)}"
+
+    return check
+
+
+def _text(value: Any) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _listed(values: set[str]) -> str:
+    ordered = sorted(values)
+    return (
+        " and ".join(ordered) if len(ordered) < 4 else f"{', '.join(ordered[:3])} and {len(ordered) - 3} more"
+    )
+
+
+def _scenario(baseline: Side, new: Side) -> Iterator[str]:
+    before, after = ({_scenario_of(one) for one in side.executions} for side in (baseline, new))
+    if before != after:
+        names = [
+            _listed({_text(one.document.get("name")) for one in side.executions}) for side in (baseline, new)
+        ]
+        named = f": {names[0]} in the baseline, {names[1]} in the new results" if names[0] != names[1] else ""
+        yield f"the scenario file differs{named}: a difference may come from the load"
+    elif len(before) > 1:
+        yield "the scenario file differs between executions of one side"
+
+
+def _scenario_of(execution: Execution) -> str:
+    """The content of the scenario file, without its layout."""
+    file = execution.document.get("scenario_file")
+    text = str(file.get("text", "")) if isinstance(file, dict) else ""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return text
+
+
+def _pipelines(baseline: Side, new: Side) -> Iterator[str]:
+    before, after = (
+        {name: digest for one in side.executions for name, digest in _digests(one).items()}
+        for side in (baseline, new)
+    )
+    changed = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
+    if changed:
+        yield f"the content of the pipeline differs in scenario {', '.join(changed)}"
+
+
+def _digests(execution: Execution) -> dict[str, str]:
+    scenarios = execution.given.get("scenarios") or ()
+    return {str(one.get("name")): one["pipeline"] for one in scenarios if one.get("pipeline")}
+
+
+def _primary(baseline: Side, new: Side) -> Iterator[str]:
+    before, after = (declared_primary(side.executions[0]) for side in (baseline, new))
+    if before != after:
+        yield "the two sides declare different primary metrics: those of the baseline are used"
+
+
+def _states(baseline: Side, new: Side) -> Iterator[str]:
+    for side in (baseline, new):
+        for one in side.executions:
+            verdict = _part(one, "verdict")
+            code = verdict.get("exit_code")
+            if code in {ExitCode.INVALID, ExitCode.TARGET}:
+                reasons = verdict.get("reasons") or ()
+                first = f": {reasons[0]}" if reasons else ""
+                yield f"{one.path}: {verdict.get('text', 'invalid')}{first}"
+
+
+def _cached(baseline: Side, new: Side) -> Iterator[str]:
+    before, after = (
+        [share for one in side.executions if (share := _cached_share(one)) is not None]
+        for side in (baseline, new)
+    )
+    if not before or not after:
+        return
+    shares = sum(before) / len(before), sum(after) / len(after)
+    if abs(shares[0] - shares[1]) > CACHED_POINTS:
+        yield (
+            f"the share of cached runs differs: {shares[0]:.0%} in the baseline, {shares[1]:.0%} in the new results"
+        )
+
+
+def _cached_share(execution: Execution) -> float | None:
+    runs = execution.metrics(None).get("runs")
+    if not isinstance(runs, dict) or not runs.get("succeeded"):
+        return None
+    cached = runs.get("cached_duration_seconds") or {}
+    return float(cached.get("n", 0) / runs["succeeded"])
+
+
+def _left_out(baseline: Side, new: Side) -> Iterator[str]:
+    for side in (baseline, new):
+        yield from (f"left out: {one}" for one in side.left_out)
+
+
+def _not_interleaved(baseline: Side, new: Side) -> Iterator[str]:
+    times = [[one.started for one in side.executions] for side in (baseline, new)]
+    known = [[time for time in side if time is not None] for side in times]
+    if not known[0] or not known[1]:
+        return
+    if max(known[0]) < min(known[1]) or max(known[1]) < min(known[0]):
+        yield (
+            "the executions were not interleaved, one side followed the other: a drift of the environment is not "
+            "excluded as the cause of a difference"
+        )
+
+
+def _part(execution: Execution, key: str) -> Mapping[str, Any]:
+    found = execution.document.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _machine(execution: Execution) -> str:
+    environment = _part(execution, "environment")
+    return f"{_text(environment.get('system'))} with {_text(environment.get('cpus'))} CPUs"
+
+
+def _kind_of_target(execution: Execution) -> str:
+    return "the emulator" if _part(execution, "target").get("emulator") else "a real server"
+
+
+def _server(execution: Execution) -> str:
+    target = _part(execution, "target")
+    commit = target.get("commit")
+    return f"{_text(target.get('version'))} ({commit})" if commit else _text(target.get("version"))
+
+
+#: Each check yields warnings.
+CHECKS: tuple[Check, ...] = (
+    _scenario,
+    _pipelines,
+    _primary,
+    _differs("the kind of target", _kind_of_target),
+    _differs("the timing profile of the emulator", lambda one: _part(one, "target").get("emulator_profile")),
+    _differs("the version of the server", _server),
+    _differs("the machine of the load generator", _machine),
+    _differs("the version of kfp-perf", lambda one: _part(one, "environment").get("kfp_perf")),
+    _states,
+    _cached,
+    _left_out,
+)
