@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named, each in a process of its own; write what they found to results.json.
+"""Run all benchmarks, or those named, each in a separate process; write their figures to results.json.
 
 Each benchmark prints its figures, and last one line of JSON. Usage: python -m benchmarks [NAME ...]
 """
@@ -37,7 +37,7 @@ RESULTS = HERE / "results.json"
 
 
 def run(name: str) -> dict[str, Any]:
-    """Run one benchmark, show what it prints, and return its last line of JSON, or the error."""
+    """Run one benchmark, pass its output on, and return its last line of JSON, or the error."""
     print(f"\n== {name} ==", flush=True)
     load, began = os.getloadavg()[0], time.monotonic()
     process = subprocess.Popen(

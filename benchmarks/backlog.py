@@ -1,8 +1,8 @@
-"""False alarms and power of the lag rule, which says whether a load fell behind.
+"""False alarms and power of the lag rule, which decides whether a load fell behind.
 
 Loads of five shapes go through the emulator's cluster model (profile kfp-2.17, hello.yaml, whose capacity is 100
-runs a minute) and through a queue with a few servers, both in virtual time. All are seen as a test sees them: by
-looks and counts of a second.
+runs a minute) and through a queue with a few servers, both in virtual time. All are observed as in a test: by polls
+and by counts per second.
 
 Usage: python -m benchmarks.backlog [--tests 300]
 """
@@ -35,7 +35,7 @@ SERVICE_SECONDS = 20.0
 
 
 def shares(count: int, judge: Judge) -> dict[str, float]:
-    """The shares of tests that were flagged, and of those that were too short to tell."""
+    """The shares of tests that were flagged, and of those that were too short to judge."""
     found: Counter[str] = Counter()
     for number in range(count):
         verdict = judge(number)

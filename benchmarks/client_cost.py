@@ -1,9 +1,9 @@
-"""What a GetRun costs the client in CPU time, its answer decoded: ours, and those of others.
+"""CPU time of one GetRun with its answer decoded, for kfp-perf's client and for others.
 
-One server process answers all; each contender is a process of its own, and they take turns, round by round, so
-that what disturbs the machine disturbs all of them. CPU time (user and system) is what is compared: wall time
-would measure the machine. Contenders that can have several requests in flight have as many as a load generator
-would; requests and kfp.Client make one after the other, since threads would only cost them more.
+One server process answers all; each client runs in a separate process, and they take turns, round by round, so that
+other load on the machine affects all of them. CPU time (user and system) is compared, since wall time would measure
+the machine. Clients that can have several requests in flight have as many as a load generator would; requests and
+kfp.Client make one after the other, since threads would only cost them more.
 
 Needs the extra `bench`. Usage: python benchmarks/client_cost.py [--rounds N] [--requests N]
 """
@@ -127,7 +127,7 @@ MAKE: dict[str, Callable[[int], Callable[[int], None]]] = {
 
 
 def contend(key: str, port: int) -> None:
-    """Be a contender: for each number on a line of standard input make so many requests, print the CPU seconds."""
+    """Run as a client: read numbers of requests, one a line, make these, and print the CPU seconds of each."""
     requests = MAKE[key](port)
     requests(IN_FLIGHT * 4)
     print("ready", flush=True)
@@ -162,7 +162,7 @@ def say(process: subprocess.Popen[str], line: str | None) -> str:
 
 
 def measure(rounds: int, count: int) -> dict[str, list[float]]:
-    """Let all contenders take turns; return the CPU microseconds of a request, by contender and round."""
+    """Run all clients in turns; return the CPU microseconds of a request, by client and round."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     server_cpu, client_cpu = (cpus[-1], cpus[0]) if len(cpus) > 1 else (None, None)
     print(f"server on CPU {server_cpu}, clients on CPU {client_cpu}; load average {os.getloadavg()[0]:.2f}")

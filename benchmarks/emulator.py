@@ -1,4 +1,4 @@
-"""How fast the emulator answers: GetRun, CreateRun and a ListRuns page of 200, beside a static answer.
+"""Speed of the emulator: GetRun, CreateRun and a ListRuns page of 200, compared with a static answer.
 
 Run it with `python -m benchmarks.emulator`. The rates are requests per second of the *server's CPU time*, so
 they are those of one core, whatever else the machine does; a static answer by the same HTTP server is the

@@ -1,8 +1,8 @@
-"""What a run in flight costs in memory: one scenario that keeps 10,000 of them.
+"""Memory of a run in flight: one scenario that keeps 10,000 of them.
 
-The scenario is the real one, from its thread to its observer; the emulator's runs do not end meanwhile. Memory is
-what is resident once every run is created and has been looked at, less the same with few runs, which is what the
-program takes by itself; each is measured in a process of its own.
+The scenario is complete, from its thread to its observer; the emulator's runs do not end during the measurement.
+The figure is the resident memory once every run is created and has been polled, less that with few runs, which is
+the program's own; each is measured in a separate process.
 
 Usage: python -m benchmarks.in_flight [--runs N] [--profile]
 """
@@ -23,13 +23,13 @@ from benchmarks.observer import LASTING
 from benchmarks.processes import emulator, pin, say_surroundings, two_cpus
 
 FEW = 200
-#: After all are created, the observer looks at each of them some times.
+#: After all are created, the observer polls each of them several times.
 SETTLE_SECONDS = 6.0
 GIVE_UP_SECONDS = 300.0
 
 
 def hold(url: str, runs: int, *, profile: bool) -> dict[str, int]:
-    """Hold so many runs in flight; return what is resident then, and at most was."""
+    """Hold this many runs in flight; return the resident memory then, and its maximum."""
     from kfp_perf.config import TestConfig
     from kfp_perf.engine import ScenarioWork, ThreadEngine
     from kfp_perf.pacing import RealClock
@@ -76,7 +76,7 @@ def _show(snapshot: tracemalloc.Snapshot, runs: int) -> None:
 def held(
     profile_path: Path, runs: int, cpus: tuple[int | None, int | None], *, profile: bool
 ) -> dict[str, int]:
-    """The figures for so many runs, from a process of its own against an emulator of its own."""
+    """The figures for this many runs, from a separate process against a separate emulator."""
     with emulator(str(profile_path), cpu=cpus[1]) as emulated:
         command = [sys.executable, "-m", "benchmarks.in_flight", "--hold", emulated.url, "--runs", str(runs)]
         process = subprocess.Popen([*command, *(["--profile"] if profile else [])], stdout=subprocess.PIPE)

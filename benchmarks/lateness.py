@@ -1,10 +1,10 @@
-"""How late requests leave that are due at a constant rate: ours, and Locust's with constant throughput.
+"""Lateness of requests that are due at a constant rate: kfp-perf's, and Locust's with constant throughput.
 
-Ours is the whole of it: `Drive` in the open model and `RestClient` in one thread, a second scenario that follows
-runs on the emulator in another, the display drawn on a (pseudo) terminal, and the orchestrator's watches. The load
-goes to a static server. Locust's users do the same requests with FastHttpUser and `constant_throughput`; its
-lateness is counted from its own schedule, which begins anew after each task, so that a late start delays all that
-follow. Both take turns, round by round.
+kfp-perf runs completely: `Drive` in the open model and `RestClient` in one thread, a second scenario that observes
+runs on the emulator in another, the display drawn on a (pseudo) terminal, and the execution's checks. The load goes
+to a static server. Locust's users send the same requests with FastHttpUser and `constant_throughput`; its lateness
+is counted from its own schedule, which restarts after each task, so that a late start delays all that follow. Both
+take turns, round by round.
 
 Needs the extra `bench`. Usage: python -m benchmarks.lateness [--rounds N] [--seconds N] [--rate N]
 """
@@ -99,7 +99,7 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
 
 
 async def paced_gets(port: int, rate: float, seconds: float, lateness: list[float]) -> None:
-    """Send GetRun in the open model, and note how late each left."""
+    """Send GetRun in the open model, and record the lateness of each."""
     from kfp_perf.client import RestClient
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Drive, RealClock, StopSignal
@@ -164,7 +164,7 @@ def locust(port: int, rate: float, seconds: float) -> dict[str, float]:
 
 
 def round_of(role: str, arguments: list[str]) -> dict[str, float]:
-    """Run a round in a process of its own, whose standard error is a terminal."""
+    """Run a round in a separate process, whose standard error is a terminal."""
     terminal, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.lateness", "--role", role, *arguments],

@@ -1,8 +1,8 @@
-"""What looking at a test costs beside its load: counters, snapshot and health checks, four times a second.
+"""Cost of observing a test beside its load: counters, snapshot and health checks, four times a second.
 
-A thread records operations at a constant rate, as a scenario does. The main thread looks as the execution does:
-`ThreadEngine.counters()`, `Watch.look` and `HealthChecks.look`; its own CPU time is counted. A bare loop tells how
-fast the machine is at that time.
+A thread records operations at a constant rate, as a scenario does. The main thread does what the execution does:
+`ThreadEngine.counters()`, `Watch.look` and `HealthChecks.look`; its own CPU time is counted. A bare loop measures
+the speed of the machine at that time.
 
 Usage: python -m benchmarks.looking [--seconds N] [--rate N] [--scenarios N]
 """

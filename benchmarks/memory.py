@@ -1,10 +1,10 @@
-"""What memory depends on: not on the number of operations, and by some bytes on that of runs.
+"""Growth of memory: none with the number of operations, and a few bytes per run.
 
 Operations: five of them for two purposes at 1,000 operations a second, with latencies from below a millisecond to a
 minute and some failures, go through a recorder with its files. Runs: records with all their phases go through the
-families of metrics. What is resident after a tenth is compared with what is resident after all; for runs also what
-making the figures of so many takes in addition, and for operations how long it takes to make the figures from the
-files. Each is measured in a process of its own.
+families of metrics. The resident memory after a tenth is compared with that after all; for runs also with that
+needed to compute their figures, and for operations the time to compute the figures from the files is measured. Each
+is measured in a separate process.
 
 Usage: python -m benchmarks.memory [--samples N] [--runs N]
 """
@@ -26,7 +26,7 @@ from benchmarks.processes import say_surroundings
 STARTED = 1_790_000_000.0
 PER_SECOND = 1000
 AT_ONCE = 10_000
-#: What is recorded by then is warm-up: the first tenth.
+#: The share that is warm-up: the first tenth.
 WARM_UP_SHARE = 0.1
 
 
@@ -37,7 +37,7 @@ def resident(key: str = "VmRSS") -> int:
 
 
 def operations(count: int) -> dict[str, float]:
-    """Record so many operations; return what was resident after the warm-up and at the end, and times."""
+    """Record this many operations; return the resident memory after the warm-up and at the end, and times."""
     from kfp_perf.metrics import Recorder
     from kfp_perf.metrics.figures import figures_of
     from kfp_perf.result.reader import ScenarioFiles
@@ -59,7 +59,7 @@ def operations(count: int) -> dict[str, float]:
             latencies = np.minimum(random.lognormal(-5.0, 2.0, AT_ONCE), 60.0).tolist()
             failed = (random.random(AT_ONCE) < 0.01).tolist()
             for place, (latency, bad) in enumerate(zip(latencies, failed, strict=True), done):
-                # In the order in which they end, as they come in a test.
+                # In the order in which they end, as in a test.
                 ended = STARTED + place / PER_SECOND
                 due = ended - latency
                 name, purpose = kinds[place % len(kinds)]
@@ -86,7 +86,7 @@ def operations(count: int) -> dict[str, float]:
 
 
 def runs(count: int) -> dict[str, float]:
-    """Record so many runs; return what was resident after the warm-up, at the end, and with the figures made."""
+    """Record this many runs; return the resident memory after the warm-up, at the end, and with the figures."""
     from kfp_perf.metrics import METRICS
     from kfp_perf.observe.phases import PHASES
     from kfp_perf.result.records import Outcome, RunRecord
@@ -126,7 +126,7 @@ def runs(count: int) -> dict[str, float]:
 
 
 def measured(role: str, count: int) -> dict[str, float]:
-    """The figures of a role, from a process of its own."""
+    """The figures of a role, from a separate process."""
     command = [sys.executable, "-m", "benchmarks.memory", "--role", role, "--count", str(count)]
     process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     figures: dict[str, float] = json.loads(process.stdout)

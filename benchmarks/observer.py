@@ -1,7 +1,7 @@
-"""What following many runs costs: requests and CPU of a look, beside asking for each run.
+"""Cost of observing many runs: requests and CPU of a poll, compared with reading each run.
 
-The emulator holds so many runs in flight, none of which ends meanwhile. The observer looks at them some times; then
-each run is asked for, 16 at a time, as `kfp.Client` and most scripts do. CPU time is counted on both sides.
+The emulator holds many runs in flight, none of which ends during the measurement. The observer polls them several
+times; then each run is read, 16 at a time, as `kfp.Client` and most scripts do. CPU time is counted on both sides.
 
 Usage: python -m benchmarks.observer [--looks N] [--runs N ...]
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import Sample
 
 PARALLEL = 16
-#: Runs that begin at once and stay in flight.
+#: Runs that start at once and stay in flight.
 LASTING = {"description": "runs that do not end", "executor_seconds": 36000}
 
 
@@ -47,7 +47,7 @@ class Follower:
         self.requests += 1
 
     async def create(self, count: int) -> None:
-        """Have so many runs in flight."""
+        """Put this many runs in flight."""
         from kfp_perf.client.messages import RunSpec
         from kfp_perf.client.query import ListQuery
         from kfp_perf.observe import TrackedRun
@@ -87,7 +87,7 @@ class Follower:
         await asyncio.gather(*(work() for _ in range(PARALLEL)))
 
     async def look(self, looks: int) -> list[dict[str, float]]:
-        """Let the observer look so many times; the figures of each look."""
+        """Let the observer poll this many times; the figures of each poll."""
         from kfp_perf.observe import Observer
 
         observer = Observer(self.client, self.clock, experiment_id=self._experiment, poll_seconds=0.5)
@@ -97,13 +97,13 @@ class Follower:
         for number in range(looks + 1):
             cost = Cost(self)
             await observer._look()
-            if number:  # the first warms up, and decides in which way to look
+            if number:  # the first warms up, and decides in which way to poll
                 figures.append(cost.figures())
         await observer.aclose()
         return figures
 
     async def ask_for_each(self, looks: int) -> list[dict[str, float]]:
-        """Ask for each run; the figures of each time."""
+        """Read each run; the figures of each pass."""
         figures = []
         for _ in range(looks):
             cost = Cost(self)
@@ -130,7 +130,7 @@ class Cost:
         self._before = (follower.requests, time.process_time(), follower.server_cpu_seconds())
 
     def figures(self) -> dict[str, float]:
-        """What it came to."""
+        """Print the figures."""
         follower, (requests, client, server) = self._follower, self._before
         return {
             "requests": follower.requests - requests,
@@ -147,7 +147,7 @@ async def measure(url: str, pid: int, counts: list[int], looks: int) -> dict[str
         await follower.create(count)
         swept = await follower.look(looks)
         asked = await follower.ask_for_each(max(1, min(looks, 10_000 // count)))
-        print(f"{count:,} runs in flight; each look, median (extremes)")
+        print(f"{count:,} runs in flight; each poll, median (extremes)")
         for name, figures in (("observer", swept), ("one by one", asked)):
             told = ", ".join(
                 f"{key.replace('_', ' ')} {spread([one[key] for one in figures], 1)}" for key in figures[0]

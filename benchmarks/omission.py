@@ -1,10 +1,10 @@
-"""Coordinated omission: what stalls and failures look like from due, and in a naive generator's closed loop.
+"""Coordinated omission: the latency of stalls and failures from due, and in a naive generator's closed loop.
 
 Each bad server (a stall, 503s, resets, time-outs, an outage) is read for 20 s at 200/s in the open model, where
 latency counts from when a read was due to the end of its last attempt: once with failed calls repeated, and once
-without, where a call that failed was never answered. Then one reader reads in a closed loop, with the pause that
-makes about the same rate, and counts each attempt that succeeded from when it was sent. The figures are the p99
-of each.
+without, where a call that failed counts as never answered. Then one reader reads in a closed loop, with a pause
+that gives about the same rate, and measures each attempt that succeeded from when it was sent. The figures are the
+p99 of each.
 
 Usage: python -m benchmarks.omission
 """

@@ -1,7 +1,7 @@
-"""360 one-task runs that come at 6 a second, in simulated time, beside what a real KFP 2.17.0 did with them.
+"""360 one-task runs that are created at 6 a second, in simulated time, compared with a real KFP 2.17.0.
 
-The real one ran on a machine of two cores that was busy itself, so its longer durations are an upper bound. Pods
-take the times of the test program that played the kubelet there. The last line is one JSON object.
+The real one ran on a machine of two cores that had other load, so its longer durations are an upper bound. Pods
+take the times of the test program that replaced the kubelet there. The last line is one JSON object.
 """
 
 from __future__ import annotations

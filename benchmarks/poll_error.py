@@ -1,8 +1,8 @@
-"""How far off the duration of a run is, by how often one looks: by the server's times, and by one's own clock.
+"""Error of a run's duration by poll interval: from the server's times, and from the client's own clock.
 
-A client that takes a run's duration from its own clock, from the answer of CreateRun until it sees the end, is late
-by the server's reporting and by up to its poll interval. kfp-perf takes it from what the server tells, so that it
-does not depend on how often it looks. Both are held against the emulator's truth (profile `fast`), in real time.
+A client that measures a run's duration with its own clock, from the answer of CreateRun until it sees the end, is
+late by the server's reporting and by up to its poll interval. kfp-perf uses the server's times, so that the poll
+interval has no influence. Both are compared with the emulator's true times (profile `fast`), in real time.
 
 Usage: python -m benchmarks.poll_error [--seconds N]
 """
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
 
 INTERVALS_SECONDS = (0.25, 1.0, 2.0, 5.0, 10.0)
-#: Many runs a minute at random moments, so that their ends lie anywhere between two looks.
+#: Many runs a minute at random times, so that their ends are anywhere between two polls.
 RUNS_PER_MINUTE = 90
 
 
 def true_durations(url: str) -> dict[str, float]:
-    """From creation to finish of each run, as the emulator knows it."""
+    """The true time from creation to finish of each run, from the emulator."""
     told: dict[str, dict[str, float]] = {}
     with urllib.request.urlopen(f"{url}/emulator/v1/truth") as answer:
         for line in answer:
@@ -47,7 +47,7 @@ def true_durations(url: str) -> dict[str, float]:
 
 
 def errors_of(records: Sequence[RunRecord], truth: dict[str, float]) -> dict[str, float]:
-    """Median and p99 of how far off durations are, in seconds: the server's (`told`), and the client's (`own`)."""
+    """Bias, median and p99 of errors of durations, in seconds: the server's (`told`), and the client's (`own`)."""
     ended = [one for one in records if one.seen_finished is not None and one.run_id in truth]
     figures: dict[str, float] = {"runs": len(ended)}
     for key, seconds in (
@@ -96,7 +96,7 @@ def main() -> None:
         for each, records in zip(INTERVALS_SECONDS, played, strict=True)
     }
     print("error of a run's duration in s, mean (bias), and median and p99 of its size")
-    print("poll interval    runs   told by the server           by the client's own clock")
+    print("poll interval    runs   by the server's times        by the client's own clock")
     for each, found in by_interval.items():
         told, own = (
             f"{found[f'{key}_mean_s']:+7.3f} {found[f'{key}_median_s']:7.3f} {found[f'{key}_p99_s']:7.3f}"

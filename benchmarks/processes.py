@@ -1,4 +1,4 @@
-"""What a benchmark runs beside itself, pinned to CPUs of their own, and what it says about its surroundings."""
+"""The processes of a benchmark, pinned to separate CPUs, and a description of the machine's load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def two_cpus() -> tuple[int | None, int | None]:
-    """The CPU for what is measured, and the one for what serves it; None where they cannot be told apart."""
+    """The CPUs of the measured process and of the server; None where they cannot be separated."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return (cpus[0], cpus[-1]) if len(cpus) > 1 else (None, None)
 
@@ -29,7 +29,7 @@ def pin(pid: int, cpu: int | None) -> None:
 
 
 def say_surroundings(*pinned: str) -> None:
-    """Print what is pinned where, and how busy the machine is."""
+    """Print the pinning, and how busy the machine is."""
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     print(f"{'; '.join(pinned) or 'nothing is pinned'}; load average {load} on {os.cpu_count()} CPUs")
 
@@ -61,7 +61,7 @@ def static_server(cpu: int | None) -> Iterator[int]:
 
 @contextlib.contextmanager
 def emulator(profile: str, *options: str, cpu: int | None = None, seed: int = 0) -> Iterator[EmulatorProcess]:
-    """The emulator in a process of its own."""
+    """The emulator in a separate process."""
     from kfp_perf.execution import EmulatorProcess
 
     with EmulatorProcess(profile, seed, options) as process:
@@ -70,7 +70,7 @@ def emulator(profile: str, *options: str, cpu: int | None = None, seed: int = 0)
 
 
 def cpu_seconds_of(pid: int) -> float:
-    """CPU time of another process until now; 0 where the system does not tell."""
+    """CPU time of another process so far; 0 where the system does not provide it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

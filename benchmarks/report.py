@@ -1,11 +1,11 @@
-"""What the report of a large test weighs, how long it takes to draw, and how soon a browser shows it.
+"""Size of the report of a large test, the time to write it, and the time until a browser shows it.
 
-The result is made without a test, by the tests' own maker: five scenarios with failed, cached and unfinished runs,
-and the requests that go with them. Drawn in a process that has imported everything; opened from a file in the
-system's Chromium, a new window each round: from the navigation to the load event, and to the first content painted,
-as the browser itself tells.
+The result is made without a test, by the helper of the unit tests: five scenarios with failed, cached and
+unfinished runs, and their requests. The report is written in a process that has imported everything, and opened
+from a file in the system's Chromium, a new window each round: from the navigation to the load event, and to the
+first contentful paint, as the browser reports them.
 
-Needs the extra `dev` (playwright) and Chromium for the opening; without them that part is left out, and said.
+Needs the extra `dev` (playwright) and Chromium for the opening; without them that part is skipped, with a message.
 Usage: python -m benchmarks.report [--runs N] [--rounds N] [--keep FOLDER]
 """
 
@@ -46,7 +46,7 @@ _TIMES = """() => new Promise(resolve => {
 
 
 def make(folder: Path, runs: int) -> TestResult:
-    """The result of an hour in which so many runs were started."""
+    """The result of an hour in which this many runs were started."""
     loads = tuple(
         Load(
             f"scenario-{place}",

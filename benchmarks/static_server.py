@@ -1,6 +1,6 @@
-"""A server that costs next to nothing: it answers every request with the same run, some 3 KB of JSON.
+"""A server with minimal cost: it answers every request with the same run, about 3 KB of JSON.
 
-Run by itself it prints the port it listens on (127.0.0.1), and ends when its standard input closes.
+As a program it prints the port it listens on (127.0.0.1), and ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def run_json() -> bytes:
 
 
 class _Answer(asyncio.Protocol):
-    """Answers each request on a connection, whatever it asks for."""
+    """Answers every request on a connection in the same way."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer

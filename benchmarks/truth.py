@@ -1,11 +1,11 @@
-"""How far off measured durations and phases of runs are, in real time, and how far off they are said to be at most.
+"""Errors of measured durations and phases of runs, in real time, and their stated bounds.
 
-Emulators in processes of their own, with and without faults, their clocks 3 s ahead or behind and their reports
-30 s late, run random pipelines (`fast`) and a small one (`kfp-2.17`). Scenarios of kfp-perf create and follow the
-runs. What they measured is held against what happened in the cluster, to the microsecond.
+Emulators in separate processes, with and without faults, their clocks 3 s ahead or behind and their reports 30 s
+late, run random pipelines (`fast`) and a small one (`kfp-2.17`). Scenarios of kfp-perf create and follow the runs.
+Their measurements are compared with the true times of the modelled cluster, in microseconds.
 
-Bounds are worst cases of whole seconds, so those of phases that are sums of many stretches are wider than usual
-errors; tests/truth/test_measured_runs.py says why they have to be.
+Bounds are worst cases of whole seconds, so those of phases that are sums of many spans are wider than usual errors;
+tests/truth/test_measured_runs.py explains why.
 
 Usage: python -m benchmarks.truth [--seconds N] [--per-minute N]
 """
@@ -87,7 +87,7 @@ async def serve(profile: str, seed: int, clock_off: float, faults: str) -> None:
 
 
 class Served:
-    """An emulator in a process of its own."""
+    """An emulator in a separate process."""
 
     def __init__(self, profile: str, seed: int, clock_off: float, faults: list[dict[str, Any]]) -> None:
         self.profile = profile
@@ -102,7 +102,7 @@ class Served:
         self.url = self._process.stdout.readline().strip()
 
     def events(self) -> dict[str, dict[str, float]]:
-        """What the emulator's own API tells of each run: when what happened, in seconds."""
+        """The true times of each run by event, in seconds, from the emulator's own API."""
         with urllib.request.urlopen(f"{self.url}/emulator/v1/truth") as answer:
             told: dict[str, dict[str, float]] = {}
             for line in answer:
@@ -136,7 +136,7 @@ def emulators() -> Iterator[list[Served]]:
 
 
 async def measure(url: str, folder: Path, fields: dict[str, Any]) -> list[RunRecord]:
-    """Play a scenario; return its runs. That none succeeded is told, and no reason to stop the others."""
+    """Run a scenario; return its runs. If none succeeded, that is printed, and the others continue."""
     from kfp_perf.config import TestConfig
     from kfp_perf.errors import RunnerError
     from kfp_perf.pacing import RealClock
@@ -228,7 +228,9 @@ def main() -> None:
             continue
         told = events[record.run_id]
         if (told["created"], told["run_finished"]) != (true["created"], true["finished"]):
-            raise SystemExit(f"the emulator tells two truths of the run {record.run_id}: {told}, {true}")
+            raise SystemExit(
+                f"the emulator states two different times for the run {record.run_id}: {told}, {true}"
+            )
         comparison.add(
             record,
             {

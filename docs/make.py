@@ -1,6 +1,6 @@
-"""Write the reference pages that are made from the code: `python docs/make.py`, or `--check` to compare only.
+"""Write the reference pages that are generated from the code: `python docs/make.py`, or `--check` to compare only.
 
-A page holds prose of its own, and parts between `<!-- made: NAME -->` and `<!-- end -->` that this script writes.
+A page holds prose, and parts between `<!-- made: NAME -->` and `<!-- end -->` that this script writes.
 To add a part: a function that returns Markdown, a line in PAGES, and the two markers in the page.
 """
 
@@ -110,7 +110,7 @@ def read_calls() -> str:
 
 
 def earlier_names() -> str:
-    """Return names of earlier proposals, and what to write instead."""
+    """Return earlier names, and what to write instead."""
     from kfp_perf.scenario.modes import EARLIER_MODES
     from kfp_perf.scenario.wording import EARLIER_FIELDS
 
@@ -198,7 +198,7 @@ def metric_conditions() -> str:
 
 
 def metric_calls() -> str:
-    """Return what may stand for `{call}`."""
+    """Return the values of `{call}`."""
     from kfp_perf.metrics.registry import CALLS
 
     load = (f"`{call}`" for call, (purpose, _) in sorted(CALLS.items()) if purpose == "load")
@@ -206,7 +206,7 @@ def metric_calls() -> str:
 
 
 def beside_metrics() -> str:
-    """Return the keys that stand beside values in a metrics dictionary."""
+    """Return the keys of a metrics dictionary beside values."""
     from kfp_perf.metrics.metric import BESIDE
 
     return table(("key", "meaning"), ([f"`{key}`", meaning] for key, meaning in BESIDE.items()))
@@ -280,7 +280,7 @@ def _summary(package: str, name: str) -> str:
     return first.split(": ", 1)[-1].split(". ")[0].rstrip(".")
 
 
-#: Files that are made as a whole.
+#: Files that are generated completely.
 FILES: dict[str, Callable[[], str]] = {"images/architecture.svg": layers_picture}
 
 
@@ -358,7 +358,7 @@ def made(page: str, text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with --check say which are out of step; return the exit code."""
+    """Write the pages, or with --check print those that are outdated; return the exit code."""
     stale = []
     for page in PAGES:
         path = DOCS / page
@@ -375,7 +375,7 @@ def main(arguments: list[str]) -> int:
             if "--check" not in arguments:
                 path.write_text(content, encoding="utf-8")
     for page in stale:
-        print(f"{page}: {'out of step, run python docs/make.py' if '--check' in arguments else 'written'}")  # noqa: T201  its output
+        print(f"{page}: {'outdated, run python docs/make.py' if '--check' in arguments else 'written'}")  # noqa: T201  its output
     return int(bool(stale) and "--check" in arguments)
 
 

@@ -39,7 +39,7 @@ def kfp_perf(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str
 
 @pytest.fixture
 def answering() -> Iterator[Callable[..., str]]:
-    """Start a server that gives one answer to whatever it is asked; returns its URL."""
+    """Start a server that gives one answer to every request; returns its URL."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(status: int, kind: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input: exit 2, what, where and what to do, no traceback, and nothing is made."""
+"""Invalid input: exit 2, what, where and how to fix it, no traceback, and nothing is created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kfp-perf init` writes runs as it is against the emulator."""
+"""The files that `kfp-perf init` writes run unchanged against the emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kfp-perf run` says last: where the report is, or how to draw it."""
+"""The last output of `kfp-perf run`: the path of the report, or how to write it."""
 
 from __future__ import annotations
 

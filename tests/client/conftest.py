@@ -1,4 +1,4 @@
-"""A server that misbehaves as it is told, on a real socket, and a clock that does not wait."""
+"""A server with scripted misbehaviour on a real socket, and a clock that does not wait."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class QuickClock(RealClock):
 
 @dataclass
 class Request:
-    """What the server got."""
+    """The requests that the server received."""
 
     method: str
     target: str
@@ -142,7 +142,7 @@ class Server:
 
 @dataclass
 class Scene:
-    """A client, the server that it speaks to, and what was recorded."""
+    """A client, its server, and the recorded samples."""
 
     client: RestClient
     server: Server

@@ -28,7 +28,7 @@ def ports() -> Iterator[tuple[int, int]]:
 
 
 class Names:
-    """Looks every name up in a way of its own; `asked` are the names, as they come."""
+    """Resolves names by a function; `asked` are the names in order."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, *ports: int, failure: Exception | None = None

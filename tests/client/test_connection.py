@@ -1,4 +1,4 @@
-"""What HTTP/1.1 allows a server to say, and what it does not."""
+"""Answers that HTTP/1.1 allows, and those that it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a target answers, the error says what came, and what to do about it."""
+"""For every answer of a target, the error states the answer and the remedy."""
 
 from __future__ import annotations
 

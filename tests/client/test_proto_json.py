@@ -1,4 +1,4 @@
-"""Whatever proto3's JSON mapping allows a server to write is read."""
+"""Everything that proto3's JSON mapping allows can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is repeated, what is not, and what is said about it: design section 3."""
+"""Which calls are repeated, which are not, and how that is reported."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_creation_whose_kept_connection_is_reset_on_arrival_is_unknown(play: P
 def test_a_creation_is_not_written_to_a_connection_that_its_peer_has_closed(
     play: Play, behave: Behave
 ) -> None:
-    """The kernel knows of the close before the event loop does; so the outcome need not be unknown."""
+    """The kernel has the close before the event loop does; so the outcome need not be unknown."""
 
     async def scene(it: Any) -> None:
         await it.client.get_run("run-1")

@@ -1,4 +1,4 @@
-"""What the replay takes for a difference, and what it does not."""
+"""Which differences the replay reports, and which it ignores."""
 
 from __future__ import annotations
 

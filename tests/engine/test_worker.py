@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Mine(BaseRunner):
-    """Does nothing, and remembers what was called."""
+    """Does nothing, and records its calls."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -45,7 +45,7 @@ class Mine(BaseRunner):
 
 @dataclass
 class Played:
-    """What became of a scenario: its result, its runner, and what it wrote."""
+    """The outcome of a scenario: its result, its runner, and its files."""
 
     result: ScenarioResult
     runner: Any

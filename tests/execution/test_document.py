@@ -1,4 +1,4 @@
-"""The result of a test whose scenarios did not come to their end."""
+"""The result of a test whose scenarios did not end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured arrives in the result: end to end, and with intervals where a test lasts long enough."""
+"""Measurements appear in the result: end to end, and with intervals where a test lasts long enough."""
 
 from __future__ import annotations
 

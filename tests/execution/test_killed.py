@@ -1,4 +1,4 @@
-"""What is left of a test that somebody ends: by signals, in good order, at once, or with SIGKILL."""
+"""The result of a test that is ended from outside: by signals, in order, at once, or with SIGKILL."""
 
 from __future__ import annotations
 

@@ -80,11 +80,8 @@ def test_thresholds_that_are_kept_change_nothing(program: Start, server: Server)
     assert document["verdict"]["text"] == "passed"
     assert document["verdict"]["reasons"] == []
     assert [row["passed"] for row in document["thresholds"]] == [True] * 6
-    assert out.count("✓ kept") == 3
-    assert (
-        "✓ default thresholds kept: api.CreateRun.error_rate <= 5%, load.slot_time_lost <= 5%, cleanup.left"
-        in out
-    )
+    assert out.count("✓ kept") == 3, "those of the file"
+    assert "✓ default thresholds kept: " in out
 
 
 def test_a_test_whose_default_thresholds_are_lifted_has_none(program: Start, server: Server) -> None:

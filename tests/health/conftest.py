@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StandIn:
-    """What the counters of a scenario are made of."""
+    """The parts of a scenario's counters."""
 
     def __init__(self, name: str = "a", **fields: Any) -> None:
         given = {

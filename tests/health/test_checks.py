@@ -1,4 +1,4 @@
-"""What the health checks say in the log and in the result."""
+"""The health checks' lines in the log and in the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saturation on purpose, in real threads: whatever the machine's speed, the verdict comes."""
+"""Saturation on purpose, in real threads: detected at any speed of the machine."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def server() -> Iterator[PageServer]:
 
 @pytest.fixture
 def looking(browser: Any, server: PageServer) -> Iterator[Callable[..., Any]]:
-    """Open the page in a window of its own; what it asked for and complained of are kept beside it."""
+    """Open the page in a new window; its requests and its errors are recorded."""
     contexts = []
 
     def look(width: int = 1280, scheme: str = "light") -> Any:

@@ -19,7 +19,7 @@ T0 = 1_790_000_000.0
 
 @pytest.fixture
 def sample() -> Callable[..., Sample]:
-    """An operation that was due so many seconds after T0, was sent `late` seconds after, and took `took`."""
+    """An operation that was due `due` seconds after T0, was sent `late` seconds later, and took `took`."""
 
     def make(
         due: float = 0.0, took: float = 0.1, late: float = 0.0, operation: str = "GetRun", **fields: Any
@@ -32,7 +32,7 @@ def sample() -> Callable[..., Sample]:
 
 @pytest.fixture
 def run() -> Callable[..., RunRecord]:
-    """A run that was due so many seconds after T0 and, if not given otherwise, succeeded after `took`."""
+    """A run that was due `due` seconds after T0 and, by default, succeeded after `took`."""
 
     def make(due: float = 0.0, took: float = 10.0, **fields: Any) -> RunRecord:
         at = T0 + due
@@ -56,7 +56,7 @@ def run() -> Callable[..., RunRecord]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Callable[..., ScenarioFiles]:
-    """Write what a scenario measured, and open its files. Samples are written in the order of their ends."""
+    """Write a scenario's measurements, and open its files. Samples are written in the order of their ends."""
 
     def write(
         samples: Sequence[Sample] = (),

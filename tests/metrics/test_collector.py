@@ -152,7 +152,7 @@ def test_memory_of_figures_grows_by_some_bytes_a_run(run: Callable[..., RunRecor
 
 
 class Mine(MetricsCollector):
-    """A collector that fails where it is told to."""
+    """A collector that fails in a given method."""
 
     fails_at = ""
     tells: Any = None

@@ -1,4 +1,4 @@
-"""The registry names all that a metrics dictionary holds, and the documentation says what the registry says."""
+"""The registry names everything in a metrics dictionary, and the documentation agrees with the registry."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def test_check_says_what_is_out_of_step(
     (tmp_path / "metrics.md").write_text(stale)
     assert make.main(["--check"]) == 1
     printed = capsys.readouterr().out
-    assert "metrics.md: out of step" in printed
-    assert "picture.svg: out of step" in printed
+    assert "metrics.md: outdated" in printed
+    assert "picture.svg: outdated" in printed
     assert (tmp_path / "metrics.md").read_text() == stale
     assert make.main([]) == 0
     assert (tmp_path / "metrics.md").read_text() == PAGE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class World:
-    """A fake server, an observer of it, and what a runner would do between the two."""
+    """A fake server, an observer of it, and the calls that a runner would make."""
 
     def __init__(self, given: dict[str, Any], **fake: Any) -> None:
         self.clock = VirtualClock()

@@ -258,7 +258,7 @@ def test_pauses_grow_while_the_target_fails(observe: Observe) -> None:
 
 
 def test_a_search_by_name_that_fails_ends_nothing_else(observe: Observe) -> None:
-    """A run whose creation got no answer does not keep others from being observed, whatever the search answers."""
+    """A run whose creation got no answer does not delay others, for any answer to the search."""
 
     async def scene(world: World) -> tuple[list[TrackedRun], Any]:
         lists = world.kfp.list_runs

@@ -39,7 +39,7 @@ POLL_SECONDS = 0.5
 
 
 def ours(time: float) -> float:
-    """What our clock shows at a true time."""
+    """The client's clock at a true time."""
     return time - CLIENT_CLOCK_OFF
 
 
@@ -117,7 +117,7 @@ def test_phases_of_our_own_pipelines_are_within_their_bounds(pipeline: Path, pro
 @pytest.mark.parametrize("profile", ["fast", "kfp-2.17"])
 @pytest.mark.parametrize("pipeline", sorted(PIPELINES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_they_are_so_without_ids_too(pipeline: Path, profile: str) -> None:
-    """Then entries are told apart by names and times, and the bounds are wider where there are loops."""
+    """Then entries are distinguished by names and times, and the bounds are wider where there are loops."""
     documents = _documents(pipeline)
     assert [_outside(documents, profile, seed, ids=False) for seed in range(2)] == [set()] * 2
 

@@ -1,4 +1,4 @@
-"""YAML means what it means to KFP's API server, which reads it with Go's yaml.v3 and passes it on as JSON."""
+"""YAML is read as by KFP's API server, which uses Go's yaml.v3 and converts it to JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, the answer is a plan or problems that can be printed, never another exception."""
+"""Any file gives a plan or problems that can be printed, never another exception."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ files = (
 
 
 def outcome(function: Callable[..., T], *arguments: Any, **options: Any) -> T | None:
-    """What a function returns, or None where it has problems that can be printed."""
+    """The value of a function, or None where it has problems that can be printed."""
     problems: tuple[Problem, ...] = ()
     try:
         return function(*arguments, **options)

@@ -24,7 +24,7 @@ def report(nightly: TestResult, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def opened(browser: Any, report: Path) -> Iterator[Callable[..., Any]]:
-    """Open the report in a window; what the page asked for and what it complained of are kept beside it."""
+    """Open the report in a window; the page's requests and errors are recorded."""
     contexts = []
 
     def open_page(width: int = 1280, scheme: str = "light") -> Any:

@@ -1,4 +1,4 @@
-"""Thresholds in every report: what a reader, a spreadsheet and a program see of them."""
+"""Thresholds in every report: as text, in tables and as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twelve kinds of result: what the page says agrees with itself and with the figures."""
+"""Twelve kinds of result: the page is consistent with itself and with the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on disk while a scenario runs: after a second, after a kill, and on a full disk."""
+"""The files on disk while a scenario runs: after a second, after a kill, and on a full disk."""
 
 from __future__ import annotations
 

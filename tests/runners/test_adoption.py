@@ -32,7 +32,7 @@ FAILED_LOOK_UP = ApiInterrupted("ListExperiments", "timed out", kind="timeout")
 def adopt(
     error: ApiError, *looks: str | ApiError | None, stop_at: float | None = None
 ) -> tuple[object, int, float]:
-    """What came of a creation that failed so: the object or the error, look-ups, and seconds."""
+    """The outcome of a creation that failed: the object or the error, look-ups, and seconds."""
 
     async def main() -> tuple[object, int, float]:
         clock, stop = VirtualClock(), StopSignal()
@@ -126,7 +126,7 @@ _METHODS = {"UploadPipeline": "upload_pipeline", "CreateExperiment": "create_exp
 
 
 def answered_with(operation: str, status: int) -> Callable[[VirtualClock], FakeKfp]:
-    """A server that does what the first such call asks for, and answers it with an error."""
+    """A server that carries out the first such call, and answers it with an error."""
 
     def server(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)

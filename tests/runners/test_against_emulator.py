@@ -1,4 +1,4 @@
-"""The modes over real sockets, in virtual time, against a server that knows the truth."""
+"""The modes over real sockets, in virtual time, against a server that records the true times."""
 
 from __future__ import annotations
 

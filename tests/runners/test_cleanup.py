@@ -1,4 +1,4 @@
-"""What a clean-up by the journal alone deletes, as after `kill -9`."""
+"""The objects that a clean-up by the journal alone deletes, as after `kill -9`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Scene:
         self.gone: list[Made] = []
 
     async def prepare(self) -> list[Made]:
-        """Make the schedule and its runs; return what the journal knows: no run."""
+        """Create the schedule and its runs; return the journal's objects, which include no run."""
         spec = RecurringRunSpec(name="kfp-perf-x-0", experiment_id=self.experiment)
         self.schedule = (await self.kfp.create_recurring_run(spec)).recurring_run_id
         for number in range(self.runs):

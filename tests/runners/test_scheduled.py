@@ -398,7 +398,7 @@ def test_a_full_disk_ends_the_scenario_at_once(tmp_path: Path, kind: ObjectKind,
 
 @pytest.mark.parametrize("fields", [{"runTime": "40s"}, {"runTime": "70s"}])
 def test_schedules_that_start_no_run_fail_the_scenario(fields: dict[str, Any]) -> None:
-    """Be it that no slot comes at all, or one so near the end that nobody can tell."""
+    """With no slot at all, or one too near the end to be judged."""
     played = scheduled({**fields, "numTimes": 3}, lambda _number: ())
     assert isinstance(played.error, RunnerError)
     assert "3 schedules started no run within" in str(played.error)

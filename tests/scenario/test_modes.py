@@ -1,4 +1,4 @@
-"""MODES is the one table of modes: what an entry says is enough, and every entry is documented."""
+"""MODES is the table of modes: an entry is sufficient, and every entry is documented."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ CRON: dict[str, Any] = {**SCHEDULE, "cron": "*/5 * * * *"}
 
 
 def problems_of(value: object, **options: Any) -> dict[str, tuple[str, str]]:
-    """What is wrong with a file that holds a value: path -> (what, remedy)."""
+    """The problems of a file that holds a value: path -> (what, remedy)."""
     text = value if isinstance(value, str) else json.dumps(value)
     try:
         parsed = parse_scenarios(text, "f.json", **options)

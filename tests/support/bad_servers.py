@@ -70,7 +70,7 @@ BAD_SERVERS: dict[str, Rules] = {
 
 
 async def read_openly(client: RestClient, clock: Clock, run_id: str, start: float) -> None:
-    """Read a run at a constant rate, whatever becomes of the reads before."""
+    """Read a run at a constant rate, independently of earlier reads."""
 
     async def get(_index: int, due: float) -> bool:
         await client.get_run(run_id, due=due)  # an ApiError is a failed operation

@@ -1,4 +1,4 @@
-"""What was measured of runs beside the emulator's truth: how far off, and how far off it was said to be at most."""
+"""Measurements of runs compared with the emulator's true times: their errors, and the stated bounds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROUNDING = 2e-6
 
 @dataclass
 class Measure:
-    """One measure over many runs: what was measured less the truth, and the bounds that were stated; in seconds."""
+    """One measure over many runs: measured less true values, and the stated bounds; in seconds."""
 
     errors: list[float] = field(default_factory=list)
     bounds: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Measure:
 
     @property
     def p99(self) -> float:
-        """The 99th percentile of the error, whatever its sign."""
+        """The 99th percentile of the absolute error."""
         ordered = sorted(map(abs, self.errors))
         return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
 
@@ -97,7 +97,7 @@ class Comparison:
 
 
 class Witness:
-    """Sees what the cluster of an emulator reports, with its microseconds and ids."""
+    """Records what the cluster of an emulator reports, with microseconds and ids."""
 
     def __init__(self, backend: Backend) -> None:
         self.last: dict[str, Report] = {}

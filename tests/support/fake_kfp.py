@@ -176,7 +176,7 @@ class FakeKfp:
         return ApiStatusError(operation, f"{what} {identity} not found", status=404)
 
     def _absent(self, operation: str, identity: str) -> Callable[[], ApiError | None]:
-        """Refuse a get of what is not there when the answer is due."""
+        """Refuse a get of an object that does not exist when the answer is due."""
         table: Mapping[str, Any] = getattr(self, _TABLES[operation])
         what = operation.removeprefix("Get")
         return lambda: None if identity in table else self._missing(operation, what, identity)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class HttpProxy(socketserver.ThreadingTCPServer):
-    """Passes on to one port of 127.0.0.1, whatever host is asked for.
+    """Forwards to one port of 127.0.0.1, for any requested host.
 
     `authorization` is what clients must show; `refusal` is a status that every request gets; `seen` holds the
     first line of each head, `shown` the Proxy-Authorization that came with it, `passed` what tunnels carried from

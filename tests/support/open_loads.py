@@ -41,7 +41,7 @@ def due_times(shape: str, rate: float, seconds: float, random: np.random.Generat
 
 
 def queue_times(due: NDArray[np.float64], service: NDArray[np.float64], servers: int) -> NDArray[np.float64]:
-    """When runs leave a queue of so many servers, first come, first served."""
+    """The times at which runs leave a queue of `servers` servers, first come, first served."""
     free = [0.0] * servers
     left = np.empty(due.size)
     for place, (at, takes) in enumerate(zip(due.tolist(), service.tolist(), strict=True)):

@@ -91,5 +91,5 @@ class Played:
 
 
 def at(seconds: float, what: Callable[[], object]) -> None:
-    """Have something happen so many seconds from now."""
+    """Call a function this many seconds from now."""
     asyncio.get_running_loop().call_later(seconds, what)

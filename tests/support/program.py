@@ -55,7 +55,7 @@ class Program:
         self.errors = ""
 
     def wait_for(self, words: str) -> None:
-        """Read what it says until these words come."""
+        """Read its output up to these words."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.errors += line

@@ -1,21 +1,21 @@
 """Comparing executions of a test: from result folders to a `Comparison`."""
 
 from kfp_perf.compare.comparison import (
+    ChangeOutcome,
     Comparison,
     GuardComparison,
     MetricComparison,
-    Outcome,
     SideSummary,
     compare_sides,
 )
-from kfp_perf.compare.sides import Execution, Side, read_side
+from kfp_perf.compare.sides import ExecutionResult, Side, read_side
 
 __all__ = [
+    "ChangeOutcome",
     "Comparison",
-    "Execution",
+    "ExecutionResult",
     "GuardComparison",
     "MetricComparison",
-    "Outcome",
     "Side",
     "SideSummary",
     "compare_sides",

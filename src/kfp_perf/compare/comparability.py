@@ -11,7 +11,7 @@ from kfp_perf.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kfp_perf.compare.sides import Execution, Side
+    from kfp_perf.compare.sides import ExecutionResult, Side
 
     Check = Callable[[Side, Side], Iterator[str]]
 
@@ -27,7 +27,7 @@ def warnings_of(baseline: Side, new: Side, *, paired: bool = False) -> Iterator[
         yield from _not_interleaved(baseline, new)
 
 
-def _differs(what: str, of: Callable[[Execution], Any]) -> Check:
+def _differs(what: str, of: Callable[[ExecutionResult], Any]) -> Check:
     """A check that something is the same in all executions of both sides."""
 
     def check(baseline: Side, new: Side) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _scenario(baseline: Side, new: Side) -> Iterator[str]:
         yield "the scenario file differs between executions of one side"
 
 
-def _scenario_of(execution: Execution) -> str:
+def _scenario_of(execution: ExecutionResult) -> str:
     """The content of the scenario file, without its layout."""
     file = execution.document.get("scenario_file")
     text = str(file.get("text", "")) if isinstance(file, dict) else ""
@@ -83,7 +83,7 @@ def _pipelines(baseline: Side, new: Side) -> Iterator[str]:
         yield f"the content of the pipeline differs in scenario {', '.join(changed)}"
 
 
-def _digests(execution: Execution) -> dict[str, str]:
+def _digests(execution: ExecutionResult) -> dict[str, str]:
     scenarios = execution.given.get("scenarios") or ()
     return {str(one.get("name")): one["pipeline"] for one in scenarios if one.get("pipeline")}
 
@@ -119,7 +119,7 @@ def _cached(baseline: Side, new: Side) -> Iterator[str]:
         )
 
 
-def _cached_share(execution: Execution) -> float | None:
+def _cached_share(execution: ExecutionResult) -> float | None:
     runs = execution.metrics(None).get("runs")
     if not isinstance(runs, dict) or not runs.get("succeeded"):
         return None
@@ -144,21 +144,21 @@ def _not_interleaved(baseline: Side, new: Side) -> Iterator[str]:
         )
 
 
-def _part(execution: Execution, key: str) -> Mapping[str, Any]:
+def _part(execution: ExecutionResult, key: str) -> Mapping[str, Any]:
     found = execution.document.get(key)
     return found if isinstance(found, dict) else {}
 
 
-def _machine(execution: Execution) -> str:
+def _machine(execution: ExecutionResult) -> str:
     environment = _part(execution, "environment")
     return f"{_text(environment.get('system'))} with {_text(environment.get('cpus'))} CPUs"
 
 
-def _kind_of_target(execution: Execution) -> str:
+def _kind_of_target(execution: ExecutionResult) -> str:
     return "the emulator" if _part(execution, "target").get("emulator") else "a real server"
 
 
-def _server(execution: Execution) -> str:
+def _server(execution: ExecutionResult) -> str:
     target = _part(execution, "target")
     commit = target.get("commit")
     return f"{_text(target.get('version'))} ({commit})" if commit else _text(target.get("version"))

@@ -15,7 +15,7 @@ from kfp_perf.result.records import Purpose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from kfp_perf.compare.sides import Execution, Side
+    from kfp_perf.compare.sides import ExecutionResult, Side
     from kfp_perf.metrics.registry import NamedMetric, Registry
 
 #: The primary metric of tests that start runs, unless their scenario file names others.
@@ -51,18 +51,18 @@ class ComparedMetric:
         """Whether a smaller value is a better one: of times, not of rates."""
         return self.metric.metric.unit is Unit.SECONDS
 
-    def value_in(self, execution: Execution) -> float | None:
+    def value_in(self, execution: ExecutionResult) -> float | None:
         """The value; None where it is not reached, and where there is none."""
         return self.metric.value_in(execution.metrics(self.scenario))
 
-    def not_reached_in(self, execution: Execution) -> bool:
+    def not_reached_in(self, execution: ExecutionResult) -> bool:
         """Whether the value lies above all that ended or was answered, rather than there being none."""
         metrics = execution.metrics(self.scenario)
         if self.metric.value_in(metrics) is not None:
             return False
         return self.metric.not_reached_in(metrics) or bool(self.metric.count_in(metrics))
 
-    def share_reached_in(self, execution: Execution) -> float | None:
+    def share_reached_in(self, execution: ExecutionResult) -> float | None:
         """The share of the operations or runs that have a value at all; None where that is not known."""
         metrics, path = execution.metrics(self.scenario), self.metric.path
         match path:
@@ -145,7 +145,7 @@ def guards(baseline: Side, new: Side) -> Iterator[tuple[ComparedMetric, bool]]:
                     yield compared, higher_is_better
 
 
-def declared_primary(execution: Execution) -> tuple[tuple[str | None, str], ...]:
+def declared_primary(execution: ExecutionResult) -> tuple[tuple[str | None, str], ...]:
     """The primary metrics that the scenario file of an execution declares; none where it leaves them open."""
     return tuple((one["scenario"], one["metric"]) for one in execution.given.get("primary") or ())
 
@@ -161,7 +161,7 @@ def _default(side: Side) -> str:
     return f"api.{(reads or calls)[0]}.latency.p95"
 
 
-def _load_calls(executions: Iterable[Execution], scenario: str | None = None) -> list[str]:
+def _load_calls(executions: Iterable[ExecutionResult], scenario: str | None = None) -> list[str]:
     """The operations of the load without variants, the commonest first."""
     counts: Counter[str] = Counter()
     for execution in executions:
@@ -173,7 +173,7 @@ def _load_calls(executions: Iterable[Execution], scenario: str | None = None) ->
     return [call for call, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
 
 
-def _has_values(compared: ComparedMetric, execution: Execution) -> bool:
+def _has_values(compared: ComparedMetric, execution: ExecutionResult) -> bool:
     return compared.value_in(execution) is not None or compared.not_reached_in(execution)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kfp_perf.statistics.comparison import Change
 
 
-class Outcome(StrEnum):
+class ChangeOutcome(StrEnum):
     """What a comparison says of one metric of the new side."""
 
     SLOWER = "slower"
@@ -72,7 +72,7 @@ class MetricComparison:
     unit: Unit
     lower_is_better: bool
     primary: bool
-    outcome: Outcome
+    outcome: ChangeOutcome
     baseline: SideValues
     new: SideValues
     change: float | None = None
@@ -142,7 +142,7 @@ class Comparison:
         """What got worse: a primary metric that is slower by more than `limit`, a guard that is certainly worse."""
         found = []
         for one in self.primary:
-            if one.outcome is not Outcome.SLOWER:
+            if one.outcome is not ChangeOutcome.SLOWER:
                 continue
             if one.change is None:
                 found.append(f"{one.label}: fewer reached it")
@@ -227,7 +227,7 @@ def _compared(
         unit=compared.metric.metric.unit,
         lower_is_better=compared.lower_is_better,
         primary=primary,
-        outcome=Outcome.NOT_COMPARABLE,
+        outcome=ChangeOutcome.NOT_COMPARABLE,
         baseline=SideValues(_geometric_mean(sides[0]), sides[0]),
         new=SideValues(_geometric_mean(sides[1]), sides[1]),
     )
@@ -268,8 +268,8 @@ def _by_share_reached(
     if any(len(one) < len(side) for one, side in zip(known, shares, strict=True)):
         return replace(found, reason="it is not reached in some executions, and by how many is not known")
     change = compare_shares(*known, metrics=metrics)
-    outcome = {Verdict.HIGHER: Outcome.FASTER, Verdict.LOWER: Outcome.SLOWER}.get(
-        change.verdict, Outcome.TOO_LITTLE_DATA
+    outcome = {Verdict.HIGHER: ChangeOutcome.FASTER, Verdict.LOWER: ChangeOutcome.SLOWER}.get(
+        change.verdict, ChangeOutcome.TOO_LITTLE_DATA
     )
     few = min(map(len, known)) < FEWEST_EXECUTIONS
     reason = "not reached in some executions, so the share that reached it is compared"
@@ -278,14 +278,14 @@ def _by_share_reached(
     return replace(found, outcome=outcome, unreached=change, confidence=change.confidence, reason=reason)
 
 
-def _outcome(verdict: Verdict, *, lower_is_better: bool) -> Outcome:
+def _outcome(verdict: Verdict, *, lower_is_better: bool) -> ChangeOutcome:
     worse, better = (Verdict.HIGHER, Verdict.LOWER) if lower_is_better else (Verdict.LOWER, Verdict.HIGHER)
     return {
-        worse: Outcome.SLOWER,
-        better: Outcome.FASTER,
-        Verdict.SAME: Outcome.SAME,
-        Verdict.TOO_COARSE: Outcome.TOO_COARSE,
-        Verdict.TOO_LITTLE_DATA: Outcome.TOO_LITTLE_DATA,
+        worse: ChangeOutcome.SLOWER,
+        better: ChangeOutcome.FASTER,
+        Verdict.SAME: ChangeOutcome.SAME,
+        Verdict.TOO_COARSE: ChangeOutcome.TOO_COARSE,
+        Verdict.TOO_LITTLE_DATA: ChangeOutcome.TOO_LITTLE_DATA,
     }[verdict]
 
 
@@ -309,12 +309,12 @@ def _guard(compared: ComparedMetric, baseline: Side, new: Side, *, higher_is_bet
 def _guarded(found: MetricComparison, guards: Sequence[GuardComparison]) -> MetricComparison:
     """Not faster where a success or error rate of the same scope got worse by a point."""
     worse = [one for one in guards if one.worse and found.scenario in {None, one.scenario}]
-    if found.outcome is not Outcome.FASTER or not worse:
+    if found.outcome is not ChangeOutcome.FASTER or not worse:
         return found
     reason = "not called faster: " + "; ".join(
         f"{one.label} went from {one.baseline:.1%} to {one.new:.1%}" for one in worse
     )
-    return replace(found, outcome=Outcome.MORE_FAILURES, reason=reason)
+    return replace(found, outcome=ChangeOutcome.MORE_FAILURES, reason=reason)
 
 
 def _geometric_mean(values: Sequence[float | None]) -> float | None:

@@ -21,7 +21,7 @@ EXECUTIONS_FOLDER = "executions"
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class ExecutionResult:
     """One test with its result: `document` is `result.json`, `given` what the test was given."""
 
     path: Path
@@ -53,7 +53,7 @@ class Side:
     """The executions that are compared, in order of their start; `left_out` says which are not, and why."""
 
     name: str
-    executions: tuple[Execution, ...]
+    executions: tuple[ExecutionResult, ...]
     left_out: tuple[str, ...] = ()
 
 
@@ -64,7 +64,7 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     whose `study.json` says that it is a warm-up, unless `count_warmup`. Raises `InputError` for folders without a
     result, damaged results, those of another schema, an execution that is given twice, and where none is left.
     """
-    executions: list[Execution] = []
+    executions: list[ExecutionResult] = []
     left_out: list[str] = []
     seen: set[Path] = set()
     for folder, warmup in _result_folders(paths):
@@ -80,7 +80,7 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
         elif why := _why_partial(result):
             left_out.append(f"{folder}: {why}")
         else:
-            executions.append(Execution(folder, result.document, result.given))
+            executions.append(ExecutionResult(folder, result.document, result.given))
     if not executions:
         names = ", ".join(map(str, paths))
         what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in left_out)

@@ -89,7 +89,8 @@ def _verdict(document: Mapping[str, Any]) -> Text:
     )
     if verdict["emulator"]:
         profile = target["emulator_profile"]
-        text.append(f"\non the emulator (profile {profile}): figures of a model, not of a cluster", "yellow")
+        named = f" (profile {profile})" if profile else ""
+        text.append(f"\non the emulator{named}: figures of a model, not of a cluster", "yellow")
     else:
         version = f" (KFP {target['version']})" if target["version"] else ""
         text.append(f"\non {target['url']}{version}")

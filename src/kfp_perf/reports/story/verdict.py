@@ -92,9 +92,8 @@ def _caveats(document: Mapping[str, Any], missing: list[str]) -> list[str]:
     caveats = []
     if document["verdict"]["emulator"]:
         profile = document["target"]["emulator_profile"]
-        caveats.append(
-            f"Measured on kfp-perf's emulator (profile {profile}): figures of a model, not of a cluster."
-        )
+        named = f" (profile {profile})" if profile else ""
+        caveats.append(f"Measured on kfp-perf's emulator{named}: figures of a model, not of a cluster.")
     if missing:
         named = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
         caveats.append(f"This result is not whole. It lacks {named}; what depends on that is left out.")
