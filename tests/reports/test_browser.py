@@ -66,6 +66,26 @@ def test_the_page_is_never_wider_than_its_window(opened: Any, width: int) -> Non
     assert ("narrow" in (shown.first.get_attribute("class") or "")) is (width <= 720)
 
 
+@pytest.mark.parametrize("width", [1600, 1280, 1024, 990, 920, 800, 400, 320])
+def test_no_table_is_cut(opened: Any, width: int) -> None:
+    """Nothing is out of sight to the right: a phone shows a line for each cell."""
+    cut = opened(width).evaluate(
+        """() => [...document.querySelectorAll(".table")].filter(one => one.scrollWidth > one.clientWidth + 1)
+          .map(one => one.getAttribute("aria-label"))"""
+    )
+    assert cut == []
+
+
+def test_values_of_tiles_stay_in_their_tiles(opened: Any) -> None:
+    for width in (1280, 1600, 400, 320):
+        out = opened(width).evaluate(
+            """() => [...document.querySelectorAll(".tiles .value")]
+              .filter(one => one.scrollWidth > one.clientWidth)
+              .map(one => one.textContent)"""
+        )
+        assert out == []
+
+
 def test_words_in_charts_stay_inside_of_them_and_are_large_enough(opened: Any) -> None:
     for width in (1280, 400):
         found = opened(width).evaluate(

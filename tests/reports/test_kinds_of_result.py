@@ -14,7 +14,7 @@ from kfp_perf.execution.document import result_document
 from kfp_perf.reports import REPORTS
 from kfp_perf.reports.console import draw_console
 from kfp_perf.reports.quantities import brief_of, seconds_of
-from kfp_perf.reports.story import tell
+from kfp_perf.reports.story import story_of
 from kfp_perf.reports.story.blocks import Items, Prose, Table, Tone
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Outcome, Purpose, RunRecord
@@ -202,7 +202,12 @@ def test_sentences_are_about_numbers_that_there_are(kind: tuple[str, TestResult]
     markdown, summary = (
         next(iter(REPORTS[name].draw(result).values())).decode() for name in ("markdown", "console")
     )
-    for text in (words(tell(result)), re.sub(r"<[^>]*>", " ", page.split("</style>")[1]), markdown, summary):
+    for text in (
+        words(story_of(result)),
+        re.sub(r"<[^>]*>", " ", page.split("</style>")[1]),
+        markdown,
+        summary,
+    ):
         assert not re.search(r"(than|within|took) (not reached|–)", text)
         assert not re.search(r"\b(nan|inf|None)\b", text)
         assert not re.search(r"-\d+(\.\d+)? (m?s|us|min)\b", text), "no time below zero"
@@ -210,7 +215,7 @@ def test_sentences_are_about_numbers_that_there_are(kind: tuple[str, TestResult]
 
 def test_the_median_is_that_of_all_runs_due_everywhere(kind: tuple[str, TestResult]) -> None:
     _, result = kind
-    story, runs = tell(result), result.document["total"]["runs"]
+    story, runs = story_of(result), result.document["total"]["runs"]
     visible = runs.get("visible_seconds") or {}
     tiles = [tile for tile in story.tiles if tile.name == "median from due to visible success"]
     assert bool(tiles) is bool(visible)
@@ -234,7 +239,7 @@ def test_the_median_is_that_of_all_runs_due_everywhere(kind: tuple[str, TestResu
 
 def test_durations_are_of_runs_that_succeeded_and_executed(kind: tuple[str, TestResult]) -> None:
     _, result = kind
-    story, runs = tell(result), result.document["total"]["runs"]
+    story, runs = story_of(result), result.document["total"]["runs"]
     executed = [
         one.duration_seconds
         for one in result.runs()
@@ -268,7 +273,7 @@ def test_runs_without_an_end_are_counted_by_their_last_state(kind: tuple[str, Te
     runs = result.document["total"]["runs"]
     expected = (runs.get("unfinished") or 0) + (runs.get("cut_off") or 0)
     found = [
-        table for title, table in tables(tell(result), "keeping-up").items() if "without an end" in title
+        table for title, table in tables(story_of(result), "keeping-up").items() if "without an end" in title
     ]
     assert bool(found) is bool(expected), name
     for table in found:
@@ -280,7 +285,7 @@ def test_submit_is_of_all_created_runs_and_the_other_phases_of_survivors(
     kind: tuple[str, TestResult],
 ) -> None:
     _, result = kind
-    story = tell(result)
+    story = story_of(result)
     records = [one for one in result.runs() if not one.warmup]
     created = sum(
         1 for one in records if one.created and (one.sent or "submit" in one.phases) and not one.cached
@@ -302,12 +307,12 @@ def test_submit_is_of_all_created_runs_and_the_other_phases_of_survivors(
 
 def test_nothing_green_where_most_runs_did_not_succeed(kind: tuple[str, TestResult], tmp_path: Path) -> None:
     name, result = kind
-    verdict = tell(result).verdict
+    verdict = story_of(result).verdict
     bad = {"all fail", "all unfinished", "half"}
     tones = {"interrupted": Tone.WARNING, "killed": Tone.WARNING, "invalid": Tone.WARNING, "none": Tone.GOOD}
     assert verdict.tone is tones.get(name, Tone.BAD if name in bad else Tone.GOOD)
     if name in bad:
-        lifted = tell(made(tmp_path / "lifted", *KINDS[name], lifted=True)).verdict
+        lifted = story_of(made(tmp_path / "lifted", *KINDS[name], lifted=True)).verdict
         assert (lifted.word, lifted.tone) == ("Passed", Tone.WARNING), "an overload on purpose"
         assert re.search(r"\b(\d+) of \d+ runs succeeded", lifted.sentence)
 
@@ -320,7 +325,7 @@ SAID: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("without an end",),
     ),
     "all unfinished": (
-        ("It cannot be told whether the server fell behind", "The 40 runs without an end (40 unfinished)"),
+        ("It is not known whether the server fell behind", "The 40 runs without an end (40 unfinished)"),
         ("behind since",),
     ),
     "half": (
@@ -342,13 +347,13 @@ SAID: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "warm-up only": ((), ("not reached", "Of 40")),
     "schedules only": (("4 slots",), ("closed",)),
     "reads only": (("9 operations of the load, and no runs",), ("visible", "phase")),
-    "invalid": (("Invalid", "95 % of a core", "tell about it"), ()),
+    "invalid": (("Invalid", "95 % of a core", "describe it more than KFP"), ()),
 }
 
 
 def test_each_kind_says_what_it_is(kind: tuple[str, TestResult]) -> None:
     name, result = kind
-    text = words(tell(result))
+    text = words(story_of(result))
     said, unsaid = SAID[name]
     for phrase in said:
         assert phrase in text, text
@@ -358,7 +363,7 @@ def test_each_kind_says_what_it_is(kind: tuple[str, TestResult]) -> None:
 
 def test_what_gave_way_is_where_the_number_of_runs_grew(tmp_path: Path) -> None:
     """The runs that ended waited for their tasks; but those that did not were not even reported as running."""
-    story = tell(made(tmp_path, *KINDS["half"]))
+    story = story_of(made(tmp_path, *KINDS["half"]))
     (section,) = [one for one in story.sections if one.id == "keeping-up"]
     (grown,) = [block for block in section.blocks if isinstance(block, Items)]
     assert grown.texts[0].startswith("created and not reported as running: from ")
@@ -367,7 +372,7 @@ def test_what_gave_way_is_where_the_number_of_runs_grew(tmp_path: Path) -> None:
 
 
 def test_runs_whose_clocks_contradict_are_said_where_the_figures_are(tmp_path: Path) -> None:
-    story = tell(made(tmp_path, CLOCKS, {}, {}))
+    story = story_of(made(tmp_path, CLOCKS, {}, {}))
     for name in ("durations", "phases"):
         (section,) = [one for one in story.sections if one.id == name]
         told = [block.text for block in section.blocks if isinstance(block, Prose)]

@@ -18,7 +18,7 @@ from kfp_perf.observe import PHASES
 from kfp_perf.reports import REPORTS, write_report, write_whole
 from kfp_perf.reports.console import print_summary
 from kfp_perf.reports.markdown import draw_markdown
-from kfp_perf.reports.story import tell
+from kfp_perf.reports.story import story_of
 from kfp_perf.reports.tables import COLUMNS, TABLES
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def test_the_documentation_has_every_report(name: str) -> None:
 
 
 def test_the_documentation_has_every_section_and_every_phase(nightly: TestResult) -> None:
-    for section in tell(nightly).sections:
+    for section in story_of(nightly).sections:
         assert f"\n| {section.title} | " in PAGE
     for phase in PHASES:
         assert f"`{phase}`" in PAGE

@@ -9,7 +9,7 @@ from sample_results import STARTED, Load, SampleTest
 
 from kfp_perf.reports.console import draw_console
 from kfp_perf.reports.run_states import RUNNING, levels
-from kfp_perf.reports.story import SECTIONS, tell
+from kfp_perf.reports.story import SECTIONS, story_of
 from kfp_perf.reports.story.blocks import (
     Column,
     Figure,
@@ -63,7 +63,7 @@ def table(story: Story, name: str, title: str = "") -> Table:
             ["CPU gave way."],
             "Invalid",
             Tone.WARNING,
-            r"CPU gave way, so the figures tell about it more than .*",
+            r"CPU gave way, so the figures describe it more than .*",
         ),
         (9, [], "Unknown", Tone.WARNING, r".*"),
     ],
@@ -71,20 +71,20 @@ def table(story: Story, name: str, title: str = "") -> Table:
 def test_the_verdict_is_one_sentence_that_says_why(
     sample: Sample, code: int, reasons: list[str], word: str, tone: Tone, sentence: str
 ) -> None:
-    verdict = tell(sample(SampleTest(loads=ONE, exit_code=code, reasons=reasons))).verdict
+    verdict = story_of(sample(SampleTest(loads=ONE, exit_code=code, reasons=reasons))).verdict
     assert (verdict.word, verdict.tone) == (word, tone)
     assert re.fullmatch(sentence, verdict.sentence)
     assert list(verdict.reasons) == reasons[1:]
 
 
 def test_a_test_on_the_emulator_says_so_in_its_verdict(sample: Sample) -> None:
-    story = tell(sample(SampleTest(loads=ONE, emulator=True)))
+    story = story_of(sample(SampleTest(loads=ONE, emulator=True)))
     assert any("emulator" in caveat for caveat in story.verdict.caveats)
-    assert not any("emulator" in caveat for caveat in tell(sample(SampleTest(loads=ONE))).verdict.caveats)
+    assert not any("emulator" in caveat for caveat in story_of(sample(SampleTest(loads=ONE))).verdict.caveats)
 
 
 def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
-    story = tell(nightly)
+    story = story_of(nightly)
     assert [one.id for one in story.sections] == [
         "thresholds",
         "scenarios",
@@ -107,7 +107,7 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
 
 
 def test_unfinished_runs_are_neither_left_out_nor_counted_as_ended(nightly: TestResult) -> None:
-    story = tell(nightly)
+    story = story_of(nightly)
     durations = table(story, "durations", "run.duration")
     titles = [column.title for column in durations.columns]
     (tail,) = [row for row in durations.rows if "long tail" in str(row[0])]
@@ -123,7 +123,7 @@ def test_unfinished_runs_are_neither_left_out_nor_counted_as_ended(nightly: Test
 
 
 def test_quantiles_that_were_not_reached_say_so(sample: Sample) -> None:
-    story = tell(sample(SampleTest(loads=(Load("slow", 40, 0.0, 60.0, 100.0, unfinished=0.9),))))
+    story = story_of(sample(SampleTest(loads=(Load("slow", 40, 0.0, 60.0, 100.0, unfinished=0.9),))))
     for title in ("run.visible", "run.duration"):
         (row,) = table(story, "durations", title).rows
         assert row.count("not reached") == 4
@@ -134,7 +134,7 @@ def test_intervals_stand_below_their_quantiles(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
     duration = result.document["scenarios"][0]["metrics"]["runs"]["duration_seconds"]
     duration["intervals"] = {"p50": [8.0, 12.0], "p90": [12.0, None]}
-    (steady,) = table(tell(result), "durations", "run.duration").rows
+    (steady,) = table(story_of(result), "durations", "run.duration").rows
     notes = [cell.note for cell in steady if isinstance(cell, Noted)]
     assert notes == ["8.00 to 12.0 s", "12.0 s or more"]
 
@@ -152,9 +152,11 @@ def left_on_the_server(result: TestResult) -> None:
 
 def test_the_slowest_runs_lead_to_their_pages_while_they_are_there(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
-    assert not any(isinstance(row[0], Hyperlink) for row in table(tell(result), "slowest").rows), "deleted"
+    assert not any(isinstance(row[0], Hyperlink) for row in table(story_of(result), "slowest").rows), (
+        "deleted"
+    )
     left_on_the_server(result)
-    links = [row[0] for row in table(tell(result), "slowest").rows]
+    links = [row[0] for row in table(story_of(result), "slowest").rows]
     assert all(isinstance(link, Hyperlink) for link in links)
     assert str(links[0]).count("https://kubeflow.example/pipeline/#/runs/details/00000000-")
 
@@ -174,7 +176,7 @@ def test_links_are_made_only_where_the_pages_are_known(
     result = sample(SampleTest(loads=ONE, extra={"configuration": {"KFP_UI_URL": setting}}))
     result.document["target"]["url"] = target
     left_on_the_server(result)
-    assert isinstance(table(tell(result), "slowest").rows[0][0], Hyperlink) is links
+    assert isinstance(table(story_of(result), "slowest").rows[0][0], Hyperlink) is links
 
 
 def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None:
@@ -191,7 +193,7 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
         json.dumps(line.row() | {"outcome": "succeeded"}) + "\n"
     )
     left_on_the_server(result)
-    (row,) = table(tell(result), "slowest").rows
+    (row,) = table(story_of(result), "slowest").rows
     assert isinstance(row[0], Hyperlink)
     assert row[0].url.endswith("/#/runs/details/..%2F..%2Fevil%3F%23")
 
@@ -203,7 +205,7 @@ def test_operations_tell_how_sure_their_p99_is_and_whether_they_drift(sample: Sa
     figures["latency_trend"] = {"drifts": True, "change_share": 0.124}
 
     def cells() -> Any:
-        shown = table(tell(result), "api")
+        shown = table(story_of(result), "api")
         titles = [column.title for column in shown.columns]
         return shown.rows[0][titles.index("p50")], shown.rows[0][titles.index("p99")]
 
@@ -221,7 +223,7 @@ def test_why_runs_failed_is_told_by_how_often(sample: Sample) -> None:
         Load("b", 5, 0.0, 60.0, 10.0, failed=1.0, errors=("FAILED: task load failed: no such bucket",)),
     )
     result = sample(SampleTest(loads=loads))
-    rows = [list(row) for row in table(tell(result), "failures").rows]
+    rows = [list(row) for row in table(story_of(result), "failures").rows]
     assert rows[0][:3] == ["FAILED: task train failed", "failed", "a"]
     assert sorted(row[:3] for row in rows[1:]) == [
         ["FAILED", "failed", "a"],
@@ -229,7 +231,7 @@ def test_why_runs_failed_is_told_by_how_often(sample: Sample) -> None:
     ]
     failed = result.document["total"]["runs"]["failed"]
     assert sum(int(str(row[3])) for row in rows) == failed
-    lead = section(tell(result), "failures").lead
+    lead = section(story_of(result), "failures").lead
     assert lead == f"{failed} runs failed. Most often: FAILED: task train failed."
     summary = draw_console(result)["summary.txt"].decode()
     assert f"! {rows[0][3]} runs failed: FAILED: task train failed\n" in re.sub(r" +\n", "\n", summary)
@@ -239,13 +241,13 @@ def test_requests_that_failed_are_grouped_by_what_the_server_said(sample: Sample
     result = sample(SampleTest(loads=(Load("steady", 200, 0.0, 60.0, 10.0, said="<b>overloaded</b>"),)))
     count = result.document["total"]["api"]["load"]["CreateRun"]["errors"]
     assert count > 1
-    (row,) = table(tell(result), "api", "Operations that failed").rows
+    (row,) = table(story_of(result), "api", "Operations that failed").rows
     assert list(row) == ["CreateRun", "HTTP 503", "<b>overloaded</b>", "The load", str(count)]
     page = draw_webpage(result)["report.html"].decode()
     assert "&lt;b&gt;overloaded&lt;/b&gt;" in page
     assert "<b>overloaded" not in page
     del result.document["total"]["api"]["load"]["CreateRun"]["errors_by_message"]  # as of an older version
-    (row,) = table(tell(result), "api", "Operations that failed").rows
+    (row,) = table(story_of(result), "api", "Operations that failed").rows
     assert list(row) == ["CreateRun", "HTTP 503", "no message", "The load", str(count)]
 
 
@@ -275,7 +277,7 @@ def test_schedules_are_told_where_there_were_some(sample: Sample) -> None:
                 "run_id": "i",
             }
             file.write(json.dumps(line) + "\n")
-    story = tell(result)
+    story = story_of(result)
     told = section(story, "schedules")
     assert "10 slots, 1 of them missed" in told.lead
     assert Flag("1", Tone.WARNING) in table(story, "schedules").rows[0]
@@ -283,7 +285,7 @@ def test_schedules_are_told_where_there_were_some(sample: Sample) -> None:
 
 
 def test_of_an_empty_test_only_what_is_known_is_told(empty: TestResult) -> None:
-    story = tell(empty)
+    story = story_of(empty)
     assert story.verdict.word == "Stopped"
     assert [one.id for one in story.sections] == ["cleanup", "conditions"]
     assert not story.charts()
@@ -293,7 +295,7 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
     for name in ("runs.jsonl", "series.hlog"):
         (result.scenarios[0].folder / name).unlink()
-    story = tell(result)
+    story = story_of(result)
     (caveat,) = [caveat for caveat in story.verdict.caveats if "not whole" in caveat]
     assert "runs.jsonl" in caveat
     assert "series.hlog" in caveat
@@ -312,14 +314,14 @@ def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> 
     result = sample(SampleTest(loads=ONE))
     for key in list(result.document):
         less = {name: value for name, value in result.document.items() if name != key}
-        story = tell(TestResult(result.path, less))
+        story = story_of(TestResult(result.path, less))
         if key not in _OPTIONAL:
             assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats)
 
 
 def test_more_scenarios_than_letters_and_curves(sample: Sample) -> None:
     loads = tuple(Load(f"s{place}", 3, place, 60.0, 5.0) for place in range(30))
-    story = tell(sample(SampleTest(loads=loads)))
+    story = story_of(sample(SampleTest(loads=loads)))
     assert table(story, "scenarios").rows[26][0] == Noted("A2  s26", "runs in the default experiment")
     for name in ("visible", "durations"):
         (chart,) = [one for one in story.charts() if one.name == name]
@@ -340,7 +342,7 @@ def test_runs_that_were_given_up_are_no_longer_in_flight(sample: Sample) -> None
     runs = read_material(result).runs.scenarios["stuck"]
     _, counts = levels([runs.states], RUNNING, STARTED)
     assert (counts.max() > 1, counts[-1]) == (True, 0)
-    story = tell(result)
+    story = story_of(result)
     assert "8 still in flight" in next(one.alt for one in story.charts() if one.name == "run-durations")
     (note,) = [
         block.note
@@ -351,13 +353,13 @@ def test_runs_that_were_given_up_are_no_longer_in_flight(sample: Sample) -> None
 
 
 def test_the_bar_of_phases_says_in_words_where_the_time_went(sample: Sample) -> None:
-    chart = next(one for one in tell(sample(SampleTest(loads=ONE))).charts() if one.name == "phases")
+    chart = next(one for one in story_of(sample(SampleTest(loads=ONE))).charts() if one.name == "phases")
     assert re.search(r"\d s, [\d.]+ % execute<", chart.standalone())
 
 
 def test_the_slowest_run_of_a_scenario_shows_its_tasks_and_what_it_waited_for(sample: Sample) -> None:
     loads = tuple(Load(name, 3, 0.0, 60.0, seconds) for name, seconds in (("a", 10.0), ("b", 20.0)))
-    charts = [one for one in tell(sample(SampleTest(loads=loads))).charts() if "tasks" in one.name]
+    charts = [one for one in story_of(sample(SampleTest(loads=loads))).charts() if "tasks" in one.name]
     assert [chart.name for chart in charts] == ["slowest-tasks-1", "slowest-tasks-2"]
     assert "the slowest of b: " in charts[0].title
     assert charts[0].alt == "3 tasks, of which the run waited for 2."

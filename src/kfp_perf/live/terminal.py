@@ -47,7 +47,8 @@ def draw(snapshot: Snapshot, width: int) -> RenderableType:
     return Group(
         _head(snapshot),
         _scenarios(snapshot, width),
-        *_figures(snapshot, wide=width >= _WIDE),
+        *_runs(snapshot),
+        _figures(snapshot),
         *_waits(snapshot),
         *_errors(snapshot),
     )
@@ -127,32 +128,21 @@ def _state(state: ScenarioState, elapsed: float) -> Text:
     return Text(state.phase, style="dim" if state.phase == "ended" else "")
 
 
-def _figures(snapshot: Snapshot, *, wide: bool) -> list[Text]:
-    """Figures of runs and of requests: one line, or two on a narrow terminal."""
-    found = [text for text in (_run_figures(snapshot), _request_figures(snapshot)) if text]
-    if wide:
-        return [_line(Text("   ").join(found))]
-    return [_line(text) for text in found]
+def _runs(snapshot: Snapshot) -> list[Text]:
+    """What a user waits for a run, of all runs due until now, and how many succeed a minute."""
+    if not snapshot.runs_due:
+        return []
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append("runs visible p50 ")
+    text.append(visible_text(snapshot), style="bold")
+    text.append(f" of {snapshot.runs_due:,} due   ", style="dim")
+    text.append(f"{snapshot.runs_per_minute:.1f}", style="bold")
+    text.append(" a minute")
+    return [text]
 
 
-def _line(text: Text) -> Text:
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
-
-
-def _run_figures(snapshot: Snapshot) -> Text:
-    text = Text()
-    if snapshot.runs_due:
-        text.append("visible p50 ")
-        text.append(visible_text(snapshot), style="bold")
-    if snapshot.runs_per_minute:
-        text.append(f"{'   ' if text else ''}{snapshot.runs_per_minute:.1f}", style="bold")
-        text.append(" runs/min")
-    return text
-
-
-def _request_figures(snapshot: Snapshot) -> Text:
-    text = Text()
+def _figures(snapshot: Snapshot) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{snapshot.requests_per_second:.1f}", style="bold")
     text.append(" requests/s")
     if snapshot.latency_p50 is not None:

@@ -99,8 +99,8 @@ def _tiles(snapshot: Snapshot) -> Iterator[Tile]:
             f"of {snapshot.runs_due:,} runs due until now",
         )
     yield Tile(f"{sum(one.in_flight for one in scenarios):,}", "in flight", "runs, reads and uploads")
-    yield Tile(f"{sum(one.succeeded for one in scenarios):,}", "runs succeeded")
-    yield Tile(f"{sum(one.failed + one.lost for one in scenarios):,}", "runs failed or lost")
+    bad = sum(one.failed + one.lost for one in scenarios)
+    yield Tile(f"{sum(one.succeeded for one in scenarios):,}", "runs succeeded", f"{bad:,} failed or lost")
     yield Tile(f"{snapshot.runs_per_minute:,.1f}", "runs a minute", "that succeeded, over the last minute")
     yield Tile(rate_of(snapshot.requests_per_second), "requests a second", "over the last seconds")
     yield Tile(

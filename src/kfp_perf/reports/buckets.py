@@ -67,7 +67,7 @@ class OperationCourse:
         self._bins: defaultdict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = defaultdict(list)
 
     def add(self, place: int, bins: NDArray[np.int64], counts: NDArray[np.int64], *, failed: bool) -> None:
-        """Take in what one second held."""
+        """Add what one second held."""
         if failed:
             self.failed[place] += counts.sum()
         else:

@@ -259,7 +259,7 @@ def _notes(document: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _excluded(document: Mapping[str, Any]) -> Iterator[str]:
     behind = any(one.behind for one in keeping_up(document))
-    why = "the load fell behind" if behind else "it cannot be told whether the load fell behind"
+    why = "the load fell behind" if behind else "it is not known whether the load fell behind"
     yield f"no quantiles of durations in all: runs did not end and {why}, so those that ended are no sample of all"
 
 

@@ -49,7 +49,7 @@ class RunDigest:
     """The runs of a whole test. Times are seconds since the Unix epoch on the client's clock.
 
     `created` and `over` are times at which runs came into being and were seen to be over, `given_up` those at which
-    nobody looked at them any more though they had not ended; `drifts` are (slot on the server's clock, seconds
+    runs without an end were last looked at; `drifts` are (slot on the server's clock, seconds
     until its run was created). `with_tasks` has each scenario's slowest run of which the tasks are known, and its
     seconds. `clock_conflicts` counts runs whose times contradict each other, by how.
     """

@@ -20,7 +20,7 @@ _WHOLE = 10.0
 class KeepingUp(NamedTuple):
     """What is known of a scenario with an open load.
 
-    `behind` is None where it cannot be told. `since` is in seconds since the Unix epoch, where it is known.
+    `behind` is None where that is not known. `since` is in seconds since the Unix epoch, where it is known.
     """
 
     scenario: str
@@ -42,7 +42,7 @@ def _of(scenario: str, load: Mapping[str, Any], started: float | None) -> Keepin
     fell_behind, since = load["fell_behind"], load.get("behind_since")
     if fell_behind is None:
         text = (
-            f"it cannot be told whether the server fell behind: {load.get('fell_behind_reason') or 'unknown'}"
+            f"it is not known whether the server fell behind: {load.get('fell_behind_reason') or 'unknown'}"
         )
         return KeepingUp(scenario, None, None, text)
     offered, completed = (
@@ -63,7 +63,7 @@ def _about(rate: float) -> str:
 
 
 def went_badly(document: Mapping[str, Any]) -> bool:
-    """Whether a test that kept its thresholds is one that nobody would call good: they were lifted or low."""
+    """Whether a test that kept its thresholds went badly all the same, as they were lifted or low."""
     rate = dig(document, "total", "runs", "success_rate")
     few = isinstance(rate, (int, float)) and rate < _FEW
     return few or any(one.behind for one in keeping_up(document))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kfp_perf.reports.story import NONE, tell
+from kfp_perf.reports.story import NONE, story_of
 from kfp_perf.reports.story.blocks import (
     Cell,
     Flag,
@@ -31,6 +31,7 @@ _SECTIONS = {
     "thresholds": False,
     "scenarios": True,
     "failures": False,
+    "keeping-up": False,
     "durations": False,
     "phases": True,
     "api": True,
@@ -42,7 +43,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
-    story = tell(result, sections)
+    story = story_of(result, sections)
     verdict = story.verdict
     lines = [
         f"### {_SIGNS[verdict.tone]} {_escaped(story.title)}: {verdict.word.lower()}",

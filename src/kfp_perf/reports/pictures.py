@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.reports import needs
-from kfp_perf.reports.story import NONE, tell
+from kfp_perf.reports.story import NONE, story_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ def draw_svg(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> 
     """A file a chart, complete in itself."""
     return {
         f"{chart.name}.svg": chart.standalone().encode(errors="replace")
-        for chart in tell(result, sections).charts()
+        for chart in story_of(result, sections).charts()
     }
 
 
@@ -28,5 +28,5 @@ def draw_png(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> 
         from vl_convert import svg_to_png
     except ImportError:
         raise needs("vl-convert-python", "images") from None
-    charts = tell(result, sections).charts()
+    charts = story_of(result, sections).charts()
     return {f"{chart.name}.png": svg_to_png(chart.standalone(), scale=2) for chart in charts}

@@ -36,7 +36,7 @@ class RunStates:
     """When runs entered each state, in seconds since the Unix epoch on the client's clock.
 
     A run is submitting from `due` to `created`, pending until `running`, and running until `over`, when its end was
-    seen or nobody looked at it any more. A state that a run was never seen in has no length. `report_ages` has, for
+    seen or it was last looked at. A state that a run was never seen in has no length. `report_ages` has, for
     each run that did not end, warm-up left out, the age of the last report of its state when it was last looked
     at: a lower bound, as the state was reported before we saw it.
     """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Setting(NamedTuple):
@@ -64,12 +67,12 @@ _ARGO_PARALLELISM = Setting(
     "How many workflows run at once, and how fast pods are created.",
     f"{_ARGO}/workflow-controller-configmap/",
 )
-_OWN_WORK = Setting(
+_TASKS = Setting(
     "the pipeline",
-    "the code, the CPU request and the image",
-    "",
-    "What the tasks themselves compute, and how fast their pods start.",
-    f"{_KUBERNETES}/concepts/configuration/manage-resources-containers/",
+    "set_cpu_limit, set_memory_limit",
+    "no limit",
+    "What the tasks do themselves, and the resources that they ask for: a pod that fits nowhere stays Pending.",
+    "https://kubeflow-pipelines.readthedocs.io/en/stable/source/dsl.html",
 )
 _PODS_PER_NODE = Setting(
     "the kubelet",
@@ -79,17 +82,17 @@ _PODS_PER_NODE = Setting(
     f"{_KUBERNETES}/reference/config-api/kubelet-config.v1beta1/",
 )
 _QUOTA = Setting(
-    "Kubernetes",
-    "ResourceQuota, requests of the tasks",
-    "no quota",
-    "How many pods fit into the namespace and onto the nodes; what does not fit stays Pending.",
+    "the namespace",
+    "ResourceQuota",
+    "none",
+    "How many pods, and how much CPU and memory, its runs may have; a task that asks for more than is left waits.",
     f"{_KUBERNETES}/concepts/policy/resource-quotas/",
 )
 _IMAGE_PULLS = Setting(
     "the kubelet",
-    "serializeImagePulls, imagePullPolicy of the tasks",
-    "one at a time",
-    "How long a pod waits for its image on a node that has not got it.",
+    "serializeImagePulls",
+    "true",
+    "Whether a node pulls one image at a time. A pod waits for its image on a node that has not got it.",
     f"{_KUBERNETES}/concepts/containers/images/",
 )
 _AGENT_WORKERS = Setting(
@@ -112,7 +115,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     "submit": (_API_CLIENT, _API_CPU),
     "queue": (_ARGO_WORKERS, _ARGO_PARALLELISM, _ARGO_CLIENT),
     "driver": (_PODS_PER_NODE, _QUOTA, _IMAGE_PULLS),
-    "execute": (_OWN_WORK, _PODS_PER_NODE, _QUOTA, _IMAGE_PULLS),
+    "execute": (_TASKS, _PODS_PER_NODE, _QUOTA, _IMAGE_PULLS),
     "transition": (_ARGO_REQUEUE, _ARGO_CLIENT, _ARGO_WORKERS),
     "finish": (_ARGO_REQUEUE, _ARGO_CLIENT),
     "visible": (_AGENT_WORKERS, _API_CLIENT, _AGENT_CLIENT),
@@ -126,10 +129,8 @@ SETTINGS_OF_STATES: dict[str, tuple[Setting, ...]] = {
 }
 
 
-def advice(settings: tuple[Setting, ...]) -> str:
+def advice(settings: Sequence[Setting]) -> str:
     """A sentence that names the settings to look at, in their order."""
-    named = [
-        f"{one.name} of {one.component}" + (f" (default: {one.default})" if one.default else "")
-        for one in settings
-    ]
-    return f"What to look at, in this order: {'; '.join(named)}. docs/tuning.md describes each."
+    first, *others = (f"{one.name} of {one.component} (default: {one.default})" for one in settings)
+    then = f", then at {' and at '.join(others)}" if others else ""
+    return f"Look first at {first}{then}; docs/tuning.md says what each does."

@@ -12,7 +12,7 @@ from kfp_perf._version import __version__
 from kfp_perf.reports.charts.chart import NARROW, WIDE, hatchings, style_sheet
 from kfp_perf.reports.charts.markup import element, joined
 from kfp_perf.reports.charts.spark import sparkline
-from kfp_perf.reports.story import NONE, tell
+from kfp_perf.reports.story import NONE, story_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from kfp_perf.reports.story.blocks import Tile
     from kfp_perf.result.reader import TestResult
 
-# Whatever got into the page, the browser runs no script of it and asks nobody for anything.
+# Whatever text is in the page, the browser runs no script and requests nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 #: From how many characters on the value of a tile is drawn smaller.
 _LONG = 9
@@ -48,7 +48,7 @@ _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 
 def draw_webpage(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """The page for a result."""
-    story = tell(result, sections)
+    story = story_of(result, sections)
     text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
     # A name in JSON may hold half of a surrogate pair, which no file can.
     return {"report.html": text.encode(errors="replace")}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDE = 960
 NARROW = 380
 FONT = 13
-#: How many series can be told apart, by dash and hatching alone.
+#: How many series differ by dash and hatching alone.
 STYLES = 8
 _GLYPH = 0.56 * FONT
 _EDGE = 10
@@ -29,7 +29,7 @@ _EDGE = 10
 class Chart:
     """A chart: `draw(width)` returns its inner SVG and its height in pixels.
 
-    `name` is a word for files, `title` a line above it, `alt` tells in a sentence or two what is to be seen.
+    `name` is a word for files, `title` a line above it, `alt` a description in a sentence or two.
     """
 
     name: str

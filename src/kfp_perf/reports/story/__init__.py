@@ -1,6 +1,6 @@
-"""The story that a report tells: the verdict, then questions and their answers. SECTIONS is the table of them.
+"""The content of a report: the verdict, then questions and their answers. SECTIONS is the table of them.
 
-Whoever writes a report, in HTML or Markdown, tells this story, so that all tell the same one.
+HTML, Markdown and pictures are drawn from this content, so that they agree.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 #: No sections of the user's own.
 NONE: Mapping[str, MakeSection] = MappingProxyType({})
 
-#: Each section, in order; it returns None where the test has nothing to tell of it.
+#: Each section, in order; None where the test has nothing for it.
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     thresholds,
     scenarios,
@@ -58,8 +58,8 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
 )
 
 
-def tell(result: TestResult, own: Mapping[str, MakeSection] = NONE) -> Story:
-    """Make the story of a result. What the result does not hold is left out, and said.
+def story_of(result: TestResult, own: Mapping[str, MakeSection] = NONE) -> Story:
+    """Return the content of the report on a result. What the result does not hold is left out, and named.
 
     `own` are the user's sections by name; they stand at the end, and one that fails says so in its place.
     """

@@ -41,18 +41,18 @@ def visible_curves(material: Material) -> Chart | None:
     if not found:
         return None
     longest = max(max(runs.visible) for _, runs in found)
-    lines, told = [], []
+    lines, texts = [], []
     for style, (name, runs) in enumerate(found[:_MOST_CURVES]):
         times = np.sort(np.asarray(runs.visible))
         kept = range(0, times.size, max(1, times.size // _MOST_STEPS))
         points = [(float(times[place]), (place + 1) / runs.due) for place in kept]
         share = times.size / runs.due
         lines.append(Line(name, stepped([(0.0, 0.0), *points, (longest, share)]), style))
-        told.append(f"{name}: {share * 100:.0f} % of {runs.due:,} runs due")
+        texts.append(f"{name}: {share * 100:.0f} % of {runs.due:,} runs due")
     return xy_chart(
         "visible",
         "Share of all runs due that were seen to succeed within a time",
-        f"{'; '.join(told)}.{_more(len(found))}",
+        f"{'; '.join(texts)}.{_more(len(found))}",
         seconds_axis(longest * 1.02, "from due to visible success"),
         share_axis("share of the runs due, %"),
         lines,
@@ -65,7 +65,7 @@ def _more(count: int) -> str:
 
 
 def duration_curves(material: Material) -> Chart | None:
-    """The share of runs that had ended within a time, of those of which that can be told."""
+    """The share of runs that had ended within a time, of scenarios of which that is known."""
     found: list[tuple[str, Survival, list[float]]] = []
     for name, runs, how in _named(material):
         without = {Unfinished.RANK_LAST: runs.unfinished, Unfinished.CENSORED: runs.cut_off}.get(how, ())
@@ -76,7 +76,7 @@ def duration_curves(material: Material) -> Chart | None:
         return None
     layers: list[Line | Area | Marks] = []
     ticks: list[tuple[float, float]] = []
-    told = []
+    texts = []
     longest = max(max(estimate.longest or 0.0, *censored, 0.0) for _, estimate, censored in found)
     for style, (name, estimate, censored) in enumerate(found[:_MOST_CURVES]):
         curve = _curve(estimate, longest)
@@ -85,13 +85,13 @@ def duration_curves(material: Material) -> Chart | None:
         layers.append(Line(name, stepped(curve), style))
         ticks += [(time, _at(curve, time)) for time in censored]
         median = estimate.quantile(0.5)
-        told.append(f"{name}: median {'not reached' if median is None else seconds_of(median)}")
+        texts.append(f"{name}: median {'not reached' if median is None else seconds_of(median)}")
     if ticks:
         layers.append(Marks(f"{len(ticks):,} cut off", ticks, "tick", 7))
     return xy_chart(
         "durations",
         "Share of runs that had finished within a time of their creation",
-        f"{'; '.join(told)}.{_more(len(found))}",
+        f"{'; '.join(texts)}.{_more(len(found))}",
         seconds_axis(longest * 1.02, "duration, from creation to finish"),
         share_axis("share of runs, %"),
         layers,

@@ -177,7 +177,7 @@ def _duration_text(found: dict[str, Any], runs: dict[str, Any], *, behind: bool)
     exact = _exactness(runs)
     if runs.get("unfinished_runs") == "excluded":
         longest = seconds_of(found.get("longest_answered"))
-        why = "the load fell behind" if behind else "it cannot be told whether the load fell behind"
+        why = "the load fell behind" if behind else "it is not known whether the load fell behind"
         return (
             f"{_capital(these)} took at most {longest} from creation to finish. They are no sample of all, as "
             f"{count_of(without, 'run')} did not end and {why}: run.duration has no quantiles and no mean. {exact}"

@@ -45,13 +45,13 @@ def _given_up(material: Material) -> str:
 
 def _lead(material: Material, found: list[KeepingUp]) -> str:
     several = len(material.scenarios) > 1
-    told = [f"{one.scenario}: {one.text}" if several else _capital(one.text) for one in found]
+    texts = [f"{one.scenario}: {one.text}" if several else _capital(one.text) for one in found]
     closed = [str(one["name"]) for one in material.scenarios if is_closed(one) and material.has_runs(one)]
     if closed:
         names = f"{', '.join(closed)}: " if several else ""
         text = "the load was closed: it waits for the server, which cannot fall behind it"
-        told.append(f"{names}{text}" if several else _capital(text))
-    return " ".join(f"{text}." for text in told)
+        texts.append(f"{names}{text}" if several else _capital(text))
+    return " ".join(f"{text}." for text in texts)
 
 
 def _capital(text: str) -> str:
@@ -68,14 +68,14 @@ def _in_flight(material: Material) -> Chart:
             points = [(0.0, 0.0), *thinned(times, counts, material.seconds)]
             drawn[name] = [*points, (material.seconds, points[-1][1])]
     most = max((count for points in drawn.values() for _, count in points), default=0.0)
-    told = "; ".join(
+    texts = "; ".join(
         f"{name}: at most {count_of(int(max(count for _, count in points)), 'run')}"
         for name, points in drawn.items()
     )
     return xy_chart(
         "in-flight",
         "Runs in flight, by what a client can see of them",
-        f"{told}.",
+        f"{texts}.",
         clock_axis(material.seconds),
         count_axis(most, "runs"),
         [Line(name, stepped(points), style) for style, (name, points) in enumerate(drawn.items())],

@@ -169,16 +169,16 @@ def scenarios(material: Material) -> Section | None:
 
 
 def _legend_of_losses(runs: dict[str, Any]) -> list[Block]:
-    told = []
+    texts = []
     if runs.get("unfinished"):
-        told.append("Unfinished: still in flight at the end, and given up.")
+        texts.append("Unfinished: still in flight at the end, and given up.")
     if runs.get("cut_off"):
-        told.append("Cut off: in flight when the test was cut short; they count in no rate.")
+        texts.append("Cut off: in flight when the test was cut short; they count in no rate.")
     if runs.get("never_started"):
-        told.append("Never started: due, and held back by maxInFlight until the end of the load.")
+        texts.append("Never started: due, and held back by maxInFlight until the end of the load.")
     if runs.get("lost") or runs.get("refused"):
-        told.append("Lost: the server refused them, or never showed them after a request without an answer.")
-    return [Prose(" ".join(told))] if told else []
+        texts.append("Lost: the server refused them, or never showed them after a request without an answer.")
+    return [Prose(" ".join(texts))] if texts else []
 
 
 def _span_text(name: str, begin: float, end: float) -> str:

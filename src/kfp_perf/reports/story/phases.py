@@ -113,7 +113,7 @@ def _lead(total: dict[str, dict[str, Any]], runs: dict[str, Any]) -> str:
     of = f"Of {due:,} runs due, the" if due > _count(total) else "The"
     largest, mean, whole = _largest(total)
     if not whole:
-        return f"{of} {these} had phases shorter than what KFP's whole seconds can tell."
+        return f"{of} {these} had phases shorter than KFP's whole seconds resolve."
     work = max(dig(total, "execute", "mean") or 0.0, 0.0)
     return (
         f"{of} {these} took {seconds_of(whole)} on average from due to visible; {share_of(mean / whole)} of it was "

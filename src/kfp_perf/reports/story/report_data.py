@@ -103,7 +103,7 @@ def read_material(result: TestResult) -> Material:
 
 
 def _cut(what: str, found: int, told: int, file: str) -> list[str]:
-    """What to say of a file that holds less than `result.json` tells of."""
+    """The text on a file that holds less than `result.json` counts."""
     return [f"{told - found:,} of {told:,} {what} (in {file})"] if found < told else []
 
 

@@ -52,9 +52,7 @@ def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str
         note = " The thresholds that the file sets were kept." if went_badly(document) else ""
         return f"{did}.{note}"
     if code == ExitCode.INVALID:
-        return (
-            f"{why or 'The load generator was saturated'}, so the figures tell about it more than about KFP."
-        )
+        return f"{why or 'The load generator was saturated'}, so the figures describe it more than KFP."
     if code == ExitCode.INTERRUPTED:
         return f"{why or 'The test was stopped before its end'}. Until then {did[0].lower()}{did[1:]}."
     if code == ExitCode.TARGET:
