@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_perf.statistics.comparison import Verdict, decide, estimate
+from kfp_perf.statistics.comparison import ChangeVerdict, decide, estimate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -43,7 +43,7 @@ def compared(
     metrics: int = 1,
 ) -> dict[str, float]:
     """How often each verdict was given and the interval held `truth`; a row a comparison."""
-    verdicts = dict.fromkeys(Verdict, 0)
+    verdicts = dict.fromkeys(ChangeVerdict, 0)
     found = held = 0
     squares = 0.0
     for one, other in zip(before, after, strict=True):

@@ -2,20 +2,20 @@
 
 from kfp_perf.compare.comparison import (
     Comparison,
+    ComparisonVerdict,
     GuardComparison,
     MetricComparison,
-    Outcome,
     SideSummary,
     compare_sides,
 )
-from kfp_perf.compare.sides import Execution, Side, read_side
+from kfp_perf.compare.sides import ComparedExecution, Side, read_side
 
 __all__ = [
+    "ComparedExecution",
     "Comparison",
-    "Execution",
+    "ComparisonVerdict",
     "GuardComparison",
     "MetricComparison",
-    "Outcome",
     "Side",
     "SideSummary",
     "compare_sides",
