@@ -10,16 +10,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .PHONY: help smoke test replay lint format bench clean constraints docs
 
-help: ## list what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 smoke: $(VENV)/.base ## set up, and run the built-in smoke test against the emulator
 	$(BIN)/kfp-perf run smoke.json --emulator
 
-test: $(VENV)/.dev ## set up, and pass the tests
+test: $(VENV)/.dev ## set up, and run the tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-replay: $(VENV)/.dev ## replay the RECORDINGS of a real KFP server against the emulator, and count what is equal
+replay: $(VENV)/.dev ## replay the RECORDINGS of a real KFP server against the emulator, and count equal answers
 	PYTHONPATH=tests/support $(BIN)/python -m replay $(RECORDINGS)
 
 lint: $(VENV)/.dev ## style, types and layers
@@ -28,14 +28,14 @@ lint: $(VENV)/.dev ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## let ruff correct what it can
+format: $(VENV)/.dev ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench ## measure kfp-perf beside other tools; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.dev ## write the reference pages that are made from the code
+docs: $(VENV)/.dev ## write the reference pages that are generated from the code
 	$(BIN)/python docs/make.py
 
 constraints: $(VENV)/.dev ## pin today's newest versions in constraints.txt
@@ -43,11 +43,11 @@ constraints: $(VENV)/.dev ## pin today's newest versions in constraints.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header \
 		--no-annotate --no-emit-index-url --output-file constraints.txt pyproject.toml
 
-clean: ## remove what was made here
+clean: ## remove generated files
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
-# An installation is renewed only when what it was made from has changed.
-# Checked first: pip would say it late, and what it leaves would be taken for an installation at the next try.
+# An installation is renewed only when its inputs have changed. The version is checked first: pip would report it late,
+# and leave a folder that the next attempt would take for an installation.
 TOO_OLD = 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
 	"kfp-perf needs Python 3.11 or newer, and %s is %d.%d. Name another one: make smoke PYTHON=python3.12" \
 	% (sys.executable, v[0], v[1]))'

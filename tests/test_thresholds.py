@@ -174,7 +174,7 @@ def test_a_quantile_needs_so_many_values_that_one_lies_beyond_it(statistic: str,
         ),
         ("run.success_rate", ">= 0.9", {"runs": {"due": 0, "success_rate": None}}, "there is none"),
         ("run.duration.drift", "<= 10%", {"runs": {"duration_trend": None}}, "there is none"),
-        ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "none of its quantiles"),
+        ("phase.queue.p95", "< 1s", {"phases": {"queue": {"n": 30, "mean": 0.4}}}, "no quantiles"),
         ("api.GetRun.errors", "== 0", {"api": {"load": {}}}, "there is none"),
     ],
 )

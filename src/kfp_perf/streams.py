@@ -13,10 +13,10 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def open_missing_streams() -> None:
-    """Make all three streams usable: what is written to one that was closed at the start is discarded.
+    """Make all three streams usable: output to one that was closed at the start is discarded.
 
-    Python sets `sys.stdout` to None there. The number of the closed descriptor is taken too: the next file that is
-    opened would get it, and what children write would end up in that file.
+    Python sets `sys.stdout` to None there. The number of the closed descriptor is reserved too: otherwise the next
+    file to be opened would get it, and receive the output of child processes.
     """
     for number in range(len(_STREAMS)):
         if not _is_open(number):
@@ -52,7 +52,7 @@ def discard_output(stream: TextIO) -> None:
 
 
 def flush_streams() -> None:
-    """Write what is still buffered, or discard it where nobody takes it."""
+    """Write buffered output, or discard it where the stream has no reader."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -206,7 +206,7 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TestVerdict:
     """The verdict on a test: a text, the exit code, and the reasons, the most severe first."""
 
     text: str
@@ -225,7 +225,7 @@ _TEXTS = {
 }
 
 
-def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdict:
+def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> TestVerdict:
     """Return the verdict of the most severe reason. A text that several scenarios share is given once."""
     found = list(reasons)
     if why := why_failed(judgements):
@@ -239,7 +239,7 @@ def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> Verdic
         f"{', '.join(named)}: {text}" if (named := [name for name in names if name]) else text
         for (_, text), names in ordered
     )
-    return Verdict(_TEXTS[code], code, texts)
+    return TestVerdict(_TEXTS[code], code, texts)
 
 
 #: The factor that converts a unit's values for display, and the sign that follows.

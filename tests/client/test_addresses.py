@@ -4,6 +4,8 @@ import asyncio
 import errno
 import gc
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -195,3 +197,41 @@ def _note_connects(
 
     monkeypatch.setattr(loop, "sock_connect", sock_connect)
     return tried
+
+
+_WITHOUT_DESCRIPTORS = """
+import asyncio, os, resource, socket
+from kfp_perf.client.addresses import Addresses
+
+async def main():
+    for name in ("localhost", "kfp.invalid"):
+        "".encode("idna")  # imports the codec
+        addresses = Addresses(name, 1)
+        await asyncio.to_thread(int)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        held = []
+        try:
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+        try:
+            await addresses.connect()
+        except OSError as error:
+            answer = os.strerror(error.errno)
+        for one in held:
+            os.close(one)
+        print(name, answer)
+
+asyncio.run(main())
+"""
+
+
+def test_a_look_up_without_descriptors_is_told_as_such() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_DESCRIPTORS], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "localhost Too many open files",
+        "kfp.invalid Too many open files",
+    ]

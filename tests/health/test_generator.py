@@ -165,7 +165,7 @@ def test_one_long_standstill_counts_by_its_length(make_test: Any) -> None:
     assert test.exceeded[0] == ("standstill", "")
     assert ("event_loop", "a") in test.exceeded
     assert test.watch.document()["standstills"] == [[begin, begin + 30.0]]
-    assert "stood still) was beyond 10 s for 30 of 49 s, at worst 30 s" in str(test.watch.saturations()[0])
+    assert "was suspended) was beyond 10 s for 30 of 49 s, at worst 30 s" in str(test.watch.saturations()[0])
 
 
 def test_so_it_does_in_a_test_of_hours(make_test: Any) -> None:

@@ -201,6 +201,7 @@ def test_check_says_what_is_out_of_step(
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
     monkeypatch.setattr(make, "DOCS", tmp_path)
+    monkeypatch.setattr(make, "FILES", {})
     monkeypatch.setattr(make, "PAGES", {"metrics.md": make.PAGES["metrics.md"]})
     monkeypatch.setattr(make, "FILES", {"picture.svg": lambda: "<svg/>"})
     stale = PAGE.replace("| `run.due` |", "| `run.dew` |")

@@ -8,7 +8,7 @@ import pytest
 
 from kfp_perf.client.messages import format_time
 from kfp_perf.observe.phases import PHASES, clamped
-from kfp_perf.observe.times import Estimate
+from kfp_perf.observe.times import TimeSpan
 from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 
@@ -78,7 +78,7 @@ def test_a_controller_with_another_clock_gives_no_duration(
 
 
 def test_phases_below_zero_are_stated_as_zero_with_their_error() -> None:
-    assert clamped({"queue": Estimate(-0.4, 0.6), "driver": Estimate(2.0, 1.0)}) == {
-        "queue": Estimate(0.0, 0.6),
-        "driver": Estimate(2.0, 1.0),
+    assert clamped({"queue": TimeSpan(-0.4, 0.6), "driver": TimeSpan(2.0, 1.0)}) == {
+        "queue": TimeSpan(0.0, 0.6),
+        "driver": TimeSpan(2.0, 1.0),
     }

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kfp_perf.observe import TrackedRun
-from kfp_perf.observe.times import Estimate
+from kfp_perf.observe.times import TimeSpan
 from kfp_perf.result.records import Outcome, RunRecord, TaskSpan
 
 
@@ -17,7 +17,7 @@ def test_a_tracked_run_has_all_fields_of_a_record() -> None:
 
 def test_a_record_is_the_run_as_it_was_then() -> None:
     tracked = TrackedRun(scenario="s", name="r", due=1.0, outcome=Outcome.SUCCEEDED, tasks_complete=True)
-    tracked.phases = {"queue": Estimate(2.0, 0.5)}
+    tracked.phases = {"queue": TimeSpan(2.0, 0.5)}
     tracked.tasks = [TaskSpan("load", 1.0, 2.0)]
     record = tracked.record()
     tracked.tasks.append(TaskSpan("more", 2.0, 3.0))

@@ -29,7 +29,7 @@ from kfp_perf.observe.times import ClockOffset
 from kfp_perf.pipelines.shape import shape_of
 
 if TYPE_CHECKING:
-    from kfp_perf.observe.times import Estimate
+    from kfp_perf.observe.times import TimeSpan
 
 SHARED = Path(__file__).parents[3] / "shared" / "pipelines"
 CLIENT_CLOCK_OFF = 2.8
@@ -49,7 +49,7 @@ def _documents(path: Path) -> list[dict[str, Any]]:
 
 def _measure(
     documents: list[dict[str, Any]], true: PlayedRun, seed: int, *, plain: bool = False
-) -> tuple[dict[str, float], dict[str, Estimate]]:
+) -> tuple[dict[str, float], dict[str, TimeSpan]]:
     """The truth and the estimates of all phases and the duration, for a client whose clock is wrong.
 
     `plain`: differences below zero are not stated as 0.

@@ -99,7 +99,7 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
         "cleanup",
         "conditions",
     ]
-    assert len(SECTIONS) == len(story.sections) + 2  # neither schedules nor plug-ins in this one
+    assert len(SECTIONS) == len(story.sections) + 2  # no schedules and no metrics of one's own in this one
     assert "Flag(text='is 152 s, not < 120s', tone=<Tone.BAD: 'bad'>)" in repr(
         table(story, "thresholds").rows
     )
@@ -300,20 +300,20 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
     assert table(story, "durations").rows  # from result.json
 
 
+_OPTIONAL = frozenset(
+    {
+        *("schema_version", "thresholds", "complete", "complete_until", "generator", "health"),
+        "declared_metrics",
+    }
+)
+
+
 def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
     for key in list(result.document):
         less = {name: value for name, value in result.document.items() if name != key}
         story = tell(TestResult(result.path, less))
-        if key not in {
-            "schema_version",
-            "thresholds",
-            "declared_metrics",
-            "complete",
-            "complete_until",
-            "generator",
-            "health",
-        }:
+        if key not in _OPTIONAL:
             assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats)
 
 

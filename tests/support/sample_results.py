@@ -12,7 +12,7 @@ from made_samples import made_sample
 
 from kfp_perf.execution.document import result_document
 from kfp_perf.observe import TrackedRun
-from kfp_perf.observe.times import Estimate
+from kfp_perf.observe.times import TimeSpan
 from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.files import safe_name
 from kfp_perf.result.reader import TestResult
@@ -124,7 +124,7 @@ def _records(load: Load, random_: random.Random) -> list[RunRecord]:
             record.duration_error_seconds = 0.7
             record.seen_unfinished, record.seen_finished = finished, finished + random_.uniform(0.5, 3.0)
             phases = _phases(duration, random_)
-            record.phases = {name: Estimate(seconds, 1.0) for name, seconds in phases.items()}
+            record.phases = {name: TimeSpan(seconds, 1.0) for name, seconds in phases.items()}
             record.tasks, record.tasks_complete = _tasks(duration), True
         records.append(record.record())
     return sorted(records, key=lambda record: record.seen_finished or record.seen_unfinished or record.ended)

@@ -11,27 +11,17 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kfp_emulator.cluster import nodes
 from kfp_emulator.cluster.executors import DEFAULT_RETRIES, execute
 from kfp_emulator.cluster.frames import CONTAINER_DRIVER, DAG_DRIVER, IMPORTER, Frame, Host, Pod, TaskRun
 from kfp_emulator.cluster.loops import begin_loop
 from kfp_emulator.cluster.node_tree import MAX_NODES, NodeTree, TooManyNodes
-from kfp_emulator.cluster.nodes import (
-    COMPLETED,
-    ERROR,
-    FAILED,
-    OMITTED,
-    PENDING,
-    RUNNING,
-    SKIPPED,
-    SUCCEEDED,
-    LiveNode,
-    Node,
-)
 from kfp_emulator.cluster.resolve import ResolveError, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from kfp_emulator.cluster.nodes import LiveNode, Node
     from kfp_emulator.cluster.timing import Draws
     from kfp_emulator.pipelines.plans import Plan, TaskPlan
 
@@ -153,7 +143,7 @@ class Workflow:
         self.again = bool(self.hooks or self.missing)
 
     def _begin_workflow(self) -> None:
-        self.phase = RUNNING
+        self.phase = nodes.RUNNING
         self.changed = True
         shell, node = self.tree.open(None, self.name, ())
         self.started_at = node.start
@@ -170,7 +160,7 @@ class Workflow:
                 continue  # its start and its end came together
             self.changed = True
             if pod.ended is None:
-                pod.node.turn(RUNNING)
+                pod.node.turn(nodes.RUNNING)
             else:
                 self.live_pods.discard(pod)
                 pod.node.turn(pod.phase, pod.ended)
@@ -178,8 +168,8 @@ class Workflow:
         missing, self.missing = self.missing, []
         for pod in missing:
             self.changed = True
-            pod.phase, pod.ended = FAILED, self.now
-            pod.node.turn(FAILED, self.now)
+            pod.phase, pod.ended = nodes.FAILED, self.now
+            pod.node.turn(nodes.FAILED, self.now)
             self._agenda.append(partial(pod.done, pod))
         hooks, self.hooks = self.hooks, []
         for run in hooks:
@@ -198,9 +188,9 @@ class Workflow:
         self.kills = list(self.live_pods)
         self.pods = []
         for node in self.tree.nodes:
-            if node.phase in {PENDING, RUNNING}:
-                node.turn(ERROR, self.now)
-        self._end_workflow(ERROR)
+            if node.phase in {nodes.PENDING, nodes.RUNNING}:
+                node.turn(nodes.ERROR, self.now)
+        self._end_workflow(nodes.ERROR)
 
     def _end_workflow(self, phase: str) -> None:
         self.phase = phase
@@ -252,7 +242,7 @@ class Workflow:
 
     def tried_again(self, pod: Pod) -> bool:
         """Try a driver that ended in an error again, where the manifests' default retryStrategy says so."""
-        tryable = pod.shell is not None and pod.phase == ERROR and pod.attempt < DEFAULT_RETRIES
+        tryable = pod.shell is not None and pod.phase == nodes.ERROR and pod.attempt < DEFAULT_RETRIES
         if not tryable or pod.shell is None or self.terminating:
             return False
         run = pod.run
@@ -271,8 +261,8 @@ class Workflow:
 
     def fail_driver(self, pod: Pod, message: str) -> None:
         """Let a driver fail that could not work out what its task needs."""
-        pod.phase = FAILED
-        pod.node.turn(FAILED, pod.ended)
+        pod.phase = nodes.FAILED
+        pod.node.turn(nodes.FAILED, pod.ended)
         self.message = message
 
     # --- tasks
@@ -306,7 +296,7 @@ class Workflow:
         frame, plan, kind = run.frame, run.plan, run.plan.component.kind
         before = [frame.runs[index] for index in plan.dependencies] if frame.dag is not None else []
         parents = [node for each in before for node in each.outbound()] if before else [frame.node]
-        if any(each.phase != SUCCEEDED for each in before):
+        if any(each.phase != nodes.SUCCEEDED for each in before):
             self._omit(run, parents)
         elif run.looped:
             begin_loop(self, run, parents)
@@ -322,12 +312,12 @@ class Workflow:
 
     def _omit(self, run: TaskRun, parents: list[LiveNode]) -> None:
         if not run.looped and run.plan.component.kind in {"dag", "container"}:
-            parents = [self.tree.skip(run.frame, f"{run.name}-driver", parents, OMITTED)]
-        node = self.tree.skip(run.frame, run.name, parents, OMITTED)
+            parents = [self.tree.skip(run.frame, f"{run.name}-driver", parents, nodes.OMITTED)]
+        node = self.tree.skip(run.frame, run.name, parents, nodes.OMITTED)
         if run.looped:
             run.driver = node
         run.node = node
-        self.finish(run, OMITTED)
+        self.finish(run, nodes.OMITTED)
 
     def _single_done(self, pod: Pod) -> None:
         """End a task that is one pod: an importer, or a volume that its driver makes."""
@@ -340,17 +330,17 @@ class Workflow:
             return
         run = pod.run
         triggered = True
-        if pod.phase == SUCCEEDED:
+        if pod.phase == nodes.SUCCEEDED:
             try:
                 run.inputs = self.resolver.inputs(self, run)
                 triggered = self.resolver.triggered(run)
             except ResolveError as fault:
                 self.fail_driver(pod, str(fault))
         self.close_shell(pod)
-        if pod.phase != SUCCEEDED or not triggered:
-            phase = SKIPPED if pod.phase == SUCCEEDED else OMITTED
+        if pod.phase != nodes.SUCCEEDED or not triggered:
+            phase = nodes.SKIPPED if pod.phase == nodes.SUCCEEDED else nodes.OMITTED
             run.node = self.tree.skip(run.frame, run.name, [pod.node], phase)
-            self.finish(run, SKIPPED if pod.phase == SUCCEEDED else pod.phase)
+            self.finish(run, nodes.SKIPPED if pod.phase == nodes.SUCCEEDED else pod.phase)
             return
         run.shell, run.node = self.tree.open(run.frame, run.name, [pod.node])
         if run.plan.component.kind == "dag":
@@ -369,7 +359,7 @@ class Workflow:
         run.phase = phase
         self.changed = True
         self.host.task_ended(self, run)
-        if run.plan.hook is None or run.node is None or run.node.phase not in COMPLETED:
+        if run.plan.hook is None or run.node is None or run.node.phase not in nodes.COMPLETED:
             self._settle(run)
         elif run.plan.dependents:
             self.hooks.append(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from collections import deque
 from typing import Any
@@ -76,6 +77,24 @@ class Addresses:
                 self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
         except socket.gaierror:
-            found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            found = await self._look_up()
         self._stale_at = self._loop.time() + DNS_CACHE_SECONDS
         return deque(found)
+
+    async def _look_up(self) -> list[Any]:
+        try:
+            return await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except OSError as failure:
+            # Without descriptors the resolver can read neither /etc/hosts nor an answer, and reports anything.
+            if missing := _error_of_a_new_descriptor():
+                raise missing from failure
+            raise
+
+
+def _error_of_a_new_descriptor() -> OSError | None:
+    """Return the error of opening one more descriptor; None where it can be opened."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error
+    return None

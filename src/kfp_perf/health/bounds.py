@@ -43,7 +43,7 @@ BOUNDS: dict[str, Bound] = {
     "standstill": Bound(
         STANDSTILL_SECONDS,
         "seconds",
-        "time for which this process stood still",
+        "time for which this process was suspended",
         "Stopped or suspended, it sends nothing and reads no answers, which then seem to be late.",
         at_once=True,
     ),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.calls import CallSecond
     from kfp_perf.result.series import HistogramLine
 
-_OPERATIONS = "every operation, whatever came of it"
+_OPERATIONS = "every operation, with any outcome"
 _ATTEMPTS = "every HTTP request that kfp-perf sent"
 
 
@@ -131,14 +131,14 @@ class ApiMetrics(MetricFamily):
             Unit.COUNT,
             "Operations that were due and ended, were cut off, or never started.",
         ),
-        _metric("answered", "answered", Unit.COUNT, "Operations that were answered as asked."),
+        _metric("answered", "answered", Unit.COUNT, "Operations that succeeded."),
         _metric("errors", "errors", Unit.COUNT, "Operations that failed after their last attempt."),
         _metric("cut_off", "cut_off", Unit.COUNT, "Operations that the end of the test cut off."),
         _metric(
             "never_started",
             "never_started",
             Unit.COUNT,
-            "Operations that were due, and held back until the end of the load.",
+            "Operations that were due, but held back until the end of the load.",
         ),
         _metric(
             "error_rate",
@@ -157,7 +157,10 @@ class ApiMetrics(MetricFamily):
             _ATTEMPTS,
         ),
         _metric(
-            "gone", "gone", Unit.COUNT, "Reads of what somebody had deleted since it was listed: no errors."
+            "gone",
+            "gone",
+            Unit.COUNT,
+            "Reads of objects that had been deleted since they were listed: no errors.",
         ),
         _metric(
             "rate",
@@ -219,7 +222,7 @@ class ApiMetrics(MetricFamily):
             self._of(line.purpose, line.operation, line.variant).add_times(line)
 
     def _of(self, purpose: str, operation: str, variant: str) -> OperationFigures:
-        # Variants are told apart only in the load; what follows runs reads lists of one kind.
+        # Variants are distinguished only in the load; the observer reads lists of one kind.
         key = (str(purpose), operation, variant if purpose == Purpose.LOAD else "")
         found = self.operations.get(key)
         if found is None:

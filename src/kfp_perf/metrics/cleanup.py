@@ -1,4 +1,4 @@
-"""What the clean-up left on the server."""
+"""The objects that the clean-up left on the server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CleanupMetrics(MetricFamily):
         self._over = False
 
     def on_info(self, info: ScenarioInfo) -> None:
-        """Count what is left."""
+        """Count the objects that are left."""
         self._over = info.ended
         self._left = len(info.leftovers)
 

@@ -1,4 +1,4 @@
-"""What a family of metrics is, and the users' own."""
+"""Metric families, and the users' own collectors."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class MetricFamily:
         """Record the times of one second of one operation."""
 
     def on_state(self, line: StateLine) -> None:
-        """Record the scenario's counters and its runner's reports at one moment; the last line counts."""
+        """Record the scenario's counters and its runner's reports at one time; the last line counts."""
 
     def on_info(self, info: ScenarioInfo) -> None:
-        """Record what the scenario is and how it ended; called once, first."""
+        """Record the scenario's settings and how it ended; called once, first."""
 
     def merge(self, other: Self) -> None:
         """Add all that the same family recorded in another scenario."""
@@ -63,10 +63,10 @@ class MetricsCollector(MetricFamily):
 
     Register it under the entry point group `kfp_perf.metrics`, or in the table METRICS of a module given with
     `--plugin`. Every scenario gets an instance, whose `on_sample` and `on_run` are called in the scenario's
-    thread as operations and runs end; `collect_custom_metrics` is called once at the end, and what it returns
-    is in the result under the registered name. Metrics that `metrics` declares can be used in thresholds, and
-    are in reports and CSV. Override `merge` to get figures of the whole test too. An exception is reported, and
-    harms nothing else.
+    thread as operations and runs end; `collect_custom_metrics` is called once at the end, and its value is in the
+    result under the registered name. Metrics that `metrics` declares can be used in thresholds, and are in reports
+    and CSV. Override `merge` to get figures of the whole test too. An exception is reported, and has no other
+    effect.
 
     `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts):
     operations of the load that were due before are warm-up. A collector gets them too, and may compare
@@ -90,9 +90,10 @@ class MetricsCollector(MetricFamily):
 
 
 class GuardedCollector:
-    """A user's collector that cannot harm the measurement: its first exception is logged, and ends it.
+    """A wrapper that keeps a user's collector from disturbing the test: its first exception is logged, and ends it.
 
-    `make` makes the collector; `error` is empty, or says what went wrong. Can be pickled if the collector can.
+    `make` makes the collector; `error` is the text of that exception, or empty. Can be pickled if the collector
+    can.
     """
 
     def __init__(self, name: str, make: Callable[[], MetricsCollector]) -> None:
@@ -132,7 +133,7 @@ class GuardedCollector:
         figures = self._collector.result()
         if not isinstance(figures, dict):
             raise TypeError(f"collect_custom_metrics returned {type(figures).__name__}, not a dictionary")
-        # What JSON cannot hold must fail here, and not when the whole result is written.
+        # A value that JSON cannot hold must fail here, and not when the whole result is written.
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(figures, enc_hook=str))
         return plain
 

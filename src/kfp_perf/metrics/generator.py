@@ -1,4 +1,4 @@
-"""What the load generator itself added to latencies."""
+"""The lateness that the load generator itself added."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.series import HistogramLine
 
 FEWEST_SECONDS = 60
-"""How long a load must last for its drift to be looked for."""
+"""How long a load must last for its drift to be computed."""
 
 
 class _Target:
@@ -77,7 +77,7 @@ class _Target:
     def trend(self) -> dict[str, Any] | None:
         """The drift of each second's median; None for scenarios or variants together.
 
-        Where one of them begins later or ends earlier than another, that would look like a drift.
+        Where one of them begins later or ends earlier than another, the result would seem to drift.
         """
         return trend_summary(self._seconds, self._medians) if len(self._sources) == 1 else None
 
@@ -119,8 +119,8 @@ class _Target:
     def _inverted(self, share: float, below: float, half_width: float) -> list[float | None]:
         """The interval of a quantile; None for an end that the data does not reach.
 
-        A quantile is a value that was seen, so a few more than its share lie below it. The upper end counts from
-        there, since from the share itself it could not show that nothing lies beyond.
+        A quantile is an observed value, so a few more than its share are below it. The upper end counts from there;
+        counted from the share itself, it could not show that nothing is beyond.
         """
         high = below + half_width
         return [
@@ -137,7 +137,7 @@ def add_intervals(
     """Add `intervals` to the latencies of the load in metrics dictionaries, and `latency_trend` beside them.
 
     `families` and `figures` hold those of each scenario by its name, and of the whole test under None. An upper end
-    is None where the data does not reach it. It takes some 60 us for each line of the load, and there is one for
+    is None where the data does not reach it. It takes about 60 us for each line of the load, and there is one for
     each second and operation.
     """
     targets = {

@@ -1,4 +1,4 @@
-"""What driving the load came to, and whether the server kept up with it."""
+"""The load that was driven, and whether the server kept up with it."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _FIELDS = (
         lambda one, other: one + other,
     ),
     seconds("longest_hold_seconds", "The longest of these waits."),
-    count("never_started", "Operations that were due, and held back until the end of the load."),
+    count("never_started", "Operations that were due, but held back until the end of the load."),
     Field(
         "idle_slot_seconds",
         Unit.SECONDS,
-        "How long slots of a closed load stood empty after failures, in all.",
+        "How long slots of a closed load were idle after failures, in total.",
         lambda one, other: one + other,
     ),
     Field(
         "slot_seconds",
         Unit.SECONDS,
-        "The slots of a closed load times how long the load wanted each.",
+        "The slots of a closed load, integrated over the time of the load.",
         lambda one, other: one + other,
     ),
 )
@@ -55,7 +55,7 @@ class LoadMetrics(ReportedFamily):
         Metric(
             "load.slot_time_lost",
             Unit.SHARE,
-            "The share of slots times time in which slots of a closed load stood empty after failures.",
+            "The share of the slot time of a closed load that was idle after failures.",
             _SOURCE,
             ("load", "slot_time_lost"),
             (),
@@ -67,7 +67,7 @@ class LoadMetrics(ReportedFamily):
             "1 where the server fell behind an open load or schedules, else 0; see *Falling behind*.",
             _BACKLOG_SOURCE,
             ("load", "fell_behind"),
-            absent="the load is closed, or was too short to tell",
+            absent="the load is closed, or was too short to judge",
         ),
         Metric(
             "load.lag",

@@ -1,4 +1,4 @@
-"""What a metric is: a name, a unit, a meaning and a source, said once for thresholds, reports and the docs."""
+"""The definition of a metric: name, unit, meaning and source, for thresholds, reports and the docs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Unit(StrEnum):
-    """What a metric counts in. A share lies between 0 and 1; a change is relative, and may be anything."""
+    """The unit of a metric. A share is between 0 and 1; a change is relative, and has no limits."""
 
     SECONDS = "seconds"
     SHARE = "share"
@@ -27,7 +27,7 @@ class Unit(StrEnum):
 DISTRIBUTION = (*QUANTILES, "max", "mean")
 FINE_DISTRIBUTION = (*FINE_QUANTILES, "max", "mean")
 
-#: What stands beside the values of metrics in a metrics dictionary, and is no metric of its own.
+#: The keys of a metrics dictionary beside the values of metrics.
 BESIDE: Mapping[str, str] = {
     "n": "How many values a distribution was made from.",
     "not_reached": "The statistics of this distribution that lie above all that was answered, or that ended: "
@@ -45,40 +45,40 @@ BESIDE: Mapping[str, str] = {
     "`…`, and those beyond 20 different ones are `other messages`.",
     "attempt_errors": "Failed attempts, by HTTP status or by what went wrong.",
     "failed_seconds": "The times from due to the end of the last attempt of operations that failed.",
-    "fell_behind_reason": "Why it cannot be told whether the server fell behind.",
+    "fell_behind_reason": "Why it is unknown whether the server fell behind.",
     "behind_since": "Since when the server has been behind, in seconds since the Unix epoch.",
     "behind_since_seconds": "The same, in seconds from the start of the scenario's load.",
     "offered_per_second": "How many runs a second were due while it was judged whether the server fell behind.",
-    "completed_per_second": "How many runs a second left meanwhile.",
-    "judged_runs": "From how many runs that was told.",
-    "warmup_requests": "Operations of the load that were due in the warm-up, which count nowhere else.",
+    "completed_per_second": "How many runs a second left in that time.",
+    "judged_runs": "How many runs that was judged from.",
+    "warmup_requests": "Operations of the load that were due in the warm-up; they are in no other figure.",
     "worst_error_seconds": "The largest of the bounds of which `error_seconds` is the mean.",
     "slope_per_hour": "Of a trend: by how many seconds times grow in an hour.",
     "interval_per_hour": "Its 95 % confidence interval.",
     "change_seconds": "By how many seconds they changed from the first to the last.",
-    "p_value": "How likely so much of a trend would be where there is none (Mann-Kendall, with autocorrelation).",
+    "p_value": "The probability of at least this trend where there is none (Mann-Kendall, with autocorrelation).",
     "drifts": "Whether the interval leaves only one direction.",
-    "points": "From how many values, or medians of slices of time, the trend was told.",
+    "points": "How many values, or medians of slices of time, the trend was computed from.",
 }
 
 
 def fewest_values(share: float) -> int:
-    """From how many values a quantile can be told: so many that one lies beyond it (100 for p99)."""
+    """The number of values that a quantile needs, so that one of them is beyond it (100 for p99)."""
     return math.ceil(1.0 / (1.0 - share) - 1e-6)
 
 
-_ABSENT = "it cannot be told"
+_ABSENT = "the figure is unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric, or one for each operation, phase or component that a test has.
 
-    `name` is what thresholds call it; `{operation}` and the like in it stand for names. `path` is where its value
-    stands in a metrics dictionary, with the same. A distribution has `statistics`, one of which follows the name
-    (`run.duration.p95`). `count_path` leads to how many values it was made from; empty: it is a count itself.
-    `absent` says why a statistic may be missing although there were values. `error_path` leads to how far off the
-    values are at most; empty: they are exact.
+    `name` is its name in thresholds; `{operation}` and the like in it stand for names. `path` is the path of its
+    value in a metrics dictionary, with the same placeholders. A distribution has `statistics`, one of which follows
+    the name (`run.duration.p95`). `count_path` is the path of the number of values; empty: it is a count itself.
+    `absent` is the reason why a statistic may be missing although there were values. `error_path` is the path of
+    the error bound of the values; empty: they are exact.
     """
 
     name: str

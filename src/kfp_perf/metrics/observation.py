@@ -1,4 +1,4 @@
-"""What following the runs took."""
+"""The requests of the observer, and its findings."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.metric import Metric
 
 _FIELDS = (
-    count("ticks", "Looks at the runs in flight."),
-    count("sweeps", "Walks over the list of runs in flight."),
+    count("ticks", "Polls of the runs in flight."),
+    count("sweeps", "Sweeps over the list of runs in flight."),
     count("pages", "Requests for pages of lists."),
     count("gets", "Requests for single runs."),
     count("lookups", "Requests that searched runs by name."),
     count("rereadings", "Requests for runs that had ended, whose tasks were not complete yet."),
     count("incomplete", "Runs whose tasks were never complete: they have no phases."),
     count("adopted", "Runs whose creation got no answer, and that were found by name."),
-    count("vanished", "Runs that were deleted by somebody else."),
+    count("vanished", "Runs that were deleted by another client."),
     count("never_seen", "Runs whose creation got no answer, and that no list showed."),
-    count("failures", "Requests of looks that failed."),
+    count("failures", "Requests of polls that failed."),
     count("clock_conflicts", "Runs whose times contradict each other, so that the server's clocks differ."),
     count("ends_seen", "Runs whose end was seen."),
     seconds(
         "seen_late_seconds",
-        "The mean time between the last look that showed a run in flight and the first that showed its end.",
+        "The mean time between the last poll that showed a run in flight and the first that showed its end.",
     ),
     seconds("longest_seen_late_seconds", "The longest of these times."),
-    seconds("poll_seconds", "The last pause between two looks."),
-    seconds("longest_poll_seconds", "The longest pause between two looks."),
+    seconds("poll_seconds", "The last pause between two polls."),
+    seconds("longest_poll_seconds", "The longest pause between two polls."),
     Field(
         "shortest_poll_seconds",
         Unit.SECONDS,
-        "The shortest pause between two looks.",
+        "The shortest pause between two polls.",
         min,
     ),
 )

@@ -39,11 +39,11 @@ class _Phase:
     def result(self) -> dict[str, Any]:
         count = len(self.values)
         error = self.errors_sum / count
-        told = summary(self.values)
-        if told["p50"] < error:
-            # Whole seconds cannot tell one such run from another; errors do average out over many.
-            told = {"n": count, "mean": told["mean"]}
-        return {**told, "error_seconds": error, "worst_error_seconds": self.worst_error}
+        figures = summary(self.values)
+        if figures["p50"] < error:
+            # Whole seconds cannot distinguish such runs; their errors average out over many.
+            figures = {"n": count, "mean": figures["mean"]}
+        return {**figures, "error_seconds": error, "worst_error_seconds": self.worst_error}
 
 
 def _metrics() -> Iterator[Metric]:
@@ -54,7 +54,7 @@ def _metrics() -> Iterator[Metric]:
             + (" Of all runs that were created." if name == _SUBMIT else ""),
             phase.source,
             ("phases", name),
-            absent="whole seconds tell the mean of so short a phase, but none of its quantiles",
+            absent="from whole seconds such a short phase has a mean, but no quantiles",
             error_path=("phases", name, "error_seconds"),
         )
         yield Metric(

@@ -1,4 +1,4 @@
-"""What was made before the start."""
+"""The rows that were created before the start."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.metric import Metric
 
 _FIELDS = (
-    count("runs", "Runs made before the start."),
-    count("experiments", "Experiments made before the start."),
-    count("pipelines", "Pipelines made before the start."),
-    count("versions", "Pipeline versions made before the start."),
-    count("failed", "Rows that could not be made."),
+    count("runs", "Runs created before the start."),
+    count("experiments", "Experiments created before the start."),
+    count("pipelines", "Pipelines created before the start."),
+    count("versions", "Pipeline versions created before the start."),
+    count("failed", "Rows that could not be created."),
     count("unfinished_runs", "Runs that were still in flight when the load started."),
-    seconds("seconds", "How long making them took."),
+    seconds("seconds", "How long their creation took."),
 )
 
 
 class PrefillMetrics(ReportedFamily):
-    """Rows made before the start."""
+    """Rows created before the start."""
 
     key: ClassVar[str] = "prefill"
     fields: ClassVar[tuple[Field, ...]] = _FIELDS

@@ -1,4 +1,4 @@
-"""What random readers did."""
+"""The reads of random readers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 _FIELDS = (
     count("reads", "Reads that were answered, or whose object was gone."),
     count("failed", "Reads that failed."),
-    count("gone", "Reads of what had been deleted since a list showed it."),
+    count("gone", "Reads of objects that had been deleted since a list showed them."),
     count(
         "nothing_to_get",
-        "Details asked for while no object of their kind was known: a list was read instead.",
+        "Reads of details while no object of their kind was known: a list was read instead.",
     ),
     count("later_pages", "Pages of lists after the first."),
     Field("deepest_page", Unit.COUNT, "The largest number of a page that was read, from 1.", max),

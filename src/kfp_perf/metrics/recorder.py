@@ -1,4 +1,4 @@
-"""Where everything that a scenario does is recorded: counters, files, and the users' collectors."""
+"""Records everything that a scenario does: counters, files, and the users' collectors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Recorder:
             collector.on_sample(sample)
 
     def run(self, record: RunRecord) -> None:
-        """Record one run that came to its end, or to the end of the test; `tally` counts it by itself."""
+        """Record one run that ended, or was in flight at the end of the test; `tally` counts it separately."""
         for collector in self.collectors:
             collector.on_run(record)
         if self.writer is not None:

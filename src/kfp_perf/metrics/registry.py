@@ -52,7 +52,7 @@ class NamedMetric:
 
     @property
     def fewest(self) -> int:
-        """From how many values it can be told: of a quantile, so many that one lies beyond it; else one."""
+        """The number of values that it needs: for a quantile, so that one is beyond it; else one."""
         share = FINE_QUANTILES.get(self.statistic)
         return 1 if share is None else fewest_values(share)
 

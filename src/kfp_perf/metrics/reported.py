@@ -29,7 +29,7 @@ def count(key: str, meaning: str) -> Field:
 
 
 def seconds(key: str, meaning: str, join: Callable[[float, float], float] | None = max) -> Field:
-    """A time in seconds; of several scenarios the longest, if not told otherwise."""
+    """A time in seconds; of several scenarios the longest, by default."""
     return Field(key, Unit.SECONDS, meaning, join)
 
 
@@ -76,7 +76,7 @@ class ReportedFamily(MetricFamily):
         self._report = joined
 
     def result(self) -> dict[str, Any]:
-        """The report, as the runner gave it; empty where it gave none."""
+        """The runner's report, unchanged; empty where it has none."""
         return dict(self._report)
 
 

@@ -1,4 +1,4 @@
-"""What became of the runs: how many, how they ended, how long they took."""
+"""The runs: how many there were, how they ended, and how long they took."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _COUNTS = (
         "Created runs whose creation got no answer, and that a look-up by name found.",
         "look-ups by name",
     ),
-    ("ended", "Runs that came to their own end, good or bad.", "ListRuns and GetRun"),
+    ("ended", "Runs that succeeded or failed.", "ListRuns and GetRun"),
     ("succeeded", "Runs that ended in SUCCEEDED.", "ListRuns and GetRun"),
     ("failed", "Runs that ended in any other final state.", "ListRuns and GetRun"),
     (
         "refused",
-        "Runs that the server refused to create, or that could not be asked for.",
+        "Runs that the server refused to create, or whose creation could not be sent.",
         "CreateRun's answers",
     ),
     (
@@ -52,11 +52,11 @@ _COUNTS = (
     ("unfinished", "Runs still in flight after the whole grace period.", "ListRuns and GetRun"),
     (
         "never_started",
-        "Runs that were due, and held back by `maxInFlight` until the end.",
+        "Runs that were due, but held back by `maxInFlight` until the end.",
         "the load's schedule",
     ),
     ("cut_off", "Runs in flight when the test was cut short: they count in no rate.", "ListRuns and GetRun"),
-    ("warmup", "Runs due in the warm-up, which count nowhere else.", "the load's schedule"),
+    ("warmup", "Runs due in the warm-up; they are in no other figure.", "the load's schedule"),
 )
 
 _ERROR = ("runs", "duration_error_seconds")
@@ -91,7 +91,7 @@ class RunMetrics(MetricFamily):
         distribution(
             "run.visible",
             "From when a run was due until a client could see that it had succeeded: what a user waits, with the "
-            "server's reporting and one look of kfp-perf. Runs that did not succeed rank above all that did.",
+            "server's reporting and one poll interval. Runs that did not succeed rank above all that did.",
             "the client's own clock",
             ("runs", "visible_seconds"),
         ),
@@ -131,7 +131,7 @@ class RunMetrics(MetricFamily):
         ),
         distribution(
             "run.cached.duration",
-            "From creation to finish, of runs that succeeded and took all they did from the cache.",
+            "From creation to finish, of runs that succeeded with all results from the cache.",
             "created_at and finished_at",
             ("runs", "cached_duration_seconds"),
             error_path=_ERROR,

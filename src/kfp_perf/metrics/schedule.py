@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
 
 _COUNTS = {
-    "slots": "Moments at which a schedule was due to start a run.",
-    "started": "Slots that a run came for.",
-    "missed": "Slots that no run came for.",
+    "slots": "Times at which a schedule was due to start a run.",
+    "started": "Slots that got a run.",
+    "missed": "Slots that got no run.",
     "doubled": "Runs beyond the first of their slot.",
     "unscheduled": "Runs of a schedule that belong to none of its slots.",
 }
@@ -34,7 +34,7 @@ class ScheduleMetrics(MetricFamily):
         Metric(
             "schedule.missed_rate",
             Unit.SHARE,
-            "The share of slots that no run came for.",
+            "The share of slots that got no run.",
             _SOURCE,
             ("schedule", "missed_rate"),
             (),
@@ -42,8 +42,8 @@ class ScheduleMetrics(MetricFamily):
         ),
         distribution(
             "schedule.drift",
-            "From a slot to the creation of its run. The controller looks every 30 s, so up to that is by design.",
-            "the slot, and created_at of the first run that came for it",
+            "From a slot to the creation of its run. The controller checks every 30 s, so up to that is by design.",
+            "the slot, and created_at of its first run",
             ("schedule", "drift_seconds"),
             error_path=("schedule", "drift_error_seconds"),
         ),
@@ -64,7 +64,7 @@ class ScheduleMetrics(MetricFamily):
         self._worst_error = 0.0
 
     def on_run(self, record: RunRecord) -> None:
-        """Record one run at its end, or one slot that none came for."""
+        """Record one run at its end, or one slot without a run."""
         if record.warmup or not record.recurring_run_id:
             return
         if record.slot is None:

@@ -17,10 +17,10 @@ _FIELDS = (
         "First runs of slots that were created within 40 s of their slot, the controller's own pace.",
     ),
     count("late", "First runs of slots that were created later than that."),
-    count("missed", "Slots that no run came for."),
-    count("undecided", "Slots within a minute before their schedule was disabled that no run came for."),
+    count("missed", "Slots that got no run."),
+    count("undecided", "Slots within a minute before their schedule was disabled that got no run."),
     count("pages", "Requests for new runs."),
-    count("failures", "Looks for new runs that failed."),
+    count("failures", "Polls for new runs that failed."),
 )
 
 

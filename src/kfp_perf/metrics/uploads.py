@@ -1,4 +1,4 @@
-"""What was uploaded."""
+"""Uploads of pipelines and versions."""
 
 from __future__ import annotations
 

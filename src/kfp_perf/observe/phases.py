@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.observe.times import (
     ClockOffset,
-    Estimate,
     Interval,
+    TimeSpan,
     edges_of,
     range_of,
     span,
@@ -95,7 +95,7 @@ ACROSS_CLOCKS = frozenset({"queue", "visible"})
 
 def phases_of(
     tracked: TrackedRun, run: Run, path: CriticalPath | None, offset: ClockOffset
-) -> dict[str, Estimate]:
+) -> dict[str, TimeSpan]:
     """The phases of a run that has ended, as plain differences: see `clamped`. Unknown ones are absent.
 
     `tracked` has the run's times already. Without a path only `submit` and `visible` are known.
@@ -114,12 +114,12 @@ def phases_of(
     return {name: phase for name in PHASES if (phase := phases.get(name)) is not None}
 
 
-def clamped(phases: Mapping[str, Estimate]) -> dict[str, Estimate]:
+def clamped(phases: Mapping[str, TimeSpan]) -> dict[str, TimeSpan]:
     """The phases with those below zero stated as 0: within their error they are not less."""
     return {name: phase._replace(value=max(0.0, phase.value)) for name, phase in phases.items()}
 
 
-def contradiction(tracked: TrackedRun, phases: Mapping[str, Estimate], offset: ClockOffset) -> str:
+def contradiction(tracked: TrackedRun, phases: Mapping[str, TimeSpan], offset: ClockOffset) -> str:
     """The name of a contradiction between a run's times; empty where there is none.
 
     A time span below zero by more than its error proves that the clocks of the API server and the workflow
@@ -140,11 +140,11 @@ def contradiction(tracked: TrackedRun, phases: Mapping[str, Estimate], offset: C
     return ""
 
 
-def _below_zero(estimate: Estimate) -> bool:
+def _below_zero(estimate: TimeSpan) -> bool:
     return estimate.value + estimate.error < -_TOLERANCE_SECONDS
 
 
-def _submit(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
+def _submit(tracked: TrackedRun, offset: ClockOffset) -> TimeSpan | None:
     if tracked.created_at is None or not tracked.sent or tracked.adopted:
         return None
     created = Interval(tracked.sent, tracked.ended)
@@ -154,7 +154,7 @@ def _submit(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
     return span(Interval(tracked.due, tracked.due), created)
 
 
-def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
+def _on_the_path(path: CriticalPath) -> dict[str, TimeSpan]:
     """The parts of the path, with the error of whole seconds and the path's uncertainty."""
     whole = path.segments[-1].end - path.segments[0].start
     estimates = {}
@@ -163,18 +163,18 @@ def _on_the_path(path: CriticalPath) -> dict[str, Estimate]:
         error = max(possible.high - value, value - possible.low) + getattr(path.uncertainty, name)
         # No part is less than nothing, or more than all of the path.
         most = max(value, whole - value) + 1.0 + path.uncertainty.end
-        estimates[name] = Estimate(value, min(error, most))
+        estimates[name] = TimeSpan(value, min(error, most))
     return estimates
 
 
-def _finish(path: CriticalPath, finished: Interval) -> Estimate:
+def _finish(path: CriticalPath, finished: Interval) -> TimeSpan:
     value, error = span(whole_second(path.segments[-1].end), finished)
-    return Estimate(value, error + path.uncertainty.end)
+    return TimeSpan(value, error + path.uncertainty.end)
 
 
 def _visible(
     tracked: TrackedRun, run: Run, finished: Interval | None, offset: ClockOffset
-) -> Estimate | None:
+) -> TimeSpan | None:
     """From the end until the API server had the final report, on its own clock."""
     if finished is None or tracked.seen_finished is None:
         return None
@@ -204,7 +204,7 @@ def creation(tracked: TrackedRun, offset: ClockOffset) -> Interval | None:
     return stated.intersect(Interval(tracked.sent, tracked.ended).shift(ahead)) or stated
 
 
-def duration(tracked: TrackedRun, offset: ClockOffset) -> Estimate | None:
+def duration(tracked: TrackedRun, offset: ClockOffset) -> TimeSpan | None:
     """From creation to finish; None if the server gave no times.
 
     The finish is stamped by the workflow controller. Its clock is assumed to equal the API server's, because their

@@ -46,7 +46,7 @@ class Interval(NamedTuple):
         return Interval(-self.high, -self.low)
 
 
-class Estimate(NamedTuple):
+class TimeSpan(NamedTuple):
     """A time span in seconds: the true value is within `value` plus or minus `error`."""
 
     value: float
@@ -58,9 +58,9 @@ def whole_second(time: float) -> Interval:
     return Interval(time, time + 1.0)
 
 
-def span(begin: Interval, end: Interval) -> Estimate:
+def span(begin: Interval, end: Interval) -> TimeSpan:
     """The time from one interval to another."""
-    return Estimate(end.middle - begin.middle, end.half_width + begin.half_width)
+    return TimeSpan(end.middle - begin.middle, end.half_width + begin.half_width)
 
 
 # -- the offset between the API server's clock and ours -------------------------------------------------------

@@ -10,7 +10,7 @@ from kfp_perf.result.records import Outcome, RunRecord
 if TYPE_CHECKING:
     import asyncio
 
-    from kfp_perf.observe.times import Estimate
+    from kfp_perf.observe.times import TimeSpan
     from kfp_perf.result.records import TaskSpan
 
 
@@ -46,7 +46,7 @@ class TrackedRun:
     clock_conflict: str = ""
     cached: bool = False
     tasks_complete: bool = False
-    phases: dict[str, Estimate] | None = None
+    phases: dict[str, TimeSpan] | None = None
     tasks: list[TaskSpan] | None = None
     recurring_run_id: str = ""
     slot: float | None = None
