@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from made_executions import write_side
 from sample_results import Load, SampleTest, make_result
 
+from kfp_perf.cli.compare import compare
 from kfp_perf.compare import Comparison, compare_sides, read_side
 from kfp_perf.reports.comparison_distributions import distributions, read_times
 from kfp_perf.reports.comparison_formats import FORMATS
@@ -30,6 +32,12 @@ def test_each_format_has_verdict_values_and_warnings(tmp_path: Path, name: str) 
     assert "slower" in text.lower()
     assert "drift of the environment" in " ".join(text.split())
     assert "run.success" in text
+
+
+def test_the_command_offers_every_format() -> None:
+    (option,) = (one for one in compare.params if one.name == "name")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(FORMATS)
 
 
 @pytest.mark.parametrize(

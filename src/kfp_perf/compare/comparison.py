@@ -52,7 +52,10 @@ class SideSummary:
 
 @dataclass(frozen=True, slots=True)
 class SideValues:
-    """The value of each execution of a side, None where there is none; `typical` is their geometric mean."""
+    """The value of each execution of a side, None where there is none.
+
+    `typical` is their geometric mean; the arithmetic one where a value is not positive, None where one is missing.
+    """
 
     typical: float | None
     values: tuple[float | None, ...]
@@ -211,7 +214,8 @@ def _refuse_the_same(baseline: Side, new: Side) -> None:
     for one in new.executions:
         if one.path.resolve() in places:
             what = "stands on both sides: a result says nothing when it is compared with itself"
-            raise InputError(Problem(str(one.path), what, "Name two different results or studies."))
+            remedy = "Name two different results; keep new ones out of the folder of the baseline."
+            raise InputError(Problem(str(one.path), what, remedy))
 
 
 def _compared(
