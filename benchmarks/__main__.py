@@ -31,6 +31,7 @@ BENCHMARKS = (
     "backlog",
     "intervals",
     "comparison",
+    "comparison_emulated",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

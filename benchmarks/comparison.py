@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_perf.statistics.comparison import Verdict, decide, estimate
+from kfp_perf.statistics.comparison import ChangeVerdict, decide, estimate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -43,7 +43,7 @@ def compared(
     metrics: int = 1,
 ) -> dict[str, float]:
     """How often each verdict was given and the interval held `truth`; a row a comparison."""
-    verdicts = dict.fromkeys(Verdict, 0)
+    verdicts = dict.fromkeys(ChangeVerdict, 0)
     found = held = 0
     squares = 0.0
     for one, other in zip(before, after, strict=True):
@@ -74,6 +74,24 @@ def independent(
     return compared(before, after, change)
 
 
+def unequal(sizes: tuple[int, int], spreads: tuple[float, float], pairs: int) -> dict[str, float]:
+    """Normal executions of which the sides have different numbers and standard deviations."""
+    random = np.random.default_rng([*sizes, *(round(1000 * spread) for spread in spreads)])
+    before, after = (
+        spread * random.normal(size=(pairs, size)) for size, spread in zip(sizes, spreads, strict=True)
+    )
+    return compared(before, after, 0.0)
+
+
+def outliers(size: int, pairs: int) -> dict[str, float]:
+    """One execution in twenty of the new side is 50 % longer; the truth is the mean with them."""
+    random = np.random.default_rng([size, 20])
+    before, after = VARIATION * random.normal(size=(2, pairs, size))
+    return compared(
+        before, after + math.log(1.5) * (random.random((pairs, size)) < 0.05), math.log(1.5) * 0.05
+    )
+
+
 def powers(variation: float, size: int, pairs: int) -> tuple[float, float]:
     """The power for +10 %, of one metric and of one of three."""
     random = np.random.default_rng([size, round(1000 * variation)])
@@ -100,14 +118,8 @@ def in_order(size: int, pairs: int, *, coefficient: float, drift: float, order: 
     return compared(before, after, 0.0, paired=True)
 
 
-def main() -> None:
-    """Simulate, and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pairs", type=int, default=10_000, help="simulated comparisons of each kind")
-    pairs: int = parser.parse_args().pairs
-    figures: dict[str, Any] = {"pairs": pairs}
+def alike(pairs: int, figures: dict[str, Any]) -> None:
+    """Sides of one shape."""
     print(
         f"independent executions, CV {VARIATION:.0%}: false alarms (95 % interval without 0), coverage at +10 %"
     )
@@ -122,12 +134,34 @@ def main() -> None:
                 f"higher or lower {alarms:6.1%}, same {none['same']:6.1%}; coverage {some['coverage']:6.1%}",
                 flush=True,
             )
+
+
+def unlike(pairs: int, figures: dict[str, Any]) -> None:
+    """Sides that differ in more than their mean."""
     print("sides of different shape: coverage of no difference of means")
     for shape, other in (("normal", "skewed"), ("normal", "bimodal"), ("skewed", "bimodal")):
         for size in SIZES:
             found = independent(shape, size, pairs, other=other)
             figures[f"{shape}_{other}_{size}"] = found
             print(f"  {shape} and {other}, {size:>2} a side: {found['coverage']:6.1%}", flush=True)
+    print("sides of different number and spread: coverage")
+    for sizes in ((3, 20), (5, 20), (20, 3), (20, 5)):
+        found = unequal(sizes, (0.05, 0.15), pairs)
+        figures[f"unequal_{sizes}"] = found
+        print(f"  {sizes[0]} with CV 5 %, {sizes[1]} with CV 15 %: {found['coverage']:6.1%}", flush=True)
+    print("one execution in twenty of one side is 50 % longer: coverage of the mean with them")
+    for size in SIZES:
+        figures[f"outliers_{size}"] = found = outliers(size, pairs)
+        print(f"  {size:>2} a side: {found['coverage']:6.1%}", flush=True)
+
+
+def found_or_same(pairs: int, figures: dict[str, Any]) -> None:
+    """What is found, and what is called the same."""
+    print("nothing changed: how often that is called the same within 5 %")
+    for variation in (0.01, 0.02, 0.03, 0.05):
+        shares = [unequal((size, size), (variation, variation), pairs)["same"] for size in SIZES]
+        figures[f"same_{variation}"] = shares
+        print(f"  CV {variation:4.0%}: ", "  ".join(f"{share:4.0%}" for share in shares), flush=True)
     print("power for +10 %: one metric (one of three)")
     for variation in (0.03, 0.05, 0.10):
         cells = []
@@ -136,6 +170,10 @@ def main() -> None:
             figures[f"power_{variation}_{size}"] = [one, three]
             cells.append(f"{one:4.0%} ({three:4.0%})")
         print(f"  CV {variation:4.0%}: ", "  ".join(cells), flush=True)
+
+
+def ordered(pairs: int, figures: dict[str, Any]) -> None:
+    """Executions that depend on when they ran."""
     print("equal sides in the order of time: false alarms, and root mean square error of the difference")
     for coefficient in (0.0, 0.3, 0.6):
         for drift in (0.0, 0.10):
@@ -153,6 +191,18 @@ def main() -> None:
                     "; ".join(cells),
                     flush=True,
                 )
+
+
+def main() -> None:
+    """Simulate, and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=10_000, help="simulated comparisons of each kind")
+    pairs: int = parser.parse_args().pairs
+    figures: dict[str, Any] = {"pairs": pairs}
+    for part in (alike, unlike, found_or_same, ordered):
+        part(pairs, figures)
     print(json.dumps(figures))
 
 

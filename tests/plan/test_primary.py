@@ -57,6 +57,7 @@ def test_those_of_the_file_and_of_its_scenarios(tmp_path: Path) -> None:
         ),
         (["run.visible.mean"] * 4, [], "$.primary: "),
         ([1], [], "$.primary[0]"),
+        (["schedule.drift.p95"], [], "$.primary[0]: no scenario has values of schedule.drift.p95"),
     ],
 )
 def test_what_is_wrong_with_them(tmp_path: Path, primary: list[Any], own: list[str], message: str) -> None:

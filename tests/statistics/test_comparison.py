@@ -8,7 +8,7 @@ from execution_noise import SHAPES, in_pairs, sequences
 from scipy import stats
 
 from kfp_perf.statistics.comparison import (
-    Verdict,
+    ChangeVerdict,
     compare,
     compare_shares,
     decide,
@@ -31,7 +31,7 @@ def test_false_alarms_and_coverage_are_as_stated(shape: str, size: int) -> None:
     after = 0.05 * SHAPES[shape](random, (TEST_PAIRS, size))
     alarms = held = 0
     for one, other in zip(before, after, strict=True):
-        alarms += decide(estimate(one, other), 0.05) in {Verdict.HIGHER, Verdict.LOWER}
+        alarms += decide(estimate(one, other), 0.05) in {ChangeVerdict.HIGHER, ChangeVerdict.LOWER}
         low, high = estimate(one, other + 0.1).interval(0.95)
         held += low <= 0.1 <= high
     assert alarms / TEST_PAIRS <= 0.06 + 3 * ERROR
@@ -80,15 +80,15 @@ def test_the_interval_is_welch_s() -> None:
 @pytest.mark.parametrize(
     ("new", "verdict"),
     [
-        ([101.0, 100.0, 102.0, 101.0], Verdict.SAME),
-        ([104.0, 103.5, 104.5, 104.0], Verdict.SAME),  # certainly higher, and too little to matter
-        ([120.0, 118.0, 122.0, 121.0], Verdict.HIGHER),
-        ([80.0, 81.0, 79.0, 80.5], Verdict.LOWER),
-        ([90.0, 125.0, 104.0, 110.0], Verdict.TOO_LITTLE_DATA),
-        ([100.0, 100.0, 100.0, 100.0], Verdict.TOO_COARSE),
+        ([101.0, 100.0, 102.0, 101.0], ChangeVerdict.SAME),
+        ([104.0, 103.5, 104.5, 104.0], ChangeVerdict.SAME),  # certainly higher, and too little to matter
+        ([120.0, 118.0, 122.0, 121.0], ChangeVerdict.HIGHER),
+        ([80.0, 81.0, 79.0, 80.5], ChangeVerdict.LOWER),
+        ([90.0, 125.0, 104.0, 110.0], ChangeVerdict.TOO_LITTLE_DATA),
+        ([100.0, 100.0, 100.0, 100.0], ChangeVerdict.TOO_COARSE),
     ],
 )
-def test_the_order_of_verdicts(new: list[float], verdict: Verdict) -> None:
+def test_the_order_of_verdicts(new: list[float], verdict: ChangeVerdict) -> None:
     assert compare([100.0, 101.0, 99.5, 100.5], new).verdict is verdict
 
 
@@ -100,12 +100,12 @@ def test_the_interval_that_is_returned_is_the_one_that_decided() -> None:
         assert found.high is not None
         inside = found.low >= -0.05 / 1.05 - 1e-12 and found.high <= 0.05 + 1e-12
         match found.verdict:
-            case Verdict.SAME:
+            case ChangeVerdict.SAME:
                 assert inside
                 assert found.confidence == pytest.approx(0.95)
-            case Verdict.HIGHER:
+            case ChangeVerdict.HIGHER:
                 assert found.low > 0.0
-            case Verdict.LOWER:
+            case ChangeVerdict.LOWER:
                 assert found.high < 0.0
             case _:
                 assert found.low <= 0.0 <= found.high
@@ -123,7 +123,7 @@ def test_more_metrics_widen_the_interval() -> None:
 
 def test_too_little_data_says_what_would_have_been_found_and_how_many_would_do() -> None:
     found = compare([100.0, 110.0, 95.0], [104.0, 99.0, 115.0])
-    assert found.verdict is Verdict.TOO_LITTLE_DATA
+    assert found.verdict is ChangeVerdict.TOO_LITTLE_DATA
     assert found.smallest_found is not None
     assert found.smallest_found > 0.15
     assert found.executions is not None
@@ -155,12 +155,12 @@ def test_the_range_of_executions_holds_the_number_for_the_true_spread() -> None:
 
 def test_fewer_than_three_executions_decide_nothing() -> None:
     single = compare([10.0], [20.0])
-    assert single.verdict is Verdict.TOO_LITTLE_DATA
+    assert single.verdict is ChangeVerdict.TOO_LITTLE_DATA
     assert single.ratio == pytest.approx(1.0)
     assert (single.low, single.executions) == (None, None)
     assert "run-to-run variation" in single.reason
     several = compare([10.0, 10.1, 9.9, 10.0], [20.0])
-    assert several.verdict is Verdict.TOO_LITTLE_DATA
+    assert several.verdict is ChangeVerdict.TOO_LITTLE_DATA
     assert "at least 3 executions a side" in several.reason
     assert several.executions is not None
 
@@ -168,15 +168,15 @@ def test_fewer_than_three_executions_decide_nothing() -> None:
 @pytest.mark.parametrize(
     ("baseline", "new", "verdict"),
     [
-        ([1.0, 1.0, 1.0], [0.9, 0.9, 0.9], Verdict.LOWER),
-        ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], Verdict.TOO_LITTLE_DATA),
-        ([1.0, 1.0, 1.0], [0.9, 0.92, 0.91], Verdict.LOWER),
-        ([0.5, 0.52, 0.51], [0.9, 0.92, 0.91], Verdict.HIGHER),
-        ([1.0, 1.0, 1.0], [0.9, 1.0, 1.0], Verdict.TOO_LITTLE_DATA),
-        ([1.0], [0.0], Verdict.TOO_LITTLE_DATA),
+        ([1.0, 1.0, 1.0], [0.9, 0.9, 0.9], ChangeVerdict.LOWER),
+        ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], ChangeVerdict.TOO_LITTLE_DATA),
+        ([1.0, 1.0, 1.0], [0.9, 0.92, 0.91], ChangeVerdict.LOWER),
+        ([0.5, 0.52, 0.51], [0.9, 0.92, 0.91], ChangeVerdict.HIGHER),
+        ([1.0, 1.0, 1.0], [0.9, 1.0, 1.0], ChangeVerdict.TOO_LITTLE_DATA),
+        ([1.0], [0.0], ChangeVerdict.TOO_LITTLE_DATA),
     ],
 )
-def test_shares(baseline: list[float], new: list[float], verdict: Verdict) -> None:
+def test_shares(baseline: list[float], new: list[float], verdict: ChangeVerdict) -> None:
     assert compare_shares(baseline, new).verdict is verdict
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 async def emulator(profile: str, options: dict[str, Any]) -> AsyncIterator[tuple[Backend, str]]:
     """An emulator in the running loop, and its address."""
     clock = LoopClock(asyncio.get_running_loop(), wall=round(EPOCH * 1e6))
-    backend = build(Options(load_profile(profile), seed=1, **options), clock)
+    backend = build(Options(load_profile(profile), **{"seed": 1, **options}), clock)
     server = Server(backend, open_socket("127.0.0.1", 0))
     await server.start()
     try:

@@ -23,6 +23,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
         "cleanup": ("kfp_perf.cli.cleanup", "cleanup", "Delete what a test left on the server."),
     },
     "Decide": {
+        "compare": ("kfp_perf.cli.compare", "compare", "Compare executions: slower, faster, or the same?"),
         "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
     },
     "Set up": {

@@ -1,19 +1,19 @@
 """Comparing executions of a test: from result folders to a `Comparison`."""
 
 from kfp_perf.compare.comparison import (
-    ChangeOutcome,
     Comparison,
+    ComparisonVerdict,
     GuardComparison,
     MetricComparison,
     SideSummary,
     compare_sides,
 )
-from kfp_perf.compare.sides import ExecutionResult, Side, read_side
+from kfp_perf.compare.sides import ComparedExecution, Side, read_side
 
 __all__ = [
-    "ChangeOutcome",
+    "ComparedExecution",
     "Comparison",
-    "ExecutionResult",
+    "ComparisonVerdict",
     "GuardComparison",
     "MetricComparison",
     "Side",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.compare.compared_metrics import declared_primary
+from kfp_perf.compare.compared_metrics import declared_primary, number_in
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kfp_perf.compare.sides import ExecutionResult, Side
+    from kfp_perf.compare.sides import ComparedExecution, Side
 
     Check = Callable[[Side, Side], Iterator[str]]
 
@@ -27,7 +27,7 @@ def warnings_of(baseline: Side, new: Side, *, paired: bool = False) -> Iterator[
         yield from _not_interleaved(baseline, new)
 
 
-def _differs(what: str, of: Callable[[ExecutionResult], Any]) -> Check:
+def _differs(what: str, of: Callable[[ComparedExecution], Any]) -> Check:
     """A check that something is the same in all executions of both sides."""
 
     def check(baseline: Side, new: Side) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _scenario(baseline: Side, new: Side) -> Iterator[str]:
         yield "the scenario file differs between executions of one side"
 
 
-def _scenario_of(execution: ExecutionResult) -> str:
+def _scenario_of(execution: ComparedExecution) -> str:
     """The content of the scenario file, without its layout."""
     file = execution.document.get("scenario_file")
     text = str(file.get("text", "")) if isinstance(file, dict) else ""
@@ -83,7 +83,7 @@ def _pipelines(baseline: Side, new: Side) -> Iterator[str]:
         yield f"the content of the pipeline differs in scenario {', '.join(changed)}"
 
 
-def _digests(execution: ExecutionResult) -> dict[str, str]:
+def _digests(execution: ComparedExecution) -> dict[str, str]:
     scenarios = execution.given.get("scenarios") or ()
     return {str(one.get("name")): one["pipeline"] for one in scenarios if one.get("pipeline")}
 
@@ -114,17 +114,17 @@ def _cached(baseline: Side, new: Side) -> Iterator[str]:
         return
     shares = sum(before) / len(before), sum(after) / len(after)
     if abs(shares[0] - shares[1]) > CACHED_POINTS:
+        before_text, after_text = (f"{share * 100:.0f} %" for share in shares)
         yield (
-            f"the share of cached runs differs: {shares[0]:.0%} in the baseline, {shares[1]:.0%} in the new results"
+            f"the share of cached runs differs: {before_text} in the baseline, {after_text} in the new results"
         )
 
 
-def _cached_share(execution: ExecutionResult) -> float | None:
-    runs = execution.metrics(None).get("runs")
-    if not isinstance(runs, dict) or not runs.get("succeeded"):
-        return None
-    cached = runs.get("cached_duration_seconds") or {}
-    return float(cached.get("n", 0) / runs["succeeded"])
+def _cached_share(execution: ComparedExecution) -> float | None:
+    metrics = execution.metrics(None)
+    succeeded = number_in(metrics, "runs", "succeeded")
+    cached = number_in(metrics, "runs", "cached_duration_seconds", "n") or 0.0
+    return cached / succeeded if succeeded else None
 
 
 def _left_out(baseline: Side, new: Side) -> Iterator[str]:
@@ -144,21 +144,21 @@ def _not_interleaved(baseline: Side, new: Side) -> Iterator[str]:
         )
 
 
-def _part(execution: ExecutionResult, key: str) -> Mapping[str, Any]:
+def _part(execution: ComparedExecution, key: str) -> Mapping[str, Any]:
     found = execution.document.get(key)
     return found if isinstance(found, dict) else {}
 
 
-def _machine(execution: ExecutionResult) -> str:
+def _machine(execution: ComparedExecution) -> str:
     environment = _part(execution, "environment")
     return f"{_text(environment.get('system'))} with {_text(environment.get('cpus'))} CPUs"
 
 
-def _kind_of_target(execution: ExecutionResult) -> str:
+def _kind_of_target(execution: ComparedExecution) -> str:
     return "the emulator" if _part(execution, "target").get("emulator") else "a real server"
 
 
-def _server(execution: ExecutionResult) -> str:
+def _server(execution: ComparedExecution) -> str:
     target = _part(execution, "target")
     commit = target.get("commit")
     return f"{_text(target.get('version'))} ({commit})" if commit else _text(target.get("version"))

@@ -15,7 +15,7 @@ from kfp_perf.result.records import Purpose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from kfp_perf.compare.sides import ExecutionResult, Side
+    from kfp_perf.compare.sides import ComparedExecution, Side
     from kfp_perf.metrics.registry import NamedMetric, Registry
 
 #: The primary metric of tests that start runs, unless their scenario file names others.
@@ -51,28 +51,28 @@ class ComparedMetric:
         """Whether a smaller value is a better one: of times, not of rates."""
         return self.metric.metric.unit is Unit.SECONDS
 
-    def value_in(self, execution: ExecutionResult) -> float | None:
+    def value_in(self, execution: ComparedExecution) -> float | None:
         """The value; None where it is not reached, and where there is none."""
         return self.metric.value_in(execution.metrics(self.scenario))
 
-    def not_reached_in(self, execution: ExecutionResult) -> bool:
+    def not_reached_in(self, execution: ComparedExecution) -> bool:
         """Whether the value lies above all that ended or was answered, rather than there being none."""
         metrics = execution.metrics(self.scenario)
         if self.metric.value_in(metrics) is not None:
             return False
         return self.metric.not_reached_in(metrics) or bool(self.metric.count_in(metrics))
 
-    def share_reached_in(self, execution: ExecutionResult) -> float | None:
+    def share_reached_in(self, execution: ComparedExecution) -> float | None:
         """The share of the operations or runs that have a value at all; None where that is not known."""
         metrics, path = execution.metrics(self.scenario), self.metric.path
         match path:
             case ("runs", "visible_seconds", _):
-                return _number(metrics, "runs", "success_rate")
+                return number_in(metrics, "runs", "success_rate")
             case ("runs", "duration_seconds", _):
-                count, unfinished = self.metric.count_in(metrics), _number(metrics, "runs", "unfinished")
+                count, unfinished = self.metric.count_in(metrics), number_in(metrics, "runs", "unfinished")
                 return 1.0 - unfinished / count if count and unfinished is not None else None
             case ("api", purpose, call, "latency_seconds", _):
-                failed = _number(metrics, "api", purpose, call, "error_rate")
+                failed = number_in(metrics, "api", purpose, call, "error_rate")
                 return None if failed is None else 1.0 - failed
             case _:
                 return None
@@ -132,7 +132,7 @@ def guards(baseline: Side, new: Side) -> Iterator[tuple[ComparedMetric, bool]]:
     They are of the whole test, and of each scenario where there are several.
     """
     executions = (*baseline.executions, *new.executions)
-    names = [one.get("name") for one in baseline.executions[0].document.get("scenarios") or ()]
+    names = baseline.executions[0].scenario_names
     for scenario in (None, *(names if len(names) > 1 else ())):
         for pattern, higher_is_better in GUARDS.items():
             calls = _load_calls(executions, scenario) if "{call}" in pattern else ("",)
@@ -145,13 +145,13 @@ def guards(baseline: Side, new: Side) -> Iterator[tuple[ComparedMetric, bool]]:
                     yield compared, higher_is_better
 
 
-def declared_primary(execution: ExecutionResult) -> tuple[tuple[str | None, str], ...]:
+def declared_primary(execution: ComparedExecution) -> tuple[tuple[str | None, str], ...]:
     """The primary metrics that the scenario file of an execution declares; none where it leaves them open."""
     return tuple((one["scenario"], one["metric"]) for one in execution.given.get("primary") or ())
 
 
 def _default(side: Side) -> str:
-    if any(_number(one.metrics(None), "runs", "due") for one in side.executions):
+    if any(number_in(one.metrics(None), "runs", "due") for one in side.executions):
         return DEFAULT_PRIMARY
     calls = _load_calls(side.executions)
     reads = [call for call in calls if call.startswith(("Get", "List"))]
@@ -161,23 +161,23 @@ def _default(side: Side) -> str:
     return f"api.{(reads or calls)[0]}.latency.p95"
 
 
-def _load_calls(executions: Iterable[ExecutionResult], scenario: str | None = None) -> list[str]:
+def _load_calls(executions: Iterable[ComparedExecution], scenario: str | None = None) -> list[str]:
     """The operations of the load without variants, the commonest first."""
     counts: Counter[str] = Counter()
     for execution in executions:
-        api = execution.metrics(scenario).get("api")
-        load = api.get(Purpose.LOAD.value) if isinstance(api, dict) else None
-        for call, figures in (load or {}).items():
-            if call in CALLS and "." not in call:
-                counts[call] += figures.get("count", 0)
-    return [call for call, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+        metrics = execution.metrics(scenario)
+        for call in CALLS:
+            if "." not in call:
+                counts[call] += int(number_in(metrics, "api", Purpose.LOAD.value, call, "count") or 0)
+    return [call for call, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if count]
 
 
-def _has_values(compared: ComparedMetric, execution: ExecutionResult) -> bool:
+def _has_values(compared: ComparedMetric, execution: ComparedExecution) -> bool:
     return compared.value_in(execution) is not None or compared.not_reached_in(execution)
 
 
-def _number(metrics: Mapping[str, Any], *path: str) -> float | None:
+def number_in(metrics: Mapping[str, Any], *path: str) -> float | None:
+    """The number at a path of a metrics dictionary; None where there is none."""
     found: Any = metrics
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None

@@ -14,8 +14,8 @@ from kfp_perf.statistics.comparison import (
     FEWEST_EXECUTIONS,
     GUARD_POINTS,
     WITHIN,
+    ChangeVerdict,
     ShareChange,
-    Verdict,
     compare,
     compare_shares,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kfp_perf.statistics.comparison import Change
 
 
-class ChangeOutcome(StrEnum):
+class ComparisonVerdict(StrEnum):
     """What a comparison says of one metric of the new side."""
 
     SLOWER = "slower"
@@ -52,7 +52,10 @@ class SideSummary:
 
 @dataclass(frozen=True, slots=True)
 class SideValues:
-    """The value of each execution of a side, None where there is none; `typical` is their geometric mean."""
+    """The value of each execution of a side, None where there is none.
+
+    `typical` is their geometric mean; the arithmetic one where a value is not positive, None where one is missing.
+    """
 
     typical: float | None
     values: tuple[float | None, ...]
@@ -72,7 +75,7 @@ class MetricComparison:
     unit: Unit
     lower_is_better: bool
     primary: bool
-    outcome: ChangeOutcome
+    verdict: ComparisonVerdict
     baseline: SideValues
     new: SideValues
     change: float | None = None
@@ -142,26 +145,30 @@ class Comparison:
         """What got worse: a primary metric that is slower by more than `limit`, a guard that is certainly worse."""
         found = []
         for one in self.primary:
-            if one.outcome is not ChangeOutcome.SLOWER:
+            if one.verdict is not ComparisonVerdict.SLOWER:
                 continue
             if one.change is None:
                 found.append(f"{one.label}: fewer reached it")
             elif (change := one.change if one.lower_is_better else -one.change) > limit:
-                found.append(f"{one.label}: slower by {change:.1%}, more than {limit:.1%}")
-        return found + [
-            f"{one.label}: from {one.baseline:.1%} to {one.new:.1%}" for one in self.guards if one.certain
-        ]
+                found.append(f"{one.label}: slower by {_percent(change)}, more than {_percent(limit)}")
+        return found + self._worse_guards()
 
     def not_excluded(self, limit: float) -> list[str]:
         """Primary metrics that may be slower by `limit` or more, and guards that are certainly worse."""
         found = []
         for one in self.primary:
             if one.worst is None:
-                found.append(f"{one.label}: {one.outcome}, so no change is excluded")
+                found.append(f"{one.label}: {one.verdict}, so no change is excluded")
             elif one.worst >= limit:
-                found.append(f"{one.label}: may be slower by up to {one.worst:.1%}, not below {limit:.1%}")
-        return found + [
-            f"{one.label}: from {one.baseline:.1%} to {one.new:.1%}" for one in self.guards if one.certain
+                worst = _percent(one.worst)
+                found.append(f"{one.label}: may be slower by up to {worst}, not below {_percent(limit)}")
+        return found + self._worse_guards()
+
+    def _worse_guards(self) -> list[str]:
+        return [
+            f"{one.label}: from {_percent(one.baseline)} to {_percent(one.new)}"
+            for one in self.guards
+            if one.certain
         ]
 
 
@@ -207,7 +214,8 @@ def _refuse_the_same(baseline: Side, new: Side) -> None:
     for one in new.executions:
         if one.path.resolve() in places:
             what = "stands on both sides: a result says nothing when it is compared with itself"
-            raise InputError(Problem(str(one.path), what, "Name two different results or studies."))
+            remedy = "Name two different results; keep new ones out of the folder of the baseline."
+            raise InputError(Problem(str(one.path), what, remedy))
 
 
 def _compared(
@@ -227,7 +235,7 @@ def _compared(
         unit=compared.metric.metric.unit,
         lower_is_better=compared.lower_is_better,
         primary=primary,
-        outcome=ChangeOutcome.NOT_COMPARABLE,
+        verdict=ComparisonVerdict.NOT_COMPARABLE,
         baseline=SideValues(_geometric_mean(sides[0]), sides[0]),
         new=SideValues(_geometric_mean(sides[1]), sides[1]),
     )
@@ -242,7 +250,7 @@ def _compared(
     change = compare(*values, paired=paired, within=within, metrics=metrics)
     return replace(
         found,
-        outcome=_outcome(change.verdict, lower_is_better=compared.lower_is_better),
+        verdict=_verdict(change.verdict, lower_is_better=compared.lower_is_better),
         change=change.ratio,
         low=change.low,
         high=change.high,
@@ -254,7 +262,7 @@ def _compared(
 
 
 def _reason(change: Change) -> str:
-    if change.verdict is Verdict.TOO_COARSE:
+    if change.verdict is ChangeVerdict.TOO_COARSE:
         return "the executions of a side do not differ at all, so their variation is not known"
     return change.reason
 
@@ -268,25 +276,29 @@ def _by_share_reached(
     if any(len(one) < len(side) for one, side in zip(known, shares, strict=True)):
         return replace(found, reason="it is not reached in some executions, and by how many is not known")
     change = compare_shares(*known, metrics=metrics)
-    outcome = {Verdict.HIGHER: ChangeOutcome.FASTER, Verdict.LOWER: ChangeOutcome.SLOWER}.get(
-        change.verdict, ChangeOutcome.TOO_LITTLE_DATA
-    )
+    verdict = {
+        ChangeVerdict.HIGHER: ComparisonVerdict.FASTER,
+        ChangeVerdict.LOWER: ComparisonVerdict.SLOWER,
+    }.get(change.verdict, ComparisonVerdict.TOO_LITTLE_DATA)
     few = min(map(len, known)) < FEWEST_EXECUTIONS
     reason = "not reached in some executions, so the share that reached it is compared"
     if few:
         reason += f"; at least {FEWEST_EXECUTIONS} executions a side are needed"
-    return replace(found, outcome=outcome, unreached=change, confidence=change.confidence, reason=reason)
+    return replace(found, verdict=verdict, unreached=change, confidence=change.confidence, reason=reason)
 
 
-def _outcome(verdict: Verdict, *, lower_is_better: bool) -> ChangeOutcome:
-    worse, better = (Verdict.HIGHER, Verdict.LOWER) if lower_is_better else (Verdict.LOWER, Verdict.HIGHER)
-    return {
-        worse: ChangeOutcome.SLOWER,
-        better: ChangeOutcome.FASTER,
-        Verdict.SAME: ChangeOutcome.SAME,
-        Verdict.TOO_COARSE: ChangeOutcome.TOO_COARSE,
-        Verdict.TOO_LITTLE_DATA: ChangeOutcome.TOO_LITTLE_DATA,
-    }[verdict]
+def _verdict(found: ChangeVerdict, *, lower_is_better: bool) -> ComparisonVerdict:
+    match found:
+        case ChangeVerdict.HIGHER:
+            return ComparisonVerdict.SLOWER if lower_is_better else ComparisonVerdict.FASTER
+        case ChangeVerdict.LOWER:
+            return ComparisonVerdict.FASTER if lower_is_better else ComparisonVerdict.SLOWER
+        case ChangeVerdict.SAME:
+            return ComparisonVerdict.SAME
+        case ChangeVerdict.TOO_COARSE:
+            return ComparisonVerdict.TOO_COARSE
+        case ChangeVerdict.TOO_LITTLE_DATA:
+            return ComparisonVerdict.TOO_LITTLE_DATA
 
 
 def _guard(compared: ComparedMetric, baseline: Side, new: Side, *, higher_is_better: bool) -> GuardComparison:
@@ -294,7 +306,7 @@ def _guard(compared: ComparedMetric, baseline: Side, new: Side, *, higher_is_bet
     change = compare_shares(before, after)
     sign = -1.0 if higher_is_better else 1.0
     worse = sign * change.points >= GUARD_POINTS - 1e-9
-    bad = Verdict.LOWER if higher_is_better else Verdict.HIGHER
+    bad = ChangeVerdict.LOWER if higher_is_better else ChangeVerdict.HIGHER
     return GuardComparison(
         name=compared.metric.name,
         scenario=compared.scenario,
@@ -309,12 +321,16 @@ def _guard(compared: ComparedMetric, baseline: Side, new: Side, *, higher_is_bet
 def _guarded(found: MetricComparison, guards: Sequence[GuardComparison]) -> MetricComparison:
     """Not faster where a success or error rate of the same scope got worse by a point."""
     worse = [one for one in guards if one.worse and found.scenario in {None, one.scenario}]
-    if found.outcome is not ChangeOutcome.FASTER or not worse:
+    if found.verdict is not ComparisonVerdict.FASTER or not worse:
         return found
     reason = "not called faster: " + "; ".join(
-        f"{one.label} went from {one.baseline:.1%} to {one.new:.1%}" for one in worse
+        f"{one.label} went from {_percent(one.baseline)} to {_percent(one.new)}" for one in worse
     )
-    return replace(found, outcome=ChangeOutcome.MORE_FAILURES, reason=reason)
+    return replace(found, verdict=ComparisonVerdict.MORE_FAILURES, reason=reason)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
 
 
 def _geometric_mean(values: Sequence[float | None]) -> float | None:

@@ -21,7 +21,7 @@ EXECUTIONS_FOLDER = "executions"
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionResult:
+class ComparedExecution:
     """One test with its result: `document` is `result.json`, `given` what the test was given."""
 
     path: Path
@@ -38,13 +38,22 @@ class ExecutionResult:
         """When it was over."""
         return _epoch(self.document.get("finished"))
 
+    @property
+    def scenario_names(self) -> tuple[str, ...]:
+        """The names of its scenarios."""
+        return tuple(str(one.get("name")) for one in self._scenarios)
+
+    @property
+    def _scenarios(self) -> list[dict[str, Any]]:
+        found = self.document.get("scenarios")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
     def metrics(self, scenario: str | None) -> Mapping[str, Any]:
         """The metrics dictionary of a scenario, or of the whole test (None); empty where there is none."""
         if scenario is None:
             found = self.document.get("total")
         else:
-            scenarios = self.document.get("scenarios") or ()
-            found = next((one.get("metrics") for one in scenarios if one.get("name") == scenario), None)
+            found = next((one.get("metrics") for one in self._scenarios if one.get("name") == scenario), None)
         return found if isinstance(found, dict) else {}
 
 
@@ -53,7 +62,7 @@ class Side:
     """The executions that are compared, in order of their start; `left_out` says which are not, and why."""
 
     name: str
-    executions: tuple[ExecutionResult, ...]
+    executions: tuple[ComparedExecution, ...]
     left_out: tuple[str, ...] = ()
 
 
@@ -64,7 +73,7 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     whose `study.json` says that it is a warm-up, unless `count_warmup`. Raises `InputError` for folders without a
     result, damaged results, those of another schema, an execution that is given twice, and where none is left.
     """
-    executions: list[ExecutionResult] = []
+    executions: list[ComparedExecution] = []
     left_out: list[str] = []
     seen: set[Path] = set()
     for folder, warmup in _result_folders(paths):
@@ -80,13 +89,14 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
         elif why := _why_partial(result):
             left_out.append(f"{folder}: {why}")
         else:
-            executions.append(ExecutionResult(folder, result.document, result.given))
+            executions.append(ComparedExecution(folder, result.document, result.given))
     if not executions:
         names = ", ".join(map(str, paths))
         what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in left_out)
         raise InputError(Problem(names, what, "Name results of tests that reached their end."))
     executions.sort(key=lambda one: (one.started or 0.0, one.path.name))
-    return Side(", ".join(map(str, paths)), tuple(executions), tuple(left_out))
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return Side(f"{paths[0]}{more}", tuple(executions), tuple(left_out))
 
 
 def _result_folders(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kfp_perf.reports.story import MakeSection
+    from kfp_perf.reports.story.blocks import Story
     from kfp_perf.result.reader import TestResult
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
@@ -43,7 +44,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
-    story = story_of(result, sections)
+    return {"report.md": markdown_of(story_of(result, sections), _SECTIONS)}
+
+
+def markdown_of(story: Story, sections: Mapping[str, bool]) -> bytes:
+    """A story as Markdown; of its sections those named, with whether they are folded away."""
     verdict = story.verdict
     lines = [
         f"### {_SIGNS[verdict.tone]} {_escaped(story.title)}: {verdict.word.lower()}",
@@ -63,11 +68,11 @@ def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE
     lines += [f"{name}: {_cell(value)}  " for name, value in story.facts.pairs]
     text = "\n".join(lines) + "\n"
     for section in story.sections:
-        if section.id in _SECTIONS:
-            told = "\n".join(_section(section, folded=_SECTIONS[section.id]))
+        if section.id in sections:
+            told = "\n".join(_section(section, folded=sections[section.id]))
             if len(text) + len(told) < _MOST_CHARACTERS:
                 text += told + "\n"
-    return {"report.md": text.encode(errors="replace")}
+    return text.encode(errors="replace")
 
 
 def _section(section: Section, *, folded: bool) -> Iterator[str]:

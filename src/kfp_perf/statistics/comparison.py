@@ -38,7 +38,7 @@ _NO_SPREAD = 1e-9
 """A standard deviation of logarithms, or of shares, that is a rounding error."""
 
 
-class Verdict(StrEnum):
+class ChangeVerdict(StrEnum):
     """What a comparison found of the new values, in the order in which it is decided.
 
     `SAME` is decided before `HIGHER` and `LOWER`: a difference can be certain and still too small to matter.
@@ -52,7 +52,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Difference:
     """A difference of means with its standard error and degrees of freedom.
 
     `spread` is the standard deviation of one execution, or of one pair: with n a side the standard error is
@@ -86,7 +86,7 @@ class Change:
     says why there is no decision, where the number of executions is the cause.
     """
 
-    verdict: Verdict
+    verdict: ChangeVerdict
     ratio: float
     low: float | None
     high: float | None
@@ -105,7 +105,7 @@ class ShareChange:
     is not decided.
     """
 
-    verdict: Verdict
+    verdict: ChangeVerdict
     points: float
     low: float | None
     high: float | None
@@ -131,11 +131,11 @@ def compare(
     ratio = math.expm1(float(after.mean() - before.mean()))
     reason = _too_few(before.size, after.size, paired=paired)
     if max(before.size, after.size) < 2 or (paired and before.size < 2):
-        return Change(Verdict.TOO_LITTLE_DATA, ratio, None, None, confidence, within, reason=reason)
+        return Change(ChangeVerdict.TOO_LITTLE_DATA, ratio, None, None, confidence, within, reason=reason)
     if reason:
         executions = executions_needed(_pooled(before, after, paired=paired), within, confidence)
         return Change(
-            Verdict.TOO_LITTLE_DATA,
+            ChangeVerdict.TOO_LITTLE_DATA,
             ratio,
             None,
             None,
@@ -146,10 +146,10 @@ def compare(
         )
     found = estimate(before, after, paired=paired)
     if found.coarse:
-        return Change(Verdict.TOO_COARSE, ratio, None, None, confidence, within)
+        return Change(ChangeVerdict.TOO_COARSE, ratio, None, None, confidence, within)
     verdict = decide(found, within, metrics)
-    undecided = verdict is Verdict.TOO_LITTLE_DATA
-    shown = 2.0 * confidence - 1.0 if verdict is Verdict.SAME else confidence
+    undecided = verdict is ChangeVerdict.TOO_LITTLE_DATA
+    shown = 2.0 * confidence - 1.0 if verdict is ChangeVerdict.SAME else confidence
     low, high = found.interval(shown)
     return Change(
         verdict,
@@ -175,28 +175,31 @@ def compare_shares(baseline: Sequence[float], new: Sequence[float], *, metrics: 
     confidence = 1.0 - (1.0 - CONFIDENCE) / metrics
     points = float(after.mean() - before.mean())
     if min(before.size, after.size) < FEWEST_EXECUTIONS:
-        return ShareChange(Verdict.TOO_LITTLE_DATA, points, None, None, confidence)
+        return ShareChange(ChangeVerdict.TOO_LITTLE_DATA, points, None, None, confidence)
     found = estimate(before, after)
     low, high = (points, points) if not found.standard_error else found.interval(confidence)
-    verdict = Verdict.HIGHER if low > 0.0 else Verdict.LOWER if high < 0.0 else Verdict.TOO_LITTLE_DATA
+    verdict = (
+        ChangeVerdict.HIGHER
+        if low > 0.0
+        else ChangeVerdict.LOWER
+        if high < 0.0
+        else ChangeVerdict.TOO_LITTLE_DATA
+    )
     return ShareChange(verdict, points, low, high, confidence)
 
 
-def decide(found: Estimate, within: float, metrics: int = 1) -> Verdict:
+def decide(found: Difference, within: float, metrics: int = 1) -> ChangeVerdict:
     """The verdict of a difference of logarithms, as `compare` decides it."""
     if found.coarse:
-        return Verdict.TOO_COARSE
+        return ChangeVerdict.TOO_COARSE
     error = (1.0 - CONFIDENCE) / metrics
     low, high = found.interval(1.0 - 2.0 * error)
     if -math.log1p(within) <= low and high <= math.log1p(within):
-        return Verdict.SAME
-    low, high = found.interval(1.0 - error)
-    if low > 0.0:
-        return Verdict.HIGHER
-    return Verdict.LOWER if high < 0.0 else Verdict.TOO_LITTLE_DATA
+        return ChangeVerdict.SAME
+    return _direction(*found.interval(1.0 - error))
 
 
-def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired: bool = False) -> Estimate:
+def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired: bool = False) -> Difference:
     """The difference of the means, by Welch for two groups and by Student for pairs.
 
     Raises `ValueError` for fewer than two values a side, or pairs of different numbers.
@@ -210,7 +213,7 @@ def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired:
         spread = float(differences.std(ddof=1))
         freedom = differences.size - 1.0
         error = spread / math.sqrt(differences.size)
-        return Estimate(
+        return Difference(
             float(differences.mean()),
             error,
             freedom,
@@ -225,7 +228,7 @@ def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired:
     spreads = [math.sqrt(of_before * before.size), math.sqrt(of_after * after.size)]
     parts = of_before**2 / (before.size - 1) + of_after**2 / (after.size - 1)
     pooled = _pooled(before, after, paired=False)
-    return Estimate(
+    return Difference(
         float(after.mean() - before.mean()),
         math.sqrt(variance) if max(spreads) >= _NO_SPREAD else 0.0,
         variance**2 / parts if parts > 0.0 else pooled.freedom,
@@ -236,7 +239,7 @@ def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired:
     )
 
 
-def smallest_found(found: Estimate, confidence: float, power: float = POWER) -> float:
+def smallest_found(found: Difference, confidence: float, power: float = POWER) -> float:
     """The smallest true difference that the test finds with this power, as a difference of logarithms.
 
     By the noncentral t distribution, with the standard error that was seen for the true one.
@@ -254,7 +257,7 @@ def power_of(
 
 
 def executions_needed(
-    found: Estimate, within: float, confidence: float = CONFIDENCE, power: float = POWER
+    found: Difference, within: float, confidence: float = CONFIDENCE, power: float = POWER
 ) -> tuple[int | None, int | None] | None:
     """How many executions a side, or pairs, find an increase of `within`; None for more than 1,000.
 
@@ -287,6 +290,12 @@ def student_quantile(share: float, freedom: float) -> float:
     return float(stdtrit(freedom, share))
 
 
+def _direction(low: float, high: float) -> ChangeVerdict:
+    if low > 0.0:
+        return ChangeVerdict.HIGHER
+    return ChangeVerdict.LOWER if high < 0.0 else ChangeVerdict.TOO_LITTLE_DATA
+
+
 def _logarithms(values: Sequence[float]) -> NDArray[np.float64]:
     data = np.asarray(values, dtype=np.float64)
     if not data.size:
@@ -306,7 +315,7 @@ def _too_few(before: int, after: int, *, paired: bool) -> str:
     return f"at least {FEWEST_EXECUTIONS} executions a side are needed, {ADVISED_EXECUTIONS} are advised"
 
 
-def _pooled(before: NDArray[np.float64], after: NDArray[np.float64], *, paired: bool) -> Estimate:
+def _pooled(before: NDArray[np.float64], after: NDArray[np.float64], *, paired: bool) -> Difference:
     """An estimate that has only the spread, of as little as one side with two values."""
     if paired:
         spread, freedom = float((after - before).std(ddof=1)), before.size - 1.0
@@ -315,7 +324,7 @@ def _pooled(before: NDArray[np.float64], after: NDArray[np.float64], *, paired: 
         freedom = float(sum(side.size - 1 for side in sides))
         # The mean of the variances where both are known: that is what the error of equal sides depends on.
         spread = math.sqrt(sum(float(side.var(ddof=1)) for side in sides) / len(sides))
-    return Estimate(0.0, spread, freedom, spread, freedom, paired=paired, coarse=False)
+    return Difference(0.0, spread, freedom, spread, freedom, paired=paired, coarse=False)
 
 
 def _detectable(freedom: float, confidence: float, power: float) -> float:

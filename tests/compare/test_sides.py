@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from made_executions import total, write_execution, write_side
+
+from kfp_perf.compare import read_side
+from kfp_perf.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_result_a_folder_of_results_and_a_study(tmp_path: Path) -> None:
+    single = write_execution(tmp_path / "single", total(1.0))
+    assert [one.path for one in read_side([single]).executions] == [single]
+    several = write_side(tmp_path / "several", [1.0, 2.0, 3.0])
+    (several / "latest").symlink_to(several / "02")
+    (several / "notes").mkdir()
+    assert len(read_side([several]).executions) == 3
+    study = tmp_path / "study"
+    write_side(study / "executions", [1.0, 2.0])
+    assert [one.path.name for one in read_side([study]).executions] == ["00", "01"]
+    assert len(read_side([study, single]).executions) == 3
+
+
+def test_executions_are_in_the_order_of_their_start(tmp_path: Path) -> None:
+    late = write_execution(tmp_path / "a", total(1.0), minute=9)
+    early = write_execution(tmp_path / "b", total(1.0), minute=3)
+    assert [one.path for one in read_side([late, early]).executions] == [early, late]
+
+
+@pytest.mark.parametrize(("study", "left"), [({"warmup": True}, 2), ({"warmup": False}, 3), ({}, 3)])
+def test_the_warm_up_of_a_study_is_left_out(tmp_path: Path, study: dict[str, bool], left: int) -> None:
+    write_side(tmp_path / "executions", [1.0, 2.0, 3.0])
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    side = read_side([tmp_path])
+    assert len(side.executions) == left
+    assert len(side.left_out) == 3 - left
+    assert len(read_side([tmp_path], count_warmup=True).executions) == 3
+
+
+def test_tests_that_did_not_reach_their_end_are_left_out(tmp_path: Path) -> None:
+    write_side(tmp_path, [1.0, 2.0])
+    (tmp_path / "01" / "result.json").unlink()
+    stopped = {"text": "interrupted", "exit_code": 4}
+    write_execution(tmp_path / "02", total(1.0), verdict=stopped)
+    write_execution(tmp_path / "03", total(1.0), complete=False)
+    side = read_side([tmp_path])
+    assert [one.path.name for one in side.executions] == ["00"]
+    assert side.left_out == (
+        f"{tmp_path / '01'}: the test did not reach its end",
+        f"{tmp_path / '02'}: the test was interrupted",
+        f"{tmp_path / '03'}: the test did not reach its end",
+    )
+    with pytest.raises(InputError, match="holds no execution that can be compared") as caught:
+        read_side([tmp_path / "01"])
+    assert "did not reach its end" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read"),
+        ('{"schema_version": 99}', "was written by a newer kfp-perf"),
+        ('{"schema_version": 1}', "schema 1"),
+        ("{}", "is no result of kfp-perf"),
+    ],
+)
+def test_damaged_results_and_other_schemas_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    write_side(tmp_path, [1.0, 2.0])
+    (tmp_path / "01" / "result.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_side([tmp_path])
+
+
+def test_folders_without_a_result(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_side([tmp_path / "none"])
+    with pytest.raises(InputError, match="holds no result"):
+        read_side([tmp_path])
+    (tmp_path / "study.json").write_text("{")
+    (tmp_path / "executions").mkdir()
+    with pytest.raises(InputError, match=r"study\.json: cannot be read"):
+        read_side([tmp_path])
+
+
+def test_an_execution_counts_once(tmp_path: Path) -> None:
+    one = write_execution(tmp_path / "a", total(1.0))
+    with pytest.raises(InputError, match="is given twice"):
+        read_side([one, tmp_path])
