@@ -15,7 +15,7 @@ from kfp_perf.errors import ApiError, ApiInterrupted, ApiStatusError, RunnerErro
 from kfp_perf.pacing import StopSignal
 from kfp_perf.result.journal import Journal, left_behind
 from kfp_perf.runners import RUNNERS
-from kfp_perf.runners.adoption import LOOK_FOR_SECONDS, create_or_adopt
+from kfp_perf.runners.adoption import LOOK_BEFORE_REPEAT_SECONDS, LOOK_FOR_SECONDS, create_or_adopt
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ FAILED_LOOK_UP = ApiInterrupted("ListExperiments", "timed out", kind="timeout")
 
 
 def adopt(
-    error: ApiError, *looks: str | ApiError | None, stop_at: float | None = None
+    error: ApiError, *looks: str | ApiError | None, stop_at: float | None = None, repeats: int = 0
 ) -> tuple[object, int, float]:
     """The outcome of a creation that failed: the object or the error, look-ups, and seconds."""
 
@@ -53,7 +53,7 @@ def adopt(
         if stop_at is not None:
             asyncio.get_running_loop().call_later(stop_at, stop.set)
         try:
-            found: object = await create_or_adopt(create, find, clock=clock, stop=stop)
+            found: object = await create_or_adopt(create, find, clock=clock, stop=stop, repeats=repeats)
         except ApiError as raised:
             found = raised
         return found, count, clock.now() - EPOCH
@@ -178,11 +178,62 @@ def test_a_row_of_prefill_that_was_made_and_answered_with_an_error_counts_as_mad
     assert left_behind(journal.path) == []
 
 
-def test_a_preparation_that_was_never_done_fails_with_the_creation_s_error(tmp_path: Path) -> None:
+def failing(operation: str, *errors: ApiError) -> Callable[[VirtualClock], FakeKfp]:
+    """A server that answers the first such calls with these errors, and does not carry them out."""
+
     def server(clock: VirtualClock) -> FakeKfp:
         kfp = FakeKfp(clock)
-        kfp.failures["CreateExperiment"] = [LOST]
+        kfp.failures[operation] = list(errors)
         return kfp
 
+    return server
+
+
+NOT_READY = ApiStatusError("UploadPipeline", "upstream connect error.", status=503, hint="x", from_kfp=False)
+
+
+@pytest.mark.parametrize("operation", ["UploadPipeline", "CreateExperiment"])
+@pytest.mark.parametrize("error", [LOST, NOT_READY])
+def test_a_preparation_that_was_not_done_is_repeated_after_a_short_look(
+    operation: str, error: ApiError, caplog: pytest.LogCaptureFixture
+) -> None:
+    played = Played(
+        {"mode": "EXPERIMENT", "pipelineFileName": "hello.yaml"}, server=failing(operation, error)
+    )
+    assert played.error is None
+    assert set(played.outcomes) == {"succeeded"}
+    assert played.kfp.count(operation) == 2
+    assert "looking for the object by its name for up to 3 s" in caplog.text
+    assert ".;" not in caplog.text
+
+
+def test_a_prefill_s_row_that_was_not_made_is_made_again() -> None:
+    played = Played(
+        {"mode": "RANDOM_GETS", "prefill": {"experiments": 2}}, server=failing("CreateExperiment", NOT_READY)
+    )
+    report = played.told["prefill"]
+    assert (report.experiments, report.failed) == (2, 0)
+
+
+def test_a_prefill_s_run_is_never_created_twice() -> None:
+    played = Played({"mode": "RANDOM_GETS", "prefill": {"runs": 2}}, server=failing("CreateRun", NOT_READY))
+    report = played.told["prefill"]
+    assert (report.runs, report.failed) == (1, 1)
+    assert played.kfp.count("CreateRun") == 2
+
+
+def test_a_creation_is_repeated_as_often_as_the_settings_say() -> None:
+    found, _, seconds = adopt(NOT_READY, repeats=2)
+    assert found is NOT_READY
+    assert seconds == pytest.approx(2 * LOOK_BEFORE_REPEAT_SECONDS + LOOK_FOR_SECONDS)
+    assert adopt(NOT_READY, repeats=2, stop_at=1)[2] == pytest.approx(1)
+
+
+def test_what_a_server_that_answered_has_not_made_is_not_repeated() -> None:
+    assert adopt(OF_KFP, None, repeats=2) == (OF_KFP, 1, 0)
+
+
+def test_a_preparation_that_is_never_done_fails_with_the_creation_s_error() -> None:
+    server = failing("CreateExperiment", *[LOST] * 20)
     with pytest.raises((RunnerError, ApiInterrupted), match="the connection was lost"):
         Played({"mode": "EXPERIMENT", "pipelineFileName": "hello.yaml"}, server=server)

@@ -32,6 +32,7 @@ class ExperimentRunner(PipelineRunner):
                 lambda: client.find_experiment(self.prefix, namespace=self.namespace),
                 clock=self.clock,
                 stop=self.stop_signal,
+                repeats=self.config.retries,
             )
             made(experiment.experiment_id)
         if experiment.created_at is not None:

@@ -83,6 +83,7 @@ class PipelineRunner(JournaledRunner):
                 lambda: client.find_experiment(name, namespace=namespace),
                 clock=self.clock,
                 stop=self.stop_signal,
+                repeats=self.config.retries,
             )
         return found.experiment_id
 
@@ -214,6 +215,7 @@ class PipelineRunner(JournaledRunner):
                 lambda: client.find_pipeline(self.prefix, namespace=self.namespace),
                 clock=self.clock,
                 stop=self.stop_signal,
+                repeats=self.config.retries,
             )
             made(pipeline.pipeline_id)
         newest = ListQuery(page_size=1, sort_by="created_at desc")

@@ -158,6 +158,7 @@ class _Prefill:
             run = await self._create_or_adopt(
                 lambda: self.client.create_run(spec, on_sample=samples.append),
                 lambda: self.client.find_run(tracked.name, experiment_id=experiment_id),
+                repeats=0,  # the server allows several runs of a name
             )
             made(run.run_id)
         tracked.run_id, tracked.created_at = run.run_id, run.created_at
@@ -165,9 +166,19 @@ class _Prefill:
         self.runs.append(tracked)
 
     async def _create_or_adopt(
-        self, create: Callable[[], Awaitable[Thing]], find: Callable[[], Awaitable[Thing | None]]
+        self,
+        create: Callable[[], Awaitable[Thing]],
+        find: Callable[[], Awaitable[Thing | None]],
+        *,
+        repeats: int | None = None,
     ) -> Thing:
-        return await create_or_adopt(create, find, clock=self.runner.clock, stop=self.runner.stop_signal)
+        return await create_or_adopt(
+            create,
+            find,
+            clock=self.runner.clock,
+            stop=self.runner.stop_signal,
+            repeats=self.runner.config.retries if repeats is None else repeats,
+        )
 
     async def _wait_for_runs(self) -> None:
         """Wait until the runs have ended, so that they do not disturb the measurement."""
