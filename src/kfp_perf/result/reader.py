@@ -162,12 +162,14 @@ class TestResult:
         """The runs, or their tasks, as a pandas DataFrame: a row each, with times in UTC.
 
         The columns are the fields of `RunRecord` or `TaskRecord`. Raises `ImportError` where pandas is not
-        installed (`pip install 'kfp-perf[pandas]'`).
+        installed (the extra `pandas`).
         """
         try:
             pd = importlib.import_module("pandas")  # takes a second
         except ModuleNotFoundError:
-            raise ImportError("to_pandas() needs pandas: pip install 'kfp-perf[pandas]'") from None
+            raise ImportError(
+                "to_pandas() needs pandas: pip install pandas, or '.[pandas]' in a checkout of kfp-perf"
+            ) from None
         rows = (
             map(msgspec.structs.asdict, self.tasks()) if table == "tasks" else map(RunRecord.row, self.runs())
         )
@@ -216,7 +218,7 @@ def _checked(file: Path) -> dict[str, Any]:
         raise InputError(Problem(str(file), _OLD, _OLD_REMEDY))
     if version > SCHEMA_VERSION:
         what = f"was written by a newer kfp-perf (schema {version}, this one reads {SCHEMA_VERSION})"
-        raise InputError(Problem(str(file), what, "Update kfp-perf: pip install --upgrade kfp-perf"))
+        raise InputError(Problem(str(file), what, "Update kfp-perf."))
     return document
 
 
