@@ -185,10 +185,70 @@ def test_whatever_a_runner_raises_ends_its_scenario_only_and_what_it_measured_is
     assert played.info.custom["seen"] == {"scenario": "s"}
 
 
-def test_a_clean_up_that_exits_is_a_warning(play: Play) -> None:
-    info = play(ExitsAtTheEnd).info
-    assert info.warnings == ("Cleaning up failed: SystemExit: 3",)
-    assert info.ended
+class CannotCleanUp(Mine):
+    def stop(self) -> None:
+        raise TargetError("It stayed away.")
+
+
+class FailsTwice(CannotCleanUp):
+    def run(self) -> dict[str, Any] | None:
+        raise ValueError("no run")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(ExitsAtTheEnd, "SystemExit: 3"), (CannotCleanUp, "It stayed away.")]
+)
+def test_a_clean_up_that_fails_is_the_scenario_s_error_and_names_the_remedy(
+    play: Play, kind: type[BaseRunner], words: str
+) -> None:
+    played = play(kind)
+    assert played.info.error == played.result.error
+    assert played.info.error.startswith(f"Cleaning up failed: {words}")
+    assert "may be left on the server; `kfp-perf cleanup` deletes them" in played.info.error
+    assert played.info.exit_code == played.result.exit_code == ExitCode.FAILED
+    assert isinstance(played.result.failure, Exception)
+    assert played.info.ended
+
+
+def test_a_clean_up_that_fails_after_the_run_did_is_a_warning_beside_its_error(play: Play) -> None:
+    info = play(FailsTwice).info
+    assert info.error == "ValueError: no run"
+    (warning,) = info.warnings
+    assert warning.startswith("Cleaning up failed: It stayed away.")
+
+
+class CannotBeCounted(Mine):
+    def waiting(self) -> tuple[str, float | None]:
+        if "run" in self.called and "stop" not in self.called:
+            raise ValueError("cannot be counted")
+        return super().waiting()
+
+
+class CannotTellOutage(Mine):
+    def run(self) -> dict[str, Any] | None:
+        def remarks(_begin: float) -> list[str]:
+            if "stop" not in self.called:
+                raise ValueError("cannot be saved")
+            return []
+
+        self.outage.remarks = remarks  # type: ignore[method-assign]
+        return super().run()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (CannotBeCounted, "ValueError: cannot be counted"),
+        (CannotTellOutage, "ValueError: cannot be saved"),
+    ],
+)
+def test_a_scenario_that_cannot_be_saved_before_its_clean_up_cleans_up_all_the_same(
+    play: Play, kind: type[BaseRunner], error: str
+) -> None:
+    played = play(kind)
+    assert played.runner.called == ["run", "stop"]
+    assert (played.info.error, played.info.exit_code) == (error, ExitCode.FAILED)
+    assert played.info.ended
 
 
 def test_a_constructor_that_exits_does_not_keep_the_others_waiting(tmp_path: Path) -> None:

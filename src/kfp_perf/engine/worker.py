@@ -333,10 +333,11 @@ def _refuse_late_start(runner: BaseRunner) -> None:
 def _stop(loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, end: _End) -> None:
     try:
         _call(loop, runner, writer, end, runner.stop)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
+        log.debug("%s: cleaning up failed", runner.name, exc_info=error)
         text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
-        end.warnings.append(f"Cleaning up failed: {text}")
-        log.exception("%s: cleaning up failed", runner.name)
+        remedy = "Objects of this scenario may be left on the server; `kfp-perf cleanup` deletes them."
+        end.keep(runner.name, RunnerError(f"Cleaning up failed: {text}\n    {remedy}"))
     try:
         loop.run(runner.client.aclose())
     except BaseException as error:  # noqa: BLE001  a client of the user's own may raise anything
