@@ -324,3 +324,22 @@ class ReportsOfItsRun(Mine):
 def test_reports_are_not_asked_for_before_the_start(play: Play) -> None:
     info = play(ReportsOfItsRun).info
     assert (info.error, info.custom) == ("", {"done": 1})
+
+
+class ReportsOfItsEnd(Mine):
+    async def run(self) -> dict[str, Any] | None:  # type: ignore[override]
+        self.asked = 0
+        # Longer than it takes until counters are written beside it.
+        await self.clock.sleep_until(self.clock.now() + 1.6)
+        assert self.asked
+        self.total = 42
+        return None
+
+    def reports(self) -> dict[str, Any]:
+        self.asked += 1
+        return {"total": self.total}
+
+
+def test_reports_that_can_be_made_only_after_the_run_are_no_failure_while_it_is_under_way(play: Play) -> None:
+    info = play(ReportsOfItsEnd).info
+    assert (info.error, info.warnings, info.custom) == ("", (), {"total": 42})

@@ -322,12 +322,7 @@ class ScheduledRunner(ExperimentRunner):
     async def _finish(self) -> None:
         """Wait for runs that have not appeared yet, and for the ends of all."""
         appeared = self.clock.now() + APPEARANCE_SECONDS
-        while (
-            not self._given_up
-            and not self.stop_signal.is_set()
-            and self.clock.now() < appeared
-            and self._waited_for()
-        ):
+        while not self._given_up and not self.stop_signal.is_set() and self.clock.now() < appeared and self._waited_for():
             await self.clock.sleep_until(self.clock.now() + 1.0, self.stop_signal)
         while self._following:
             await asyncio.gather(*self._following)
