@@ -138,7 +138,10 @@ class BaseRunner(ABC):
         """Do the work until `end_at`, the stop signal, or an error; return metrics of your own, or None."""
 
     def reports(self) -> dict[str, Any]:
-        """Reports beside the built-in metrics, by key; read after `run`, however it ended."""
+        """Reports beside the built-in metrics, by key; read after `run`, however it ended.
+
+        Also read about once a second while `run` is under way; an exception then is ignored.
+        """
         return {}
 
     def remarks(self) -> Iterable[str]:
