@@ -201,7 +201,7 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
 def test_operations_tell_how_sure_their_p99_is_and_whether_they_drift(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
     figures = result.document["total"]["api"]["load"]["CreateRun"]
-    figures["latency_seconds"] |= {"p50": 0.04, "p99": 0.08, "intervals": {"p99": [0.07, 0.095]}}
+    figures["latency_seconds"] |= {"n": 1000, "p50": 0.04, "p99": 0.08, "intervals": {"p99": [0.07, 0.095]}}
     figures["latency_trend"] = {"drifts": True, "change_share": 0.124}
 
     def cells() -> Any:
