@@ -215,7 +215,6 @@ class BaseRunner(ABC):
 
     def counters(self) -> dict[str, Any]:
         """The fields of `ScenarioCounters`, but for the name. Another thread may call this at any time."""
-        report = self._drive.report if self._drive is not None else None
         connections = getattr(self.client, "connection_counters", None)
         waiting_for, waiting_until = self.waiting()
         fields: dict[str, Any] = {
@@ -228,9 +227,10 @@ class BaseRunner(ABC):
             **self.progress.fields(),
             **self.lateness.fields(),
         }
-        if report is not None:
+        if self._drive is not None:
+            report = self._drive.report
             fields |= {
-                "due": report.started + report.never_started,
+                "due": self._drive.due(),
                 "started": report.started,
                 "held_back": report.held_back,
                 "never_started": report.never_started,
