@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
@@ -31,8 +32,8 @@ from kfp_perf.result.series import HistogramLine, read_series
 from kfp_perf.result.tasks import TaskRecord
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
 Record = TypeVar("Record")
 
@@ -101,14 +102,15 @@ class TestResult:
 
     __test__: ClassVar[bool] = False
 
-    def __init__(self, path: Path, document: dict[str, Any] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: str | os.PathLike[str], document: dict[str, Any] | None = None) -> None:
+        self.path = Path(path)
         self.document = document or {}
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: str | os.PathLike[str]) -> Self:
         """Open a folder that a test left. Raises `InputError` where it holds no readable result."""
         remedy = "Name a folder that `kfp-perf run` made."
+        path = Path(path)
         try:
             names = {entry.name for entry in path.iterdir()}
         except FileNotFoundError:

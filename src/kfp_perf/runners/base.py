@@ -245,6 +245,8 @@ class BaseRunner(ABC):
             record.outcome is not Outcome.SUCCEEDED
             and kind not in self._warned
             and len(self._warned) < _MOST_WARNINGS
+            # Who stops a test expects that its runs do not succeed.
+            and not self.stop_signal.is_set()
         )
         if is_warning:
             self._warned.add(kind)
