@@ -15,11 +15,12 @@ from kfp_perf.errors import ExitCode, GeneratorSaturated, TargetError
 from kfp_perf.metrics import MetricsCollector
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.reader import ScenarioFiles
+from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kfp_perf.engine import ScenarioResult
@@ -226,10 +227,10 @@ class CannotBeCounted(Mine):
 
 class CannotTellOutage(Mine):
     def run(self) -> dict[str, Any] | None:
-        def remarks(_begin: float) -> list[str]:
+        def remarks(start: float) -> Iterator[str]:
             if "stop" not in self.called:
                 raise ValueError("cannot be saved")
-            return []
+            return iter(())
 
         self.outage.remarks = remarks  # type: ignore[method-assign, assignment]
         return super().run()
@@ -343,3 +344,30 @@ class ReportsOfItsEnd(Mine):
 def test_reports_that_can_be_made_only_after_the_run_are_no_failure_while_it_is_under_way(play: Play) -> None:
     info = play(ReportsOfItsEnd).info
     assert (info.error, info.warnings, info.custom) == ("", (), {"total": 42})
+
+
+class Counts(MetricsCollector):
+    def __init__(self, scenario_name: str = "") -> None:
+        super().__init__(scenario_name)
+        self.asked = 0
+        self.samples = 0
+
+    def on_sample(self, sample: Sample) -> None:
+        self.samples += 1
+
+    def collect_custom_metrics(self) -> dict[str, Any]:
+        self.asked += 1
+        return {"asked": self.asked, "samples": self.samples}
+
+
+class CallsAtTheEnd(Mine):
+    def stop(self) -> None:
+        super().stop()
+        now = self.clock.now()
+        self.record_sample(Sample("DeleteRun", now, now, (), purpose=Purpose.CLEANUP))
+
+
+def test_a_collector_is_asked_once_and_after_the_last_sample(play: Play) -> None:
+    played = play(CallsAtTheEnd, collectors={"counts": Counts})
+    assert played.info.custom["counts"] == {"asked": 1, "samples": 1}
+    assert played.result.collectors[0].result() == {"asked": 1, "samples": 1}

@@ -7,7 +7,8 @@ import pytest
 from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.errors import ApiStatusError
-from kfp_perf.pacing import Drive, DriveReport, StopSignal
+from kfp_perf.pacing import Drive, DriveReport, Lateness, StopSignal
+from kfp_perf.pacing.drive import held_seconds
 from kfp_perf.scenario.model import TestScenario
 from kfp_perf.scenario.workload import OpenLoad, workload_of
 
@@ -210,6 +211,39 @@ def test_operations_that_a_stop_held_back_for_good_are_not_due_any_more() -> Non
         await one.finish()
 
     run_virtually(main)
+
+
+def test_operations_that_are_overdue_behind_a_held_back_one_are_held_back_and_not_late() -> None:
+    async def main() -> tuple[DriveReport, Lateness, list[float]]:
+        clock, lateness = VirtualClock(), Lateness()
+        held: list[float] = []
+
+        async def operation(index: int, due: float) -> bool:
+            held.append(held_seconds.get())
+            # All that is in flight ends at once, every 20 s, as at one look at the server.
+            passed = clock.now() - EPOCH
+            await clock.sleep_until(EPOCH + 20.0 * (passed // 20.0 + 1.0))
+            return True
+
+        test = scenario(arrivalRate="30/min", maxInFlight=4)
+        one = Drive(
+            workload_of(test),
+            operation,
+            clock=clock,
+            stop=StopSignal(),
+            start=EPOCH,
+            end=EPOCH + 60,
+            max_in_flight=4,
+            lateness=lateness,
+        )
+        report = await one.run()
+        await one.finish()
+        return report, lateness, held
+
+    report, lateness, held = run_virtually(main)
+    assert held[:8] == pytest.approx([0, 0, 0, 0, 12, 10, 8, 6]), "due at 8, 10, 12 and 14 s, started at 20 s"
+    assert report.held_back >= 8
+    assert (lateness.late_starts, lateness.starts) == (0, report.started)
 
 
 def test_stages_of_slots_grow_and_shrink() -> None:

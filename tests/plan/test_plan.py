@@ -52,6 +52,7 @@ def test_a_plan_holds_all_that_a_test_needs(plan_of: Callable[..., Plan], tmp_pa
         ([{}, {"name": "mine"}], ["pipeline-run", "mine"]),
         ([{}, {"name": "pipeline-run"}], ["pipeline-run-2", "pipeline-run"]),
         ([{}, {}, {"name": "pipeline-run-1"}], ["pipeline-run-2", "pipeline-run-3", "pipeline-run-1"]),
+        ([{}, {"name": "Pipeline-Run-"}], ["pipeline-run-2", "Pipeline-Run-"]),
     ],
 )
 def test_every_scenario_has_a_name_of_its_own(

@@ -217,7 +217,8 @@ def _save_info(
                 key: report for key, report in _reports(runner, end).items() if key not in METRICS
             } | custom
         warnings += runner.outage.remarks(runner.start_at)
-        custom |= {one.name: one.result() for one in collectors}
+        if ended:  # asked once, after the last sample
+            custom |= {one.name: one.result() for one in collectors}
         warnings += [
             f"The metrics collector {one.name} failed: {one.error}" for one in collectors if one.error
         ]
