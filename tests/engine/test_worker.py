@@ -232,7 +232,7 @@ class CannotTellOutage(Mine):
                 raise ValueError("cannot be saved")
             return iter(())
 
-        self.outage.remarks = remarks  # type: ignore[method-assign, assignment]
+        self.outage.remarks = remarks  # type: ignore[method-assign]
         return super().run()
 
 
