@@ -11,6 +11,7 @@ from kfp_perf.metrics import METRICS, MetricsCollector
 from kfp_perf.metrics.figures import Figures
 from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.registry import Registry, built_in
+from kfp_perf.result.records import Purpose
 from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Judged, Judgement, Reason, decide, judge, why_failed
 
@@ -333,8 +334,12 @@ def test_the_gravest_reason_decides_and_scenarios_share_a_text() -> None:
 
 def of_survivors(error_rate: float) -> dict[str, Any]:
     latency = {"n": 1000, "mean": 0.1}
+    figures = {"count": 1000, "error_rate": error_rate, "latency_seconds": latency}
     return {
-        "api": {"load": {"GetRun": {"count": 1000, "error_rate": error_rate, "latency_seconds": latency}}},
+        "api": {
+            purpose.value: dict.fromkeys(("GetRun", "ListRuns", "ListRuns.newest"), figures)
+            for purpose in Purpose
+        },
         "runs": {
             "due": 1000,
             "success_rate": 1.0 - error_rate,
@@ -348,6 +353,10 @@ def of_survivors(error_rate: float) -> dict[str, Any]:
     [
         ("run.duration.mean", "< 10s", "run.success_rate", ">= 95%"),
         ("api.GetRun.latency.mean", "< 1s", "api.GetRun.error_rate", "<= 5%"),
+        ("api.ListRuns.newest.latency.mean", "< 1s", "api.ListRuns.error_rate", "<= 5%"),
+        ("api.setup.GetRun.latency.mean", "< 1s", "api.setup.GetRun.error_rate", "<= 5%"),
+        ("api.observe.GetRun.latency.mean", "< 1s", "api.observe.GetRun.error_rate", "<= 5%"),
+        ("api.cleanup.GetRun.latency.mean", "< 1s", "api.cleanup.GetRun.error_rate", "<= 5%"),
     ],
 )
 def test_a_mean_of_survivors_is_not_kept(mean: str, bound: str, beside: str, rate: str) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _MOST_REASONS = 3
 #: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
 _BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
-_API_MEAN = re.compile(r"(api\.\w+)(?:\.\w+)?\.latency\.mean")
+#: The operation, with its purpose unless that is the load, and its variant.
+_API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean")
 
 
 class Judged(StrEnum):

@@ -141,3 +141,13 @@ def test_a_proxy_is_no_credential(kfp_perf: Call, folder: Path, monkeypatch: pyt
     code, _, err = kfp_perf("cleanup", ".")
     assert code == 3
     assert "the proxy is not reached: 127.0.0.1:1 refused the connection" in err
+
+
+def test_the_folder_of_which_nothing_is_left_is_named(kfp_perf: Call, folder: Path) -> None:
+    made = folder / "results" / "20260105T120000Z-smoke"
+    path = made / "scenarios" / "a" / "journal.jsonl"
+    path.parent.mkdir(parents=True)
+    Journal(path, "http://kfp:8888").close()
+    (folder / "results" / "latest").symlink_to(made.name)
+    assert kfp_perf("cleanup")[1] == f"Nothing is left of the test in results/latest ({made.name}).\n"
+    assert kfp_perf("cleanup", str(made))[1] == f"Nothing is left of the test in {made}.\n"

@@ -14,6 +14,7 @@ from certificates import make_certificates, server_context
 
 from kfp_perf.config import TestConfig
 from kfp_perf.doctor.checks import CHECKS, check_quickly
+from kfp_perf.errors import TargetError
 from kfp_perf.execution import EmulatorProcess
 
 if TYPE_CHECKING:
@@ -284,6 +285,44 @@ def test_a_test_ends_with_the_quick_checks_where_one_fails(
     assert "kfp-perf doctor" in err
     assert not (folder / "results").exists()
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("path", ["healthz", "experiments"])
+def test_one_503_does_not_end_a_test(serve: Callable[..., str], path: str) -> None:
+    place = f"GET /apis/v2beta1/{path}"
+    answers = iter([(503, b"no healthy upstream")])
+
+    class Table(dict[str, tuple[int, Any]]):
+        def get(self, key: str, default: Any = None) -> Any:
+            return next(answers, GOOD[key]) if key == place else super().get(key, default)
+
+    check_quickly(TestConfig(KFP_API_HOST=serve(Table(GOOD))))
+
+
+def test_a_server_that_answers_with_an_error_is_not_said_to_be_missing(serve: Callable[..., str]) -> None:
+    url = serve({**GOOD, "GET /apis/v2beta1/experiments": (503, b"no healthy upstream")})
+    with pytest.raises(TargetError) as raised:
+        check_quickly(TestConfig(KFP_API_HOST=url))
+    assert str(raised.value).startswith(f"The KFP API server at {url} answered HTTP 503 to ListExperiments")
+    url = serve({"GET /apis/v2beta1/healthz": (503, b"no healthy upstream")})
+    with pytest.raises(TargetError, match=f"The server at {url} answered HTTP 503 to "):
+        check_quickly(TestConfig(KFP_API_HOST=url))
+
+
+def test_a_multi_user_server_is_not_said_to_be_missing(serve: Callable[..., str]) -> None:
+    url = serve({**GOOD, "GET /apis/v2beta1/healthz": (200, HEALTH | {"multi_user": True})})
+    with pytest.raises(
+        TargetError, match=f"The KFP API server at {url} cannot be tested so: .*isKubeflowMode"
+    ):
+        check_quickly(TestConfig(KFP_API_HOST=url))
+
+
+def test_the_hint_has_more_checks_on_a_line_of_their_own() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(TargetError) as raised:
+        check_quickly(TestConfig(KFP_API_HOST=url))
+    assert "8888:8888\n    `kfp-perf doctor` makes more checks." in str(raised.value)
 
 
 @pytest.mark.parametrize("quick", [True, False])

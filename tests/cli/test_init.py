@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Call = Callable[..., tuple[int, str, str]]
 
 
+INSTALL = 'python -m pip install "$KFP_PERF"'
+
+
 @pytest.fixture
 def project(kfp_perf: Call, folder: Path) -> Path:
     code, out, _ = kfp_perf("init", "first test")
@@ -61,7 +64,7 @@ def test_every_file_of_the_template_is_written(project: Path) -> None:
 def test_the_workflow_of_github_runs(project: Path) -> None:
     name = ".github/workflows/performance.yml"
     install, *commands = _steps(name, yaml.safe_load((project / name).read_text()))
-    assert install == "python -m pip install kfp-perf"
+    assert install == INSTALL
     for command in commands:
         done = _run(project, command)
         assert done.returncode == 0, done.stderr
@@ -75,6 +78,23 @@ def test_the_pipeline_of_gitlab_has_the_same_commands(project: Path) -> None:
         for name in (".github/workflows/performance.yml", ".gitlab-ci.yml")
     )
     assert gitlab == github[:3]
+
+
+@pytest.mark.parametrize(
+    ("name", "section"), [(".github/workflows/performance.yml", "env"), (".gitlab-ci.yml", "variables")]
+)
+def test_where_pip_finds_the_package_is_a_variable_at_the_top(project: Path, name: str, section: str) -> None:
+    text = (project / name).read_text()
+    document = yaml.safe_load(text)
+    assert document[section] == {"KFP_PERF": "kfp-perf"}
+    assert _steps(name, document)[0] == INSTALL
+    assert "# Where pip finds kfp-perf: a checkout, a wheel, or git+https://" in text
+
+
+def test_its_readme_tells_what_has_to_be_installed_and_where_workflows_belong(project: Path) -> None:
+    text = " ".join((project / "README.md").read_text().split())
+    assert "pip install pytest" in text
+    assert "at the root of the repository" in text
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from kfp_perf.client.retry import (
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.pacing import RealClock
-from kfp_perf.result.records import Purpose
+from kfp_perf.result.records import CallOutcome, Purpose
 from kfp_perf.runners import create_runner
 from kfp_perf.scenario.model import TestScenario
 
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 RUN = {"run_id": "run-1", "display_name": "r", "state": "PENDING"}
 SPEC = RunSpec(name="r")
 _ALWAYS: dict[str, Any] = {"repeatable": True, "retry_after": None}
+
+
+def _error(code: int, message: str) -> dict[str, Any]:
+    """An error document of KFP."""
+    return {"error": message, "code": code, "message": message, "details": []}
 
 
 def _outcome(samples: list[Any]) -> list[tuple[int, int, str, bool]]:
@@ -259,13 +264,27 @@ def test_a_deletion_that_was_done_by_a_lost_attempt_has_succeeded(play: Play, be
         await it.client.delete_run("run-1")
         assert _outcome(it.samples) == [(1, 0, "reset", False), (2, 404, "404", False)]
 
-    play(scene, behave.close, behave.answer(status=404))
+    gone = behave.answer(_error(5, "Run run-1 not found"), status=404)
+    play(scene, behave.close, gone)
 
     async def plain(it: Any) -> None:
         with pytest.raises(ApiStatusError):
             await it.client.delete_run("run-1")
 
-    play(plain, behave.answer(status=404))
+    play(plain, gone)
+
+
+@pytest.mark.parametrize("body", [b"<html>404 Not Found</html>", {}, {"code": 404, "message": "no route"}])
+def test_a_404_of_a_proxy_does_not_show_that_a_lost_attempt_was_done(
+    play: Play, behave: Behave, body: Any
+) -> None:
+    async def scene(it: Any) -> None:
+        with pytest.raises(ApiStatusError) as caught:
+            await it.client.delete_run("run-1")
+        assert not caught.value.says_gone
+        assert it.samples[0].outcome is CallOutcome.FAILED
+
+    play(scene, behave.close, behave.answer(body, status=404))
 
 
 def test_a_termination_that_was_done_by_a_lost_attempt_has_succeeded(play: Play, behave: Behave) -> None:
@@ -273,7 +292,13 @@ def test_a_termination_that_was_done_by_a_lost_attempt_has_succeeded(play: Play,
         await it.client.terminate_run("run-1")
         assert it.server.requests[0].target == "/apis/v2beta1/runs/run-1:terminate"
 
-    play(scene, behave.reset, behave.answer(status=400))
+    play(scene, behave.reset, behave.answer(_error(9, "The run has ended"), status=400))
+
+    async def of_a_proxy(it: Any) -> None:
+        with pytest.raises(ApiStatusError):
+            await it.client.terminate_run("run-1")
+
+    play(of_a_proxy, behave.reset, behave.answer(b"<html>Bad Request</html>", status=400))
 
 
 def test_a_cancelled_call_is_recorded(play: Play, behave: Behave) -> None:

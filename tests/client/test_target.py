@@ -50,7 +50,7 @@ def test_where_nothing_listens_on_this_machine_the_emulator_is_offered(
     error = _refusal(play, behave.close, KFP_API_HOST=f"http://localhost:{unused_port}")
     assert "refused" in error.message
     assert f"http://localhost:{unused_port}" in error.message
-    assert "--emulator" in error.hint
+    assert "`kfp-perf run smoke.json --emulator` works without a cluster" in error.hint
 
 
 def test_elsewhere_it_is_not(play: Play, behave: Behave, unused_port: int) -> None:

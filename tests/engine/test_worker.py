@@ -15,11 +15,12 @@ from kfp_perf.errors import ExitCode, GeneratorSaturated, TargetError
 from kfp_perf.metrics import MetricsCollector
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.reader import ScenarioFiles
+from kfp_perf.result.records import Purpose, Sample
 from kfp_perf.runners import BaseRunner
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kfp_perf.engine import ScenarioResult
@@ -185,10 +186,70 @@ def test_whatever_a_runner_raises_ends_its_scenario_only_and_what_it_measured_is
     assert played.info.custom["seen"] == {"scenario": "s"}
 
 
-def test_a_clean_up_that_exits_is_a_warning(play: Play) -> None:
-    info = play(ExitsAtTheEnd).info
-    assert info.warnings == ("Cleaning up failed: SystemExit: 3",)
-    assert info.ended
+class CannotCleanUp(Mine):
+    def stop(self) -> None:
+        raise TargetError("It stayed away.")
+
+
+class FailsTwice(CannotCleanUp):
+    def run(self) -> dict[str, Any] | None:
+        raise ValueError("no run")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(ExitsAtTheEnd, "SystemExit: 3"), (CannotCleanUp, "It stayed away.")]
+)
+def test_a_clean_up_that_fails_is_the_scenario_s_error_and_names_the_remedy(
+    play: Play, kind: type[BaseRunner], words: str
+) -> None:
+    played = play(kind)
+    assert played.info.error == played.result.error
+    assert played.info.error.startswith(f"Cleaning up failed: {words}")
+    assert "may be left on the server; `kfp-perf cleanup` deletes them" in played.info.error
+    assert played.info.exit_code == played.result.exit_code == ExitCode.FAILED
+    assert isinstance(played.result.failure, Exception)
+    assert played.info.ended
+
+
+def test_a_clean_up_that_fails_after_the_run_did_is_a_warning_beside_its_error(play: Play) -> None:
+    info = play(FailsTwice).info
+    assert info.error == "ValueError: no run"
+    (warning,) = info.warnings
+    assert warning.startswith("Cleaning up failed: It stayed away.")
+
+
+class CannotBeCounted(Mine):
+    def waiting(self) -> tuple[str, float | None]:
+        if "run" in self.called and "stop" not in self.called:
+            raise ValueError("cannot be counted")
+        return super().waiting()
+
+
+class CannotTellOutage(Mine):
+    def run(self) -> dict[str, Any] | None:
+        def remarks(start: float) -> Iterator[str]:
+            if "stop" not in self.called:
+                raise ValueError("cannot be saved")
+            return iter(())
+
+        self.outage.remarks = remarks  # type: ignore[method-assign]
+        return super().run()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (CannotBeCounted, "ValueError: cannot be counted"),
+        (CannotTellOutage, "ValueError: cannot be saved"),
+    ],
+)
+def test_a_scenario_that_cannot_be_saved_before_its_clean_up_cleans_up_all_the_same(
+    play: Play, kind: type[BaseRunner], error: str
+) -> None:
+    played = play(kind)
+    assert played.runner.called == ["run", "stop"]
+    assert (played.info.error, played.info.exit_code) == (error, ExitCode.FAILED)
+    assert played.info.ended
 
 
 def test_a_constructor_that_exits_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
@@ -264,3 +325,49 @@ class ReportsOfItsRun(Mine):
 def test_reports_are_not_asked_for_before_the_start(play: Play) -> None:
     info = play(ReportsOfItsRun).info
     assert (info.error, info.custom) == ("", {"done": 1})
+
+
+class ReportsOfItsEnd(Mine):
+    async def run(self) -> dict[str, Any] | None:  # type: ignore[override]
+        self.asked = 0
+        # Longer than it takes until counters are written beside it.
+        await self.clock.sleep_until(self.clock.now() + 1.6)
+        assert self.asked
+        self.total = 42
+        return None
+
+    def reports(self) -> dict[str, Any]:
+        self.asked += 1
+        return {"total": self.total}
+
+
+def test_reports_that_can_be_made_only_after_the_run_are_no_failure_while_it_is_under_way(play: Play) -> None:
+    info = play(ReportsOfItsEnd).info
+    assert (info.error, info.warnings, info.custom) == ("", (), {"total": 42})
+
+
+class Counts(MetricsCollector):
+    def __init__(self, scenario_name: str = "") -> None:
+        super().__init__(scenario_name)
+        self.asked = 0
+        self.samples = 0
+
+    def on_sample(self, sample: Sample) -> None:
+        self.samples += 1
+
+    def collect_custom_metrics(self) -> dict[str, Any]:
+        self.asked += 1
+        return {"asked": self.asked, "samples": self.samples}
+
+
+class CallsAtTheEnd(Mine):
+    def stop(self) -> None:
+        super().stop()
+        now = self.clock.now()
+        self.record_sample(Sample("DeleteRun", now, now, (), purpose=Purpose.CLEANUP))
+
+
+def test_a_collector_is_asked_once_and_after_the_last_sample(play: Play) -> None:
+    played = play(CallsAtTheEnd, collectors={"counts": Counts})
+    assert played.info.custom["counts"] == {"asked": 1, "samples": 1}
+    assert played.result.collectors[0].result() == {"asked": 1, "samples": 1}

@@ -6,6 +6,7 @@ import io
 import json
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ExitCode
 from kfp_perf.execution import TestFailed, execute
 from kfp_perf.execution.document import result_document
+from kfp_perf.health import HealthChecks
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
 from kfp_perf.plan import make_plan
@@ -47,4 +49,25 @@ def test_an_impatient_user_abandons_no_test_whose_scenarios_have_all_ended(
     with Logger(console=io.StringIO()) as logger, pytest.raises(TestFailed) as failed:
         execute(plan, config, logger=logger, display=open_display(logger, quiet=True))
     assert failed.value.exit_code == ExitCode.FAILED
+    assert not failed.value.abandoned
+
+
+def test_an_interruption_before_the_scenarios_start_stops_the_test(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = HealthChecks.__enter__
+
+    def interrupted(checks: HealthChecks) -> HealthChecks:
+        signal.raise_signal(signal.SIGINT)
+        return entered(checks)
+
+    monkeypatch.setattr(HealthChecks, "__enter__", interrupted)
+    (tmp_path / "t.json").write_text(json.dumps([{**SCENARIO, "runTime": "30s", "thresholds": {}}]))
+    config = TestConfig(KFP_API_HOST=server.url, results_folder=tmp_path / "results")
+    plan = make_plan(tmp_path / "t.json", config)
+    began = time.monotonic()
+    with Logger(console=io.StringIO()) as logger, pytest.raises(TestFailed) as failed:
+        execute(plan, config, logger=logger, display=open_display(logger, quiet=True))
+    assert time.monotonic() - began < 20.0
+    assert failed.value.exit_code == ExitCode.INTERRUPTED
     assert not failed.value.abandoned

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from made_samples import made_sample
 
+from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.figures import figures_of
+from kfp_perf.result.calls import CallSecond
 from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
+from kfp_perf.result.scenario_writer import ScenarioInfo, StateLine
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
@@ -39,7 +42,34 @@ def test_latency_counts_from_due_service_from_sent(sample: Make, figures: Tell) 
     assert "not_reached" not in get["latency_seconds"]
 
 
-def test_the_rate_is_from_the_first_due_to_the_last_end(sample: Make, figures: Tell) -> None:
+def test_the_rate_of_the_load_is_of_its_measured_time(sample: Make, files: Files) -> None:
+    """Also that of an operation that was due twice."""
+    twice = [sample(12.0, 0.1, operation="GetPipeline"), sample(17.0, 0.1, operation="GetPipeline")]
+    often = [sample(float(second), 0.1) for second in range(50)]
+    measured = {"start_at": T0, "measured_from": T0 + 10.0, "end_at": T0 + 50.0}
+    one = files([*twice, *often], name="one", **measured)
+    other = files([sample(60.0)], name="other", start_at=T0 + 50.0, measured_from=T0 + 50.0, end_at=T0 + 90.0)
+    found = figures_of([one, other])
+    load = found.scenarios["one"]["api"]["load"]
+    assert (load["GetPipeline"]["rate_per_second"], load["GetRun"]["rate_per_second"]) == (2 / 40, 1.0)
+    assert found.total["api"]["load"]["GetPipeline"]["rate_per_second"] == 2 / 80
+
+
+def test_the_rate_of_a_load_that_was_stopped_is_of_the_time_that_it_went_on() -> None:
+    family = ApiMetrics()
+    family.on_info(ScenarioInfo(name="s", start_at=T0, measured_from=T0, end_at=T0 + 100.0))
+    for at, phase in ((-1.0, "waiting"), (1.0, "running"), (20.0, "finishing"), (90.0, "cleaning up")):
+        family.on_state(StateLine(counters={"at": T0 + at, "phase": phase}))
+    call = CallSecond(
+        second=int(T0), purpose=Purpose.LOAD, operation="GetRun", count=10, first_due=T0, last_ended=T0 + 1
+    )
+    family.on_calls(call)
+    assert family.result()["load"]["GetRun"]["rate_per_second"] == 0.5
+
+
+def test_where_the_load_s_end_is_not_known_the_rate_is_from_the_first_due_to_the_last_end(
+    sample: Make, figures: Tell
+) -> None:
     found = figures([sample(float(second), 1.0) for second in range(10)])
     assert found["api"]["load"]["GetRun"]["rate_per_second"] == 1.0
     alone = figures([sample()], name="alone")

@@ -269,6 +269,20 @@ def test_a_users_collector_merges_where_it_has_merge(sample: Callable[..., Sampl
     assert (first.result(), second.result()) == ({"received": 300}, {"received": 200})
 
 
+def test_a_users_collector_is_asked_once_and_once_more_after_a_merge() -> None:
+    class Asked(Bytes):
+        asked = 0
+
+        def collect_custom_metrics(self) -> dict[str, Any]:
+            self.asked += 1
+            return {"asked": self.asked}
+
+    first, second = (GuardedCollector("asked", Asked) for _ in range(2))
+    assert [first.result(), first.result(), second.result()] == [{"asked": 1}] * 3
+    first.merge(second)
+    assert [first.result(), first.result()] == [{"asked": 2}] * 2
+
+
 def test_a_users_collector_without_merge_has_no_figures_of_the_whole_test() -> None:
     assert not GuardedCollector("mine", Mine).merges
     assert not MetricsCollector.merges()

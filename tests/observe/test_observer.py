@@ -233,6 +233,18 @@ def test_a_run_that_vanishes_ends_as_unknown(observe: Observe) -> None:
     assert report.vanished == 1
 
 
+def test_a_404_of_a_proxy_loses_no_run(observe: Observe) -> None:
+    async def scene(world: World) -> tuple[TrackedRun, Any]:
+        seen = await world.start()
+        page = ApiStatusError("GetRun", "<html>404</html>", status=404, from_kfp=False)
+        world.kfp.failures["GetRun"] = [page] * 5
+        return await seen, world.observer.report()
+
+    record, report = observe(scene, run_seconds=60.0)
+    assert record.outcome is Outcome.SUCCEEDED
+    assert report.vanished == 0
+
+
 def test_an_outage_is_survived(observe: Observe) -> None:
     async def scene(world: World) -> tuple[TrackedRun, Any]:
         seen = await world.start()

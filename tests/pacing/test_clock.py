@@ -77,6 +77,21 @@ def test_a_stop_that_has_come_already_ends_a_wait_at_once() -> None:
     assert clock.block_until(clock.now() + 3600, stop) is False
 
 
+def test_a_loop_around_a_wait_that_was_stopped_lets_others_work() -> None:
+    async def main() -> int:
+        clock, stop = RealClock(), StopSignal()
+        stop.set()
+        others = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(others.set_result, None)
+        for turns in range(1000):
+            if others.done():
+                return turns
+            await clock.sleep_until(clock.now() + 1.0, stop)
+        return -1
+
+    assert asyncio.run(main()) == 1
+
+
 def test_someone_else_can_wake_a_sleeper_with_a_future() -> None:
     async def main() -> bool:
         clock = RealClock()

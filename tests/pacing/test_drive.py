@@ -7,9 +7,10 @@ import pytest
 from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.errors import ApiStatusError
-from kfp_perf.pacing import Drive, DriveReport, StopSignal
+from kfp_perf.pacing import Drive, DriveReport, Lateness, StopSignal
+from kfp_perf.pacing.drive import held_seconds
 from kfp_perf.scenario.model import TestScenario
-from kfp_perf.scenario.workload import workload_of
+from kfp_perf.scenario.workload import OpenLoad, workload_of
 
 
 def scenario(**fields: Any) -> TestScenario:
@@ -175,6 +176,74 @@ def test_max_in_flight_holds_operations_back_and_their_due_time_stays() -> None:
     assert report.held_back_seconds == pytest.approx(5 + 10 + 15 + 20)
     assert report.longest_hold_seconds == pytest.approx(20)
     assert report.never_started == 2, "the fifth, and the sixth, which was due at 50 s"
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+@pytest.mark.parametrize("limit", [None, 1])
+def test_operations_that_are_held_back_are_due(arrivals: str, limit: int | None) -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        load = workload_of(scenario(arrivalRate="10/s", arrivals=arrivals, seed=3))
+        assert isinstance(load, OpenLoad)
+        recorder, stop = Recorder(clock, seconds=15), StopSignal()
+        one = Drive(load, recorder, clock=clock, stop=stop, start=EPOCH, end=EPOCH + 60, max_in_flight=limit)
+        times = [when for index in range(2000) if (when := load.due(index)) is not None]
+        driving = asyncio.ensure_future(one.run())
+        for when in (0.01, 20.05, 40.05, 59.99):
+            await clock.sleep_until(EPOCH + when)
+            assert one.due() == sum(due <= when for due in times)
+        await driving
+        assert one.due() == one.report.started + one.report.never_started == len(times)
+
+    run_virtually(main)
+
+
+def test_operations_that_a_stop_held_back_for_good_are_not_due_any_more() -> None:
+    async def main() -> None:
+        clock, stop = VirtualClock(), StopSignal()
+        load = workload_of(scenario(arrivalRate="10/s"))
+        one = Drive(
+            load, Recorder(clock), clock=clock, stop=stop, start=EPOCH, end=EPOCH + 60, max_in_flight=1
+        )
+        asyncio.get_running_loop().call_later(5.0, stop.set)
+        await one.run()
+        assert one.due() == one.report.started == 1
+        await one.finish()
+
+    run_virtually(main)
+
+
+def test_operations_that_are_overdue_behind_a_held_back_one_are_held_back_and_not_late() -> None:
+    async def main() -> tuple[DriveReport, Lateness, list[float]]:
+        clock, lateness = VirtualClock(), Lateness()
+        held: list[float] = []
+
+        async def operation(index: int, due: float) -> bool:
+            held.append(held_seconds.get())
+            # All that is in flight ends at once, every 20 s, as at one look at the server.
+            passed = clock.now() - EPOCH
+            await clock.sleep_until(EPOCH + 20.0 * (passed // 20.0 + 1.0))
+            return True
+
+        test = scenario(arrivalRate="30/min", maxInFlight=4)
+        one = Drive(
+            workload_of(test),
+            operation,
+            clock=clock,
+            stop=StopSignal(),
+            start=EPOCH,
+            end=EPOCH + 60,
+            max_in_flight=4,
+            lateness=lateness,
+        )
+        report = await one.run()
+        await one.finish()
+        return report, lateness, held
+
+    report, lateness, held = run_virtually(main)
+    assert held[:8] == pytest.approx([0, 0, 0, 0, 12, 10, 8, 6]), "due at 8, 10, 12 and 14 s, started at 20 s"
+    assert report.held_back >= 8
+    assert (lateness.late_starts, lateness.starts) == (0, report.started)
 
 
 def test_stages_of_slots_grow_and_shrink() -> None:

@@ -52,6 +52,7 @@ def test_a_plan_holds_all_that_a_test_needs(plan_of: Callable[..., Plan], tmp_pa
         ([{}, {"name": "mine"}], ["pipeline-run", "mine"]),
         ([{}, {"name": "pipeline-run"}], ["pipeline-run-2", "pipeline-run"]),
         ([{}, {}, {"name": "pipeline-run-1"}], ["pipeline-run-2", "pipeline-run-3", "pipeline-run-1"]),
+        ([{}, {"name": "Pipeline-Run-"}], ["pipeline-run-2", "Pipeline-Run-"]),
     ],
 )
 def test_every_scenario_has_a_name_of_its_own(
@@ -210,7 +211,8 @@ def test_all_problems_of_fields_pipelines_and_parameters_are_told_at_once(
     assert list(problems(caught.value)) == [
         "f.json: $[0].runTime",
         "f.json: $[1].params.x",
-        "broken.yaml: line 2, column 1",
+        "f.json: $[2].pipelineFileName: broken.yaml: line 2, column 1",
+        "f.json: $[3].pipelineFileName: broken.yaml: line 2, column 1",
         "f.json: $[1].name",
         "f.json: $[2].name",
     ]
@@ -250,6 +252,18 @@ def test_a_wrong_default_pipeline_is_told_once(plan_of: Callable[..., Plan]) -> 
     with pytest.raises(InputError) as caught:
         plan_of(value)
     assert list(problems(caught.value)) == ["f.json: $.defaults.pipelineFileName"]
+
+
+def test_a_wrong_default_pipeline_file_is_told_once(plan_of: Callable[..., Plan], tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("a: 1")
+    value = {
+        "defaults": {"pipelineFileName": "broken.yaml"},
+        "scenarios": [{"mode": "PIPELINE_RUN", "runTime": 1}, {"mode": "EXPERIMENT", "runTime": 1}],
+    }
+    with pytest.raises(InputError) as caught:
+        plan_of(value)
+    (where,) = problems(caught.value)
+    assert where == "f.json: $.defaults.pipelineFileName: broken.yaml"
 
 
 def test_a_pool_too_small_for_the_overlap(plan_of: Callable[..., Plan]) -> None:

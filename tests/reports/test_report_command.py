@@ -21,7 +21,7 @@ from kfp_perf.cli import outcome
 from kfp_perf.cli.report import report
 from kfp_perf.reports import REPORTS
 from kfp_perf.reports.tables import TABLES
-from kfp_perf.result.journal import Journal
+from kfp_perf.result.journal import Journal, ObjectKind
 from kfp_perf.result.scenario_writer import ScenarioWriter
 
 if TYPE_CHECKING:
@@ -112,6 +112,21 @@ def test_what_is_no_result_is_said_without_a_traceback(
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+def test_what_a_killed_test_left_is_said_with_the_command_that_deletes_it(
+    command: Any, result: TestResult
+) -> None:
+    (result.path / "result.json").unlink()
+    given = json.loads((result.path / "given.json").read_text())
+    given["target"] = given.get("target", {}) | {"emulator_profile": None}
+    (result.path / "given.json").write_text(json.dumps(given))
+    journal = Journal(result.scenarios[0].folder / "journal.jsonl", "http://kfp")
+    journal.intend(ObjectKind.RUN, "kfp-perf-1")
+    journal.close()
+    _, _, err = command(result.path, "-f", "json")
+    assert "1 object may still be on the server" in err
+    assert f"kfp-perf cleanup {result.path}" in err
 
 
 @pytest.mark.parametrize("name", ["console", "html", "csv", "json"])

@@ -201,7 +201,7 @@ def test_names_of_runs_stay_in_their_place_in_an_address(sample: Sample) -> None
 def test_operations_tell_how_sure_their_p99_is_and_whether_they_drift(sample: Sample) -> None:
     result = sample(SampleTest(loads=ONE))
     figures = result.document["total"]["api"]["load"]["CreateRun"]
-    figures["latency_seconds"] |= {"p50": 0.04, "p99": 0.08, "intervals": {"p99": [0.07, 0.095]}}
+    figures["latency_seconds"] |= {"n": 1000, "p50": 0.04, "p99": 0.08, "intervals": {"p99": [0.07, 0.095]}}
     figures["latency_trend"] = {"drifts": True, "change_share": 0.124}
 
     def cells() -> Any:
@@ -366,3 +366,11 @@ def test_the_slowest_run_of_a_scenario_shows_its_tasks_and_what_it_waited_for(sa
     inner, _ = charts[0].draw(960)
     assert re.findall(r">(load|check|train)<", inner) == ["load", "check", "train"]
     assert inner.count('class="pale"') == 2  # the one beside the path, and the legend's
+
+
+def test_charts_mark_where_the_generator_stood_still(sample: Sample) -> None:
+    result = sample(SampleTest(loads=ONE))
+    still = [[STARTED + 5.0, STARTED + 17.0], [STARTED + 20.0, "x"], 3]
+    result.document["generator"] = {**result.document["generator"], "standstills": still}
+    assert read_material(result).moments == [(5.0, "generator stood still for 12.0 s")]
+    assert "generator stood still for 12.0 s" in draw_webpage(result)["report.html"].decode()

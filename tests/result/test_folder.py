@@ -60,6 +60,13 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     assert opened.journal_paths == [tmp_path / "latest" / "scenarios" / "night-ly-x" / "journal.jsonl"]
 
 
+def test_a_folder_may_be_named_by_text(tmp_path: Path) -> None:
+    result = ResultWriter.create(tmp_path, "t", NOON)
+    result.save_given({"name": "t", "scenarios": []})
+    opened = TestResult.open(str(result.path))
+    assert (opened.path, opened.given["name"]) == (result.path, "t")
+
+
 def test_scenarios_are_in_the_order_of_the_test_and_by_name_where_that_is_lost(tmp_path: Path) -> None:
     result = ResultWriter.create(tmp_path, "t", NOON)
     for name in ("b", "a"):

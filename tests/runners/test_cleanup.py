@@ -188,6 +188,31 @@ def test_a_run_that_somebody_else_deletes_meanwhile_does_not_end_the_work() -> N
     assert len(scene.kfp.experiments) == 1
 
 
+@pytest.mark.parametrize("from_kfp", [True, False])
+def test_only_a_404_of_kfp_itself_counts_a_deletion_as_done(from_kfp: bool) -> None:
+    scene = Scene()
+    objects = [Made(ObjectKind.RUN, "r", id="1"), Made(ObjectKind.PIPELINE, "p", id="2")]
+    for operation in ("DeleteRun", "DeletePipeline"):
+        page = ApiStatusError(operation, "not here", status=404, from_kfp=from_kfp)
+        scene.kfp.failures[operation] = [page] * 10
+    left = run_virtually(lambda: scene.clean_up(objects))
+    assert left == ([] if from_kfp else ["run r (1): not here", "pipeline p (2): not here"])
+    assert scene.gone == (objects if from_kfp else [])
+
+
+def test_a_run_of_no_known_experiment_that_cannot_be_deleted_keeps_nothing_else() -> None:
+    scene = Scene()
+    scene.kfp.failures["DeleteRun"] = [ApiStatusError("DeleteRun", "no", status=403)]
+
+    async def main() -> list[str]:
+        await scene.kfp.upload_pipeline(b"", name="p", namespace="")
+        return await scene.clean_up([Made(ObjectKind.RUN, "r", id="1"), Made(ObjectKind.PIPELINE, "p")])
+
+    assert run_virtually(main) == ["run r (1): no"]
+    assert not scene.kfp.pipelines
+    assert [made.name for made in scene.gone] == ["p"]
+
+
 def test_runs_whose_experiment_is_gone_are_named_as_left() -> None:
     def orphan(scene: Scene, _objects: list[Made]) -> None:
         refusal = ApiStatusError("DeleteRun", f"Experiment {scene.experiment} not found", status=404)

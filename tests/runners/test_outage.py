@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_samples import made_sample
 
+from kfp_perf.result.records import Attempt
 from kfp_perf.runners.outage import OutageWatch
 
 if TYPE_CHECKING:
@@ -59,6 +60,31 @@ def test_one_request_that_hangs_while_others_are_answered_is_no_outage() -> None
     one = watch(*answered, sample(100, 0, took=60.0, error="timeout"))
     assert not one.away
     assert one.limit_reached(160.5) is None
+
+
+def repeated(answered: float, sent: float, ended: float) -> Sample:
+    """A read that was answered 429, was repeated, and timed out."""
+    earlier = (Attempt(answered - 0.1, answered, 429, "429"),)
+    return made_sample("GetRun", answered - 0.1, sent, ended, 0, "timeout", earlier=earlier)
+
+
+def test_an_early_answer_of_a_repeated_read_hides_no_later_answer() -> None:
+    one = watch(*(sample(100 + index, 200) for index in range(62)), repeated(101.0, 101.2, 161.95))
+    assert not one.away
+    assert one.limit_reached(162.0) is None
+    one.on_sample(sample(161.96, 200))
+    assert list(one.remarks(100.0)) == []
+
+
+def test_answers_before_an_outage_do_not_end_it() -> None:
+    one = watch(sample(149, 200), *(repeated(145.0, at - 5.0, at) for at in map(float, range(150, 211))))
+    assert "for 61 s" in str(one.limit_reached(210.2))
+
+
+def test_an_answer_that_is_known_only_after_the_outage_began_does_not_end_it() -> None:
+    one = watch(sample(150, 0), sample(152, 0), repeated(149.5, 149.6, 153.0))
+    assert one.away
+    assert one.away_since == 150.0
 
 
 def test_requests_that_all_hang_are_an_outage_since_the_first_was_sent() -> None:

@@ -13,8 +13,10 @@ from virtual_time import EPOCH, VirtualClock, run_virtually
 
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
+from kfp_perf.execution.watch import _runs_due
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.observe.details import CLOSING_SECONDS
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 from kfp_perf.runners import BaseRunner, create_runner
 from kfp_perf.scenario.model import TestScenario
@@ -220,6 +222,20 @@ def test_one_that_never_shows_up_is_unknown_and_no_second_one_is_made_in_its_pla
     assert test.outcomes["lost"] == 1
     assert test.outcomes["succeeded"] >= 6, "its slot is free long before it is given up"
     assert len({record.name for record in test.records}) == len(test.records)
+
+
+def test_one_that_is_still_looked_for_at_a_stop_was_cut_off() -> None:
+    def losing_a_request(clock: VirtualClock) -> FakeKfp:
+        kfp = FakeKfp(clock)
+        kfp.failures["CreateRun"] = [ApiInterrupted("CreateRun", "timed out", kind="timeout")]
+        return kfp
+
+    def stop_soon(_test: Test, runner: BaseRunner) -> None:
+        asyncio.get_running_loop().call_later(3.0, runner.request_stop)
+
+    test = Test({"arrivalRate": "1/s"}).run(losing_a_request, stop_soon)
+    assert test.outcomes == {"cut_off": 3}
+    assert test.run_metrics()["lost"] == 0
 
 
 def _done_but_answered(error: Exception) -> Callable[[VirtualClock], FakeKfp]:
@@ -533,3 +549,17 @@ def test_an_open_load_starts_runs_at_its_rate_whatever_becomes_of_them() -> None
         round(record.due - test.runner.start_at, 3) for record in sorted(test.records, key=lambda r: r.due)
     ] == [5.0 * number for number in range(12)]
     assert test.outcomes == {"succeeded": 12}
+
+
+def test_runs_that_max_in_flight_holds_back_are_due_in_the_counters() -> None:
+    seen: list[int] = []
+
+    def count_later(_test: Test, runner: BaseRunner) -> None:
+        def count() -> None:
+            counters = ScenarioCounters(scenario=runner.name, **runner.counters())
+            seen.append(_runs_due(counters))
+
+        asyncio.get_running_loop().call_later(30.5, count)
+
+    Test({"arrivalRate": "1/s", "maxInFlight": 1}).run(meanwhile=count_later)
+    assert seen == [31]

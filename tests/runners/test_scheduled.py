@@ -278,6 +278,40 @@ def test_a_schedule_whose_creation_got_no_answer_is_adopted(tmp_path: Path) -> N
     assert left_behind(journal.path) == []
 
 
+def test_a_schedule_that_is_adopted_after_the_end_is_disabled_too() -> None:
+    def showing_it_late(kfp: FakeKfp) -> None:
+        create, listed = kfp.create_recurring_run, kfp.list_recurring_runs
+        lost = iter([True])
+
+        async def create_recurring_run(spec: Any, **given: Any) -> Any:
+            made = await create(spec, **given)
+            if next(lost, False):
+                raise ApiInterrupted("CreateRecurringRun", "the connection was reset", kind="reset")
+            return made
+
+        async def list_recurring_runs(query: Any, **given: Any) -> Any:
+            if not kfp.count("DisableRecurringRun"):
+                raise ApiInterrupted("ListRecurringRuns", "timed out", kind="timeout")
+            return await listed(query, **given)
+
+        kfp.create_recurring_run = create_recurring_run  # type: ignore[method-assign]
+        kfp.list_recurring_runs = list_recurring_runs  # type: ignore[method-assign]
+
+    played = scheduled({"numTimes": 2}, also=showing_it_late, fake={"run_seconds": 100})
+    assert played.told["schedules"].schedules == 2
+    disabled = {argument for operation, argument in played.kfp.calls if operation == "DisableRecurringRun"}
+    assert len(disabled) == 2
+
+
+def test_a_stop_while_late_runs_are_waited_for_ends_the_waiting() -> None:
+    played = scheduled(
+        {"runTime": "2min", "gracePeriod": "5min"},
+        lambda _number: (),
+        meanwhile=lambda played: at(125, played.runner.request_stop),
+    )
+    assert 125 <= played.ended < 126
+
+
 @pytest.mark.parametrize("from_kfp", [True, False])
 @pytest.mark.parametrize("status", [408, 500, 503, 524])
 def test_a_schedule_that_was_created_and_answered_with_an_error_is_adopted_and_deleted(

@@ -9,7 +9,7 @@ from played import Played, at
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.result.journal import Journal, ObjectKind, left_behind
-from kfp_perf.result.records import Purpose
+from kfp_perf.result.records import CallOutcome, Purpose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,19 @@ def test_uploads_arrive_at_a_rate_whether_or_not_earlier_ones_were_answered() ->
         ("PipelineVersion", 50.0),
     ]
     assert played.ended == pytest.approx(75)
+
+
+def test_uploads_that_were_held_back_until_the_end_are_recorded_as_never_started() -> None:
+    played = play(lambda clock: FakeKfp(clock, answer_seconds=25), arrivalRate="6/min", maxInFlight=1)
+    never = [sample for sample in played.samples if sample.outcome is CallOutcome.NEVER_STARTED]
+    assert [sample.operation for sample in never] == [
+        "UploadPipelineVersion",
+        "UploadPipeline",
+        "UploadPipelineVersion",
+    ]
+    assert [sample.due - played.runner.start_at for sample in never] == [30, 40, 50]
+    assert all(not sample.attempts and sample.ended == played.runner.end_at for sample in never)
+    assert played.told["load"].started + len(never) == len(uploads(played)) == 6
 
 
 def test_names_are_unique_and_begin_as_all_of_the_scenarios_do() -> None:

@@ -109,6 +109,42 @@ def test_a_run_of_the_load_is_waited_for_and_recorded_once() -> None:
     assert runner.seen.run_id in ids
 
 
+class OneThatHasEnded(PipelineRunner):
+    """Waits for a run of its load that has just ended."""
+
+    async def run_once(self, index: int, due: float) -> bool:
+        good = await super().run_once(index, due)
+        if index == 0:
+            (run_id,) = self.client.runs  # type: ignore[attr-defined]
+            self.seen = await self.wait_for_run_to_finish(run_id)
+        return good
+
+
+def test_a_run_of_the_load_that_has_just_ended_is_recorded_once() -> None:
+    played = Played(OneThatHasEnded, numTimes=1)
+    runner = played.runner
+    assert isinstance(runner, OneThatHasEnded)
+    assert runner.seen.outcome is Outcome.SUCCEEDED
+    ids = [record.run_id for record in played.records]
+    assert ids.count(runner.seen.run_id) == 1
+    assert sum(runner.progress.outcomes.values()) == len(ids)
+
+
+class TwiceOneOfItsOwn(OneOfItsOwn):
+    """Waits for its run a second time."""
+
+    async def wait_for_run_to_finish(self, run_id: str) -> RunRecord:
+        first = await super().wait_for_run_to_finish(run_id)
+        assert await super().wait_for_run_to_finish(run_id) == first
+        return first
+
+
+def test_a_run_that_is_waited_for_twice_is_recorded_once() -> None:
+    played = Played(TwiceOneOfItsOwn)
+    assert [record.outcome for record in played.records] == [Outcome.SUCCEEDED]
+    assert played.runner.progress.outcomes == {"succeeded": 1}
+
+
 class GivesUp(OneOfItsOwn):
     """Stops following at once."""
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
 
-from kfp_perf.catalog import SCENARIOS
+from kfp_perf.catalog import PROJECT, SCENARIOS
 from kfp_perf.scenario.serde import json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RUN = {"mode": "PIPELINE_RUN", "runTime": 1}
 
@@ -17,8 +20,11 @@ def validator() -> Any:
     return jsonschema_rs.Draft202012Validator(json_schema())
 
 
-@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.json")), ids=lambda path: path.name)
-def test_the_schema_takes_the_built_in_scenarios(validator: Any, path: Any) -> None:
+FILES = [*sorted(SCENARIOS.glob("*.json")), *sorted(PROJECT.glob("*.json"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_schema_takes_the_projects_own_files(validator: Any, path: Any) -> None:
     assert validator.is_valid(json.loads(path.read_text()))
 
 
@@ -40,7 +46,47 @@ def test_the_schema_takes_the_built_in_scenarios(validator: Any, path: Any) -> N
         ([{"mode": "EXPERIMENT"}], False),
         ({"defaults": {"runtime": 1}, "scenarios": [RUN]}, False),
         ([{**RUN, "mix": {"ListRun": 1}}], False),
+        ([{**RUN, "runTime": "${X"}], False),
+        ([{**RUN, "runTime": "$${X}"}], False),
     ],
 )
 def test_the_schema_says_what_the_reader_says(validator: Any, value: object, is_valid: bool) -> None:
     assert validator.is_valid(value) is is_valid
+
+
+WHOLE: dict[str, Any] = {
+    "name": "all",
+    "thresholds": {"run.success_rate": ">= 99%"},
+    "primary": ["run.visible.mean"],
+    "defaults": {"runTime": 1, "prefill": {"runs": 3}},
+    "scenarios": [
+        {
+            "mode": "RANDOM_GETS",
+            "seed": 1,
+            "arrivals": "poisson",
+            "stages": [{"duration": "1m", "target": "60/min"}],
+            "mix": {"GetRun": 1},
+            "cacheEnabled": True,
+            "tags": {"team": "search"},
+        }
+    ],
+}
+
+
+def _with_each_value_replaced(value: Any) -> Iterator[Any]:
+    """Yield copies of a document, with a variable in place of one value each."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        for part in (
+            "${X}",
+            "${X:-5}",
+            *(_with_each_value_replaced(value[key]) if isinstance(value[key], dict | list) else ()),
+        ):
+            changed = value.copy()
+            changed[key] = part
+            yield changed
+
+
+def test_every_value_may_be_a_variable(validator: Any) -> None:
+    listed = [{"runTime": 1, **WHOLE["scenarios"][0]}]
+    documents = [*_with_each_value_replaced(WHOLE), *_with_each_value_replaced(listed)]
+    assert [each for each in documents if not validator.is_valid(each)] == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.ending import ignore_signals
 from kfp_perf.errors import ExitCode, KfpPerfError
 from kfp_perf.streams import flush_streams
 
@@ -81,6 +82,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and exit with the code of its outcome."""
     code = outcome(arguments)
+    ignore_signals()
     flush_streams()
     sys.exit(code)
 

@@ -59,7 +59,8 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
         with standard_output():
             for made in objects:
                 click.echo(f"{made.kind.value} {made.name} {made.id}".rstrip())
-            click.echo(f"{count_of(len(objects), 'object')} to delete." if objects else "Nothing is left.")
+            count = f"{count_of(len(objects), 'object')} to delete."
+            click.echo(count if objects else f"Nothing is left of the test in {_named(results)}.")
         return int(ExitCode.GOOD)
     target = _target_of(paths)
     if target and config.model_fields_set.isdisjoint(_TARGET_FIELDS):
@@ -77,6 +78,11 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     for line in left:
         click.echo(f"left: {line}", err=True)
     return int(ExitCode.FAILED if left else ExitCode.GOOD)
+
+
+def _named(results: Path) -> str:
+    """The folder, and after a link such as `results/latest` where it leads."""
+    return f"{results} ({results.resolve().name})" if results.is_symlink() else str(results)
 
 
 def _target_of(paths: list[Path]) -> str:

@@ -84,10 +84,13 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
 def _computed(result: TestResult) -> TestResult:
     """The result of a test that did not reach its end, from what it had written."""
     from kfp_perf.execution.document import result_document
+    from kfp_perf.reports.left_behind import cleanup_command, stays
 
     computed = type(result)(result.path, result_document(result))
     until = computed.document["complete_until"]
     click.echo(f"kfp-perf: the test did not reach its end; its files are complete until {until}", err=True)
+    if left := stays(computed):
+        click.echo(f"kfp-perf: {left}; delete with: {cleanup_command(result.path)}", err=True)
     return computed
 
 

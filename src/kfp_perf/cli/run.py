@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from kfp_perf.cli.ending import signals_ignored
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
@@ -95,7 +96,8 @@ def run(
     else:
         abandoned = False
     try:
-        _show(result)
+        with signals_ignored():
+            _show(result)
     except InputError as error:  # the exit code stays that of the test
         with contextlib.suppress(OSError):  # the terminal may be closed
             click.echo(f"kfp-perf: {error}", err=True)

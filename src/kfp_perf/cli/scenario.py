@@ -15,7 +15,7 @@ _OPTIONS = (
         "overrides",
         multiple=True,
         metavar="PATH=VALUE",
-        help="Set a field of the scenario file: scenarios[0].arrivalRate=60/min. May be repeated.",
+        help="Set a field of the scenario file: 'scenarios[0].numTimes=20'. May be repeated.",
     ),
     click.option("--name", help="What results are called.  [the file's name]"),
 )

@@ -102,7 +102,7 @@ class Caller:
                 try:
                     answer = await self._attempt(operation, path, state, attempts, body, content_type)
                 except ApiError as error:
-                    if may_be_done and error.status in operation.done_statuses:
+                    if may_be_done and error.work_ended and error.status in operation.done_statuses:
                         outcome = CallOutcome.ANSWERED
                         return operation.decoder.decode(b"{}")
                     outcome = CallOutcome.FAILED

@@ -33,7 +33,7 @@ class ApiMethod(msgspec.Struct, Generic[Answer], frozen=True):
     """One call of the API.
 
     `name` is the RPC's name, under which samples are counted. `repeatable`: doing it twice comes to the same as
-    doing it once. `done_statuses`: what a repetition is answered when an earlier attempt, whose answer was
+    doing it once. `done_statuses`: what KFP itself answers a repetition when an earlier attempt, whose answer was
     lost, had done the work already.
     """
 

@@ -71,7 +71,8 @@ def nothing_listens(url: str) -> str:
     """Return what to do where a connection is refused."""
     if is_loopback(url):
         return (
-            "Nothing listens there. Add --emulator to try without a cluster, or forward the port: "
-            "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
+            "Nothing listens there. Forward the port: "
+            "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888; "
+            "`kfp-perf run smoke.json --emulator` works without a cluster"
         )
     return "Nothing listens there: are API_HOST and API_PORT right, and is the ml-pipeline service up?"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+_ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 STUDY_FILE = "study.json"
 EXECUTIONS_FOLDER = "executions"
 
@@ -122,7 +123,7 @@ def _is_result(folder: Path) -> bool:
 
 def _begins_with_warmup(file: Path) -> bool:
     try:
-        document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        document = _ANY_OBJECT.decode(file.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(Problem(str(file), f"cannot be read: {error}", "Was it cut short?")) from None
     return bool(document.get("warmup"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import time
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
+
+import msgspec
 
 from kfp_perf.client import ListQuery, RestClient
 from kfp_perf.client.attempt import AttemptState
@@ -21,17 +24,21 @@ from kfp_perf.observe.times import ClockOffset
 from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from kfp_perf.client.connection import Reply
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
+
+Answer = TypeVar("Answer")
 
 #: Where gateways serve the API: at the root, and Kubeflow's.
 PREFIXES = ("", "/pipeline")
 #: A larger offset of the clock is a warning.
 MUCH_SECONDS = 5.0
 _DATES = 8
+#: How long after a 5xx a quick check asks again.
+_ASK_AGAIN_SECONDS = 0.3
 _BETWEEN_DATES_SECONDS = 0.13
 _HEALTHZ = "/apis/v2beta1/healthz"
 _ASK_FOR_LOGIN = frozenset({301, 302, 303, 307, 308, 401, 407})
@@ -74,7 +81,7 @@ class Api:
         """Check the path and the health."""
         began = time.perf_counter()
         try:
-            health = await client.healthz()
+            health = await self._ask(client.healthz)
         except ApiError as error:
             answered = error.status in _ASK_FOR_LOGIN or error.status == 403 or error.status >= 500
             if isinstance(error, ApiStatusError | ApiAnswerError) and not answered:
@@ -94,6 +101,16 @@ class Api:
         yield Finding("path", Status.OK, f"{client.url}{_HEALTHZ} is KFP's")
         yield Finding("healthz", Status.OK, f"answered in {milliseconds:.1f} ms")
         self._health = health
+
+    async def _ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Make a request; before a test once more after a 5xx, since the test itself would go on."""
+        try:
+            return await call()
+        except ApiError as error:
+            if not self._quick or error.status < 500:
+                raise
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        return await call()
 
     async def _other_path(self, error: ApiError) -> Finding:
         """Return what failed, with the path under which the API is served, if it is another one."""
@@ -139,7 +156,8 @@ class Api:
         given = "accepted" if self._credentials.given or self._config.KFP_USER else "none needed"
         for namespace in self._used_namespaces:
             try:
-                await client.list_experiments(ListQuery(page_size=1, namespace=namespace))
+                query = ListQuery(page_size=1, namespace=namespace)
+                await self._ask(functools.partial(client.list_experiments, query))
             except ApiError as error:
                 if error.status in _ASK_FOR_LOGIN:
                     return [_failed("login", error)]
@@ -147,7 +165,7 @@ class Api:
                 failed = _failed("list", error)
                 return [
                     Finding("login", Status.OK, f"credentials: {given}"),
-                    Finding("list", Status.FAILED, f"{where}: {failed.detail}", failed.remedy),
+                    msgspec.structs.replace(failed, detail=f"{where}: {failed.detail}"),
                 ]
         names = ", ".join(filter(None, self._used_namespaces))
         return [
@@ -258,7 +276,16 @@ def _failed(check: str, error: ApiError) -> Finding:
         remedy = "Is the ml-pipeline pod ready, or does a proxy in front of it wait for it?"
         return Finding(check, Status.FAILED, detail, remedy, error.kind)
     status = f"HTTP {error.status}: " if error.status else ""
-    return Finding(check, Status.FAILED, f"{status}{error.message}", error.hint, error.kind)
+    detail = f"{status}{error.message}"
+    return Finding(
+        check,
+        Status.FAILED,
+        detail,
+        error.hint,
+        error.kind,
+        operation=error.operation,
+        http_status=error.status,
+    )
 
 
 def _seconds(date: str) -> float | None:

@@ -77,9 +77,23 @@ async def _check_quickly(config: TestConfig, namespaces: Iterable[str]) -> None:
         async with asyncio.timeout(QUICK_SECONDS), aclosing(examine(config, namespaces, quick=True)) as found:
             async for finding in found:
                 if finding.status is Status.FAILED and finding.kind not in _SLOW:
-                    raise TargetError(
-                        f"No KFP API server at {config.KFP_url}: {CHECKS[finding.check]}: {finding.detail}",
-                        f"{finding.remedy} `kfp-perf doctor` makes more checks.".strip(),
-                    )
+                    # A remedy may end with a command, so what follows is on a line of its own.
+                    hint = f"{finding.remedy}\n    `kfp-perf doctor` makes more checks.".strip()
+                    raise TargetError(_sentence(finding, config.KFP_url), hint)
     except TimeoutError:
         return
+
+
+def _sentence(finding: Finding, url: str) -> str:
+    """What a failed check says of the target."""
+    what, status = CHECKS[finding.check], finding.http_status
+    detail = finding.detail.replace(f"HTTP {status}: ", "", 1)
+    answered = f"answered HTTP {status} to" if status else "did not answer"
+    if finding.check == "list":
+        # The server's health was good before.
+        return f"The KFP API server at {url} {answered} {finding.operation}: {detail}"
+    if finding.check in {"healthz", "login"} and status:
+        return f"The server at {url} {answered} {finding.operation} ({what}): {detail}"
+    if finding.check == "server":
+        return f"The KFP API server at {url} cannot be tested so: {detail}"
+    return f"No KFP API server at {url}: {what}: {detail}"

@@ -19,7 +19,8 @@ class Status(StrEnum):
 class Finding(msgspec.Struct, frozen=True):
     """The result of one check: its name, status, a sentence, and what to do (empty where nothing is to be done).
 
-    `kind` is that of the `ApiError` which a failed request would end with.
+    `kind` is that of the `ApiError` which a failed request would end with,
+    `operation` and `http_status` are of that request (empty and 0: none failed, or none was answered).
     """
 
     check: str
@@ -27,3 +28,5 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
     remedy: str = ""
     kind: str = ""
+    operation: str = ""
+    http_status: int = 0

@@ -13,7 +13,7 @@ class StartGate:
     """A barrier: scenarios wait until all that are expected are prepared, then get the common time zero.
 
     A scenario that failed to prepare is counted, and does not wait. One that is prepared later, because the pool
-    had no free thread before, passes at once.
+    had no free thread before, passes at once; where others still prepare, it waits for them and is not counted.
     """
 
     def __init__(self, expected: int, now: Callable[[], float]) -> None:

@@ -25,6 +25,8 @@ class ThreadLink:
 
     name: str
     gate: StartGate
+    #: Whether the gate waits for this scenario: it has a thread from the start.
+    awaited: bool = True
     stop: StopSignal = field(default_factory=StopSignal)
     counters: Callable[[], ScenarioCounters] | None = None
     _arrived: bool = False
@@ -36,7 +38,7 @@ class ThreadLink:
 
     def arrive(self) -> None:
         """Count this scenario as prepared, or as one that never will be. Harmless when called again."""
-        if not self._arrived:
+        if self.awaited and not self._arrived:
             self._arrived = True
             self.gate.arrive()
 
@@ -70,7 +72,10 @@ class ThreadEngine:
         threads = min(self._pool_size or len(work), len(work))
         self._gate = StartGate(threads, self._now)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="scenario")
-        self._links = {one.name: ThreadLink(one.name, self._gate) for one in work}
+        self._links = {
+            one.name: ThreadLink(one.name, self._gate, awaited=place < threads)
+            for place, one in enumerate(work)
+        }
         self._futures = {self._executor.submit(_run, one, self._links[one.name]): one.name for one in work}
 
     def counters(self) -> Mapping[str, ScenarioCounters]:

@@ -176,14 +176,18 @@ def _built_in(reports: dict[str, Any]) -> dict[str, Any]:
 def _reports(runner: BaseRunner, end: _End) -> dict[str, Any]:
     """The runner's report; empty where that fails, which must not prevent its clean-up.
 
-    Empty before it has started too: the objects that it would report on may not exist yet.
+    Empty before it has started too: the objects that it would report on may not exist yet. While it runs they may
+    still be incomplete, so that only a failure after `run` counts.
     """
     if not end.started:
         return {}
     try:
         return _plain(runner.reports())
-    except BaseException as error:  # noqa: BLE001  whatever a user's runner raises
-        end.keep(runner.name, error)
+    except BaseException as error:
+        if end.measured:
+            end.keep(runner.name, error)
+        else:
+            log.debug("%s: its reports failed while it runs", runner.name, exc_info=error)
         return {}
 
 
@@ -213,7 +217,8 @@ def _save_info(
                 key: report for key, report in _reports(runner, end).items() if key not in METRICS
             } | custom
         warnings += runner.outage.remarks(runner.start_at)
-        custom |= {one.name: one.result() for one in collectors}
+        if ended:  # asked once, after the last sample
+            custom |= {one.name: one.result() for one in collectors}
         warnings += [
             f"The metrics collector {one.name} failed: {one.error}" for one in collectors if one.error
         ]
@@ -334,9 +339,10 @@ def _stop(loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, end:
     try:
         _call(loop, runner, writer, end, runner.stop)
     except BaseException as error:
+        log.debug("%s: cleaning up failed", runner.name, exc_info=error)
         text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
-        end.warnings.append(f"Cleaning up failed: {text}")
-        log.exception("%s: cleaning up failed", runner.name)
+        remedy = "Objects of this scenario may be left on the server; `kfp-perf cleanup` deletes them."
+        end.keep(runner.name, RunnerError(f"Cleaning up failed: {text}\n    {remedy}"))
     try:
         loop.run(runner.client.aclose())
     except BaseException as error:  # noqa: BLE001  a client of the user's own may raise anything

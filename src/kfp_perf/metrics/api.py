@@ -10,12 +10,14 @@ from kfp_perf.metrics.collector import MetricFamily
 from kfp_perf.metrics.messages import Messages
 from kfp_perf.metrics.metric import FINE_DISTRIBUTION, Metric, Unit, distribution
 from kfp_perf.metrics.summary import ranked_summary
+from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import Purpose
 from kfp_perf.statistics.histogram import Histogram
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
     from kfp_perf.result.calls import CallSecond
+    from kfp_perf.result.scenario_writer import ScenarioInfo, StateLine
     from kfp_perf.result.series import HistogramLine
 
 _OPERATIONS = "every operation, with any outcome"
@@ -73,6 +75,11 @@ class OperationFigures:
         return max(0.0, self._last_ended - self._first_due) if self.counts["count"] > 1 else 0.0
 
     @property
+    def span(self) -> tuple[float, float]:
+        """When the first was due, and when the last ended."""
+        return self._first_due, self._last_ended
+
+    @property
     def mean_latency_seconds(self) -> float | None:
         """The mean latency of answered operations; None where there are none."""
         return self._latency_sum / self.counts["answered"] if self.counts["answered"] else None
@@ -90,8 +97,8 @@ class OperationFigures:
         self._first_due = min(self._first_due, other._first_due)
         self._last_ended = max(self._last_ended, other._last_ended)
 
-    def result(self) -> dict[str, Any]:
-        """Return the figures."""
+    def result(self, span_seconds: float) -> dict[str, Any]:
+        """Return the figures; `span_seconds`: how long such operations were due, 0 where that is unknown."""
         counts, unanswered = self.counts, self.unanswered
         # A read of what others had deleted was neither answered nor refused.
         asked = counts["count"] - counts["gone"]
@@ -109,7 +116,7 @@ class OperationFigures:
             "attempt_errors": dict(self.attempt_errors),
             "retries": counts["retries"],
             "unknown": counts["unknown"],
-            "rate_per_second": counts["count"] / self.lasted_seconds if self.lasted_seconds else None,
+            "rate_per_second": counts["count"] / span_seconds if span_seconds > 0 else None,
             "latency_seconds": ranked_summary(
                 self.latency, unanswered, FINE_QUANTILES, self.mean_latency_seconds
             ),
@@ -118,6 +125,7 @@ class OperationFigures:
         }
 
 
+_BEFORE_LOAD = frozenset({ScenarioPhase.QUEUED, ScenarioPhase.PREPARING, ScenarioPhase.WAITING})
 _COUNTED = ("count", "answered", "attempts", "retries", "unknown", "gone", "cut_off", "never_started")
 
 
@@ -166,7 +174,8 @@ class ApiMetrics(MetricFamily):
             "rate",
             "rate_per_second",
             Unit.PER_SECOND,
-            "Operations a second, from the first due to the last end.",
+            "Operations a second: for the load from the end of the warm-up to the end of the load, for any other "
+            "purpose from when the first operation for it was due to the end of the last.",
         ),
         distribution(
             "api.{call}.latency",
@@ -208,6 +217,23 @@ class ApiMetrics(MetricFamily):
     def __init__(self) -> None:
         self.operations: dict[tuple[str, str, str], OperationFigures] = {}
         self._warmup = 0
+        #: From the end of the warm-up to the end of the load, where that is known.
+        self._load = (math.inf, -math.inf)
+        self._load_seen_until = -math.inf
+        self._load_seen_over = False
+
+    def on_info(self, info: ScenarioInfo) -> None:
+        """Keep when the load is planned to begin and to end."""
+        if info.end_at:
+            self._load = (max(info.start_at, info.measured_from), info.end_at)
+
+    def on_state(self, line: StateLine) -> None:
+        """Record until when the load went on: a test may end before the load was to."""
+        at, phase = line.counters.get("at"), line.counters.get("phase")
+        if self._load_seen_over or not isinstance(at, int | float) or phase in _BEFORE_LOAD:
+            return
+        self._load_seen_until = at
+        self._load_seen_over = phase != ScenarioPhase.RUNNING
 
     def on_calls(self, line: CallSecond) -> None:
         """Record the operations of one second."""
@@ -232,8 +258,24 @@ class ApiMetrics(MetricFamily):
     def merge(self, other: Self) -> None:
         """Add what another scenario recorded."""
         self._warmup += other._warmup
+        begin, end = other._measured_load()
+        self._load = (min(self._load[0], begin), max(self._load[1], end))
         for key, operation in other.operations.items():
             self.operations.setdefault(key, OperationFigures()).merge(operation)
+
+    def _measured_load(self) -> tuple[float, float]:
+        begin, end = self._load
+        return begin, min(end, self._load_seen_until) if self._load_seen_until > 0 else end
+
+    def _span_seconds(self, purpose: str) -> float:
+        """How long operations for a purpose were due; 0 where a single one does not tell."""
+        begin, end = self._measured_load()
+        if purpose != Purpose.LOAD or begin == math.inf:
+            found = [one for (of, _, _), one in self.operations.items() if of == purpose]
+            if sum(one.counts["count"] for one in found) < 2:
+                return 0.0
+            begin, end = min(one.span[0] for one in found), max(one.span[1] for one in found)
+        return max(0.0, end - begin)
 
     def named(self) -> dict[tuple[str, str], OperationFigures]:
         """Return the figures by purpose and name: of each operation, and of its variants as `Name.variant`."""
@@ -247,6 +289,7 @@ class ApiMetrics(MetricFamily):
     def result(self) -> dict[str, Any]:
         """`{purpose: {operation: figures}}`, and how many operations fell into the warm-up."""
         by_purpose: dict[str, Any] = {}
+        spans = {purpose: self._span_seconds(purpose) for purpose, _, _ in self.operations}
         for (purpose, name), operation in self.named().items():
-            by_purpose.setdefault(purpose, {})[name] = operation.result()
+            by_purpose.setdefault(purpose, {})[name] = operation.result(spans[purpose])
         return {**by_purpose, "warmup_requests": self._warmup}

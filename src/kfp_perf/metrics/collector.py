@@ -63,10 +63,11 @@ class MetricsCollector(MetricFamily):
 
     Register it under the entry point group `kfp_perf.metrics`, or in the table METRICS of a module given with
     `--plugin`. Every scenario gets an instance, whose `on_sample` and `on_run` are called in the scenario's
-    thread as operations and runs end; `collect_custom_metrics` is called once at the end, and its value is in the
-    result under the registered name. Metrics that `metrics` declares can be used in thresholds, and are in reports
-    and CSV. Override `merge` to get figures of the whole test too. An exception is reported, and has no other
-    effect.
+    thread as operations and runs end; `collect_custom_metrics` is called once, after the scenario's clean-up, and
+    its value is in the result under the registered name. Metrics that `metrics` declares can be used in thresholds,
+    and are in reports and CSV. Override `merge` to get figures of the whole test too: `collect_custom_metrics` is
+    then called once more, after the last `merge`, where there are several scenarios. An exception is reported, and
+    has no other effect.
 
     `measured_from` is when the warm-up ends (seconds since the Unix epoch, set when the scenario starts):
     operations of the load that were due before are warm-up. A collector gets them too, and may compare
@@ -99,6 +100,7 @@ class GuardedCollector:
     def __init__(self, name: str, make: Callable[[], MetricsCollector]) -> None:
         self.name = name
         self.error = ""
+        self._figures: dict[str, Any] | None = None
         made = self._guard(make)
         self._collector: MetricsCollector = MetricsCollector() if made is None else made
 
@@ -117,6 +119,7 @@ class GuardedCollector:
     def merge(self, other: GuardedCollector) -> None:
         """Add what another scenario's collector recorded. Where that one failed, so has this one."""
         self.error = self.error or other.error
+        self._figures = None
         self._guard(self._collector.merge, other._collector)
 
     @property
@@ -125,9 +128,13 @@ class GuardedCollector:
         return type(self._collector).merges()
 
     def result(self) -> dict[str, Any]:
-        """Return the collector's figures as JSON will hold them; `{"error": text}` where it failed."""
-        figures = self._guard(self._result)
-        return {"error": self.error} if self.error else figures
+        """Return the collector's figures as JSON will hold them; `{"error": text}` where it failed.
+
+        The collector is asked for them once, and again only after a `merge`.
+        """
+        if self._figures is None:
+            self._figures = self._guard(self._result)
+        return {"error": self.error} if self.error or self._figures is None else self._figures
 
     def _result(self) -> dict[str, Any]:
         figures = self._collector.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import logging
 import math
@@ -106,6 +107,10 @@ class Drive:
         #: When the last operation that `maxInFlight` held back was let go: those due before queued behind it.
         self._let_go = -math.inf
         self._failure: BaseException | None = None
+        self._over = False
+        self._passed = 0  # arrivals of an open load that were due when they were last counted
+        #: A copy, since that of random arrivals has a state, and another thread may count.
+        self._arrivals = copy.deepcopy(load) if isinstance(load, OpenLoad) else None
 
     async def run(self) -> DriveReport:
         """Start operations until the load or its time ends, or the stop signal is set; see the class."""
@@ -113,8 +118,23 @@ class Drive:
             await self._run_open(self._load)
         else:
             await self._run_closed(self._load)
+        self._over = True
         self._raise_failure()
         return self.report
+
+    def due(self) -> int:
+        """Return how many operations were due until now, with those that `maxInFlight` holds back.
+
+        One other thread may call this.
+        """
+        if self._arrivals is not None and not self._over:
+            elapsed = min(self._clock.now(), self._end) - self._start
+            while (when := self._arrivals.due(self._passed)) is not None and when <= elapsed:
+                if self._start + when >= self._end:
+                    break
+                self._passed += 1
+            return max(self._passed, self.report.started)
+        return self.report.started + self.report.never_started
 
     @property
     def resting(self) -> bool:

@@ -20,6 +20,7 @@ from kfp_perf.plan.limits import (
     most_at_once,
     peak,
 )
+from kfp_perf.result.files import folder_key, safe_name
 from kfp_perf.scenario.cron import firings
 from kfp_perf.scenario.model import TestScenario
 from kfp_perf.scenario.modes import MODES
@@ -91,13 +92,23 @@ def parameters_do_not_fit(draft: Draft, index: int, scenario: TestScenario) -> I
 
 
 def names_repeated(draft: Draft) -> Iterator[Problem]:
-    """A name that several scenarios have."""
-    given = Counter(scenario.name for scenario in draft.scenarios.values() if scenario.name)
-    for index, scenario in draft.scenarios.items():
-        if scenario.name and given[scenario.name] > 1:
-            what = f'"{scenario.name}" is the name of {given[scenario.name]} scenarios'
-            remedy = "give each a name of its own, or none"
-            yield Problem(draft.parsed.where(index, ("name",)), what, remedy)
+    """A name that several scenarios have, or whose folder in the result is that of another scenario."""
+    named = {index: scenario.name for index, scenario in draft.scenarios.items() if scenario.name}
+    given = Counter(named.values())
+    for index, name in named.items():
+        alike = sorted(other for other in given if other != name and folder_key(other) == folder_key(name))
+        if given[name] > 1:
+            what = f'"{name}" is the name of {given[name]} scenarios'
+        elif alike:
+            what = f'"{name}" would share the folder "{safe_name(name)}" of the result with "{alike[0]}"'
+        else:
+            continue
+        remedy = (
+            "that differs by more than case and signs within 60 characters"
+            if alike
+            else "of its own, or none"
+        )
+        yield Problem(draft.parsed.where(index, ("name",)), what, f"give each a name {remedy}")
 
 
 def pool_smaller_than_overlap(draft: Draft) -> Iterator[Problem]:

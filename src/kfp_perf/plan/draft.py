@@ -88,8 +88,15 @@ def read_pipelines(
                 for fault in error.problems
             )
         else:
-            found[index] = read(path)
+            package = read(path)
+            found[index] = _told_at(parsed, index, package) if isinstance(package, tuple) else package
     return found
+
+
+def _told_at(parsed: ParsedFile, index: int, faults: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return the problems of a pipeline, with the place where the scenario file names it before each."""
+    where = parsed.where(index, ("pipelineFileName",))
+    return tuple(Problem(f"{where}: {fault.where}", fault.what, fault.remedy) for fault in faults)
 
 
 def _read(path: Path) -> PipelinePackage | tuple[Problem, ...]:

@@ -60,11 +60,11 @@ REPORTS: dict[str, Report] = {
         "tables of runs, tasks, operations, errors, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"
     ),
     "parquet": Report(
-        "the same tables for Arrow (needs kfp-perf[parquet])", f"{_HERE}.parquet", "draw_parquet"
+        "the same tables for Arrow (needs the extra `parquet`)", f"{_HERE}.parquet", "draw_parquet"
     ),
     "svg": Report("every chart as a file", f"{_HERE}.pictures", "draw_svg", has_sections=True),
     "png": Report(
-        "every chart as a picture (needs kfp-perf[images])",
+        "every chart as a picture (needs the extra `images`)",
         f"{_HERE}.pictures",
         "draw_png",
         has_sections=True,
@@ -116,5 +116,9 @@ def write_whole(path: Path, content: bytes) -> None:
 def needs(package: str, extra: str) -> InputError:
     """The error to raise where an optional package is missing."""
     return InputError(
-        Problem("", f"This report needs {package}.", f"Install it: pip install 'kfp-perf[{extra}]'")
+        Problem(
+            "",
+            f"This report needs {package}.",
+            f"Install the extra `{extra}`: pip install '.[{extra}]' in a checkout of kfp-perf.",
+        )
     )

@@ -16,7 +16,7 @@ from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.few_runs import few_runs
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
-from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, statistic_of
+from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of, statistic_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 from kfp_perf.scenario.modes import MODES
 
@@ -232,7 +232,7 @@ def _api(document: Mapping[str, Any], *, wide: bool) -> Table:
                 f"{operation['count']:,}",
                 *([f"{operation['attempts']:,}"] if wide else []),
                 Text(share_of(rate), style="red" if rate else "dim"),
-                *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
+                *(cell_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
                 style="dim" if title else "",
             )
     return table

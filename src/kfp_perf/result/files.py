@@ -31,6 +31,11 @@ def safe_name(text: str) -> str:
     return name.encode()[:180].decode(errors="ignore") or "test"
 
 
+def folder_key(name: str) -> str:
+    """Return what is equal for names that would share a folder, also where file systems ignore case."""
+    return safe_name(name).casefold()
+
+
 def _may_stand(character: str) -> bool:
     # Vowels of many scripts are marks.
     return character.isalnum() or character in "._-" or unicodedata.category(character).startswith("M")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
@@ -31,8 +32,8 @@ from kfp_perf.result.series import HistogramLine, read_series
 from kfp_perf.result.tasks import TaskRecord
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
 Record = TypeVar("Record")
 
@@ -101,14 +102,15 @@ class TestResult:
 
     __test__: ClassVar[bool] = False
 
-    def __init__(self, path: Path, document: dict[str, Any] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: str | os.PathLike[str], document: dict[str, Any] | None = None) -> None:
+        self.path = Path(path)
         self.document = document or {}
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: str | os.PathLike[str]) -> Self:
         """Open a folder that a test left. Raises `InputError` where it holds no readable result."""
         remedy = "Name a folder that `kfp-perf run` made."
+        path = Path(path)
         try:
             names = {entry.name for entry in path.iterdir()}
         except FileNotFoundError:
@@ -162,12 +164,14 @@ class TestResult:
         """The runs, or their tasks, as a pandas DataFrame: a row each, with times in UTC.
 
         The columns are the fields of `RunRecord` or `TaskRecord`. Raises `ImportError` where pandas is not
-        installed (`pip install 'kfp-perf[pandas]'`).
+        installed (the extra `pandas`).
         """
         try:
             pd = importlib.import_module("pandas")  # takes a second
         except ModuleNotFoundError:
-            raise ImportError("to_pandas() needs pandas: pip install 'kfp-perf[pandas]'") from None
+            raise ImportError(
+                "to_pandas() needs pandas: pip install pandas, or '.[pandas]' in a checkout of kfp-perf"
+            ) from None
         rows = (
             map(msgspec.structs.asdict, self.tasks()) if table == "tasks" else map(RunRecord.row, self.runs())
         )
@@ -216,7 +220,7 @@ def _checked(file: Path) -> dict[str, Any]:
         raise InputError(Problem(str(file), _OLD, _OLD_REMEDY))
     if version > SCHEMA_VERSION:
         what = f"was written by a newer kfp-perf (schema {version}, this one reads {SCHEMA_VERSION})"
-        raise InputError(Problem(str(file), what, "Update kfp-perf: pip install --upgrade kfp-perf"))
+        raise InputError(Problem(str(file), what, "Update kfp-perf."))
     return document
 
 

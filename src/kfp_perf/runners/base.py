@@ -138,7 +138,10 @@ class BaseRunner(ABC):
         """Do the work until `end_at`, the stop signal, or an error; return metrics of your own, or None."""
 
     def reports(self) -> dict[str, Any]:
-        """Reports beside the built-in metrics, by key; read after `run`, however it ended."""
+        """Reports beside the built-in metrics, by key; read after `run`, however it ended.
+
+        Also read about once a second while `run` is under way; an exception then is ignored.
+        """
         return {}
 
     def remarks(self) -> Iterable[str]:
@@ -212,7 +215,6 @@ class BaseRunner(ABC):
 
     def counters(self) -> dict[str, Any]:
         """The fields of `ScenarioCounters`, but for the name. Another thread may call this at any time."""
-        report = self._drive.report if self._drive is not None else None
         connections = getattr(self.client, "connection_counters", None)
         waiting_for, waiting_until = self.waiting()
         fields: dict[str, Any] = {
@@ -225,9 +227,10 @@ class BaseRunner(ABC):
             **self.progress.fields(),
             **self.lateness.fields(),
         }
-        if report is not None:
+        if self._drive is not None:
+            report = self._drive.report
             fields |= {
-                "due": report.started + report.never_started,
+                "due": self._drive.due(),
                 "started": report.started,
                 "held_back": report.held_back,
                 "never_started": report.never_started,
@@ -242,6 +245,8 @@ class BaseRunner(ABC):
             record.outcome is not Outcome.SUCCEEDED
             and kind not in self._warned
             and len(self._warned) < _MOST_WARNINGS
+            # Who stops a test expects that its runs do not succeed.
+            and not self.stop_signal.is_set()
         )
         if is_warning:
             self._warned.add(kind)

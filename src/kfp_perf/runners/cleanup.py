@@ -69,7 +69,7 @@ async def clean_up(
         on_progress(done, len(work))
         if reason:
             left.append(f"{made.kind.value} {made.name}{f' ({made.id})' * bool(made.id)}: {reason}")
-            if made.kind in {ObjectKind.RUN, ObjectKind.RECURRING_RUN}:
+            if made.parent and made.kind in {ObjectKind.RUN, ObjectKind.RECURRING_RUN}:
                 needed.add(made.parent)
         else:
             on_gone(made)

@@ -51,8 +51,10 @@ class OutageWatch:
                 self._since = max(attempt.sent or sample.due + sample.held_seconds, self._last_answer)
 
     def _end(self, answered: float) -> None:
+        if answered <= self._last_answer:
+            return  # an earlier attempt of an operation that was repeated
         self._last_answer = answered
-        if self._since is None:
+        if self._since is None or answered <= self._since:
             return
         if answered - self._since >= _SHORTEST_OUTAGE_SECONDS and len(self._outages) < _MOST_OUTAGES:
             self._outages.append((self._since, answered))

@@ -35,6 +35,8 @@ _LOST_HOLDS_SLOT_SECONDS = 5.0
 _PARALLEL_TERMINATIONS = 8
 #: KFP's error text for the termination of a run that has already ended.
 _NOT_IN_FLIGHT = "Row not found"
+#: How many runs that are followed no longer are remembered, so that waiting for one does not record it again.
+_MOST_ENDED = 1000
 
 
 class PipelineRunner(JournaledRunner):
@@ -47,6 +49,7 @@ class PipelineRunner(JournaledRunner):
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
         self._followed: dict[TrackedRun, asyncio.Future[TrackedRun]] = {}
+        self._ended: dict[str, TrackedRun] = {}  # the last runs that are followed no longer, by id
         self._lost: set[asyncio.Future[None]] = set()
         self._given_up = False
         self._given_up_at = math.inf
@@ -162,10 +165,12 @@ class PipelineRunner(JournaledRunner):
     async def wait_for_run_to_finish(self, run_id: str) -> RunRecord:
         """Follow a run until its end is seen, or until the runner gives up; return its record.
 
-        For subclasses: the run is one that this runner follows already, or one that the subclass has created. Such
-        a run is recorded as a run of the scenario, due at the time of the call; it is terminated and counts as
-        unfinished if the runner gives up.
+        For subclasses: the run is one that this runner follows already or has just followed (the last
+        `_MOST_ENDED`), or one that the subclass has created. Such a run is recorded as a run of the scenario, due
+        at the time of the call; it is terminated and counts as unfinished if the runner gives up.
         """
+        if run_id in self._ended:
+            return self._ended[run_id].record()
         for followed, seen in self._followed.items():
             if followed.run_id == run_id:
                 await asyncio.wait({seen})
@@ -196,13 +201,26 @@ class PipelineRunner(JournaledRunner):
                 if not self._given_up:
                     raise
             else:
+                self._remember(tracked)
                 return True
             finally:
                 del self._followed[tracked]
+        if self.stop_signal.is_set():
+            tracked.outcome = Outcome.CUT_OFF
+        elif tracked.run_id:
+            tracked.outcome = Outcome.UNFINISHED
         if tracked.run_id:
-            tracked.outcome = Outcome.CUT_OFF if self.stop_signal.is_set() else Outcome.UNFINISHED
+            self._remember(tracked)
             await self._terminate(tracked)
         return False
+
+    def _remember(self, tracked: TrackedRun) -> None:
+        """Remember a run that is followed no longer, so that it is not recorded twice."""
+        if not tracked.run_id:
+            return
+        self._ended[tracked.run_id] = tracked
+        if len(self._ended) > _MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
 
     # -- creating ---------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kfp_perf.client import KfpClient
+    from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.scenario.model import Prefill
 
@@ -43,6 +44,7 @@ class PrefillingRunner(Protocol):
     """The interface of the runner that a prefill is for: that of a `JournaledRunner`."""
 
     name: str
+    config: TestConfig
     prefix: str
     namespace: str
     clock: Clock

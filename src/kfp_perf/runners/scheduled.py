@@ -85,6 +85,7 @@ class ScheduledRunner(ExperimentRunner):
         self._running = array("d")
         self._closing = StopSignal()
         self._resting = False
+        self._over = False  # schedules have been disabled
         self._last_error = ""
 
     def owns(self, made: Made) -> bool:
@@ -109,6 +110,7 @@ class ScheduledRunner(ExperimentRunner):
             async with self.alongside(self.observer.run(), self._look_for_runs(), close=self._close):
                 await _in_parallel(self._create_schedule, wanted)
                 await self.clock.sleep_until(self.end_at, self.stop_signal)
+                self._over = True
                 await _in_parallel(self._disable_schedule, self._schedules.values())
                 self.phase = ScenarioPhase.DRAINING
                 await self._drain(self._finish())
@@ -180,7 +182,7 @@ class ScheduledRunner(ExperimentRunner):
                 self.observer.offset.bracket(recurring_run.created_at, samples[-1].sent, samples[-1].ended)
             self._was_created(name, recurring_run)
 
-    def _was_created(self, name: str, recurring_run: RecurringRun) -> None:
+    def _was_created(self, name: str, recurring_run: RecurringRun) -> Schedule:
         created_at = recurring_run.created_at
         timetable = Timetable(
             self._server_time(None) if created_at is None else created_at,
@@ -189,9 +191,10 @@ class ScheduledRunner(ExperimentRunner):
             interval_seconds=self.scenario.interval_seconds,
         )
         identity = recurring_run.recurring_run_id
-        self._schedules[identity] = Schedule(name, identity, timetable)
+        schedule = self._schedules[identity] = Schedule(name, identity, timetable)
         self.report.schedules += 1
         self._resting = not self._following
+        return schedule
 
     async def _may_exist_as(self, name: str) -> bool:
         """Look a schedule up, once, after KFP itself answered its creation with an error; see `_may_exist`."""
@@ -220,7 +223,9 @@ class ScheduledRunner(ExperimentRunner):
                 self._unanswered.discard(name)
                 if self.journal is not None:
                     self.journal.made(ObjectKind.RECURRING_RUN, name, recurring_run.recurring_run_id)
-                self._was_created(name, recurring_run)
+                schedule = self._was_created(name, recurring_run)
+                if self._over:
+                    await self._disable_schedule(schedule)
 
     async def _disable_schedule(self, schedule: Schedule) -> None:
         """Disable a schedule; where that fails, the clean-up deletes it."""

@@ -8,6 +8,7 @@ from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import ObjectKind
+from kfp_perf.result.records import CallOutcome, Sample
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.reports import UploadReport
 
@@ -41,7 +42,7 @@ class UploadRunner(JournaledRunner):
     async def run(self) -> None:
         """Upload until `end_at`."""
         self.start()
-        drive = self.drive(self.run_once)
+        drive = self.drive(self.run_once, self.skip)
         async with self.alongside():
             await drive.run()
             self.phase = ScenarioPhase.DRAINING
@@ -60,7 +61,7 @@ class UploadRunner(JournaledRunner):
         """Upload once. Return whether the server accepted it."""
         self.progress.in_flight += 1
         try:
-            if index % 2 and self._newest_pipeline_id:
+            if self._is_version(index):
                 await self._upload_version(f"{self.prefix}-{index}", due)
             else:
                 await self._upload_pipeline(f"{self.prefix}-{index}", due)
@@ -71,6 +72,14 @@ class UploadRunner(JournaledRunner):
         finally:
             self.progress.in_flight -= 1
         return True
+
+    def skip(self, index: int, due: float) -> None:
+        """Record an upload that was due and never started."""
+        operation = "UploadPipelineVersion" if self._is_version(index) else "UploadPipeline"
+        self.record_sample(Sample(operation, due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
+
+    def _is_version(self, index: int) -> bool:
+        return bool(index % 2 and self._newest_pipeline_id)
 
     async def _upload_pipeline(self, name: str, due: float) -> None:
         with self.making(ObjectKind.PIPELINE, name) as made:

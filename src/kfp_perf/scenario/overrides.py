@@ -1,7 +1,7 @@
 """Values from outside a scenario file: environment variables that it refers to, and `--set`.
 
 In any text of the file `${NAME}` is the variable, `${NAME:-default}` the variable or, where it is unset or
-empty, the default; `$${` is `${` itself. `--set scenarios[0].arrivalRate=60/min` sets one field, an empty value
+empty, the default; `$${` is `${` itself. `--set scenarios[0].numTimes=20` sets one field, an empty value
 removes it. A field that accepts only text gets the text; elsewhere a value that is valid JSON is parsed: a number,
 true, a list.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.scenario.documents import parse_json, step
-from kfp_perf.scenario.schema import json_schema
+from kfp_perf.scenario.schema import resolved_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ _PART = re.compile(
       | \[(?P<quoted>"(?:[^"\\]|\\.)*")\]""",
     re.VERBOSE,
 )
-_SET_REMEDY = "write --set scenarios[0].arrivalRate=60/min"
+_SET_REMEDY = "write --set 'scenarios[0].numTimes=20'"
 
 #: Names of variables whose values must not get into results.
 _SECRET = re.compile(
@@ -201,7 +201,7 @@ def _takes_only_text(path: Path) -> bool:
     fields = [part for part in path if isinstance(part, str) and part not in {"scenarios", "defaults"}]
     if not fields or fields[0] in {"thresholds", "$schema"}:
         return bool(fields)
-    definitions = json_schema()["$defs"]
+    definitions = resolved_schema()["$defs"]
     properties = definitions["TestScenario"]["properties"]
     if len(fields) > 1 or fields[0] not in properties:
         return fields == ["name"]

@@ -1,4 +1,4 @@
-"""Reading scenario files: all errors of a file at once, each with its path and the allowed values."""
+"""Reading scenario files: all errors of a step at once, each with its path and the allowed values."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.failures import Failure, failures_of
 from kfp_perf.reports.keeping_up import is_closed
-from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, statistic_of, unanswered_of
+from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of, unanswered_of
 from kfp_perf.reports.quantities import count_of, range_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -101,10 +101,10 @@ def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -
         name,
         _number(figures, rate if going_on else None),
         Flag(f"{unanswered:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if unanswered else "0",
-        _drifting(statistic_of(latency, "p50", seconds_of), figures.get("latency_trend")),
-        statistic_of(latency, "p95", seconds_of),
-        _between(statistic_of(latency, "p99", seconds_of), dig(latency, "intervals", "p99")),
-        statistic_of(latency, "p99.9", seconds_of),
+        _drifting(cell_of(latency, "p50", seconds_of), figures.get("latency_trend")),
+        cell_of(latency, "p95", seconds_of),
+        _between(cell_of(latency, "p99", seconds_of), dig(latency, "intervals", "p99")),
+        cell_of(latency, "p99.9", seconds_of),
         seconds_of(latency.get("longest_answered")),
         seconds_of(service.get("p50")),
         spark,

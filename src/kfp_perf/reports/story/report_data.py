@@ -11,12 +11,15 @@ from kfp_perf.reports.charts import Band
 from kfp_perf.reports.digest import RunDigest, digest
 from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.keeping_up import keeping_up
+from kfp_perf.reports.quantities import brief_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kfp_perf.result.reader import TestResult
 
+#: More labels would cover the chart.
+_MOST_STANDSTILLS = 3
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -46,12 +49,26 @@ class Material:
 
     @property
     def moments(self) -> list[tuple[float, str]]:
-        """When the server fell behind, in seconds from time zero, for the charts over time."""
-        return [
+        """When the server fell behind and the generator stood still, in seconds from time zero, for the charts."""
+        behind = [
             (one.since - self.started, f"{one.scenario} behind" if len(self.scenarios) > 1 else "behind")
             for one in keeping_up(self.document)
             if one.since is not None
         ]
+        return behind + [
+            (begin - self.started, f"generator stood still for {brief_of(end - begin)}")
+            for begin, end in self._standstills()
+        ]
+
+    def _standstills(self) -> list[tuple[float, float]]:
+        """The longest stretches in which the generator stood still, by their begin and end."""
+        found = dig(self.document, "generator", "standstills")
+        pairs = [
+            (float(one[0]), float(one[1]))
+            for one in (found if isinstance(found, list) else ())
+            if isinstance(one, list) and len(one) == 2 and all(isinstance(each, int | float) for each in one)
+        ]
+        return sorted(pairs, key=lambda pair: pair[0] - pair[1])[:_MOST_STANDSTILLS]
 
     def has_runs(self, scenario: dict[str, Any]) -> bool:
         """Whether a scenario was to start runs."""
