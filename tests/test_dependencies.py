@@ -84,3 +84,10 @@ def test_no_files_import_each_other_in_a_circle(package: str) -> None:
         TopologicalSorter(imports_of(package)).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_every_public_name_can_be_imported() -> None:
+    import kfp_perf
+
+    missing = [name for name in kfp_perf.__all__ if not hasattr(kfp_perf, name)]
+    assert (missing, sorted(kfp_perf.__all__)) == ([], sorted(kfp_perf._HOMES))
