@@ -18,7 +18,6 @@ from kfp_perf.errors import (
     RunnerError,
     TargetError,
     TestInterrupted,
-    gravest_first,
 )
 
 
@@ -96,10 +95,11 @@ def test_of_a_proxy_only_checks_made_before_forwarding_prove_it() -> None:
     assert statuses(from_kfp=False, unknown=True, ended=True) == set()
 
 
-def test_the_gravest_error_comes_first() -> None:
+def test_the_gravest_error_gives_the_exit_code() -> None:
     errors = [RunnerError("a"), GeneratorSaturated("b"), ValueError("c"), TargetError("d"), RunnerError("e")]
-    assert [str(error) for error in gravest_first(errors)] == ["d", "b", "a", "c", "e"]
-    assert ExitCode.of(errors) is gravest_first(errors)[0].exit_code  # type: ignore[attr-defined]
+    assert ExitCode.of(errors) is ExitCode.TARGET
+    assert ExitCode.of(errors[:3]) is ExitCode.INVALID
+    assert ExitCode.of([errors[2]]) is ExitCode.FAILED
 
 
 def test_the_text_of_an_error_says_what_where_and_what_to_do() -> None:

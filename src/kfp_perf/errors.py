@@ -71,11 +71,6 @@ _GRAVEST_FIRST = (
 )
 
 
-def gravest_first(errors: Iterable[Exception]) -> list[Exception]:
-    """Return the errors in the order of their exit codes, the most serious first, otherwise in the order given."""
-    return sorted(errors, key=lambda error: _GRAVEST_FIRST.index(_code_of(error)))
-
-
 def _code_of(error: Exception) -> ExitCode:
     return error.exit_code if isinstance(error, KfpPerfError) else ExitCode.FAILED
 

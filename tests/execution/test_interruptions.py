@@ -6,7 +6,6 @@ import io
 import json
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,9 +64,8 @@ def test_an_interruption_before_the_scenarios_start_stops_the_test(
     (tmp_path / "t.json").write_text(json.dumps([{**SCENARIO, "runTime": "30s", "thresholds": {}}]))
     config = TestConfig(KFP_API_HOST=server.url, results_folder=tmp_path / "results")
     plan = make_plan(tmp_path / "t.json", config)
-    began = time.monotonic()
     with Logger(console=io.StringIO()) as logger, pytest.raises(TestFailed) as failed:
         execute(plan, config, logger=logger, display=open_display(logger, quiet=True))
-    assert time.monotonic() - began < 20.0
+    assert failed.value.result.document["total"]["runs"]["due"] == 0, "the load never started"
     assert failed.value.exit_code == ExitCode.INTERRUPTED
     assert not failed.value.abandoned

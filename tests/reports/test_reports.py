@@ -269,4 +269,4 @@ def test_the_summary_of_long_runs_fits_the_terminal(
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     (row,) = [line for line in lines if line.startswith("every-minute ")]
-    assert re.search(rf"40 +40 +0 +0( +\d+:\d\d min){{{4 if width >= 100 else 3}}}$", row.rstrip())
+    assert re.search(rf"40 +40 +0 +0( +\d+:\d\d min| +–){{{4 if width >= 100 else 3}}}$", row.rstrip())

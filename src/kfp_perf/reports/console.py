@@ -16,7 +16,7 @@ from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.few_runs import few_runs
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
-from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of, statistic_of
+from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
 from kfp_perf.scenario.modes import MODES
 
@@ -166,7 +166,7 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
         table.add_row(*row, style="bold" if last else "")
         times = runs.get("duration_seconds")
         if times and runs.get("unfinished_runs") != "excluded":
-            told = (statistic_of(times, key, brief_of) for key in statistics)
+            told = (cell_of(times, key, brief_of) for key in statistics)
             table.add_row("  duration", *[""] * (4 + len(cut_off)), *told, style="dim")
     yield Text()
     yield table
@@ -204,7 +204,7 @@ def _run_row(
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
         *([f"{runs.get('cut_off', 0):,}"] if cut_off else []),
-        *(statistic_of(times, key, brief_of) for key in statistics),
+        *(cell_of(times, key, brief_of) for key in statistics),
     ]
 
 
