@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.engine import Plugins
+    from kfp_perf.execution.execute import StopWhen
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner
 
@@ -46,6 +47,7 @@ def run_test(
     name: str | None = None,
     overrides: Iterable[str] = (),
     create_runner: CreateRunner = create_runner,
+    stop_when: StopWhen | None = None,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -56,7 +58,7 @@ def run_test(
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
     those of `make_plan`. The folder gets a `report.html`; a failure to write it is logged, and changes nothing
     else. `create_runner` makes the runner of each scenario: a function like
-    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
+    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode. `stop_when` is that of `execute`.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
@@ -84,7 +86,13 @@ def run_test(
         display = stack.enter_context(contextlib.closing(opened))
         try:
             result = execute(
-                plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator
+                plan,
+                config,
+                logger=logger,
+                display=display,
+                plugins=loaded,
+                emulator_profile=emulator,
+                stop_when=stop_when,
             )
         except TestFailed as failed:
             if not failed.abandoned:
