@@ -131,6 +131,7 @@ def result_document(
         "elapsed_seconds": max(0.0, over - started),
         "complete": ended,
         "complete_until": None if ended else utc_of(last or started),
+        "stopped_early": health.get("stopped_early"),
         "verdict": {
             "text": verdict.text,
             "exit_code": int(verdict.exit_code),

@@ -8,9 +8,10 @@ import msgspec
 
 from kfp_perf.compare import RepeatedMetric, Side, read_side, repeated_metrics
 from kfp_perf.errors import ExitCode, InputError
+from kfp_perf.metrics.metric import Unit
 from kfp_perf.reports.charts import Axis, Line, Marks, seconds_axis, xy_chart
-from kfp_perf.reports.charts.axes import count_axis, even_ticks
-from kfp_perf.reports.quantities import count_of, quantity_of
+from kfp_perf.reports.charts.axes import even_ticks
+from kfp_perf.reports.quantities import count_of, quantity_of, rate_of
 from kfp_perf.reports.story.blocks import (
     Column,
     Figure,
@@ -97,7 +98,7 @@ def _sections(study: Study, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Sec
             "variation",
             "How far do executions vary?",
             _LEAD if any(one.within_known for one in metrics) else _LEAD_BETWEEN,
-            [_table(metrics), *(Figure(_chart(one), _NOTE) for one in primary if _is_drawn(one))],
+            [_table(metrics), *(Figure(_chart(one), _note(one)) for one in primary if _is_drawn(one))],
         )
     found = [one for one in primary if one.variation is not None and one.variation.spread]
     if found:
@@ -116,10 +117,16 @@ _LEAD_BETWEEN = (
     "Between: the standard deviation of one execution."
 )
 _LEAD = f"{_LEAD_BETWEEN} Within: half the interval inside one execution, which says nothing of the next one."
-_NOTE = (
-    "A dot is an execution; the vertical line through it is the interval within that execution, where there is "
-    "one. The horizontal lines are the mean of all executions and its 95 % interval."
-)
+
+
+def _note(metric: RepeatedMetric) -> str:
+    whiskers = (
+        " The vertical line through it is the interval within that execution." if metric.within_known else ""
+    )
+    return (
+        f"A dot is an execution.{whiskers} The horizontal lines are the mean of all executions and its 95 % "
+        "interval. The axis does not begin at zero."
+    )
 
 
 def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
@@ -169,7 +176,7 @@ def _within(metric: RepeatedMetric) -> float | None:
 
 def _power(metrics: list[RepeatedMetric]) -> Table:
     columns = [
-        Column("Executions a side"),
+        Column("Executions a side", is_number=False),
         *(Column(one.label) for one in metrics),
     ]
     changes = [
@@ -205,14 +212,16 @@ def _chart(metric: RepeatedMetric) -> Chart:
             for place, end in enumerate((found.low, found.high))
             if end is not None
         ]
-    highest = max(
-        [value for _, value in values]
-        + [high for one in metric.within if one is not None for high in one[1:]]
-    )
+    drawn = [value for _, value in values] + [end for one in metric.within if one is not None for end in one]
+    if found is not None:
+        drawn += [end for end in (found.low, found.high) if end is not None]
+    margin = (max(drawn) - min(drawn)) * 0.1 or max(drawn) * 0.1
+    # Not from zero: what is shown is how far the values differ.
+    low, high = max(0.0, min(drawn) - margin), max(drawn) + margin
     axis = (
-        seconds_axis(highest * 1.1, metric.label)
-        if metric.unit.value == "seconds"
-        else count_axis(highest * 1.1, f"{metric.label}, /s")
+        seconds_axis(high, metric.label, low)
+        if metric.unit is Unit.SECONDS
+        else Axis(f"{metric.label}, /s", low, high, ticks=even_ticks, text=rate_of)
     )
     text = ", ".join(quantity_of(value, metric.unit) for _, value in values)
     return xy_chart(

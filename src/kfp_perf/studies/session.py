@@ -75,6 +75,7 @@ def run_study(
             name=name,
             overrides=(*overrides, *planned.overrides),
             folder=folder,
+            stop_when=planned.stop_when,
             **options,
         )
 

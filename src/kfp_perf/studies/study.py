@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
+    from kfp_perf.execution import StopWhen
     from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.result.reader import TestResult
-
-    StopCondition = Callable[[Mapping[str, ScenarioCounters], float], str | None]
 
 #: Outcomes after which no further execution is started.
 _ENDING = frozenset({ExitCode.INTERRUPTED, ExitCode.TARGET, ExitCode.BAD_INPUT})
 #: So many invalid executions in a row end a study: the generator will not keep up in the next one either.
 _MOST_INVALID = 2
+_STOPPED = "The study was stopped before its end."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class PlannedExecution:
     emulator_seed: int | None = None
     warmup: bool = False
     pair: int | None = None
-    stop_when: StopCondition | None = None
+    stop_when: StopWhen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def run_executions(
             folder = path / EXECUTIONS_FOLDER / entry.folder
             abandoned = False
             try:
-                result = run(planned, folder)
+                result = run(_stoppable(planned, stopped), folder)
             except TestFailed as failed:
                 result, abandoned = failed.result, failed.abandoned
             except BaseException:
@@ -180,6 +180,18 @@ def run_executions(
     if stopped.is_set():
         code = ExitCode.worst((code, ExitCode.INTERRUPTED))
     return _write_end(path, record, ended, code)
+
+
+def _stoppable(planned: PlannedExecution, stopped: threading.Event) -> PlannedExecution:
+    """The execution, ended early if a signal came before it handled signals itself."""
+    wanted = planned.stop_when
+
+    def stop_when(counters: Mapping[str, ScenarioCounters], elapsed: float) -> str | None:
+        if stopped.is_set():
+            return _STOPPED
+        return wanted(counters, elapsed) if wanted is not None else None
+
+    return replace(planned, stop_when=stop_when)
 
 
 def _entry(planned: PlannedExecution, number: int) -> ExecutionRecord:
@@ -214,7 +226,7 @@ def _records(done: Sequence[Executed]) -> list[ExecutionRecord]:
 def _why_ended(done: Sequence[Executed], stopped: threading.Event) -> str:
     """Why no further execution is started; empty where nothing speaks against it."""
     if stopped.is_set():
-        return "The study was stopped before its end."
+        return _STOPPED
     if done and done[-1].exit_code in _ENDING:
         return f"Execution {done[-1].record.number} ended the study: {done[-1].record.verdict}."
     last = [one.exit_code for one in done[-_MOST_INVALID:]]
