@@ -104,7 +104,8 @@ def run_repetition(
         first_seed=emulator_seed,
         registry=registry,
     )
-    return run_and_show(design, scenario_file, config, pause=flags.pause_seconds, **options)
+    study = run_and_show(design, scenario_file, config, pause=flags.pause_seconds, **options)
+    return study.record.exit_code or 0
 
 
 def run_and_show(
@@ -116,8 +117,11 @@ def run_and_show(
     emulator: str,
     quiet: bool,
     **options: Any,
-) -> int:
-    """Run a study, print its report, and return its exit code. `pause`: None is the default of the target."""
+) -> Study:
+    """Run a study, print its report, and return it. `pause`: None is the default of the target.
+
+    Ends the process where the user did not wait for scenarios.
+    """
     from kfp_perf.studies import StudyAbandoned, run_study
 
     def announce(line: str) -> None:
@@ -140,12 +144,11 @@ def run_and_show(
         study, abandoned = left.study, True
     with signals_ignored():
         show_study(study)
-    code = study.record.exit_code or ExitCode.GOOD
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
-        os._exit(code)
-    return int(code)
+        os._exit(study.record.exit_code or ExitCode.GOOD)
+    return study
 
 
 def show_study(study: Study) -> None:

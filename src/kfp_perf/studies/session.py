@@ -69,7 +69,7 @@ def run_study(
             scenario_file,
             planned.config or config,
             plugins=plugins,
-            emulator=emulator,
+            emulator=emulator if planned.emulator is None else planned.emulator,
             emulator_seed=planned.emulator_seed or 0,
             assume_yes=assume_yes,
             name=name,

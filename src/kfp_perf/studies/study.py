@@ -39,8 +39,8 @@ class PlannedExecution:
     """An execution that a design asks for.
 
     `title` is for people ("execution 2 of 5"). `overrides` are set in the scenario file after the user's own.
-    `config` is the configuration with its target (None: the study's), `emulator_seed` the seed of the emulator that
-    is started for it, if one is. `label`, `warmup` and `pair` are those of `ExecutionRecord`. `stop_when` ends the
+    `config` is the configuration with its target, `emulator` the profile of an emulator that is started for it
+    (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of `ExecutionRecord`. `stop_when` ends the
     execution early, as in `execute`.
     """
 
@@ -48,6 +48,7 @@ class PlannedExecution:
     label: str = ""
     overrides: tuple[str, ...] = ()
     config: TestConfig | None = None
+    emulator: str | None = None
     emulator_seed: int | None = None
     warmup: bool = False
     pair: int | None = None
