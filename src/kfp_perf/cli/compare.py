@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,26 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.quantities import percentage
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
     from kfp_perf.compare import Comparison
 
 _STANDARD_OUTPUT = Path("-")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
-
-
-def _share(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
-    """The share that a percentage between 0 and 100 is; `5%` is 0.05."""
-    if value is None:
-        return None
-    matched = _PERCENT.fullmatch(value.strip())
-    share = float(matched[1]) / 100.0 if matched else -1.0
-    if not 0.0 < share < 1.0:
-        raise click.BadParameter(
-            f"{value!r} is not a percentage between 0 and 100: write it as 5%.", context, option
-        )
-    return share
 
 
 @click.command()
@@ -43,7 +29,7 @@ def _share(context: click.Context, option: click.Parameter, value: str | None) -
 )
 @click.option(
     "--within",
-    callback=_share,
+    callback=percentage,
     default="5%",
     show_default=True,
     help="Largest change that counts as the same.",
@@ -51,14 +37,14 @@ def _share(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option(
     "--fail-on-regression",
     "regression",
-    callback=_share,
+    callback=percentage,
     metavar="PERCENT",
     help="Exit with 1 if a primary metric is slower by more than this, or more fails.",
 )
 @click.option(
     "--require-not-slower",
     "not_slower",
-    callback=_share,
+    callback=percentage,
     metavar="PERCENT",
     help="Exit with 1 unless it is certain that no primary metric is slower by this or more.",
 )

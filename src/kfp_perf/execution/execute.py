@@ -21,6 +21,7 @@ from kfp_perf.result.result_writer import ResultWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
@@ -68,11 +69,13 @@ def execute(
     plugins: Plugins | None = None,
     emulator_profile: str = "",
     engine: Callable[[], Engine] | None = None,
+    folder: Path | None = None,
 ) -> TestResult:
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
-    `engine` makes the engine that runs the scenarios (default: a thread for each). Raises `TargetError` before
-    anything is made if the target does not answer as KFP does, `InputError` if no result folder can be made,
+    `engine` makes the engine that runs the scenarios (default: a thread for each). `folder` is where the result
+    goes (default: a new folder in the configuration's). Raises `TargetError` before anything is made if the target
+    does not answer as KFP does, `InputError` if no result folder can be made,
     and `TestFailed`, which has the result, if a scenario or a threshold failed, the test was stopped, or its
     figures could not be saved.
     """
@@ -80,7 +83,11 @@ def execute(
     clock = RealClock()
     raise_open_files_limit()
     health = run_in_own_loop(_check(config, plan))
-    writer = ResultWriter.create(config.results_folder, plan.name, clock.now())
+    writer = (
+        ResultWriter.create_at(folder)
+        if folder
+        else ResultWriter.create(config.results_folder, plan.name, clock.now())
+    )
     declared = (one for family in (plugins or Plugins()).collectors.values() for one in family.metrics)
     writer.save_given(given_document(plan, config, health, emulator_profile, clock.now(), declared))
     logger.write_to(

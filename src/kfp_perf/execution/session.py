@@ -46,6 +46,7 @@ def run_test(
     name: str | None = None,
     overrides: Iterable[str] = (),
     create_runner: CreateRunner = create_runner,
+    folder: Path | None = None,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -54,8 +55,9 @@ def run_test(
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
-    those of `make_plan`. The folder gets a `report.html`; a failure to write it is logged, and changes nothing
-    else. `create_runner` makes the runner of each scenario: a function like
+    those of `make_plan`; `folder` is that of the result (default: a new one in the configuration's). It gets a
+    `report.html`; a failure to write it is logged, and changes nothing else. `create_runner` makes the runner of
+    each scenario: a function like
     `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
@@ -84,7 +86,13 @@ def run_test(
         display = stack.enter_context(contextlib.closing(opened))
         try:
             result = execute(
-                plan, config, logger=logger, display=display, plugins=loaded, emulator_profile=emulator
+                plan,
+                config,
+                logger=logger,
+                display=display,
+                plugins=loaded,
+                emulator_profile=emulator,
+                folder=folder,
             )
         except TestFailed as failed:
             if not failed.abandoned:
