@@ -17,7 +17,7 @@ from kfp_perf.reports.few_runs import few_runs
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of
-from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
+from kfp_perf.reports.quantities import brief_of, clock_of, condition_of, count_of, quantity_of, share_of
 from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
@@ -135,14 +135,16 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
-    style = "green" if one.get("passed") else "red"
+    sign, style = ("✓", "green") if one.get("passed") else ("✗", "red")
+    if one.get("passed") and one.get("judged") == "cannot be told":
+        sign, style = "?", "yellow"
     of = f"{one['scenario']}: " if one.get("scenario") else ""
     default = " (default)" if one.get("default") else ""
     return [
-        f"{of}{one.get('metric')} {one.get('condition')}{default}",
+        f"{of}{one.get('metric')} {condition_of(one)}{default}",
         "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
         quantity_of(one.get("margin"), one.get("unit")),
-        Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
+        Text(f"{sign} {one.get('judged', '')}".strip(), style=style),
     ]
 
 
