@@ -86,6 +86,17 @@ def rate_of(rate: float | None) -> str:
     return f"{rate:.{1 if abs(rate) >= 9.995 else 2 if abs(rate) >= 0.9995 else 3}f}"
 
 
+def between_of(low: Any, high: Any, unit: Any) -> str:
+    """A value that is only known to lie between two bounds: `100 ms to 300 ms`, `at most 5.0 ms`, `over 300 s`."""
+    if high is None:
+        return f"over {quantity_of(low, unit)}"
+    return (
+        f"{quantity_of(low, unit)} to {quantity_of(high, unit)}"
+        if low
+        else f"at most {quantity_of(high, unit)}"
+    )
+
+
 def size_of(number: float | None) -> str:
     """A number of bytes: `512 B`, `1.5 KiB`, `117 MiB`; a dash for none."""
     if number is None:
