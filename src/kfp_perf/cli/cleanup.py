@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 _TARGET_FIELDS = ("KFP_API_HOST", "KFP_API_PORT")
 #: What says who asks, or proves it. A field that holds a secret counts too, also one of a subclass.
 _CREDENTIAL_FIELDS = frozenset(
-    {"KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIE", "KFP_USER", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY"}
+    {
+        "KFP_TOKEN",
+        "KFP_TOKEN_FILE",
+        "KFP_TOKEN_COMMAND",
+        "KFP_COOKIE",
+        "KFP_USER",
+        "KFP_CLIENT_CERT",
+        "KFP_CLIENT_KEY",
+    }
 )
 
 

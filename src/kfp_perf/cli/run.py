@@ -117,7 +117,7 @@ def run(
 
 
 #: Flags of a real target; the emulator is on this machine and has no users.
-_OF_A_TARGET = ("host", "port", "kubeflow")
+_OF_A_TARGET = ("target", "host", "port", "kubeflow")
 _OF_THE_PAGE = ("ui_host", "ui_port")
 _OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
 

@@ -17,6 +17,7 @@ from kfp_perf.client.attempt import AttemptState
 from kfp_perf.client.auth import Credentials
 from kfp_perf.client.failures import OF_TRANSPORT, describe_body, from_exception, shorten
 from kfp_perf.client.transport import Transport
+from kfp_perf.errors import KfpPerfError
 from kfp_perf.evidence.exposition import NotMetrics
 from kfp_perf.evidence.profiles import PROFILES, profile_of
 from kfp_perf.evidence.profiles import SERVER as SERVER_PROFILE
@@ -113,8 +114,8 @@ class Endpoint:
 
 
 _NO_CREDENTIALS = {
-    **dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIE", "KFP_USER")),
-    **dict.fromkeys(("KFP_CA_CERT", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY")),
+    **dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE")),
+    **dict.fromkeys(("KFP_USER", "KFP_CA_CERT", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY")),
 }
 
 
@@ -128,7 +129,10 @@ def _hint(attempt: AttemptState) -> str:
 
 async def look(config: TestConfig, part: str) -> SourceFinding:
     """Scrape an endpoint once."""
-    endpoint = Endpoint(part, config)
+    try:
+        endpoint = Endpoint(part, config)
+    except KfpPerfError as error:
+        return SourceFinding(missing=str(error))
     try:
         await endpoint.scrape()
     except Unusable as error:

@@ -122,7 +122,7 @@ def _draw_report(result: TestResult, plugins: Plugins) -> Path | None:
 
 def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
     """The configuration with the emulator as its target; credentials are for the real one only."""
-    no_credentials = {"KFP_TOKEN": None, "KFP_TOKEN_FILE": None, "KFP_COOKIE": None}
+    no_credentials = dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE"))
     return config.model_copy(
         update={
             "KFP_API_HOST": emulator.url,

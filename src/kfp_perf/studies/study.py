@@ -40,8 +40,8 @@ class PlannedExecution:
 
     `title` is for people ("execution 2 of 5"). `overrides` are set in the scenario file after the user's own.
     `config` is the configuration with its target, `emulator` the profile of an emulator that is started for it
-    (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of `ExecutionRecord`. `stop_when` ends the
-    execution early, as in `execute`.
+    (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of
+    `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`.
     """
 
     title: str
