@@ -104,6 +104,28 @@ Command = Annotated[
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def _split_urls(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=")[::2] for part in re.split(r"[,\s]+", value) if part]
+    return dict(pairs)
+
+
+def _check_urls(urls: dict[str, str]) -> dict[str, str]:
+    for name, url in urls.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name) or name == "server":
+            raise ValueError(
+                "must be pairs of name=URL, such as controller=https://localhost:9090/metrics; a name has "
+                "lower-case letters, digits and hyphens, and is not server"
+            )
+        if not re.fullmatch(r"https?://[^\s/@?#]+(?:[/?][^\s#]*)?", url):
+            raise ValueError(f"must have a URL of http or https, without credentials, after {name}=")
+    return urls
+
+
+MetricsUrls = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_urls), AfterValidator(_check_urls)]
+
+
 def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any:
     """Declare a field whose variable has another name; as a keyword the field's own name works too."""
     return Field(field, validation_alias=AliasChoices(*names), description=description, **constraints)
@@ -220,6 +242,20 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
 
     keep: Literal["nothing", "failed", "all"] = Field(
         "nothing", description="What to leave on the server at the end: nothing, failed runs, or all"
+    )
+
+    # evidence
+    evidence: bool = Field(
+        True,
+        description="Collect what the server, controllers and pods do meanwhile, in a process beside the load",
+    )
+    evidence_interval_seconds: float = Field(
+        5.0, ge=1.0, le=300.0, description="Time from one look at metrics to the next"
+    )
+    metrics_urls: MetricsUrls = Field(
+        {},
+        description="Prometheus endpoints beside the API server's, as name=URL, separated by commas; the name "
+        "controller is Argo's workflow controller, scheduledworkflow KFP's",
     )
 
     # the log

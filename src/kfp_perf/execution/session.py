@@ -124,5 +124,10 @@ def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
     """The configuration with the emulator as its target; credentials are for the real one only."""
     no_credentials = dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE"))
     return config.model_copy(
-        update={"KFP_API_HOST": emulator.url, "IS_KUBEFLOW_MODE": False, **no_credentials}
+        update={
+            "KFP_API_HOST": emulator.url,
+            "IS_KUBEFLOW_MODE": False,
+            "metrics_urls": emulator.metrics_urls,
+            **no_credentials,
+        }
     )
