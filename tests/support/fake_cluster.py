@@ -55,9 +55,7 @@ def refusal(status: int, message: str) -> dict[str, Any]:
 class FakeCluster:
     """Serves with `handle`; `url` is its address while the context is open, `asked` what came."""
 
-    def __init__(
-        self, handle: Callable[[Asked], Awaitable[None]], tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, handle: Callable[[Asked], Awaitable[None]], tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.url = ""
         self._handle = handle
@@ -87,7 +85,7 @@ class FakeCluster:
                 await self._answer(reader, writer)
         finally:
             writer.transport.abort()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +111,7 @@ class FakeCluster:
 
 
 class ObjectStore:
-    """Objects with list and watch as Kubernetes serves them: versions, pages, bookmarks, and a history that ends."""
+    """Objects with list and watch as Kubernetes serves them: versions, pages, bookmarks, a history that ends."""
 
     def __init__(self, *, page: int = 1000) -> None:
         self.version = 1
@@ -123,6 +121,7 @@ class ObjectStore:
         self.open = 0
         self._page = page
         self._objects: dict[str, dict[str, Any]] = {}
+        self._lists: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._history: list[tuple[int, str, dict[str, Any]]] = []
         self._news = asyncio.Event()
         self._cut = asyncio.Event()
@@ -164,12 +163,15 @@ class ObjectStore:
 
     async def _list(self, asked: Asked) -> None:
         self.lists += 1
-        start = int(asked.query.get("continue", "0"))
+        # All pages are of the state at which the first was read; a token is the place in it.
+        of, _, place = asked.query.get("continue", "").partition("-")
+        version, found = self._lists.get(of) or (self.version, list(self._objects.values()))
+        start = int(place or 0)
         stop = start + min(int(asked.query.get("limit", "1000")), self._page)
-        found = list(self._objects.values())
-        metadata = {"resourceVersion": str(self.version)}
+        metadata = {"resourceVersion": str(version)}
         if stop < len(found):
-            metadata["continue"] = str(stop)
+            self._lists[str(version)] = version, found
+            metadata["continue"] = f"{version}-{stop}"
         await asked.answer({"kind": "PodList", "metadata": metadata, "items": found[start:stop]})
 
     async def _watch(self, asked: Asked) -> None:
@@ -177,20 +179,21 @@ class ObjectStore:
         since, cut = int(asked.query["resourceVersion"]), self._cut
         if since < self.oldest:
             await asked.begin()
-            await self._say(asked, "ERROR", refusal(410, f"too old resource version: {since} ({self.oldest})"))
+            await self._say(
+                asked, "ERROR", refusal(410, f"too old resource version: {since} ({self.oldest})")
+            )
             await asked.end()
             return
         await asked.begin()
         self.open += 1
         try:
             while not cut.is_set():
-                news = self._news
-                for version, what, document in self._history:
-                    if version > since:
+                news, version, history = self._news, self.version, list(self._history)
+                for changed_at, what, document in history:
+                    if changed_at > since:
                         await self._say(asked, what, document)
-                        since = version
+                since = version
                 if asked.query.get("allowWatchBookmarks") == "true":
-                    since = self.version
                     await self._say(asked, "BOOKMARK", {"metadata": {"resourceVersion": str(since)}})
                 waits = [asyncio.ensure_future(event.wait()) for event in (news, cut)]
                 try:

@@ -12,9 +12,9 @@ from certificates import make_certificates, server_context
 from fake_cluster import Asked, FakeCluster, refusal
 from in_a_loop import in_a_loop
 
-from kfp_perf.evidence.kubernetes.access import Access, NoAccess
+from kfp_perf.evidence.kubernetes.access import Access, Identity, NoAccess
 from kfp_perf.evidence.kubernetes.api import ApiFault, KubernetesApi
-from kfp_perf.evidence.kubernetes.credentials import Fixed, Identity, Token, TokenFile
+from kfp_perf.evidence.kubernetes.credentials import Fixed, Token, TokenFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,7 @@ import msgspec
 from kfp_perf._version import __version__
 from kfp_perf.client.addresses import Addresses
 from kfp_perf.client.proxy import open_tunnel
-from kfp_perf.evidence.kubernetes.access import NoAccess
-from kfp_perf.evidence.kubernetes.credentials import Identity
+from kfp_perf.evidence.kubernetes.access import Identity
 
 if TYPE_CHECKING:
     import socket
@@ -51,15 +50,15 @@ class CutShort(ApiFault):
     """The connection ended before the answer did."""
 
 
-class Status(msgspec.Struct):
-    """The answer of Kubernetes to what it refuses, and the object of a watch's event ERROR."""
+class _Refusal(msgspec.Struct):
+    """The answer of Kubernetes to what it refuses: an object of the kind Status."""
 
     code: int = 0
     reason: str = ""
     message: str = ""
 
 
-_status_decoder = msgspec.json.Decoder(Status)
+_refusal_decoder = msgspec.json.Decoder(_Refusal)
 
 
 class Answer:
@@ -158,7 +157,7 @@ class KubernetesApi:
     async def lines(
         self, path: str, query: Mapping[str, str | int], silence_seconds: float
     ) -> AsyncIterator[list[bytes]]:
-        """Read the lines of a watch as they come, until it ends: by the server, by a cut, or after `silence_seconds`.
+        """Read the lines of a watch as they come, until the server ends it, it is cut, or silent for so long.
 
         Close the iterator where it is not read to its end.
         """
@@ -284,7 +283,7 @@ async def _fault_of(answer: Answer) -> ApiFault:
 
 def _why(status: int, body: bytes) -> str:
     with contextlib.suppress(msgspec.DecodeError):
-        if message := _status_decoder.decode(body).message:
+        if message := _refusal_decoder.decode(body).message:
             return f"{message} ({status})"
     return f"the answer is {status}"
 
@@ -297,6 +296,3 @@ def _words(error: OSError | UnicodeError) -> str:
     # asyncio puts words of its own in place of the system's.
     number = error.errno if isinstance(error, OSError) else None
     return f"it cannot be reached: {os.strerror(number).lower() if number and number > 0 else error}"
-
-
-__all__ = ["Answer", "ApiFault", "KubernetesApi", "NoAccess", "Status"]

@@ -13,11 +13,11 @@ import subprocess
 import time
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003  msgspec reads it
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.evidence.kubernetes.access import NoAccess
+from kfp_perf.evidence.kubernetes.access import Identity, NoAccess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,26 +28,6 @@ _EXPIRES_SOON_SECONDS = 10.0
 # Kubernetes renews the tokens of service accounts long before they expire.
 _FILE_SECONDS = 60.0
 _KINDS = frozenset(f"client.authentication.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
-
-
-class Identity(NamedTuple):
-    """The value of the field Authorization, and a client's certificate and key as PEM; each may be empty."""
-
-    authorization: str = ""
-    certificate: str = ""
-    key: str = ""
-
-
-class Credential(Protocol):
-    """Gives the identity to show. Raises `NoAccess` where there is none."""
-
-    async def identity(self) -> Identity:
-        """The identity for a request that is sent now."""
-        ...
-
-    def refused(self) -> None:
-        """Forget the identity that was given last: the server has refused it."""
-        ...
 
 
 class Fixed:
@@ -97,7 +77,7 @@ class TokenFile:
         self._read_at = -_FILE_SECONDS
 
 
-class _Status(msgspec.Struct, rename="camel"):
+class _PluginStatus(msgspec.Struct, rename="camel"):
     token: str = ""
     expiration_timestamp: datetime | None = None
     client_certificate_data: str = ""
@@ -105,7 +85,7 @@ class _Status(msgspec.Struct, rename="camel"):
 
 
 class _ExecCredential(msgspec.Struct):
-    status: _Status | None = None
+    status: _PluginStatus | None = None
 
 
 _credential_decoder = msgspec.json.Decoder(_ExecCredential)
@@ -153,7 +133,7 @@ class FromPlugin:
         """Ask the plugin again at the next request."""
         self._identity = None
 
-    async def _ask(self) -> _Status:
+    async def _ask(self) -> _PluginStatus:
         plugin = self._plugin
         if plugin.api_version not in _KINDS:
             raise NoAccess(f"exec plugins of {plugin.api_version or 'no apiVersion'} are not supported")

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 from pydantic import SecretStr
 
-from kfp_perf.evidence.kubernetes.access import Access, NoAccess
-from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Identity, Plugin, Token, TokenFile
+from kfp_perf.client.proxy import parse_proxy
+from kfp_perf.errors import InputError
+from kfp_perf.evidence.kubernetes.access import Access, Identity, NoAccess
+from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Plugin, Token, TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kfp_perf.client.proxy import Proxy
-    from kfp_perf.evidence.kubernetes.credentials import Credential
+    from kfp_perf.evidence.kubernetes.access import Credential
 
 _Entry = TypeVar("_Entry")
 
@@ -222,9 +224,6 @@ def _pem(data: str, file: str, path: Path) -> str:
 def _proxy_of(cluster: _Cluster, proxy: Callable[[str], Proxy | None]) -> Proxy | None:
     if not cluster.proxy_url:
         return proxy(cluster.server)
-    from kfp_perf.client.proxy import parse_proxy
-    from kfp_perf.errors import InputError
-
     try:
         return parse_proxy("proxy-url", SecretStr(cluster.proxy_url))
     except InputError as error:

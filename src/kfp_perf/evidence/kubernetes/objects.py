@@ -14,11 +14,11 @@ import msgspec
 RUN_LABEL = "pipeline/runid"
 
 
-class _Object(msgspec.Struct, rename="camel", kw_only=True):
+class _OfKubernetes(msgspec.Struct, rename="camel", kw_only=True):
     """A part of an object."""
 
 
-class Metadata(_Object):
+class Metadata(_OfKubernetes):
     """What names an object, and when it was made."""
 
     name: str = ""
@@ -30,7 +30,7 @@ class Metadata(_Object):
     annotations: dict[str, str] | None = None
 
 
-class Terminated(_Object):
+class Terminated(_OfKubernetes):
     """How a container ended."""
 
     started_at: datetime | None = None
@@ -39,19 +39,19 @@ class Terminated(_Object):
     reason: str = ""
 
 
-class Running(_Object):
+class Running(_OfKubernetes):
     """Since when a container has run."""
 
     started_at: datetime | None = None
 
 
-class Waiting(_Object):
+class Waiting(_OfKubernetes):
     """Why a container has not started."""
 
     reason: str = ""
 
 
-class ContainerState(_Object):
+class ContainerState(_OfKubernetes):
     """What a container does: one of three."""
 
     running: Running | None = None
@@ -59,7 +59,7 @@ class ContainerState(_Object):
     waiting: Waiting | None = None
 
 
-class ContainerStatus(_Object):
+class ContainerStatus(_OfKubernetes):
     """A container now, and how it ended the last time, if it was started again."""
 
     name: str = ""
@@ -68,7 +68,7 @@ class ContainerStatus(_Object):
     last_state: ContainerState | None = None
 
 
-class Condition(_Object):
+class Condition(_OfKubernetes):
     """Whether something holds of a pod, and since when."""
 
     type: str = ""
@@ -78,7 +78,7 @@ class Condition(_Object):
     last_transition_time: datetime | None = None
 
 
-class PodStatus(_Object):
+class PodStatus(_OfKubernetes):
     """How a pod stands."""
 
     phase: str = ""
@@ -89,28 +89,28 @@ class PodStatus(_Object):
     container_statuses: list[ContainerStatus] | None = None
 
 
-class Resources(_Object):
+class Resources(_OfKubernetes):
     """What a container asks for, and what it may use at most."""
 
     requests: dict[str, str] | None = None
     limits: dict[str, str] | None = None
 
 
-class Container(_Object):
+class Container(_OfKubernetes):
     """A container as it was asked for."""
 
     name: str = ""
     resources: Resources | None = None
 
 
-class PodSpec(_Object):
+class PodSpec(_OfKubernetes):
     """A pod as it was asked for, and its node."""
 
     node_name: str = ""
     containers: list[Container] | None = None
 
 
-class Pod(_Object):
+class Pod(_OfKubernetes):
     """A pod."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
@@ -118,13 +118,13 @@ class Pod(_Object):
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
 
-class RunPodSpec(_Object):
+class RunPodSpec(_OfKubernetes):
     """Of a run's pod only its node is needed: its containers are most of its 18 KB."""
 
     node_name: str = ""
 
 
-class RunPod(_Object):
+class RunPod(_OfKubernetes):
     """A pod of a run."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
@@ -132,7 +132,7 @@ class RunPod(_Object):
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
 
-class Reference(_Object):
+class Reference(_OfKubernetes):
     """The object that an event is about."""
 
     kind: str = ""
@@ -141,7 +141,7 @@ class Reference(_Object):
     field_path: str = ""
 
 
-class Event(_Object):
+class Event(_OfKubernetes):
     """Something that happened to an object; a repeated one counts up and changes its last time."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
@@ -154,14 +154,14 @@ class Event(_Object):
     event_time: datetime | None = None
 
 
-class ContainerUsage(_Object):
+class ContainerUsage(_OfKubernetes):
     """What a container used."""
 
     name: str = ""
     usage: dict[str, str] = {}
 
 
-class PodUsage(_Object):
+class PodUsage(_OfKubernetes):
     """What a pod used in the `window` that ended at `timestamp`."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)

@@ -236,6 +236,3 @@ def _at(moment: datetime | None) -> float | None:
 def duration_of(text: str) -> float:
     """The seconds of a duration as Go writes it (`1m2.5s`, `345.6ms`); 0 for what is none."""
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
-
-
-__all__ = ["RunPods", "duration_of", "record_of", "was_oom_killed"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from kfp_perf.evidence.kubernetes.access import NoAccess, find_access
+from kfp_perf.evidence.kubernetes.access import NoAccess
 from kfp_perf.evidence.kubernetes.api import ApiFault, KubernetesApi
 from kfp_perf.evidence.kubernetes.component_pods import ComponentPods, usage_record
+from kfp_perf.evidence.kubernetes.find import find_access
 from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, Event, Pod, PodUsage, RunPod
 from kfp_perf.evidence.kubernetes.records import COMPONENTS_FILE, PODS_FILE, USAGE_FILE
 from kfp_perf.evidence.kubernetes.run_pods import RunPods
