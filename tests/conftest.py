@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# Commands under test would write to the page of the step that runs the tests.
+os.environ.pop("GITHUB_ACTIONS", None)
 
 
 @pytest.hookimpl(wrapper=True)

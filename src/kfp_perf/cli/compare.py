@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage
 from kfp_perf.errors import ExitCode
@@ -88,16 +89,19 @@ def compare(
             click.get_current_context(),
         )
     before, after = (baseline, results) if baseline else (results[:1], results[1:])
-    comparison = compare_sides(
-        read_side(before, count_warmup=no_warmup),
-        read_side(after, count_warmup=no_warmup),
-        within=within,
-    )
+    with errors_to_github():
+        comparison = compare_sides(
+            read_side(before, count_warmup=no_warmup),
+            read_side(after, count_warmup=no_warmup),
+            within=within,
+        )
     _write(comparison, name, output)
     failures = [] if regression is None else comparison.regressions(regression)
     failures += [] if not_slower is None else comparison.not_excluded(not_slower)
-    for failure in dict.fromkeys(failures):
+    failures = list(dict.fromkeys(failures))
+    for failure in failures:
         click.echo(f"kfp-perf: failed: {failure}", err=True)
+    _to_github(comparison, failures)
     return int(ExitCode.FAILED if failures else ExitCode.GOOD)
 
 
@@ -125,3 +129,12 @@ def _write(comparison: Comparison, name: str, output: Path | None) -> None:
         raise InputError(problem) from error
     with standard_output():
         click.echo(str(output))
+
+
+def _to_github(comparison: Comparison, failures: list[str]) -> None:
+    from kfp_perf.reports.comparison_formats import draw_markdown
+    from kfp_perf.reports.github import annotations_of_comparison
+
+    report_to_github(
+        lambda: annotations_of_comparison(comparison, failures), lambda: draw_markdown(comparison)
+    )

@@ -13,9 +13,11 @@ import click
 from click.core import ParameterSource
 
 from kfp_perf.cli.ending import signals_ignored
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
+from kfp_perf.cli.written_reports import report_option, wanted_reports, write_wanted
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--ui-host", default="127.0.0.1", help="Address of the live page.  [127.0.0.1]")
 @click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@report_option
 @scenario_options
 @target_options
 def run(
@@ -58,6 +61,7 @@ def run(
     ui_host: str,
     ui_port: int,
     quiet: bool,
+    report: tuple[str, ...],
     overrides: tuple[str, ...],
     name: str | None,
 ) -> int:
@@ -70,6 +74,7 @@ def run(
     from kfp_perf.execution import TestFailed, run_test
 
     _refuse_contradictions()
+    wanted = wanted_reports(report, plugin)
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
@@ -77,30 +82,32 @@ def run(
         changes["keep"] = "all" if keep else "failed"
     code = ExitCode.GOOD
     try:
-        result = run_test(
-            scenario_file,
-            config.model_copy(update=changes),
-            plugins=plugin,
-            emulator=emulator_profile if emulator else "",
-            emulator_seed=emulator_seed,
-            assume_yes=yes,
-            quiet=quiet,
-            page=ui,
-            page_address=(ui_host, ui_port),
-            name=name,
-            overrides=overrides,
-        )
+        with errors_to_github(unless=TestFailed):
+            result = run_test(
+                scenario_file,
+                config.model_copy(update=changes),
+                plugins=plugin,
+                emulator=emulator_profile if emulator else "",
+                emulator_seed=emulator_seed,
+                assume_yes=yes,
+                quiet=quiet,
+                page=ui,
+                page_address=(ui_host, ui_port),
+                name=name,
+                overrides=overrides,
+            )
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
         abandoned = failed.abandoned
     else:
         abandoned = False
-    try:
-        with signals_ignored():
-            _show(result)
-    except InputError as error:  # the exit code stays that of the test
-        with contextlib.suppress(OSError):  # the terminal may be closed
-            click.echo(f"kfp-perf: {error}", err=True)
+    with signals_ignored():
+        for step in (_show, lambda result: write_wanted(wanted, result, plugin), _to_github):
+            try:
+                step(result)
+            except InputError as error:  # the exit code stays that of the test
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    click.echo(f"kfp-perf: {error}", err=True)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
@@ -146,3 +153,14 @@ def _show(result: TestResult) -> None:
             click.echo(f"Report  {report}")
         elif (result.path / RESULT_FILE).exists():
             click.echo(f"Draw the report with: kfp-perf report {shlex.quote(str(result.path))} -f html")
+
+
+def _to_github(result: TestResult) -> None:
+    from kfp_perf.reports.github import annotations_of_test, relative_to_workspace
+    from kfp_perf.reports.markdown import draw_markdown
+
+    file = str(result.document.get("scenario_file", {}).get("path", ""))
+    report_to_github(
+        lambda: annotations_of_test(result.document, relative_to_workspace(file, os.environ)),
+        lambda: draw_markdown(result)["report.md"],
+    )
