@@ -8,6 +8,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytest_plugins = ["pytester"]
+
 # Commands under test would write to the page of the step that runs the tests.
 os.environ.pop("GITHUB_ACTIONS", None)
 
