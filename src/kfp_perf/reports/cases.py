@@ -133,7 +133,7 @@ def details_of(judged: dict[str, Any]) -> str:
     """The value of a threshold with its interval, the condition, the margin, and from how many values it is."""
     unit = judged.get("unit")
     value = "not reached" if judged.get("not_reached") else quantity_of(judged.get("value"), unit)
-    parts = [f"{judged.get('metric')}: {value}, wanted {judged.get('condition')}"]
+    parts = [f"{judged.get('metric')}: {value}, bound {judged.get('condition')}"]
     parts += _numbers(judged, unit)
     if judged.get("default"):
         parts.append("a default threshold")
