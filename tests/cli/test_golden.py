@@ -6,6 +6,7 @@ difference before it is committed. Other tests assert facts: exit codes, names, 
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -188,7 +189,11 @@ def test_what_a_command_prints(
         path.parent.mkdir(exist_ok=True)
         path.write_text(transcript.text, "utf-8")
     expected = path.read_text("utf-8").splitlines()
-    assert transcript.text.splitlines() == expected, "if this is wanted: see REWRITE_GOLDEN above"
+    difference = difflib.unified_diff(
+        expected, transcript.text.splitlines(), path.name, "printed", lineterm=""
+    )
+    if told := "\n".join(difference):
+        pytest.fail(f"{told}\n\nIf this is wanted: see REWRITE_GOLDEN above.", pytrace=False)
 
 
 def test_no_file_is_without_a_command() -> None:
