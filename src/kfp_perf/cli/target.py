@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
 
 _OPTIONS = (
+    click.option(
+        "--target", metavar="NAME|URL", help="A target of the targets file, or a URL.  [KFP_PERF_TARGETS]"
+    ),
     click.option("--host", help="Host or URL of the KFP API server.  [API_HOST]"),
     click.option("--port", help="Its port.  [API_PORT]"),
     click.option("--namespace", "-n", help="Namespace that runs belong to.  [NAMESPACE]"),
@@ -39,15 +42,19 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def with_config(**flags: Any) -> Any:
         given = {field: flags.pop(flag) for flag, field in _FIELDS.items()}
-        return function(config=read_config(flags.pop("config_class"), given), **flags)
+        config = read_config(flags.pop("config_class"), given, flags.pop("target"))
+        return function(config=config, **flags)
 
     for option in reversed(_OPTIONS):
         with_config = option(with_config)
     return with_config
 
 
-def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
-    """Read the environment; flags take precedence. Raises `InputError`, which names the flag or the variable."""
+def read_config(config_class: str | None, given: dict[str, Any], target: str | None = None) -> TestConfig:
+    """Read the environment and the target's settings; flags take precedence.
+
+    Raises `InputError`, which names the flag, the variable or the place in the targets file.
+    """
     from kfp_perf.config import TestConfig, variable_name
     from kfp_perf.errors import InputError, Problem
 
@@ -62,7 +69,19 @@ def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
         if given[field] is not None
     }
     try:
-        return kind.from_environment(**given)
+        if target is None:
+            return kind.from_environment(**given)
+        for flag in ("host", "port"):
+            if given[_FIELDS[flag]] is not None:
+                raise click.UsageError(
+                    f"--target and --{flag} contradict each other: leave one of them out.",
+                    click.get_current_context(),
+                )
+        from kfp_perf.targets import resolve_target
+
+        # The target has an address of its own, so that of the environment need not be valid.
+        ignored = {field: kind.model_fields[field].default for field in ("KFP_API_HOST", "KFP_API_PORT")}
+        return resolve_target(target, kind.from_environment(**{**given, **ignored}), given)
     except InputError as error:
         raise InputError(
             Problem(flags[problem.where], problem.what, "Correct the flag, or leave it out.")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kfp_perf.reports.beside_runs import beside_runs
-from kfp_perf.reports.document import complete, dig
+from kfp_perf.reports.document import complete, dig, ended_early
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
@@ -109,6 +109,8 @@ def _style(document: Mapping[str, Any]) -> str:
 def _reasons(document: Mapping[str, Any]) -> Iterator[Text]:
     for reason in document["verdict"]["reasons"]:
         yield Text(f"✗ {reason}", style="red")
+    if early := ended_early(document):
+        yield Text(early, style="yellow")
 
 
 def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
