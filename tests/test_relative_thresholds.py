@@ -108,6 +108,8 @@ def test_each_unit_has_examples_that_are_conditions(unit: Unit) -> None:
         Unit.CHANGE: "run.duration.drift",
         Unit.COUNT: "run.failed",
         Unit.PER_SECOND: "run.throughput",
+        Unit.BYTES: "server.memory.max",
+        Unit.CORES: "server.cpu.max",
     }[unit]
     for example in MARGIN_EXAMPLES[unit].split('"')[1::2]:
         assert parsed(metric, example).margin is not None

@@ -13,7 +13,7 @@ from kfp_perf.compare.baseline import AgainstBaseline, Baseline, against_baselin
 from kfp_perf.compare.baseline_words import relative_reason
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics.metric import Unit
-from kfp_perf.metrics.units import ALL_DIGITS, rounded, scale_of
+from kfp_perf.metrics.units import ALL_DIGITS, rounded, scale_of, text_of
 from kfp_perf.statistics.margins import MarginVerdict
 from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, TEST_DEFAULTS, Threshold, parse_threshold
 
@@ -30,7 +30,7 @@ _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean
 
 
 class Judged(StrEnum):
-    """The result of a threshold; all but the first fail the test, the last unless it is accepted."""
+    """The result of a threshold; all but the first fail the test, the last unless that is accepted."""
 
     KEPT = "kept"
     NOT_KEPT = "not kept"
@@ -45,6 +45,7 @@ class Judgement:
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
     failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
+    `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
     `against` is the comparison with a baseline, where the bound is relative to one: the interval is then that of
     run-to-run variation. `accepted`: it passes although it cannot be told.
     """
@@ -57,6 +58,7 @@ class Judgement:
     count: int | None
     reason: str
     not_reached: bool = False
+    between: tuple[float, float] | None = None
     against: AgainstBaseline | None = None
     accepted: bool = False
 
@@ -95,6 +97,7 @@ class Judgement:
             "bound": None if math.isnan(self.threshold.bound) else self.threshold.bound,
             "value": self.value,
             "not_reached": self.not_reached,
+            "between": None if self.between is None else [_finite(bound) for bound in self.between],
             "margin": self.margin,
             "interval": None if self.interval is None else list(self.interval),
             "error": self.error,
@@ -145,7 +148,8 @@ def judge(
 
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
     beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that
-    is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
+    is not reached is longer than any bound. Where only two bounds of a value are known and the condition's is
+    between them, it cannot be told, and fails. A threshold with `*` in its name is judged by the value that is
     worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
     or successes beside it is not.
 
@@ -220,11 +224,14 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Rel
     metric = threshold.metric
     value, count = metric.value_in(metrics), metric.count_in(metrics)
     beyond = metric.not_reached_in(metrics)
+    between = metric.between_in(metrics)
     judged, reason = Judged.NOT_ENOUGH_DATA, ""
     if count is not None and 0 < count < metric.fewest:
         reason = f"has not enough data: {count} of at least {metric.fewest} values"
-    elif count == 0 or (value is None and not beyond):
+    elif count == 0 or (value is None and not beyond and between is None):
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
+    elif between is not None:
+        judged, reason = _judged_between(threshold, *between)
     elif threshold.margin is not None:
         return _judged_relative(threshold, value, count, relative, error=metric.error_in(metrics))
     elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
@@ -234,7 +241,30 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Rel
         is_ = "lies above all that was answered" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
-    return Judgement(threshold, judged, value, interval, error, count, reason, beyond)
+    accepted = threshold.margin is not None and relative.accept_undecided
+    return Judgement(
+        threshold, judged, value, interval, error, count, reason, beyond, between, accepted=accepted
+    )
+
+
+def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judged, str]:
+    """Judge a value that lies above `low` and is at most `high`, and say why it failed.
+
+    No value is taken to be at a bound itself: `< 1s` is kept where `high` is 1 s.
+    """
+    bound, comparison = threshold.bound, threshold.comparison
+    below, above = high <= bound, low >= bound
+    if (comparison.startswith("<") and below) or (comparison.startswith(">") and above):
+        return Judged.KEPT, ""
+    ends = "" if math.isinf(high) else f" and {text_of(high, threshold.metric.metric.unit)}"
+    lies = f"lies {'between' if ends else 'above'} {text_of(low, threshold.metric.metric.unit)}{ends}"
+    if below or above:
+        return Judged.NOT_KEPT, f"{lies}, not {threshold.condition}"
+    return Judged.CANNOT_TELL, f"{lies}, so whether it is {threshold.condition} cannot be told"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 _OF_MARGINS = {
@@ -259,8 +289,8 @@ def _judged_relative(
         count,
         relative_reason(threshold, value, found),
         value is None,
-        found,
-        relative.accept_undecided,
+        against=found,
+        accepted=relative.accept_undecided,
     )
 
 

@@ -11,6 +11,8 @@ _SIGNS = {
     Unit.CHANGE: (100.0, " %"),
     Unit.COUNT: (1.0, ""),
     Unit.PER_SECOND: (1.0, "/s"),
+    Unit.BYTES: (2.0**-20, " MiB"),
+    Unit.CORES: (1.0, " cores"),
 }
 ALL_DIGITS = 15
 

@@ -13,11 +13,19 @@ from rich.text import Text
 from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete, dig, ended_early
 from kfp_perf.reports.failures import failures_of
-from kfp_perf.reports.few_runs import few_runs
+from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
-from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of
-from kfp_perf.reports.quantities import brief_of, clock_of, condition_of, count_of, quantity_of, share_of
+from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of
+from kfp_perf.reports.quantities import (
+    between_of,
+    brief_of,
+    clock_of,
+    condition_of,
+    count_of,
+    quantity_of,
+    share_of,
+)
 from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
@@ -134,6 +142,14 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"✓ {count_of(len(kept), 'default threshold')} kept", style="green")
 
 
+def _threshold_value(one: Mapping[str, Any]) -> str:
+    if one.get("not_reached"):
+        return "not reached"
+    if isinstance(between := one.get("between"), list) and len(between) == 2:
+        return between_of(between[0], between[1], one.get("unit"))
+    return quantity_of(one.get("value"), one.get("unit"))
+
+
 def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
     sign, style = ("✓", "green") if one.get("passed") else ("✗", "red")
     if one.get("passed") and one.get("judged") == "cannot be told":
@@ -142,7 +158,7 @@ def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
     default = " (default)" if one.get("default") else ""
     return [
         f"{of}{one.get('metric')} {condition_of(one)}{default}",
-        "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
+        _threshold_value(one),
         quantity_of(one.get("margin"), one.get("unit")),
         Text(f"{sign} {one.get('judged', '')}".strip(), style=style),
     ]
@@ -170,7 +186,7 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
         table.add_row(*row, style="bold" if last else "")
         times = runs.get("duration_seconds")
         if times and runs.get("unfinished_runs") != "excluded":
-            told = (cell_of(times, key, brief_of) for key in statistics)
+            told = (statistic_of(times, key, brief_of) for key in statistics)
             table.add_row("  duration", *[""] * (4 + len(cut_off)), *told, style="dim")
     yield Text()
     yield table
@@ -208,7 +224,7 @@ def _run_row(
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
         *([f"{runs.get('cut_off', 0):,}"] if cut_off else []),
-        *(cell_of(times, key, brief_of) for key in statistics),
+        *(statistic_of(times, key, brief_of) for key in statistics),
     ]
 
 
@@ -236,7 +252,7 @@ def _api(document: Mapping[str, Any], *, wide: bool) -> Table:
                 f"{operation['count']:,}",
                 *([f"{operation['attempts']:,}"] if wide else []),
                 Text(share_of(rate), style="red" if rate else "dim"),
-                *(cell_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
+                *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
                 style="dim" if title else "",
             )
     return table
