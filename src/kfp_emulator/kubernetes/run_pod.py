@@ -41,6 +41,7 @@ class RunPod(Recorded):
         "plan",
         "request",
         "started",
+        "task",
         "template",
         "time",
         "workflow",
@@ -73,6 +74,7 @@ class RunPod(Recorded):
         self.phase = ""
         self._path = run.path if self.kind == "executor" else run.frame.path
         self._last = node.name
+        self.task = run.path.removeprefix("root").removeprefix(".")
 
     @property
     def node_id(self) -> str:

@@ -122,6 +122,8 @@ class ServerMetrics:
 
     def reset(self) -> None:
         """Begin anew, as a process that was started again."""
+        self._started = time.time()
+        self._used_before = _cpu_seconds()
         self._operations: dict[str, _Operation] = {}
         self._gauges: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[tuple[str, str]]] = {"success": Counter(), "failed": Counter()}
@@ -190,7 +192,7 @@ class ServerMetrics:
         if uploads is not None:  # a pipeline's upload counts as its version's, too
             values["pipeline_version_upload_requests"] += uploads.started
         values.update(self._gauges)
-        values.update(_process_values())
+        values.update(_process_values(self._started, self._used_before))
         samples = {name: [("", value)] for name, value in values.items()}
         samples |= _grpc_samples(self._operations)
         for outcome, runs in self._outcomes.items():
@@ -263,16 +265,18 @@ def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-_STARTED = time.time()
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
-def _process_values() -> dict[str, float]:
+def _process_values(started: float, used_before: float) -> dict[str, float]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     virtual, _ = resource.getrlimit(resource.RLIMIT_AS)
     values: dict[str, float] = {
-        "process_cpu_seconds_total": round(usage.ru_utime + usage.ru_stime, 6),
-        "process_start_time_seconds": round(_STARTED, 3),
+        "process_cpu_seconds_total": round(_cpu_seconds() - used_before, 6),
+        "process_start_time_seconds": round(started, 3),
         "process_resident_memory_bytes": _resident_bytes(usage.ru_maxrss),
         "process_max_fds": soft,
         "process_virtual_memory_max_bytes": virtual,
