@@ -38,6 +38,10 @@ class Emulator:
 
     url: str
     pid: int
+    kubernetes_url: str = ""
+    """Where the Kubernetes API listens; empty where there is none."""
+    controller_metrics_url: str = ""
+    """Where the workflow controller's metrics are; empty where there are none."""
 
     def add_faults(self, rules: Sequence[dict[str, Any]]) -> list[int]:
         """Switch fault rules on, and return their numbers; docs/emulator.md lists the effects."""

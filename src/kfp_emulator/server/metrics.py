@@ -116,6 +116,8 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.total = 0
+        """Requests handled since the emulator began, whatever was restarted since."""
         self._started_at = _STARTED
         self._cpu_before = 0.0
         self._clear()
@@ -147,6 +149,7 @@ class ServerMetrics:
     def handled(self, operation: str, code: str, seconds: float) -> None:
         """A request was handled: its gRPC code (`OK`, `NotFound`, ...) and how long it took."""
         self.in_flight -= 1
+        self.total += 1
         found = self._operation(operation)
         found.handled[code] += 1
         found.buckets[bisect_left(BUCKETS, seconds)] += 1
