@@ -5,7 +5,7 @@ from __future__ import annotations
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.cleanup import CleanupMetrics
 from kfp_perf.metrics.collector import EvidenceFamily, GuardedCollector, MetricFamily, MetricsCollector
-from kfp_perf.metrics.controller import ControllerMetrics, ScheduleControllerMetrics
+from kfp_perf.metrics.controller import ControllerMetrics, EndpointMetrics, ScheduleControllerMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.load import LoadMetrics
 from kfp_perf.metrics.observation import ObservationMetrics
@@ -36,6 +36,7 @@ METRICS: dict[str, type[MetricFamily]] = {
     "server": ServerMetrics,
     "controller": ControllerMetrics,
     "scheduledworkflow": ScheduleControllerMetrics,
+    "endpoints": EndpointMetrics,
 }
 
 #: The families that the whole test has, and its scenarios have not.
