@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import msgspec
 
+CLUSTER_FILE = "cluster.jsonl"
 PODS_FILE = "pods.jsonl"
 COMPONENTS_FILE = "components.jsonl"
 USAGE_FILE = "usage.jsonl"
+
+
+class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The cluster that was read; the first line of `cluster.jsonl`.
+
+    `named`: the settings name it; otherwise it is what the kubeconfig has as current context, or the pod's own.
+    """
+
+    at: float
+    title: str
+    version: str = ""
+    named: bool = False
 
 
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,22 +39,22 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pod: str
     role: str = "other"
     node: str = ""
-    phase: str = ""
+    phase: str = "Succeeded"
     reason: str = ""
     message: str = ""
-    created: float = 0.0
-    scheduled: float | None = None
-    initialized: float | None = None
-    started: float | None = None
-    finished: float | None = None
-    ended: float | None = None
+    created: int = 0
+    scheduled: int | None = None
+    initialized: int | None = None
+    started: int | None = None
+    finished: int | None = None
+    ended: int | None = None
     restarts: int = 0
     oom_killed: bool = False
     exit_code: int | None = None
     pulls: int | None = None
     pull_seconds: float | None = None
     unschedulable: str = ""
-    over: bool = False
+    over: bool = True
     deleted: bool = False
 
 
@@ -72,7 +85,7 @@ class ComponentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     pod: str
     uid: str = ""
     node: str = ""
-    created: float = 0.0
+    created: int = 0
     ready: bool = False
     gone: bool = False
     modelled: bool = False
@@ -88,3 +101,9 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     at: float
     cores: dict[str, dict[str, float]] = {}
     bytes: dict[str, dict[str, float]] = {}
+
+
+cluster_decoder = msgspec.json.Decoder(ClusterRecord)
+pod_decoder = msgspec.json.Decoder(PodRecord)
+component_decoder = msgspec.json.Decoder(ComponentRecord)
+usage_decoder = msgspec.json.Decoder(UsageRecord)
