@@ -39,7 +39,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
 T0 = 1_790_000_000.0
 #: What `*` stands for in the names of a family.
-STARS = {"server": "CreateRun", "controller": "workflow_queue"}
+STARS = {"server": "CreateRun", "controller": "workflow_queue", "endpoints": "minio"}
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def everything(
     }
     writer.state(ScenarioCounters(scenario=name), reports)
     writer.close()
-    for endpoint in ("server", "controller", "scheduledworkflow"):
+    for endpoint in ("server", "controller", "scheduledworkflow", "minio"):
         write_scrapes(
             tmp_path,
             endpoint,

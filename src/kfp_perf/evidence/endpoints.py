@@ -141,8 +141,14 @@ async def look(config: TestConfig, part: str) -> SourceFinding:
 
 
 def _where(endpoint: Endpoint) -> str:
-    title = endpoint.reader.profile.title if endpoint.reader else ""
-    return endpoint.url if endpoint.is_server else f"{endpoint.url} ({title})"
+    profile = endpoint.reader.profile if endpoint.reader else None
+    if (
+        profile is None
+        or endpoint.name in PROFILES
+        or profile.name not in {"controller", "scheduledworkflow"}
+    ):
+        return endpoint.url
+    return f"{endpoint.url}, the {profile.title}: named {profile.name}, it would be read in full"
 
 
 async def _collect_all(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
@@ -190,9 +196,10 @@ class _Live:
         self._before: ScrapeLine | None = None
 
     def text(self, line: ScrapeLine) -> str:
-        before, self._before = self._before, line
+        before = self._before
         if line.missed:
-            return "does not answer"
+            return "" if before is None else "does not answer"
+        self._before = line
         parts = []
         if before is not None and before.began == line.began and line.at > before.at:
             used = line.counters.get("cpu", 0.0) - before.counters.get("cpu", 0.0)

@@ -6,7 +6,7 @@ from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.cleanup import CleanupMetrics
 from kfp_perf.metrics.collector import EvidenceFamily, GuardedCollector, MetricFamily, MetricsCollector
 from kfp_perf.metrics.components import ComponentMetrics
-from kfp_perf.metrics.controller import ControllerMetrics, ScheduleControllerMetrics
+from kfp_perf.metrics.controller import ControllerMetrics, EndpointMetrics, ScheduleControllerMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.load import LoadMetrics
 from kfp_perf.metrics.observation import ObservationMetrics
@@ -38,6 +38,7 @@ METRICS: dict[str, type[MetricFamily]] = {
     "server": ServerMetrics,
     "controller": ControllerMetrics,
     "scheduledworkflow": ScheduleControllerMetrics,
+    "endpoints": EndpointMetrics,
     "components": ComponentMetrics,
     "pods": PodMetrics,
 }
