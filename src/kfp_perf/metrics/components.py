@@ -150,7 +150,7 @@ class _ComponentHistory:
             "restarts": self._grown("restarts"),
             "oom_kills": self._grown("oom_kills"),
             "replaced_pods": sum(self._pods.values()),
-            "pods": len(self._pods) - sum(self._pods.values()),
+            "pods_at_end": len(self._pods) - sum(self._pods.values()),
             "usage_samples": len(_within(self.points.get("memory_bytes", []), stretch)),
             **{name: value for name, value in asked.items() if value},
             **{name: figures for name, figures in used.items() if figures},

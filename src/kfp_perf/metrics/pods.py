@@ -121,7 +121,7 @@ class PodMetrics(EvidenceFamily):
         roles = {role: _stages([pod for pod in pods if pod.role == role]) for role in ROLES}
         return {
             "seen": len(pods),
-            "runs": len({pod.run_id for pod in pods}),
+            "runs_with_pods": len({pod.run_id for pod in pods}),
             "other_pods": found.others,
             "failed": sum(pod.phase == "Failed" for pod in pods),
             "unfinished": sum(not pod.over and not pod.deleted for pod in pods),
