@@ -34,7 +34,7 @@ _BESIDE_SECONDS = 15.0
 
 
 def _level(name: str, key: str, unit: Unit, meaning: str) -> Metric:
-    return Metric(f"components.*.{name}", unit, meaning, _USAGE, (*_OF, key), LEVELS, (*_OF, "usage_samples"))
+    return Metric(f"components.*.{name}", unit, meaning, _USAGE, (*_OF, key), LEVELS, (*_OF, key, "n"))
 
 
 def _count(name: str, meaning: str) -> Metric:
@@ -141,7 +141,10 @@ class _ComponentHistory:
 
     def result(self, stretch: Stretch | None) -> dict[str, Any]:
         """Its figures; what it used in the stretch of time."""
-        used = {name: levels(_within(points, stretch)) for name, points in self.points.items()}
+        within = {name: _within(points, stretch) for name, points in self.points.items()}
+        used = {
+            name: {"n": len(points), **found} for name, points in within.items() if (found := levels(points))
+        }
         asked = {
             name: sum(value for one in self._asked.values() if (value := getattr(one, name)))
             for name in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
@@ -151,9 +154,8 @@ class _ComponentHistory:
             "oom_kills": self._grown("oom_kills"),
             "replaced_pods": sum(self._pods.values()),
             "pods_at_end": len(self._pods) - sum(self._pods.values()),
-            "usage_samples": len(_within(self.points.get("memory_bytes", []), stretch)),
             **{name: value for name, value in asked.items() if value},
-            **{name: figures for name, figures in used.items() if figures},
+            **used,
         }
 
     def _grown(self, what: str) -> int:

@@ -55,7 +55,6 @@ BESIDE: Mapping[str, str] = {
     "reasons": "Why pods failed or had no node at first, with their number.",
     "modelled": "The use of CPU and memory follows a formula of the emulator, and says nothing of a real cluster.",
     "pods_at_end": "Pods of a component at the end of the test.",
-    "usage_samples": "How often CPU and memory were measured.",
     "cpu_request": "Cores that the containers of a component ask for.",
     "cpu_limit": "Cores that they may use at most.",
     "memory_request": "Memory that they ask for, in bytes.",

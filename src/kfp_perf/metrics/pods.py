@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -137,19 +138,18 @@ class PodMetrics(EvidenceFamily):
 
 def stage_of(pod: PodRecord, stage: str) -> float | None:
     """How long a stage of a pod took, in seconds; infinite: it began and did not end; None: it did not begin."""
+    if stage == "pull":
+        return math.inf if pod.pulling else pod.pull_seconds
     begin, end = {
         "scheduling": (pod.created or None, pod.scheduled),
         "start": (pod.scheduled, pod.started),
         "work": (pod.started, pod.finished),
         "saving": (pod.finished, pod.ended),
-        "pull": (pod.scheduled, pod.scheduled),
     }[stage]
     if begin is None:
         return None
-    if stage == "pull":
-        return pod.pull_seconds
     if end is None:
-        return float("inf")
+        return math.inf
     return max(0.0, end - begin - (pod.pull_seconds or 0.0 if stage == "start" else 0.0))
 
 
@@ -158,7 +158,7 @@ def _stages(pods: Sequence[PodRecord]) -> dict[str, dict[str, Any]]:
     found = {}
     for stage in STAGES:
         values = [seconds for pod in pods if (seconds := stage_of(pod, stage)) is not None]
-        ended = array("d", (seconds for seconds in values if seconds < float("inf")))
+        ended = array("d", (seconds for seconds in values if seconds < math.inf))
         if figures := ranked_values(ended, len(values) - len(ended)):
             error = {} if stage == "pull" else {"error_seconds": _ERROR_SECONDS}
             found[f"{stage}_seconds"] = {**figures, **error}
@@ -180,9 +180,7 @@ def _node_figures(pods: Sequence[PodRecord]) -> dict[str, Any]:
     found["image_pulls"] = sum(pod.pulls or 0 for pod in pods)
     for stage in STAGES:
         values = [
-            seconds
-            for pod in pods
-            if (seconds := stage_of(pod, stage)) is not None and seconds < float("inf")
+            seconds for pod in pods if (seconds := stage_of(pod, stage)) is not None and seconds < math.inf
         ]
         if values:
             found[f"{stage}_seconds"] = {

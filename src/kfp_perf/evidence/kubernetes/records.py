@@ -31,8 +31,9 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container that does the work
     (`main`), and `ended` is when the last container had finished. `pulls` is how many images its node had to pull,
-    and `pull_seconds` how long that took; None where no event says so. `unschedulable` is why it had no node at
-    first, `reason` why it failed. `over`: it was seen to end; `deleted`: it was deleted before.
+    and `pull_seconds` how long that took; None where no event says so. `pulling`: a pull had not ended.
+    `unschedulable` is why it had no node at first, `reason` why it failed. `over`: it was seen to end; `deleted`:
+    it was deleted before.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: int | None = None
     pulls: int | None = None
     pull_seconds: float | None = None
+    pulling: bool = False
     unschedulable: str = ""
     over: bool = True
     deleted: bool = False

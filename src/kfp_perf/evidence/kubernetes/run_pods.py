@@ -157,6 +157,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         exit_code=exit_code,
         pulls=pulls.images if pulls is not None and pulls.known else None,
         pull_seconds=pulls.seconds if pulls is not None and pulls.known else None,
+        pulling=started is None and pulls is not None and bool(pulls.since),
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,
         deleted=deleted,
@@ -203,7 +204,10 @@ def _role(pod: RunPod) -> str:
 
 
 # The texts are kubelet's, pkg/kubelet/images/image_manager.go; releases before 1.29 give one duration only.
-_PULLED = re.compile(r"Successfully pulled image .* in (\S+?)(?: \((\S+) including waiting\))?(?:\.|$| )")
+_GO_DURATION = r"(\d[\d.hmnuµs]*s)"
+_PULLED = re.compile(
+    rf"Successfully pulled image .* in {_GO_DURATION}(?: \({_GO_DURATION} including waiting\))?"
+)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
