@@ -43,6 +43,11 @@ class Emulator:
     controller_metrics_url: str = ""
     """Where the workflow controller's metrics are; empty where there are none."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which clients find it: `kfp.Client()` and its command line, and kfp-perf."""
+        return {"KF_PIPELINES_ENDPOINT": self.url, "API_HOST": self.url}
+
     def add_faults(self, rules: Sequence[dict[str, Any]]) -> list[int]:
         """Switch fault rules on, and return their numbers; docs/emulator.md lists the effects."""
         numbers: list[int] = self._call("POST", "faults", rules)["ids"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import methods
-from kfp_perf.client.query import VARIANTS
+from kfp_perf.client.protocol import VARIANTS
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.result.records import Purpose
