@@ -267,7 +267,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-_OF_MARGINS = {
+#: What the judgement of a relative threshold is by its interval.
+OF_MARGINS = {
     MarginVerdict.WITHIN: Judged.KEPT,
     MarginVerdict.BEYOND: Judged.NOT_KEPT,
     MarginVerdict.UNDECIDED: Judged.CANNOT_TELL,
@@ -282,7 +283,7 @@ def _judged_relative(
     bound = math.nan if found.bound is None else found.bound
     return Judgement(
         dataclasses.replace(threshold, bound=bound),
-        _OF_MARGINS[found.finding.verdict],
+        OF_MARGINS[found.finding.verdict],
         value,
         None if found.low is None else (found.low, found.high),
         error,

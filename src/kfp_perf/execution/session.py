@@ -81,7 +81,7 @@ def run_test(
         name=name,
         overrides=overrides,
     )
-    baseline = _baseline_of(plan, config)
+    baseline = baseline_of(plan, config)
     with contextlib.ExitStack() as stack:
         if not emulator:
             namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
@@ -111,8 +111,11 @@ def run_test(
         return result
 
 
-def _baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
-    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided."""
+def baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
+    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided.
+
+    Raises `InputError` for a baseline that is missing or cannot be used.
+    """
     if not config.baseline and config.undecided == "pass":
         return None
     found = read_baseline(config.baseline, plan.thresholds)
