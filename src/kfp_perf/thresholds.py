@@ -42,6 +42,22 @@ EXAMPLES = {
     Unit.CORES: '"< 1.5" or "<= 500m"',
 }
 
+#: The bound of a threshold that is relative to a baseline, and what follows the word.
+_RELATIVE = re.compile(r"baseline\b\s*(.*)", re.ASCII)
+_MARGIN = re.compile(r"([+-])\s*(\S.*)", re.ASCII)
+#: Such conditions in each unit.
+MARGIN_EXAMPLES = {
+    Unit.SECONDS: '"<= baseline + 10%" or "<= baseline + 2s"',
+    Unit.SHARE: '">= baseline - 1%", which is one point',
+    Unit.CHANGE: '"<= baseline + 5%", which are five points',
+    Unit.COUNT: '"<= baseline + 2" or "<= baseline + 10%"',
+    Unit.PER_SECOND: '">= baseline - 5%" or ">= baseline - 2/min"',
+    Unit.BYTES: '"<= baseline + 10%" or "<= baseline + 100MiB"',
+    Unit.CORES: '"<= baseline + 10%" or "<= baseline + 200m"',
+}
+#: Units whose per cent are relative; of shares and changes, which are per cent themselves, they are points.
+_RATIOS = frozenset({Unit.SECONDS, Unit.COUNT, Unit.PER_SECOND, Unit.BYTES, Unit.CORES})
+
 #: Syntax that is recognised but not supported yet: a pattern in the name or the condition, and its meaning.
 _NOT_YET = (
     (_WINDOW, "a sliding window", 'leave out "over ...": the whole test is judged'),
@@ -55,11 +71,27 @@ _NOT_YET = (
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """How far the bound of a threshold lies from the value of the baseline; negative: below it.
+
+    `amount` is relative (0.1 is 10 % more), or in the metric's own unit: shares and changes are in points.
+    """
+
+    amount: float
+    is_relative: bool
+
+    def bound(self, baseline: float) -> float:
+        """The bound, for this value of the baseline."""
+        return baseline * (1.0 + self.amount) if self.is_relative else baseline + self.amount
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """A bound on one value of one metric, of the scenario named or of the whole test (None).
 
     `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its position in the
-    file. `default`: it applies because the file neither bounds nor lifts that metric.
+    file. `default`: it applies because the file neither bounds nor lifts that metric. `margin`: the bound is so
+    far from the value of a baseline, and NaN until that is known.
     """
 
     scenario: str | None
@@ -69,6 +101,7 @@ class Threshold:
     condition: str
     where: str
     default: bool = False
+    margin: Margin | None = None
 
 
 #: The default thresholds: of each scenario by its metrics, and of the whole test. `{call}` stands for each
@@ -101,18 +134,21 @@ def parse_threshold(
             return Problem(
                 where, f"{what} cannot be judged yet, got {format_value(f'{name}: {condition}')}", remedy
             )
-    metric = registry.find(name)
-    if metric is None:
-        return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
-    if scenario is not None and metric.path[0] in OF_THE_TEST:
-        what = f"{name} is of the whole test, and no scenario has it"
-        return Problem(where, what, "move it to the file's own thresholds")
+    metric = _find(name, where, scenario, registry)
+    if isinstance(metric, Problem):
+        return metric
     example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
         return Problem(where, f"is not a condition, got {format_value(condition)}", example)
     comparison, text = matched.groups()
     unit = metric.metric.unit
+    if relative := _RELATIVE.fullmatch(text):
+        margin = _margin(relative[1], comparison, unit)
+        if isinstance(margin, str):
+            what = f"{margin}, got {format_value(condition)}"
+            return Problem(where, what, f"write {MARGIN_EXAMPLES[unit]}")
+        return Threshold(scenario, metric, comparison, math.nan, condition.strip(), where, margin=margin)
     try:
         bound = _BOUNDS[unit](text)
     except (ValueError, PydanticCustomError):
@@ -127,6 +163,16 @@ def parse_threshold(
     return Threshold(scenario, metric, comparison, bound, condition.strip(), where)
 
 
+def _find(name: str, where: str, scenario: str | None, registry: Registry) -> NamedMetric | Problem:
+    metric = registry.find(name)
+    if metric is None:
+        return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
+    if scenario is not None and metric.path[0] in OF_THE_TEST:
+        what = f"{name} is of the whole test, and no scenario has it"
+        return Problem(where, what, "move it to the file's own thresholds")
+    return metric
+
+
 def remedy_for(name: str, registry: Registry) -> str:
     """What to write in place of a name that no metric has."""
     statistics = registry.statistics_of(name)
@@ -134,6 +180,31 @@ def remedy_for(name: str, registry: Registry) -> str:
         return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"
     near = registry.nearest(name)
     return f"did you mean {near}?" if near else "docs/metrics.md lists them all"
+
+
+def _margin(text: str, comparison: str, unit: Unit) -> Margin | str:
+    """The margin that follows the word baseline, or what is wrong with it."""
+    if comparison == "==":
+        return "a value is never exactly that of a baseline"
+    if not text:
+        return "a baseline needs a margin, since even equal tests differ by chance"
+    matched = _MARGIN.fullmatch(text)
+    if matched is None:
+        return "is not a margin"
+    sign, size = (-1.0 if matched[1] == "-" else 1.0), matched[2]
+    is_relative = size.endswith("%") and unit in _RATIOS
+    try:
+        amount = _part(size) if is_relative else _BOUNDS[unit](size)
+    except (ValueError, PydanticCustomError):
+        amount = math.nan
+    if not (math.isfinite(amount) and amount >= 0.0):
+        units = f"per cent or {_WORDS[unit]}" if unit in _RATIOS else _WORDS[unit]
+        return f"is not a margin in {units}"
+    if unit is Unit.SHARE and amount >= 1.0:
+        return "a share changes by less than 100 points"
+    if is_relative and sign * amount <= -1.0:
+        return "a value is not more than 100 % below the baseline"
+    return Margin(sign * amount, is_relative)
 
 
 def _seconds(text: str) -> float:
