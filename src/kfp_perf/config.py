@@ -94,12 +94,12 @@ Paths = Annotated[
     NoDecode,
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
 ]
-Folders = Annotated[Paths, AfterValidator(_check_folders)]
 Names = Annotated[
     tuple[Namespace, ...],
     NoDecode,
     BeforeValidator(lambda value: re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value),
 ]
+Folders = Annotated[Paths, AfterValidator(_check_folders)]
 #: Program and arguments; as a text they are split as by a shell, which does not run.
 Command = Annotated[
     tuple[str, ...],

@@ -52,11 +52,11 @@ MARGIN_EXAMPLES = {
     Unit.CHANGE: '"<= baseline + 5%", which are five points',
     Unit.COUNT: '"<= baseline + 2" or "<= baseline + 10%"',
     Unit.PER_SECOND: '">= baseline - 5%" or ">= baseline - 2/min"',
-    Unit.BYTES: '"<= baseline + 10%" or "<= baseline + 50MiB"',
-    Unit.CORES: '"<= baseline + 10%" or "<= baseline + 500m"',
+    Unit.BYTES: '"<= baseline + 10%" or "<= baseline + 100MiB"',
+    Unit.CORES: '"<= baseline + 10%" or "<= baseline + 200m"',
 }
 #: Units whose per cent are relative; of shares and changes, which are per cent themselves, they are points.
-_RATIOS = frozenset(Unit) - {Unit.SHARE, Unit.CHANGE}
+_RATIOS = frozenset({Unit.SECONDS, Unit.COUNT, Unit.PER_SECOND, Unit.BYTES, Unit.CORES})
 
 #: Syntax that is recognised but not supported yet: a pattern in the name or the condition, and its meaning.
 _NOT_YET = (
@@ -134,12 +134,9 @@ def parse_threshold(
             return Problem(
                 where, f"{what} cannot be judged yet, got {format_value(f'{name}: {condition}')}", remedy
             )
-    metric = registry.find(name)
-    if metric is None:
-        return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
-    if scenario is not None and metric.path[0] in OF_THE_TEST:
-        what = f"{name} is of the whole test, and no scenario has it"
-        return Problem(where, what, "move it to the file's own thresholds")
+    metric = _find(name, where, scenario, registry)
+    if isinstance(metric, Problem):
+        return metric
     example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
@@ -161,6 +158,16 @@ def parse_threshold(
         if (comparison, bound) in {("<=", 1.0), (">=", 0.0)}:
             return Problem(where, f"{format_value(condition)} holds whatever happens", example)
     return Threshold(scenario, metric, comparison, bound, condition.strip(), where)
+
+
+def _find(name: str, where: str, scenario: str | None, registry: Registry) -> NamedMetric | Problem:
+    metric = registry.find(name)
+    if metric is None:
+        return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
+    if scenario is not None and metric.path[0] in OF_THE_TEST:
+        what = f"{name} is of the whole test, and no scenario has it"
+        return Problem(where, what, "move it to the file's own thresholds")
+    return metric
 
 
 def remedy_for(name: str, registry: Registry) -> str:
