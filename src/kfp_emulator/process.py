@@ -38,6 +38,10 @@ class Emulator:
 
     url: str
     pid: int
+    kubernetes_url: str = ""
+    """Where the Kubernetes API listens; empty where there is none."""
+    controller_metrics_url: str = ""
+    """Where the workflow controller's metrics are; empty where there are none."""
 
     @property
     def environment(self) -> dict[str, str]:

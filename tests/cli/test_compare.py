@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_executions import total, write_execution, write_side
+from made_executions import total, write_execution, write_side, write_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +71,8 @@ def test_within_decides_what_counts_as_the_same(folder: Path, kfp_perf: KfpPerf)
 
 
 def test_the_warm_up_of_a_study(folder: Path, kfp_perf: KfpPerf) -> None:
-    write_side(folder / "a" / "executions", BASE)
-    write_side(folder / "b" / "executions", SLOWER, first_minute=1)
-    for side in ("a", "b"):
-        (folder / side / "study.json").write_text('{"warmup": true}')
+    write_study(folder / "a", BASE, warmups=1)
+    write_study(folder / "b", SLOWER, warmups=1, first_minute=1)
     _, out, _ = kfp_perf("compare", "a", "b")
     assert "(3 executions)" in out
     assert "the warm-up of its study" in out

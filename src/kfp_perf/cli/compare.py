@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +14,43 @@ from kfp_perf.cli.quantities import percentage
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_perf.compare import Comparison
 
 _STANDARD_OUTPUT = Path("-")
+
+
+_CONDITIONS = (
+    click.option(
+        "--within",
+        callback=percentage,
+        default="5%",
+        show_default=True,
+        help="Largest change that counts as the same.",
+    ),
+    click.option(
+        "--fail-on-regression",
+        "regression",
+        callback=percentage,
+        metavar="PERCENT",
+        help="Exit with 1 if a primary metric is slower by more than this, or more fails.",
+    ),
+    click.option(
+        "--require-not-slower",
+        "not_slower",
+        callback=percentage,
+        metavar="PERCENT",
+        help="Exit with 1 unless it is certain that no primary metric is slower by this or more.",
+    ),
+)
+
+
+def condition_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that decide the verdict to a command, which gets `within`, `regression` and `not_slower`."""
+    for option in reversed(_CONDITIONS):
+        function = option(function)
+    return function
 
 
 @click.command()
@@ -28,27 +62,7 @@ _STANDARD_OUTPUT = Path("-")
     multiple=True,
     help="Results to compare with; may be given several times. RESULTS are then all new ones.",
 )
-@click.option(
-    "--within",
-    callback=percentage,
-    default="5%",
-    show_default=True,
-    help="Largest change that counts as the same.",
-)
-@click.option(
-    "--fail-on-regression",
-    "regression",
-    callback=percentage,
-    metavar="PERCENT",
-    help="Exit with 1 if a primary metric is slower by more than this, or more fails.",
-)
-@click.option(
-    "--require-not-slower",
-    "not_slower",
-    callback=percentage,
-    metavar="PERCENT",
-    help="Exit with 1 unless it is certain that no primary metric is slower by this or more.",
-)
+@condition_options
 @click.option("--no-warmup", is_flag=True, help="Count the first execution of studies, too.")
 @click.option(
     "--format",
@@ -96,13 +110,18 @@ def compare(
             within=within,
         )
     _write(comparison, name, output)
+    return int(judged(comparison, regression, not_slower))
+
+
+def judged(comparison: Comparison, regression: float | None, not_slower: float | None) -> ExitCode:
+    """Print which required conditions do not hold, and return the exit code that follows."""
     failures = [] if regression is None else comparison.regressions(regression)
     failures += [] if not_slower is None else comparison.not_excluded(not_slower)
     failures = list(dict.fromkeys(failures))
     for failure in failures:
         click.echo(f"kfp-perf: failed: {failure}", err=True)
     _to_github(comparison, failures)
-    return int(ExitCode.FAILED if failures else ExitCode.GOOD)
+    return ExitCode.FAILED if failures else ExitCode.GOOD
 
 
 def _write(comparison: Comparison, name: str, output: Path | None) -> None:

@@ -50,7 +50,7 @@ class _ReportCommand(click.Command):
     help="Module or Python file with a table REPORTS or SECTIONS of your own; may be given several times.",
 )
 def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, ...]) -> None:
-    """Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
+    """Draw a report of RESULTS, a folder that `kfp-perf run` made, again: of a test, or of a study.
 
     Without --output, a report that is one text goes to the standard output, any other into RESULTS. A test that
     did not reach its end has a report of what it had written.
@@ -60,7 +60,11 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     from kfp_perf.reports import all_reports
     from kfp_perf.reports.console import print_summary
     from kfp_perf.result.reader import TestResult as Result
+    from kfp_perf.result.study import is_study
 
+    if is_study(results):
+        _report_study(results, name, output)
+        return
     plugins = load_plugins(plugin)
     known = all_reports(plugins.reports)
     if name not in known:
@@ -80,6 +84,24 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
     _write(files, output or _STANDARD_OUTPUT)
+
+
+def _report_study(results: Path, name: str, output: Path | None) -> None:
+    from kfp_perf.errors import InputError, Problem
+    from kfp_perf.reports.study_reports import FORMATS, print_study
+    from kfp_perf.result.study import Study
+
+    if name not in FORMATS:
+        what = f"there is no report {name!r} of a study"
+        raise InputError(Problem("--format", what, f"There are: {', '.join(FORMATS)}."))
+    with _readable(results):
+        study = Study.open(results)
+        if name == "console" and output is None:
+            with standard_output():
+                print_study(study, sys.stdout)
+            return
+        files = FORMATS[name](study)
+    _write(files, output or (results if name == "html" else _STANDARD_OUTPUT))
 
 
 def _computed(result: TestResult) -> TestResult:

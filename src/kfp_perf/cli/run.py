@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from kfp_perf.cli.ending import signals_ignored
 from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.repetition import repetition_options, run_repetition
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
 from kfp_perf.cli.written_reports import report_option, wanted_reports, write_wanted
@@ -22,6 +23,7 @@ from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
+    from kfp_perf.cli.repetition import RepetitionFlags
     from kfp_perf.config import TestConfig
     from kfp_perf.result.reader import TestResult
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @report_option
+@repetition_options
 @scenario_options
 @target_options
 def run(
@@ -64,10 +67,12 @@ def run(
     report: tuple[str, ...],
     overrides: tuple[str, ...],
     name: str | None,
+    repetition: RepetitionFlags | None,
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
 
-    SCENARIO_FILE is a path, or the name of a built-in file such as smoke.json.
+    SCENARIO_FILE is a path, or the name of a built-in file such as smoke.json. With --repeat or --until-stable it
+    runs several times, and the folder is a study: `kfp-perf compare` reads it as one side.
 
     Exit codes: 0 good, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 not valid.
     """
@@ -80,22 +85,25 @@ def run(
         changes["results_folder"] = results
     if keep or keep_failed:
         changes["keep"] = "all" if keep else "failed"
+    config = config.model_copy(update=changes)
+    options: dict[str, Any] = {
+        "plugins": plugin,
+        "emulator": emulator_profile if emulator else "",
+        "assume_yes": yes,
+        "quiet": quiet,
+        "page": ui,
+        "page_address": (ui_host, ui_port),
+        "name": name,
+        "overrides": overrides,
+    }
+    if repetition is not None:
+        return run_repetition(
+            repetition, scenario_file, config, emulator_seed=emulator_seed if emulator else None, **options
+        )
     code = ExitCode.GOOD
     try:
         with errors_to_github(unless=TestFailed):
-            result = run_test(
-                scenario_file,
-                config.model_copy(update=changes),
-                plugins=plugin,
-                emulator=emulator_profile if emulator else "",
-                emulator_seed=emulator_seed,
-                assume_yes=yes,
-                quiet=quiet,
-                page=ui,
-                page_address=(ui_host, ui_port),
-                name=name,
-                overrides=overrides,
-            )
+            result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
         abandoned = failed.abandoned
@@ -116,7 +124,7 @@ def run(
 
 
 #: Flags of a real target; the emulator is on this machine and has no users.
-_OF_A_TARGET = ("host", "port", "kubeflow")
+_OF_A_TARGET = ("target", "host", "port", "kubeflow")
 _OF_THE_PAGE = ("ui_host", "ui_port")
 _OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
 

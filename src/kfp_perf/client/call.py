@@ -19,7 +19,7 @@ from kfp_perf.pacing.drive import held_seconds
 from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kfp_perf.client.methods import ApiMethod
     from kfp_perf.config import TestConfig
@@ -99,8 +99,11 @@ class Caller:
         try:
             while True:
                 state = AttemptState(now)
+                credentials = self._credentials.headers()
                 try:
-                    answer = await self._attempt(operation, path, state, attempts, body, content_type)
+                    answer = await self._attempt(
+                        operation, path, state, attempts, credentials, body, content_type
+                    )
                 except ApiError as error:
                     if may_be_done and error.work_ended and error.status in operation.done_statuses:
                         outcome = CallOutcome.ANSWERED
@@ -108,7 +111,7 @@ class Caller:
                     outcome = CallOutcome.FAILED
                     delay = None
                     if error.status == 401 and not renewed:
-                        renewed = self._credentials.renew()
+                        renewed = await self._credentials.renewed_since(credentials)
                         delay = 0.0 if renewed else None
                     else:
                         delay = policy.delay(
@@ -141,12 +144,13 @@ class Caller:
         path: str,
         state: AttemptState,
         attempts: list[Attempt],
+        credentials: Mapping[str, str],
         body: bytes | None,
         content_type: str,
     ) -> Answer:
         """Make one attempt, and append it to `attempts`."""
         request_id = f"{self._correlation}-{next(self._numbers)}"
-        headers = {**self._credentials.headers(), "X-Request-Id": request_id}
+        headers = {**credentials, "X-Request-Id": request_id}
         if body is not None:
             headers["Content-Type"] = content_type
         try:

@@ -33,6 +33,11 @@ class RepeatedMetric:
     variation: Variation | None
 
     @property
+    def within_known(self) -> bool:
+        """Whether an execution has an interval of its own."""
+        return any(one is not None for one in self.within)
+
+    @property
     def label(self) -> str:
         """Its name, with that of the scenario where it is of one."""
         return self.name if self.scenario is None else f"{self.scenario}: {self.name}"

@@ -7,6 +7,7 @@ import functools
 import inspect
 import logging
 import pickle
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -232,6 +233,7 @@ def _save_info(
             open_load=runner.open_load,
             started=end.started,
             finished=end.finished,
+            stopped_at=_stopped_at(runner),
             warnings=tuple(end.warnings + warnings),
             leftovers=tuple(runner.leftovers),
             error=end.error,
@@ -241,6 +243,12 @@ def _save_info(
             custom=custom,
         )
     )
+
+
+def _stopped_at(runner: BaseRunner) -> float:
+    """When the runner was stopped, in seconds since the Unix epoch; 0.0 where it was not."""
+    set_at = runner.stop_signal.set_at
+    return 0.0 if set_at is None else runner.clock.now() - (time.monotonic() - set_at)
 
 
 def _write_failure(work: ScenarioWork, end: _End) -> None:

@@ -32,6 +32,8 @@ class EmulatorProcess:
             *options,
         ]
         self.url = ""
+        #: Its Prometheus endpoints beside the API server's: URLs by name, as in `TestConfig.metrics_urls`.
+        self.metrics_urls: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._errors = tempfile.TemporaryFile()
@@ -44,7 +46,10 @@ class EmulatorProcess:
         )
         ready = self._process.stdout.readline() if self._process.stdout else b""
         try:
-            self.url = json.loads(ready)["url"]
+            found = json.loads(ready)
+            self.url = found["url"]
+            if url := found.get("controller_metrics_url"):
+                self.metrics_urls = {"controller": url}
         except (ValueError, KeyError, TypeError):
             output = self.read_log()
             self.__exit__()

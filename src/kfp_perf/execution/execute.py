@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
+from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.execution.document import given_document, result_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.pacing import RealClock, run_in_own_loop
-from kfp_perf.result.counters import ScenarioPhase
+from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
+from kfp_perf.result.evidence import EVIDENCE_FOLDER
 from kfp_perf.result.files import LOGS_FOLDER
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.result_writer import ResultWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from kfp_perf.client.messages import Healthz
@@ -30,13 +33,18 @@ if TYPE_CHECKING:
     from kfp_perf.log import Logger
     from kfp_perf.metrics import GuardedCollector
     from kfp_perf.plan import Plan
-    from kfp_perf.result.counters import ScenarioCounters
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 0.25
 _SAVE_HEALTH_EVERY_SECONDS = 10.0
 _MEASURED = frozenset({ScenarioPhase.CLEANING, ScenarioPhase.ENDED})
+
+#: Called with the counters of each scenario and the seconds since the common start, four times a second from then
+#: until every scenario has measured. A text that it returns ends the test in good order, with the clean-up and the
+#: report, and is the reason for that in `health.json` and the result; it is not called again. An exception
+#: ends the test in good order, as failed.
+StopWhen = Callable[[Mapping[str, ScenarioCounters], float], str | None]
 
 
 class TestFailed(KfpPerfError):
@@ -69,15 +77,16 @@ def execute(
     plugins: Plugins | None = None,
     emulator_profile: str = "",
     engine: Callable[[], Engine] | None = None,
+    stop_when: StopWhen | None = None,
     folder: Path | None = None,
 ) -> TestResult:
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
-    `engine` makes the engine that runs the scenarios (default: a thread for each). `folder` is where the result
-    goes (default: a new folder in the configuration's). Raises `TargetError` before anything is made if the target
-    does not answer as KFP does, `InputError` if no result folder can be made,
-    and `TestFailed`, which has the result, if a scenario or a threshold failed, the test was stopped, or its
-    figures could not be saved.
+    `engine` makes the engine that runs the scenarios (default: a thread for each). `stop_when` may end the test
+    early, in good order and without failing it: see `StopWhen`. `folder` is where the result goes (default: a new
+    folder in the configuration's). Raises `TargetError` before anything is made if the target does not answer as
+    KFP does, `InputError` if no result folder can be made, and `TestFailed`, which has the result, if a scenario or
+    a threshold failed, the test was stopped by the user, or its figures could not be saved.
     """
     RealClock.read_wall_time()
     clock = RealClock()
@@ -96,7 +105,7 @@ def execute(
         config.maximum_logfile_bytes,
         config.rotating_log_count,
     )
-    execution = Execution(plan, config, writer, plugins or Plugins(), emulator_profile)
+    execution = Execution(plan, config, writer, plugins or Plugins(), emulator_profile, stop_when)
     make_engine = engine or functools.partial(ThreadEngine, clock.now, config.pool_size)
     result = execution.run(make_engine(), display)
     if execution.errors:
@@ -132,6 +141,7 @@ class Execution:
         writer: ResultWriter,
         plugins: Plugins,
         emulator_profile: str = "",
+        stop_when: StopWhen | None = None,
     ) -> None:
         self.errors: list[Exception] = []
         self.interruptions = 0
@@ -143,7 +153,10 @@ class Execution:
         self._plugins = plugins
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._evidence = EvidenceProcess(config, writer.path / EVIDENCE_FOLDER, self._clock.anchor)
         self._blind: Exception | None = None
+        self._stop_when = stop_when
+        self._stopped_early: dict[str, Any] | None = None
         self._left: dict[str, dict[str, int]] = {}
         self._saved_while_cleaning = False
         self._save_health_at = self._clock.now() + _SAVE_HEALTH_EVERY_SECONDS
@@ -158,7 +171,7 @@ class Execution:
             engine.stop(at_once=self.interruptions > 1)
 
         with interruptible(interrupt), engine:
-            with checks:
+            with self._evidence, checks:
                 ended = self._run_scenarios(engine, checks, display)
             self.abandoned = bool(engine.running)
             if self.abandoned:
@@ -212,11 +225,29 @@ class Execution:
         try:
             counters = engine.counters()
             checks.look(counters)
-            display.update(self._watch.look(counters, engine.t0, stopping=self.interruptions > 0))
+            self._evidence.look()
+            self._stop_if_wanted(engine, counters)
+            stopping = self.interruptions > 0 or self._stopped_early is not None
+            snapshot = self._watch.look(counters, engine.t0, stopping=stopping)
+            snapshot.evidence = self._evidence.live
+            display.update(snapshot)
             self._save_meanwhile(counters, checks)
         except Exception as error:
             log.exception("The test can no longer be observed, so it is stopped")
             self._blind = error
+            engine.stop()
+
+    def _stop_if_wanted(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
+        """End the test early, in good order, where `stop_when` returns a reason."""
+        if self._stop_when is None or engine.t0 is None or self.interruptions or self._stopped_early:
+            return
+        if all(one.phase in _MEASURED for one in counters.values()):
+            return
+        now = self._clock.now()
+        elapsed = now - engine.t0
+        if (reason := self._stop_when(counters, elapsed)) is not None:
+            self._stopped_early = {"at": now, "elapsed_seconds": elapsed, "reason": reason}
+            log.info("Ending the test early: %s", reason)
             engine.stop()
 
     def _save_meanwhile(self, counters: Mapping[str, ScenarioCounters], checks: HealthChecks) -> None:
@@ -248,6 +279,7 @@ class Execution:
             "over": over,
             "reasons": reasons,
             "left": self._left,
+            "stopped_early": self._stopped_early,
             "generator": checks.generator.document(),
             "health": checks.document(),
         }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.engine import Plugins
+    from kfp_perf.execution.execute import StopWhen
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner
 
@@ -47,6 +48,7 @@ def run_test(
     overrides: Iterable[str] = (),
     create_runner: CreateRunner = create_runner,
     folder: Path | None = None,
+    stop_when: StopWhen | None = None,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -58,7 +60,7 @@ def run_test(
     those of `make_plan`; `folder` is that of the result (default: a new one in the configuration's). It gets a
     `report.html`; a failure to write it is logged, and changes nothing else. `create_runner` makes the runner of
     each scenario: a function like
-    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
+    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode. `stop_when` is that of `execute`.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
@@ -93,6 +95,7 @@ def run_test(
                 plugins=loaded,
                 emulator_profile=emulator,
                 folder=folder,
+                stop_when=stop_when,
             )
         except TestFailed as failed:
             if not failed.abandoned:
@@ -119,7 +122,12 @@ def _draw_report(result: TestResult, plugins: Plugins) -> Path | None:
 
 def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
     """The configuration with the emulator as its target; credentials are for the real one only."""
-    no_credentials = {"KFP_TOKEN": None, "KFP_TOKEN_FILE": None, "KFP_COOKIE": None}
+    no_credentials = dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE"))
     return config.model_copy(
-        update={"KFP_API_HOST": emulator.url, "IS_KUBEFLOW_MODE": False, **no_credentials}
+        update={
+            "KFP_API_HOST": emulator.url,
+            "IS_KUBEFLOW_MODE": False,
+            "metrics_urls": emulator.metrics_urls,
+            **no_credentials,
+        }
     )

@@ -225,7 +225,7 @@ class ApiMetrics(MetricFamily):
     def on_info(self, info: ScenarioInfo) -> None:
         """Keep when the load is planned to begin and to end."""
         if info.end_at:
-            self._load = (max(info.start_at, info.measured_from), info.end_at)
+            self._load = (max(info.start_at, info.measured_from), info.load_end)
 
     def on_state(self, line: StateLine) -> None:
         """Record until when the load went on: a test may end before the load was to."""

@@ -130,10 +130,10 @@ class LoadMetrics(ReportedFamily):
         if info is None or not info.open_load or not self._due:
             return {}
         begin = min(self._due)
-        last = max([info.end_at, *(left for left in self._left if left < math.inf)])
+        last = max([info.load_end, *(left for left in self._left if left < math.inf)])
         flow = Flow.of_times(self._due, self._left, begin=begin, end=last)
         first = [seconds for _, seconds in sorted(self._visible)]
-        found = judge_backlog(flow, first, load_end=info.end_at, warmup_end=info.measured_from)
+        found = judge_backlog(flow, first, load_end=info.load_end, warmup_end=info.measured_from)
         if not found.judged:
             return {"fell_behind": None, "fell_behind_reason": found.reason}
         return {

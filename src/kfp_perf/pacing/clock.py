@@ -16,6 +16,8 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._given = False
+        #: When it was set, in the machine's monotonic time; None while it is not.
+        self.set_at: float | None = None
         # Reentrant, since a signal handler may call set() while this very thread is in set(), add() or wait():
         # threading.Event would block for ever then.
         self._changed = threading.Condition(threading.RLock())
@@ -28,6 +30,8 @@ class StopSignal:
     def set(self) -> None:
         """Set the signal. Setting it again does nothing."""
         with self._changed:
+            if self.set_at is None:
+                self.set_at = time.monotonic()
             self._given = True
             self._changed.notify_all()
             sleepers = list(self._sleepers)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.reports.quantities import clock_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: What reports read, with what stands for it where it is missing.
 _SHAPE: dict[str, Any] = {
@@ -68,3 +73,11 @@ def dig(document: Any, *keys: str) -> Any:
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document
+
+
+def ended_early(document: Mapping[str, Any]) -> str:
+    """That a test ended early without failing, and why; empty where it did not."""
+    early = document.get("stopped_early")
+    if not isinstance(early, dict) or not isinstance(early.get("elapsed_seconds"), int | float):
+        return ""
+    return f"Ended early, after {clock_of(early['elapsed_seconds'])} min: {early.get('reason')}."

@@ -8,9 +8,10 @@ import msgspec
 
 from kfp_perf.compare import RepeatedMetric, Side, read_side, repeated_metrics
 from kfp_perf.errors import ExitCode, InputError
+from kfp_perf.metrics.metric import Unit
 from kfp_perf.reports.charts import Axis, Line, Marks, seconds_axis, xy_chart
-from kfp_perf.reports.charts.axes import count_axis, even_ticks
-from kfp_perf.reports.quantities import count_of, quantity_of
+from kfp_perf.reports.charts.axes import even_ticks
+from kfp_perf.reports.quantities import count_of, quantity_of, rate_of
 from kfp_perf.reports.story.blocks import (
     Column,
     Figure,
@@ -19,6 +20,7 @@ from kfp_perf.reports.story.blocks import (
     Table,
     Tile,
     VerdictBlock,
+    without_zeros,
 )
 from kfp_perf.reports.study_executions import executions_section, study_ended, study_facts, study_verdict
 from kfp_perf.statistics.variation import smallest_changes
@@ -95,9 +97,8 @@ def _sections(study: Study, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Sec
         yield Section(
             "variation",
             "How far do executions vary?",
-            "The interval is that of the mean of executions like these; the variation within one execution says "
-            "nothing of the next one.",
-            [_table(metrics), *(Figure(_chart(one), _NOTE) for one in primary if _is_drawn(one))],
+            _LEAD if any(one.within_known for one in metrics) else _LEAD_BETWEEN,
+            [_table(metrics), *(Figure(_chart(one), _note(one)) for one in primary if _is_drawn(one))],
         )
     found = [one for one in primary if one.variation is not None and one.variation.spread]
     if found:
@@ -111,10 +112,21 @@ def _sections(study: Study, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Sec
     yield executions_section(study, primary)
 
 
-_NOTE = (
-    "A dot is an execution; the vertical line through it is the interval within that execution, where there is "
-    "one. The horizontal lines are the mean of all executions and its 95 % interval."
+_LEAD_BETWEEN = (
+    "The interval is that of the mean of executions like these. "
+    "Between: the standard deviation of one execution."
 )
+_LEAD = f"{_LEAD_BETWEEN} Within: half the interval inside one execution, which says nothing of the next one."
+
+
+def _note(metric: RepeatedMetric) -> str:
+    whiskers = (
+        " The vertical line through it is the interval within that execution." if metric.within_known else ""
+    )
+    return (
+        f"A dot is an execution.{whiskers} The horizontal lines are the mean of all executions and its 95 % "
+        "interval. The axis does not begin at zero."
+    )
 
 
 def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
@@ -123,12 +135,11 @@ def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
         Column("Mean"),
         Column("95 % interval"),
         Column("±"),
-        Column("Lowest"),
-        Column("Highest"),
-        Column("Between executions"),
-        Column("Within one"),
+        Column("Between"),
+        Column("Within"),
     ]
-    return Table("Variation of each metric", columns, [_row(one) for one in metrics])
+    table = Table("Variation of each metric", columns, [_row(one) for one in metrics])
+    return without_zeros(table, "Within")
 
 
 def _row(metric: RepeatedMetric) -> list[str]:
@@ -136,8 +147,7 @@ def _row(metric: RepeatedMetric) -> list[str]:
     found = metric.variation
     if found is None:
         missing = sum(value is None for value in metric.values)
-        return [label, f"not reached in {missing} of {len(metric.values)}", *["–"] * 6]
-    known = [value for value in metric.values if value is not None]
+        return [label, f"not reached in {missing} of {len(metric.values)}", *["–"] * 4]
     interval = (
         "–"
         if found.low is None or found.high is None
@@ -148,8 +158,6 @@ def _row(metric: RepeatedMetric) -> list[str]:
         quantity_of(found.mean, metric.unit),
         interval,
         _percent(found.half_width),
-        quantity_of(min(known), metric.unit),
-        quantity_of(max(known), metric.unit),
         _percent(found.spread),
         _percent(_within(metric)),
     ]
@@ -168,7 +176,7 @@ def _within(metric: RepeatedMetric) -> float | None:
 
 def _power(metrics: list[RepeatedMetric]) -> Table:
     columns = [
-        Column("Executions a side"),
+        Column("Executions a side", is_number=False),
         *(Column(one.label) for one in metrics),
     ]
     changes = [
@@ -204,14 +212,16 @@ def _chart(metric: RepeatedMetric) -> Chart:
             for place, end in enumerate((found.low, found.high))
             if end is not None
         ]
-    highest = max(
-        [value for _, value in values]
-        + [high for one in metric.within if one is not None for high in one[1:]]
-    )
+    drawn = [value for _, value in values] + [end for one in metric.within if one is not None for end in one]
+    if found is not None:
+        drawn += [end for end in (found.low, found.high) if end is not None]
+    margin = (max(drawn) - min(drawn)) * 0.1 or max(drawn) * 0.1
+    # Not from zero: what is shown is how far the values differ.
+    low, high = max(0.0, min(drawn) - margin), max(drawn) + margin
     axis = (
-        seconds_axis(highest * 1.1, metric.label)
-        if metric.unit.value == "seconds"
-        else count_axis(highest * 1.1, f"{metric.label}, /s")
+        seconds_axis(high, metric.label, low)
+        if metric.unit is Unit.SECONDS
+        else Axis(f"{metric.label}, /s", low, high, ticks=even_ticks, text=rate_of)
     )
     text = ", ".join(quantity_of(value, metric.unit) for _, value in values)
     return xy_chart(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -70,14 +69,19 @@ def _facts(facts: Facts) -> RenderableType:
 
 
 def _table(table: Table) -> RenderableType:
-    drawn = RichTable(box=None, padding=(0, 2, 0, 0))
+    drawn = RichTable(box=None, padding=(0, 1, 0, 0))
     for column in table.columns:
+        # Numbers are read in one piece; texts may be folded.
         drawn.add_column(
-            column.title, justify="right" if column.is_number else "left", header_style="dim", overflow="fold"
+            column.title,
+            justify="right" if column.is_number else "left",
+            header_style="dim",
+            overflow="fold",
+            no_wrap=column.is_number,
         )
     for row in table.rows:
         drawn.add_row(*map(_cell, row))
-    return Padding(drawn, (0, 0, 0, 0))
+    return drawn
 
 
 def _cell(cell: Cell) -> Text:

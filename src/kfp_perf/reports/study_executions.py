@@ -42,7 +42,7 @@ def study_verdict(study: Study) -> tuple[str, Tone]:
 
 
 def study_ended(study: Study) -> list[str]:
-    """Why a study ended before its schedule did; empty where it did not."""
+    """Why a study ended before its design did; empty where it did not."""
     record = study.record
     if not record.finished:
         return ["The study did not reach its end; these are the executions that did."]
@@ -68,7 +68,9 @@ def study_facts(study: Study) -> Facts:
     ]
     if record.finished:
         pairs.append(("Took", span_of(_seconds_between(record.started, record.finished))))
-    if targets:
+    if any(one.emulator_seed is not None for one in record.executions):
+        pairs.append(("Target", "an emulator for each execution, with its own seed"))
+    elif targets:
         pairs.append(("Target", ", ".join(targets)))
     pairs.append(("Folder", str(study.path)))
     return Facts(pairs)

@@ -41,7 +41,8 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are seconds since the Unix epoch, 0.0 where they are not known yet: `start_at` and `end_at` bound its
     load, `measured_from` is the end of the warm-up, `open_load`: operations are due independently of earlier
-    ones. `started` and `finished` bound the work of its runner. `error` is the text of the error that ended it
+    ones. `started` and `finished` bound the work of its runner, and `stopped_at` is when it was stopped before
+    its end (0.0: it was not). `error` is the text of the error that ended it
     early (empty: none), and `exit_code` that error's code. `measured`: the load is over and its runs are
     accounted for; `ended`: its clean-up is over as well.
     """
@@ -54,6 +55,7 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     open_load: bool = False
     started: float = 0.0
     finished: float = 0.0
+    stopped_at: float = 0.0
     warnings: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     error: str = ""
@@ -61,6 +63,11 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     measured: bool = False
     ended: bool = False
     custom: dict[str, Any] = {}
+
+    @property
+    def load_end(self) -> float:
+        """The end of the load: `end_at`, or when it was stopped before."""
+        return min(self.end_at, self.stopped_at) if self.stopped_at else self.end_at
 
 
 class StateLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of a study; its result is in `executions/<folder>/`.
 
-    `label` is what the schedule calls it: of a duel the target. `pair`: executions with the same number are
-    analysed as a pair. `warmup`: it is kept, and not counted. Times are UTC in ISO 8601; `finished` is empty and `exit_code`
-    None while it runs, and after the study was killed in it.
+    `label` is what the design calls it: of a duel the target. `pair`: executions with the same number are
+    analysed as a pair. `warmup`: it is kept, and not counted. Times are UTC in ISO 8601; `finished` is empty and
+    `exit_code` None while it runs, and after the study was killed in it.
     """
 
     number: int
@@ -43,9 +43,9 @@ class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True):
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What `study.json` holds.
 
-    `kind` is that of the schedule (repetition, duel, capacity) and `settings` are its own; `planned` is the number
+    `kind` is that of the design (repetition, duel, capacity) and `settings` are its own; `planned` is the number
     of executions, None where their results decide it. `finished` is empty until the study is over; `ended` says why
-    it ended before its schedule did, and is empty where it did not. `answer` is what the schedule concluded so far.
+    it ended before its design did, and is empty where it did not. `answer` is what the design concluded so far.
     """
 
     kind: str

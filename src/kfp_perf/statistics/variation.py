@@ -66,19 +66,21 @@ def is_stable(variations: Sequence[Variation], share: float) -> bool:
     )
 
 
-def smallest_changes(spread: float, sides: Sequence[int], metrics: int = 1) -> list[float]:
-    """The smallest relative increase that a comparison of so many executions a side finds with a power of 80 %.
+def smallest_changes(
+    spread: float, executions: Sequence[int], metrics: int = 1, *, paired: bool = False
+) -> list[float]:
+    """The smallest relative increase that is found with a power of 80 %, for each number of executions a side.
 
-    `spread` is the relative standard deviation of one execution on both sides, `metrics` the number of primary
-    metrics over which the error is divided. By the noncentral t distribution, with the spread taken as known.
+    `spread` is the relative standard deviation of one execution on both sides, or of the ratio of a pair; `metrics`
+    is the number of primary metrics over which the error is divided. By the noncentral t distribution, with the
+    spread taken as known.
     """
     deviation = math.log1p(spread)
     confidence = 1.0 - (1.0 - CONFIDENCE) / metrics
     found = []
-    for side in sides:
-        error = deviation * math.sqrt(2.0 / side)
-        known = Difference(
-            0.0, error, 2.0 * side - 2.0, deviation, 2.0 * side - 2.0, paired=False, coarse=False
-        )
+    for number in executions:
+        error = deviation * math.sqrt((1.0 if paired else 2.0) / number)
+        freedom = number - 1.0 if paired else 2.0 * number - 2.0
+        known = Difference(0.0, error, freedom, deviation, freedom, paired=paired, coarse=False)
         found.append(math.expm1(smallest_found(known, confidence)))
     return found

@@ -25,7 +25,7 @@ MOST_UNTIL_STABLE = 20
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """A schedule of `executions` that count, after a warm-up that does not.
+    """A design with `executions` that count, after a warm-up that does not.
 
     With `until_stable` (a share) it ends as soon as the 95 % intervals of all primary metrics reach no further than
     that from their means, but not before the fifth execution; `executions` is then the most. The rule is on the

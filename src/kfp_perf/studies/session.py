@@ -1,4 +1,4 @@
-"""A whole study from one call: each execution is one `run_test` with the settings that its schedule gives."""
+"""A whole study from one call: each execution is one `run_test` with the settings that its design gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
 from kfp_perf.reports import write_whole
 from kfp_perf.reports.study_reports import REPORT_FILE, draw_html
-from kfp_perf.studies.study import run_study
+from kfp_perf.studies.study import run_executions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from kfp_perf.result.reader import TestResult
     from kfp_perf.result.study import Study
-    from kfp_perf.studies.study import PlannedExecution, Schedule
+    from kfp_perf.studies.study import PlannedExecution, StudyDesign
 
 log = logging.getLogger(__name__)
 
 
-def run_schedule(
-    schedule: Schedule,
+def run_study(
+    design: StudyDesign,
     scenario_file: str | Path | None = None,
     config: TestConfig | None = None,
     *,
@@ -40,11 +40,12 @@ def run_schedule(
     announce: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> Study:
-    """Run the executions of a schedule with a scenario file, and return the study, the handle on its folder.
+    """Run the executions of a design with a scenario file, and return the study, the handle on its folder.
 
-    `scenario_file`, `config`, `plugins`, `emulator`, `assume_yes`, `name`, `overrides` and further `options` are those
-    of `run_test`; the schedule adds its own overrides, target and emulator seed to each execution. `pause_seconds`
-    and `announce` are those of `run_study`. The study's folder gets a `report.html`; a failure to write it is logged.
+    `scenario_file`, `config`, `plugins`, `emulator`, `assume_yes`, `name`, `overrides` and further `options` are
+    those of `run_test`; the design adds its own overrides, target and emulator seed to each execution.
+    `pause_seconds` and `announce` are those of `run_executions`. The study's folder gets a `report.html`; a
+    failure to write it is logged.
 
     Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`.
     """
@@ -68,17 +69,18 @@ def run_schedule(
             scenario_file,
             planned.config or config,
             plugins=plugins,
-            emulator=emulator,
+            emulator=emulator if planned.emulator is None else planned.emulator,
             emulator_seed=planned.emulator_seed or 0,
             assume_yes=assume_yes,
             name=name,
             overrides=(*overrides, *planned.overrides),
             folder=folder,
+            stop_when=planned.stop_when,
             **options,
         )
 
-    study = run_study(
-        schedule, plan.name, config.results_folder, run, pause_seconds=pause_seconds, announce=announce
+    study = run_executions(
+        design, plan.name, config.results_folder, run, pause_seconds=pause_seconds, announce=announce
     )
     _draw_report(study)
     return study

@@ -1,11 +1,11 @@
-"""A study in progress: a schedule decides which execution is next, from the results of those before it."""
+"""A study in progress: a design decides which execution is next, from the results of those before it."""
 
 from __future__ import annotations
 
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -23,35 +23,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
+    from kfp_perf.execution import StopWhen
     from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.result.reader import TestResult
-
-    StopCondition = Callable[[Mapping[str, ScenarioCounters], float], str | None]
 
 #: Outcomes after which no further execution is started.
 _ENDING = frozenset({ExitCode.INTERRUPTED, ExitCode.TARGET, ExitCode.BAD_INPUT})
 #: So many invalid executions in a row end a study: the generator will not keep up in the next one either.
 _MOST_INVALID = 2
+_STOPPED = "The study was stopped before its end."
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedExecution:
-    """An execution that a schedule asks for.
+    """An execution that a design asks for.
 
     `title` is for people ("execution 2 of 5"). `overrides` are set in the scenario file after the user's own.
-    `config` is the configuration with its target (None: the study's), `emulator_seed` the seed of the emulator that
-    is started for it, if one is. `label`, `warmup` and `pair` are those of `ExecutionRecord`. `stop_when` ends the
-    execution early, as in `execute`.
+    `config` is the configuration with its target, `emulator` the profile of an emulator that is started for it
+    (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of
+    `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`.
     """
 
     title: str
     label: str = ""
     overrides: tuple[str, ...] = ()
     config: TestConfig | None = None
+    emulator: str | None = None
     emulator_seed: int | None = None
     warmup: bool = False
     pair: int | None = None
-    stop_when: StopCondition | None = None
+    stop_when: StopWhen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Executed:
         return ExitCode(self.record.exit_code or 0)
 
 
-class Schedule(Protocol):
+class StudyDesign(Protocol):
     """Which executions a study consists of: a pure function of those that are over.
 
     `kind`, `settings` and `planned` are those of `StudyRecord`.
@@ -81,7 +82,7 @@ class Schedule(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What `study.json` records of the schedule: plain values."""
+        """What `study.json` records of the design: plain values."""
         ...
 
     @property
@@ -115,8 +116,8 @@ class StudyAbandoned(Exception):
         super().__init__("the study was stopped at once")
 
 
-def run_study(
-    schedule: Schedule,
+def run_executions(
+    design: StudyDesign,
     name: str,
     results: Path,
     run: Callable[[PlannedExecution, Path], TestResult],
@@ -124,7 +125,7 @@ def run_study(
     pause_seconds: float = 0.0,
     announce: Callable[[str], None] = lambda _: None,
 ) -> Study:
-    """Run the executions of a schedule one after the other into a new folder in `results`, and return the study.
+    """Run the executions of a design one after the other into a new folder in `results`, and return the study.
 
     `run` executes one: it writes its result into the folder that it is given, deletes its objects, and returns, or
     raises `TestFailed` with the result. Between two executions the study waits for `pause_seconds`. `announce` gets
@@ -139,16 +140,16 @@ def run_study(
     before = latest.readlink() if latest.is_symlink() else None
     path = new_folder(results, name, time.time())
     record = StudyRecord(
-        kind=schedule.kind,
+        kind=design.kind,
         name=name,
         started=_now(),
-        settings=dict(schedule.settings),
-        planned=schedule.planned,
+        settings=dict(design.settings),
+        planned=design.planned,
     )
     done: list[Executed] = []
     stopped = threading.Event()
     with interruptible(stopped.set):
-        while not (ended := _why_ended(done, stopped)) and (planned := schedule.next(done)) is not None:
+        while not (ended := _why_ended(done, stopped)) and (planned := design.next(done)) is not None:
             if done and pause_seconds:
                 announce(f"Pausing for {pause_seconds:g} s")
                 if stopped.wait(pause_seconds):
@@ -160,7 +161,7 @@ def run_study(
             folder = path / EXECUTIONS_FOLDER / entry.folder
             abandoned = False
             try:
-                result = run(planned, folder)
+                result = run(_stoppable(planned, stopped), folder)
             except TestFailed as failed:
                 result, abandoned = failed.result, failed.abandoned
             except BaseException:
@@ -171,15 +172,27 @@ def run_study(
                 raise
             done.append(Executed(planned, _with_outcome(entry, result), result))
             record = msgspec.structs.replace(
-                record, executions=tuple(_records(done)), answer=dict(schedule.answer(done))
+                record, executions=tuple(_records(done)), answer=dict(design.answer(done))
             )
             write_study(path, record)
             if abandoned:
                 raise StudyAbandoned(_write_end(path, record, "The user did not wait.", ExitCode.INTERRUPTED))
-    code = schedule.exit_code(done)
+    code = design.exit_code(done)
     if stopped.is_set():
         code = ExitCode.worst((code, ExitCode.INTERRUPTED))
     return _write_end(path, record, ended, code)
+
+
+def _stoppable(planned: PlannedExecution, stopped: threading.Event) -> PlannedExecution:
+    """The execution, ended early if a signal came before it handled signals itself."""
+    wanted = planned.stop_when
+
+    def stop_when(counters: Mapping[str, ScenarioCounters], elapsed: float) -> str | None:
+        if stopped.is_set():
+            return _STOPPED
+        return wanted(counters, elapsed) if wanted is not None else None
+
+    return replace(planned, stop_when=stop_when)
 
 
 def _entry(planned: PlannedExecution, number: int) -> ExecutionRecord:
@@ -214,7 +227,7 @@ def _records(done: Sequence[Executed]) -> list[ExecutionRecord]:
 def _why_ended(done: Sequence[Executed], stopped: threading.Event) -> str:
     """Why no further execution is started; empty where nothing speaks against it."""
     if stopped.is_set():
-        return "The study was stopped before its end."
+        return _STOPPED
     if done and done[-1].exit_code in _ENDING:
         return f"Execution {done[-1].record.number} ended the study: {done[-1].record.verdict}."
     last = [one.exit_code for one in done[-_MOST_INVALID:]]

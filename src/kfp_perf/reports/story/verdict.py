@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ExitCode
+from kfp_perf.reports.document import ended_early
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.operations import operations_of
 from kfp_perf.reports.quantities import count_of, span_of
@@ -90,6 +91,8 @@ def _what_happened(document: Mapping[str, Any]) -> str:
 
 def _caveats(document: Mapping[str, Any], missing: list[str]) -> list[str]:
     caveats = []
+    if early := ended_early(document):
+        caveats.append(early)
     if document["verdict"]["emulator"]:
         profile = document["target"]["emulator_profile"]
         named = f" (profile {profile})" if profile else ""
