@@ -96,6 +96,7 @@ def compare(
     Exit codes: 0 compared, 1 a required condition does not hold, 2 wrong input.
     """
     from kfp_perf.compare import compare_sides, read_side
+    from kfp_perf.reports.comparison_formats import FORMATS
 
     if not baseline and len(results) != 2:
         raise click.UsageError(
@@ -110,17 +111,21 @@ def compare(
             within=within,
         )
     _write(comparison, name, output)
-    return int(judged(comparison, regression, not_slower))
+    code = judged(comparison, regression, not_slower)
+    report_to_github(lambda: (), lambda: FORMATS["markdown"](comparison))
+    return int(code)
 
 
 def judged(comparison: Comparison, regression: float | None, not_slower: float | None) -> ExitCode:
-    """Print which required conditions do not hold, and return the exit code that follows."""
+    """Print which required conditions do not hold, annotate the comparison, and return the exit code."""
+    from kfp_perf.reports.github import annotations_of_comparison
+
     failures = [] if regression is None else comparison.regressions(regression)
     failures += [] if not_slower is None else comparison.not_excluded(not_slower)
     failures = list(dict.fromkeys(failures))
     for failure in failures:
         click.echo(f"kfp-perf: failed: {failure}", err=True)
-    _to_github(comparison, failures)
+    report_to_github(lambda: annotations_of_comparison(comparison, failures))
     return ExitCode.FAILED if failures else ExitCode.GOOD
 
 
@@ -148,12 +153,3 @@ def _write(comparison: Comparison, name: str, output: Path | None) -> None:
         raise InputError(problem) from error
     with standard_output():
         click.echo(str(output))
-
-
-def _to_github(comparison: Comparison, failures: list[str]) -> None:
-    from kfp_perf.reports.comparison_formats import draw_markdown
-    from kfp_perf.reports.github import annotations_of_comparison
-
-    report_to_github(
-        lambda: annotations_of_comparison(comparison, failures), lambda: draw_markdown(comparison)
-    )

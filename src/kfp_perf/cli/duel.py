@@ -12,6 +12,7 @@ from kfp_perf.cli.compare import condition_options, judged
 from kfp_perf.cli.repetition import PAUSE_SECONDS, no_warmup_option, pause_option, run_and_show
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import settings_options
+from kfp_perf.cli.written_reports import report_option, wanted_reports
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ _DEFAULT_PROFILE = "fast"
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@report_option
 @scenario_options
 @settings_options
 def duel(
@@ -73,6 +75,7 @@ def duel(
     results: Path | None,
     plugin: tuple[str, ...],
     yes: bool,
+    report: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Run SCENARIO_FILE on two targets in turn, and say whether the second one is slower than the first.
@@ -85,7 +88,10 @@ def duel(
     """
     from kfp_perf.errors import InputError
     from kfp_perf.reports.duel_story import comparison_of
+    from kfp_perf.reports.study_reports import FORMATS
     from kfp_perf.studies import Duel
+
+    wanted = wanted_reports(report, lambda: FORMATS)
 
     if results is not None:
         config = config.model_copy(update={"results_folder": results})
@@ -101,6 +107,7 @@ def duel(
         emulator="",
         plugins=plugin,
         assume_yes=yes,
+        reports=wanted,
         **options,
     )
     code = ExitCode(study.record.exit_code or 0)

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kfp_perf.cli.ending import signals_ignored
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage, seconds
-from kfp_perf.errors import ExitCode
+from kfp_perf.cli.written_reports import write_wanted
+from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from kfp_perf.cli.written_reports import WantedReport
     from kfp_perf.config import TestConfig
     from kfp_perf.result.study import Study
     from kfp_perf.studies import StudyDesign
@@ -116,11 +119,13 @@ def run_and_show(
     pause: float | None,
     emulator: str,
     quiet: bool,
+    reports: Sequence[WantedReport] = (),
     **options: Any,
 ) -> Study:
     """Run a study, print its report, and return it. `pause`: None is the default of the target.
 
-    Ends the process where the user did not wait for scenarios.
+    Then the `reports` are written, and the page of GitHub Actions; a failure there is printed, and no more. Ends
+    the process where the user did not wait for scenarios.
     """
     from kfp_perf.studies import StudyAbandoned, run_study
 
@@ -130,20 +135,22 @@ def run_and_show(
 
     abandoned = False
     try:
-        study = run_study(
-            design,
-            scenario_file,
-            config,
-            emulator=emulator,
-            quiet=quiet,
-            pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
-            announce=announce,
-            **options,
-        )
+        with errors_to_github(unless=StudyAbandoned):
+            study = run_study(
+                design,
+                scenario_file,
+                config,
+                emulator=emulator,
+                quiet=quiet,
+                pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
+                announce=announce,
+                **options,
+            )
     except StudyAbandoned as left:
         study, abandoned = left.study, True
     with signals_ignored():
         show_study(study)
+        _write_reports(reports, study)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
@@ -163,3 +170,14 @@ def show_study(study: Study) -> None:
             if report.exists()
             else f"Draw the report with: kfp-perf report {shlex.quote(str(study.path))} -f html"
         )
+
+
+def _write_reports(reports: Sequence[WantedReport], study: Study) -> None:
+    from kfp_perf.reports.github import annotations_of_study
+    from kfp_perf.reports.study_reports import FORMATS, draw_markdown
+
+    try:
+        write_wanted(reports, lambda name: FORMATS[name](study))
+    except InputError as error:
+        click.echo(f"kfp-perf: {error}", err=True)
+    report_to_github(lambda: annotations_of_study(study), lambda: draw_markdown(study)["report.md"])

@@ -23,7 +23,10 @@ from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from kfp_perf.cli.repetition import RepetitionFlags
+    from kfp_perf.cli.written_reports import WantedReport
     from kfp_perf.config import TestConfig
     from kfp_perf.result.reader import TestResult
 
@@ -79,7 +82,7 @@ def run(
     from kfp_perf.execution import TestFailed, run_test
 
     _refuse_contradictions()
-    wanted = wanted_reports(report, plugin)
+    wanted = wanted_reports(report, lambda: _formats(plugin, repeated=repetition is not None))
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
@@ -97,8 +100,9 @@ def run(
         "overrides": overrides,
     }
     if repetition is not None:
+        seed = emulator_seed if emulator else None
         return run_repetition(
-            repetition, scenario_file, config, emulator_seed=emulator_seed if emulator else None, **options
+            repetition, scenario_file, config, emulator_seed=seed, reports=wanted, **options
         )
     code = ExitCode.GOOD
     try:
@@ -110,7 +114,7 @@ def run(
     else:
         abandoned = False
     with signals_ignored():
-        for step in (_show, lambda result: write_wanted(wanted, result, plugin), _to_github):
+        for step in (_show, lambda result: _write_reports(wanted, result, plugin), _to_github):
             try:
                 step(result)
             except InputError as error:  # the exit code stays that of the test
@@ -161,6 +165,27 @@ def _show(result: TestResult) -> None:
             click.echo(f"Report  {report}")
         elif (result.path / RESULT_FILE).exists():
             click.echo(f"Draw the report with: kfp-perf report {shlex.quote(str(result.path))} -f html")
+
+
+def _formats(plugin: tuple[str, ...], *, repeated: bool) -> Iterable[str]:
+    if repeated:
+        from kfp_perf.reports.study_reports import FORMATS
+
+        return FORMATS
+    from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.reports import all_reports
+
+    return all_reports(load_plugins(plugin).reports)
+
+
+def _write_reports(wanted: Sequence[WantedReport], result: TestResult, plugin: tuple[str, ...]) -> None:
+    if wanted:
+        from kfp_perf.engine.plugins import load_plugins
+        from kfp_perf.reports import all_reports
+
+        plugins = load_plugins(plugin)
+        known = all_reports(plugins.reports)
+        write_wanted(wanted, lambda name: known[name].draw(result, plugins.sections))
 
 
 def _to_github(result: TestResult) -> None:

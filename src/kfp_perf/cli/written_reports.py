@@ -12,8 +12,6 @@ from kfp_perf.errors import InputError, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from kfp_perf.result.reader import TestResult
-
 _FLAG = "--report"
 
 
@@ -35,23 +33,22 @@ def report_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def wanted_reports(texts: Iterable[str], plugins: Iterable[str]) -> tuple[WantedReport, ...]:
-    """Return what the flags ask for, before anything is done.
+def wanted_reports(texts: Iterable[str], known: Callable[[], Iterable[str]]) -> tuple[WantedReport, ...]:
+    """Return what the flags ask for, before anything is done. `known` returns the names of the formats.
 
     Raises `InputError` for a format that there is not, and where a file cannot be written.
     """
     texts = tuple(texts)
     if not texts:
         return ()
-    from kfp_perf.engine.plugins import load_plugins
-    from kfp_perf.reports import all_reports
-
-    known = all_reports(load_plugins(plugins).reports)
+    formats = tuple(known())
     found, problems = [], []
     for text in texts:
         name, sign, file = text.partition("=")
-        if name not in known:
-            problems.append(Problem(_FLAG, f"there is no report {name!r}", f"There are: {', '.join(known)}."))
+        if name not in formats:
+            problems.append(
+                Problem(_FLAG, f"there is no report {name!r}", f"There are: {', '.join(formats)}.")
+            )
         elif not sign or not file:
             problems.append(Problem(_FLAG, f"{text!r} names no file", f"Write {name}=FILE."))
         elif problem := _unwritable(Path(file)):
@@ -63,24 +60,19 @@ def wanted_reports(texts: Iterable[str], plugins: Iterable[str]) -> tuple[Wanted
     return tuple(found)
 
 
-def write_wanted(reports: Iterable[WantedReport], result: TestResult, plugins: Iterable[str]) -> list[Path]:
-    """Draw them, and return the paths. Raises `InputError` with all that could not be drawn or written."""
-    from kfp_perf.engine.plugins import load_plugins
-    from kfp_perf.reports import all_reports
+def write_wanted(reports: Iterable[WantedReport], draw: Callable[[str], Mapping[str, bytes]]) -> list[Path]:
+    """Draw each by its format, write it, and return the paths.
 
-    reports = tuple(reports)
-    if not reports:
-        return []
-    loaded = load_plugins(plugins)
-    known = all_reports(loaded.reports)
+    Raises `InputError` with all that could not be drawn or written; the others are written all the same.
+    """
     paths: list[Path] = []
     problems: list[Problem] = []
     for one in reports:
         try:
-            paths += write_files(known[one.format].draw(result, loaded.sections), one.path)
+            paths += write_files(draw(one.format), one.path)
         except InputError as error:
             problems += error.problems
-        except Exception as error:  # noqa: BLE001  the others are written all the same, and the test keeps its code
+        except Exception as error:  # noqa: BLE001  whatever a user's report raises: the test keeps its exit code
             what = f"the report {one.format} could not be drawn ({type(error).__name__}: {error})"
             problems.append(Problem(str(one.path), what))
     if problems:
