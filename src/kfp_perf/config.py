@@ -94,6 +94,11 @@ Folders = Annotated[
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
     AfterValidator(_check_folders),
 ]
+Names = Annotated[
+    tuple[Namespace, ...],
+    NoDecode,
+    BeforeValidator(lambda value: re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value),
+]
 #: Program and arguments; as a text they are split as by a shell, which does not run.
 Command = Annotated[
     tuple[str, ...],
@@ -206,6 +211,30 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
         "KFP_UI_URL",
         pattern=r"^https?://\S+$",
         description="Address of KFP's pages, for links from the report to runs that are still there",
+    )
+
+    # the cluster that runs it
+    KUBECONFIG: str | None = _given(
+        None,
+        "KUBECONFIG",
+        description="Kubeconfig of the target's cluster, for evidence; default: ~/.kube/config, and in a pod its "
+        "service account",
+    )
+    kubernetes_context: str | None = Field(
+        None, description="Context of the kubeconfig that is the target's cluster; default: the current one"
+    )
+    kubernetes_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/@?#]+(?:/[^\s?#]*)?$",
+        description="Address of the cluster's API in place of a kubeconfig, such as that of `kubectl proxy`",
+    )
+    kubernetes_token: SecretStr | None = Field(None, description="Bearer token for that address")
+    run_namespaces: Names = Field(
+        (), description="Namespaces of the runs' pods, separated by commas; default: those of the test"
+    )
+    kfp_namespace: Namespace | None = Field(
+        None,
+        description="Namespace of KFP's components; default: NAMESPACE, and kubeflow where isKubeflowMode is set",
     )
 
     # the test

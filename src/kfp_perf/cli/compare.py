@@ -96,7 +96,6 @@ def compare(
     Exit codes: 0 compared, 1 a required condition does not hold, 2 wrong input.
     """
     from kfp_perf.compare import compare_sides, read_side
-    from kfp_perf.reports.comparison_formats import FORMATS
 
     if not baseline and len(results) != 2:
         raise click.UsageError(
@@ -111,22 +110,19 @@ def compare(
             within=within,
         )
     _write(comparison, name, output)
-    code = judged(comparison, regression, not_slower)
-    report_to_github(lambda: (), lambda: FORMATS["markdown"](comparison))
-    return int(code)
+    failures = report_failures(comparison, regression, not_slower)
+    _to_github(comparison, failures)
+    return int(ExitCode.FAILED if failures else ExitCode.GOOD)
 
 
-def judged(comparison: Comparison, regression: float | None, not_slower: float | None) -> ExitCode:
-    """Print which required conditions do not hold, annotate the comparison, and return the exit code."""
-    from kfp_perf.reports.github import annotations_of_comparison
-
+def report_failures(comparison: Comparison, regression: float | None, not_slower: float | None) -> list[str]:
+    """Print which required conditions do not hold, and return them."""
     failures = [] if regression is None else comparison.regressions(regression)
     failures += [] if not_slower is None else comparison.not_excluded(not_slower)
     failures = list(dict.fromkeys(failures))
     for failure in failures:
         click.echo(f"kfp-perf: failed: {failure}", err=True)
-    report_to_github(lambda: annotations_of_comparison(comparison, failures))
-    return ExitCode.FAILED if failures else ExitCode.GOOD
+    return failures
 
 
 def _write(comparison: Comparison, name: str, output: Path | None) -> None:
@@ -153,3 +149,12 @@ def _write(comparison: Comparison, name: str, output: Path | None) -> None:
         raise InputError(problem) from error
     with standard_output():
         click.echo(str(output))
+
+
+def _to_github(comparison: Comparison, failures: list[str]) -> None:
+    from kfp_perf.reports.comparison_formats import draw_markdown
+    from kfp_perf.reports.github import annotations_of_comparison
+
+    report_to_github(
+        lambda: annotations_of_comparison(comparison, failures), lambda: draw_markdown(comparison)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -46,7 +47,7 @@ pause_option = click.option(
     help="Time between two executions, for pods to end.  [30s; 0 with --emulator]",
 )
 no_warmup_option = click.option(
-    "--no-warmup", is_flag=True, help="Run no execution that does not count before."
+    "--no-warmup", is_flag=True, help="Leave out the warm-up, a first execution that does not count."
 )
 
 _OPTIONS = (
@@ -122,11 +123,11 @@ def run_and_show(
     reports: Sequence[WantedReport] = (),
     **options: Any,
 ) -> Study:
-    """Run a study, print its report, and return it. `pause`: None is the default of the target.
+    """Run a study, print its report, write the `reports` that are wanted, and return it.
 
-    Then the `reports` are written, and the page of GitHub Actions; a failure there is printed, and no more. Ends
-    the process where the user did not wait for scenarios.
+    `pause`: None is the default of the target. Ends the process where the user did not wait for scenarios.
     """
+    from kfp_perf.reports.study_reports import FORMATS
     from kfp_perf.studies import StudyAbandoned, run_study
 
     def announce(line: str) -> None:
@@ -135,7 +136,7 @@ def run_and_show(
 
     abandoned = False
     try:
-        with errors_to_github(unless=StudyAbandoned):
+        with errors_to_github():
             study = run_study(
                 design,
                 scenario_file,
@@ -149,8 +150,13 @@ def run_and_show(
     except StudyAbandoned as left:
         study, abandoned = left.study, True
     with signals_ignored():
-        show_study(study)
-        _write_reports(reports, study)
+        for step in (show_study, lambda study: write_wanted(reports, lambda name: FORMATS[name](study))):
+            try:
+                step(study)
+            except InputError as error:  # the exit code stays that of the study
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    click.echo(f"kfp-perf: {error}", err=True)
+        _to_github(study)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
@@ -172,12 +178,8 @@ def show_study(study: Study) -> None:
         )
 
 
-def _write_reports(reports: Sequence[WantedReport], study: Study) -> None:
+def _to_github(study: Study) -> None:
     from kfp_perf.reports.github import annotations_of_study
-    from kfp_perf.reports.study_reports import FORMATS, draw_markdown
+    from kfp_perf.reports.study_reports import draw_markdown
 
-    try:
-        write_wanted(reports, lambda name: FORMATS[name](study))
-    except InputError as error:
-        click.echo(f"kfp-perf: {error}", err=True)
     report_to_github(lambda: annotations_of_study(study), lambda: draw_markdown(study)["report.md"])

@@ -23,8 +23,6 @@ from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from kfp_perf.cli.repetition import RepetitionFlags
     from kfp_perf.cli.written_reports import WantedReport
     from kfp_perf.config import TestConfig
@@ -47,8 +45,8 @@ if TYPE_CHECKING:
 @click.option("--ui-host", default="127.0.0.1", help="Address of the live page.  [127.0.0.1]")
 @click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-@report_option
 @repetition_options
+@report_option
 @scenario_options
 @target_options
 def run(
@@ -82,7 +80,7 @@ def run(
     from kfp_perf.execution import TestFailed, run_test
 
     _refuse_contradictions()
-    wanted = wanted_reports(report, lambda: _formats(plugin, repeated=repetition is not None))
+    wanted = _wanted(report, plugin, repetition)
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
@@ -100,9 +98,13 @@ def run(
         "overrides": overrides,
     }
     if repetition is not None:
-        seed = emulator_seed if emulator else None
         return run_repetition(
-            repetition, scenario_file, config, emulator_seed=seed, reports=wanted, **options
+            repetition,
+            scenario_file,
+            config,
+            emulator_seed=emulator_seed if emulator else None,
+            reports=wanted,
+            **options,
         )
     code = ExitCode.GOOD
     try:
@@ -114,7 +116,7 @@ def run(
     else:
         abandoned = False
     with signals_ignored():
-        for step in (_show, lambda result: _write_reports(wanted, result, plugin), _to_github):
+        for step in (_show, lambda result: _write(wanted, result, plugin), _to_github):
             try:
                 step(result)
             except InputError as error:  # the exit code stays that of the test
@@ -131,6 +133,33 @@ def run(
 _OF_A_TARGET = ("target", "host", "port", "kubeflow")
 _OF_THE_PAGE = ("ui_host", "ui_port")
 _OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
+
+
+def _wanted(
+    texts: tuple[str, ...], plugins: tuple[str, ...], repetition: RepetitionFlags | None
+) -> tuple[WantedReport, ...]:
+    """The reports that were asked for: of the test, or of the study. Raises `InputError`."""
+    if not texts:
+        return ()
+    if repetition is not None:
+        from kfp_perf.reports.study_reports import FORMATS
+
+        return wanted_reports(texts, FORMATS)
+    from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.reports import all_reports
+
+    return wanted_reports(texts, all_reports(load_plugins(plugins).reports))
+
+
+def _write(wanted: tuple[WantedReport, ...], result: TestResult, plugins: tuple[str, ...]) -> None:
+    if not wanted:
+        return
+    from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.reports import all_reports
+
+    loaded = load_plugins(plugins)
+    known = all_reports(loaded.reports)
+    write_wanted(wanted, lambda name: known[name].draw(result, loaded.sections))
 
 
 def _refuse_contradictions() -> None:
@@ -165,27 +194,6 @@ def _show(result: TestResult) -> None:
             click.echo(f"Report  {report}")
         elif (result.path / RESULT_FILE).exists():
             click.echo(f"Draw the report with: kfp-perf report {shlex.quote(str(result.path))} -f html")
-
-
-def _formats(plugin: tuple[str, ...], *, repeated: bool) -> Iterable[str]:
-    if repeated:
-        from kfp_perf.reports.study_reports import FORMATS
-
-        return FORMATS
-    from kfp_perf.engine.plugins import load_plugins
-    from kfp_perf.reports import all_reports
-
-    return all_reports(load_plugins(plugin).reports)
-
-
-def _write_reports(wanted: Sequence[WantedReport], result: TestResult, plugin: tuple[str, ...]) -> None:
-    if wanted:
-        from kfp_perf.engine.plugins import load_plugins
-        from kfp_perf.reports import all_reports
-
-        plugins = load_plugins(plugin)
-        known = all_reports(plugins.reports)
-        write_wanted(wanted, lambda name: known[name].draw(result, plugins.sections))
 
 
 def _to_github(result: TestResult) -> None:

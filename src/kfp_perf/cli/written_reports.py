@@ -33,22 +33,17 @@ def report_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def wanted_reports(texts: Iterable[str], known: Callable[[], Iterable[str]]) -> tuple[WantedReport, ...]:
-    """Return what the flags ask for, before anything is done. `known` returns the names of the formats.
+def wanted_reports(texts: Iterable[str], known: Iterable[str]) -> tuple[WantedReport, ...]:
+    """Return what the flags ask for, before anything is done; `known` are the names of the reports.
 
     Raises `InputError` for a format that there is not, and where a file cannot be written.
     """
-    texts = tuple(texts)
-    if not texts:
-        return ()
-    formats = tuple(known())
+    names = tuple(known)
     found, problems = [], []
     for text in texts:
         name, sign, file = text.partition("=")
-        if name not in formats:
-            problems.append(
-                Problem(_FLAG, f"there is no report {name!r}", f"There are: {', '.join(formats)}.")
-            )
+        if name not in names:
+            problems.append(Problem(_FLAG, f"there is no report {name!r}", f"There are: {', '.join(names)}."))
         elif not sign or not file:
             problems.append(Problem(_FLAG, f"{text!r} names no file", f"Write {name}=FILE."))
         elif problem := _unwritable(Path(file)):
@@ -61,9 +56,9 @@ def wanted_reports(texts: Iterable[str], known: Callable[[], Iterable[str]]) -> 
 
 
 def write_wanted(reports: Iterable[WantedReport], draw: Callable[[str], Mapping[str, bytes]]) -> list[Path]:
-    """Draw each by its format, write it, and return the paths.
+    """Write reports, each drawn by its format, and return the paths.
 
-    Raises `InputError` with all that could not be drawn or written; the others are written all the same.
+    Raises `InputError` with all that could not be drawn or written.
     """
     paths: list[Path] = []
     problems: list[Problem] = []
@@ -72,7 +67,7 @@ def write_wanted(reports: Iterable[WantedReport], draw: Callable[[str], Mapping[
             paths += write_files(draw(one.format), one.path)
         except InputError as error:
             problems += error.problems
-        except Exception as error:  # noqa: BLE001  whatever a user's report raises: the test keeps its exit code
+        except Exception as error:  # noqa: BLE001  the others are written all the same, and the test keeps its code
             what = f"the report {one.format} could not be drawn ({type(error).__name__}: {error})"
             problems.append(Problem(str(one.path), what))
     if problems:

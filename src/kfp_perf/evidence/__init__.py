@@ -7,9 +7,10 @@ process of its own, knows nothing of the load, and writes append-only files into
 from __future__ import annotations
 
 from kfp_perf.evidence.endpoints import ENDPOINTS, SERVER
+from kfp_perf.evidence.kubernetes import KUBERNETES
 from kfp_perf.evidence.source import Sink, Source, SourceFinding
 
 #: The sources, in the order in which they are reported.
-SOURCES: tuple[Source, ...] = (SERVER, ENDPOINTS)
+SOURCES: tuple[Source, ...] = (SERVER, ENDPOINTS, KUBERNETES)
 
 __all__ = ["SOURCES", "Sink", "Source", "SourceFinding"]

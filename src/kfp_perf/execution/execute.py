@@ -131,6 +131,14 @@ async def _check(config: TestConfig, plan: Plan) -> Healthz:
     return health
 
 
+def with_namespaces(config: TestConfig, plan: Plan) -> TestConfig:
+    """The configuration with the namespaces that hold the runs of all scenarios, unless it names them."""
+    if config.run_namespaces or not config.IS_KUBEFLOW_MODE:
+        return config
+    found = dict.fromkeys(scenario.namespace or config.NAMESPACE for scenario in plan.scenarios)
+    return config.model_copy(update={"run_namespaces": tuple(found)})
+
+
 class Execution:
     """One test in progress. `errors` holds its errors in order of occurrence."""
 
@@ -153,7 +161,9 @@ class Execution:
         self._plugins = plugins
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
-        self._evidence = EvidenceProcess(config, writer.path / EVIDENCE_FOLDER, self._clock.anchor)
+        self._evidence = EvidenceProcess(
+            with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
+        )
         self._blind: Exception | None = None
         self._stop_when = stop_when
         self._stopped_early: dict[str, Any] | None = None

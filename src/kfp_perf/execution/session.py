@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kfp_perf.config import TestConfig
 from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
-from kfp_perf.execution.emulator_process import EmulatorProcess
+from kfp_perf.execution.emulator_process import EMULATED_NAMESPACE, EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
 from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
@@ -128,6 +128,10 @@ def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
             "KFP_API_HOST": emulator.url,
             "IS_KUBEFLOW_MODE": False,
             "metrics_urls": emulator.metrics_urls,
+            "kubernetes_url": emulator.kubernetes_url,
+            "kubernetes_token": None,
+            "run_namespaces": (EMULATED_NAMESPACE,),
+            "kfp_namespace": EMULATED_NAMESPACE,
             **no_credentials,
         }
     )
