@@ -45,6 +45,11 @@ class Emulator:
     schedule_metrics_url: str = ""
     """Where those of the scheduled-workflow controller are."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which clients find it: `kfp.Client()` and its command line, and kfp-perf."""
+        return {"KF_PIPELINES_ENDPOINT": self.url, "API_HOST": self.url}
+
     def add_faults(self, rules: Sequence[dict[str, Any]]) -> list[int]:
         """Switch fault rules on, and return their numbers; docs/emulator.md lists the effects."""
         numbers: list[int] = self._call("POST", "faults", rules)["ids"]

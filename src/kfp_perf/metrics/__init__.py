@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.cleanup import CleanupMetrics
-from kfp_perf.metrics.collector import GuardedCollector, MetricFamily, MetricsCollector
+from kfp_perf.metrics.collector import EvidenceFamily, GuardedCollector, MetricFamily, MetricsCollector
+from kfp_perf.metrics.components import ComponentMetrics
+from kfp_perf.metrics.controller import ControllerMetrics, EndpointMetrics, ScheduleControllerMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.load import LoadMetrics
 from kfp_perf.metrics.observation import ObservationMetrics
 from kfp_perf.metrics.phases import PhaseMetrics
+from kfp_perf.metrics.pods import PodMetrics
 from kfp_perf.metrics.prefill import PrefillMetrics
 from kfp_perf.metrics.reads import ReadMetrics
 from kfp_perf.metrics.recorder import Recorder
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.metrics.schedule import ScheduleMetrics
 from kfp_perf.metrics.schedules import SchedulesMetrics
+from kfp_perf.metrics.server import ServerMetrics
 from kfp_perf.metrics.uploads import UploadMetrics
 
 #: Each family's key in the metrics dictionary.
@@ -31,10 +35,21 @@ METRICS: dict[str, type[MetricFamily]] = {
     "prefill": PrefillMetrics,
     "generator": GeneratorMetrics,
     "cleanup": CleanupMetrics,
+    "server": ServerMetrics,
+    "controller": ControllerMetrics,
+    "scheduledworkflow": ScheduleControllerMetrics,
+    "endpoints": EndpointMetrics,
+    "components": ComponentMetrics,
+    "pods": PodMetrics,
 }
+
+#: The families that the whole test has, and its scenarios have not.
+OF_THE_TEST = frozenset(name for name, family in METRICS.items() if issubclass(family, EvidenceFamily))
 
 __all__ = [
     "METRICS",
+    "OF_THE_TEST",
+    "EvidenceFamily",
     "GuardedCollector",
     "MetricFamily",
     "MetricsCollector",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import methods
-from kfp_perf.client.query import VARIANTS
+from kfp_perf.client.protocol import VARIANTS
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.result.records import Purpose
@@ -83,13 +84,18 @@ class NamedMetric:
         found = _look_up(metrics, (*self.path[:-1], "intervals", self.path[-1]))
         return (found[0], found[1]) if isinstance(found, list) else None
 
+    def between_in(self, metrics: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Between which bounds it lies, where that is all that is known of it; else None."""
+        found = _look_up(metrics, (*self.path[:-1], "between", self.path[-1]))
+        return (found[0], math.inf if found[1] is None else found[1]) if isinstance(found, list) else None
+
     def expanded(self, metrics: Mapping[str, Any]) -> list[NamedMetric]:
-        """Return this metric for each name that its `*` stands for; itself where it has none."""
+        """Return this metric for each name that its `*` stands for and that has it; itself where it has none."""
         if ANY not in self.path:
             return [self]
         place = self.path.index(ANY)
         found = _look_up(metrics, self.path[:place])
-        return [
+        named = [
             dataclasses.replace(
                 self,
                 name=self.name.replace(ANY, key, 1),
@@ -98,6 +104,8 @@ class NamedMetric:
             )
             for key in (found if isinstance(found, dict) else ())
         ]
+        # A component without a limit has no share of it, which is no lack of data.
+        return [one for one in named if one.value_in(metrics) is not None or one.count_in(metrics)]
 
 
 class Registry:
