@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 # The collector is a process more for each test that is executed, which half a second of CPU time starts: the
 # tests of evidence ask for it.
 os.environ.setdefault("KFP_PERF_EVIDENCE", "false")
+pytest_plugins = ["pytester"]
+
+# Commands under test would write to the page of the step that runs the tests.
+os.environ.pop("GITHUB_ACTIONS", None)
 
 
 @pytest.hookimpl(wrapper=True)

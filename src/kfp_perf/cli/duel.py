@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kfp_perf.cli.compare import condition_options, judged
+from kfp_perf.cli.compare import condition_options, report_failures
+from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.repetition import PAUSE_SECONDS, no_warmup_option, pause_option, run_and_show
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import settings_options
+from kfp_perf.cli.written_reports import report_option, wanted_reports
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ _DEFAULT_PROFILE = "fast"
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@report_option
 @scenario_options
 @settings_options
 def duel(
@@ -73,6 +76,7 @@ def duel(
     results: Path | None,
     plugin: tuple[str, ...],
     yes: bool,
+    report: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Run SCENARIO_FILE on two targets in turn, and say whether the second one is slower than the first.
@@ -85,8 +89,11 @@ def duel(
     """
     from kfp_perf.errors import InputError
     from kfp_perf.reports.duel_story import comparison_of
+    from kfp_perf.reports.github import annotations_of_comparison
+    from kfp_perf.reports.study_reports import FORMATS as STUDY_FORMATS
     from kfp_perf.studies import Duel
 
+    wanted = wanted_reports(report, STUDY_FORMATS)
     if results is not None:
         config = config.model_copy(update={"results_folder": results})
     baseline, new = _sides(targets, config, given, aa=aa)
@@ -101,12 +108,16 @@ def duel(
         emulator="",
         plugins=plugin,
         assume_yes=yes,
+        reports=wanted,
         **options,
     )
     code = ExitCode(study.record.exit_code or 0)
     if regression is not None or not_slower is not None:
         try:
-            code = ExitCode.worst((code, judged(comparison_of(study), regression, not_slower)))
+            comparison = comparison_of(study)
+            if failures := report_failures(comparison, regression, not_slower):
+                report_to_github(lambda: annotations_of_comparison(comparison, failures))
+                code = ExitCode.worst((code, ExitCode.FAILED))
         except InputError as error:
             click.echo(f"kfp-perf: failed: there is no comparison: {error}", err=True)
             code = ExitCode.worst((code, ExitCode.FAILED))

@@ -13,8 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kfp_perf.client.attempt import AttemptState
 from kfp_perf.client.auth import Credentials
+from kfp_perf.client.connection import AttemptState
 from kfp_perf.client.failures import OF_TRANSPORT, describe_body, from_exception, shorten
 from kfp_perf.client.transport import Transport
 from kfp_perf.errors import KfpPerfError

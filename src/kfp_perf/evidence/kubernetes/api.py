@@ -17,7 +17,7 @@ import httptools
 import msgspec
 
 from kfp_perf._version import __version__
-from kfp_perf.client.addresses import Addresses
+from kfp_perf.client.pool import Addresses
 from kfp_perf.client.proxy import open_tunnel
 from kfp_perf.evidence.kubernetes.access import Identity
 

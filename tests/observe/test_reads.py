@@ -13,8 +13,8 @@ import pytest
 
 from kfp_perf.client.messages import FINAL_STATES, Run, RunDetails, format_time
 from kfp_perf.errors import ApiStatusError, ApiUnreachable
-from kfp_perf.observe.details import CLOSING_SECONDS, PATIENCE_SECONDS, PATIENCE_WITHOUT_ROOT_SECONDS
 from kfp_perf.observe.phases import PHASES
+from kfp_perf.observe.reads import CLOSING_SECONDS, PATIENCE_SECONDS, PATIENCE_WITHOUT_ROOT_SECONDS
 from kfp_perf.observe.task_details import Completeness, completeness, read_entries
 from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
