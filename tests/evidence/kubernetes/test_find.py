@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ANYTHING = msgspec.json.Decoder()
 
 
-def kubeconfig(user: dict[str, Any] | None = None, **cluster: Any) -> dict[str, Any]:
+def kubeconfig(user: Any = None, **cluster: Any) -> dict[str, Any]:
     """A kubeconfig with one context, `kind`."""
     return {
         "apiVersion": "v1",
@@ -93,7 +93,7 @@ def test_a_context_that_is_not_there_is_named_with_those_that_are(found: Callabl
         (kubeconfig({"client-certificate": "none.crt"}), "a certificate or key that .* names cannot be read"),
         (kubeconfig({"auth-provider": {"name": "gcp"}}), "auth providers of kubeconfigs are not supported"),
         (kubeconfig({"exec": {"command": "x", "interactiveMode": "Always"}}), "needs a terminal"),
-        (kubeconfig(**{"proxy-url": "socks5://p:1"}), "only http is supported"),
+        (kubeconfig(None, **{"proxy-url": "socks5://p:1"}), "only http is supported"),
         ({"clusters": []}, "has no current context"),
     ],
 )
