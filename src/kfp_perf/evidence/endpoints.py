@@ -78,9 +78,7 @@ class Endpoint:
                 f"the answer is {attempt.status}: {describe_body(body) or 'empty'}", _hint(attempt)
             )
         try:
-            if self.reader is None:
-                self.reader = self._reader_of(body)
-            line = self.reader.read(body, attempt.ended)
+            line = self._reader_of(body).read(body, attempt.ended)
         except NotMetrics as error:
             raise Unusable(f"the answer holds no metrics: {error}") from None
         line.seconds = attempt.ended - attempt.sent
@@ -89,15 +87,13 @@ class Endpoint:
         return line
 
     def _reader_of(self, body: bytes) -> ScrapeReader:
-        profile = PROFILES.get(self.name) or profile_of(body)
+        """The reader of this endpoint. Raises `NotMetrics` for a body that no profile has a metric of."""
+        profile = profile_of(body)
         if profile is None:
-            raise NotMetrics(describe_body(body) or "it is empty")
-        reader = ScrapeReader(profile)
-        try:
-            reader.read(body, 0.0)
-        except NotMetrics as error:
-            raise NotMetrics(f"{error}, but {describe_body(body) or 'nothing'}") from None
-        return reader
+            raise NotMetrics(f"it is {describe_body(body) or 'empty'}")
+        if self.reader is None:
+            self.reader = ScrapeReader(PROFILES.get(self.name, profile))
+        return self.reader
 
     async def _ask(self, attempt: AttemptState, seconds: float) -> Reply:
         headers = {"Connection": "close", **(self._credentials.headers() if self._credentials else {})}
