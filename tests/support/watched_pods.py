@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emulated import Emulated
 from virtual_time import VirtualClock
 
-from kfp_emulator.http.ports import side_ports
+from kfp_emulator.http.ports import SidePorts
 from kfp_emulator.http.server import open_socket
 from kfp_perf.config import TestConfig
 from kfp_perf.evidence.kubernetes import source
@@ -49,9 +49,9 @@ class WatchedPods(Emulated):
         super().__init__(fields, profile, meanwhile=self._follow, clean_up=False, **options)
 
     async def _follow(self, _emulated: Emulated, _client: KfpClient) -> None:
-        port = side_ports(self.backend, {"kubernetes_url": open_socket("127.0.0.1", 0)})["kubernetes_url"]
+        port = SidePorts(self.backend, open_socket("127.0.0.1", 0), None)
         port.start()
-        config = TestConfig(kubernetes_url=port.url)
+        config = TestConfig(kubernetes_url=port.urls["kubernetes_url"])
         clock = VirtualClock()
         self.sink = Sink(self.folder, source.parts(config), 2**30, clock.now, self.notices.append)
         stop = asyncio.Event()
