@@ -94,6 +94,11 @@ Folders = Annotated[
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
     AfterValidator(_check_folders),
 ]
+Names = Annotated[
+    tuple[Namespace, ...],
+    NoDecode,
+    BeforeValidator(lambda value: re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value),
+]
 #: Program and arguments; as a text they are split as by a shell, which does not run.
 Command = Annotated[
     tuple[str, ...],
@@ -102,6 +107,28 @@ Command = Annotated[
     Field(min_length=1),
 ]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _split_urls(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=")[::2] for part in re.split(r"[,\s]+", value) if part]
+    return dict(pairs)
+
+
+def _check_urls(urls: dict[str, str]) -> dict[str, str]:
+    for name, url in urls.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name) or name == "server":
+            raise ValueError(
+                "must be pairs of name=URL, such as controller=https://localhost:9090/metrics; a name has "
+                "lower-case letters, digits and hyphens, and is not server"
+            )
+        if not re.fullmatch(r"https?://[^\s/@?#]+(?:[/?][^\s#]*)?", url):
+            raise ValueError(f"must have a URL of http or https, without credentials, after {name}=")
+    return urls
+
+
+MetricsUrls = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_urls), AfterValidator(_check_urls)]
 
 
 def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any:
@@ -186,6 +213,30 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
         description="Address of KFP's pages, for links from the report to runs that are still there",
     )
 
+    # the cluster that runs it
+    KUBECONFIG: str | None = _given(
+        None,
+        "KUBECONFIG",
+        description="Kubeconfig of the target's cluster, for evidence; default: ~/.kube/config, and in a pod its "
+        "service account",
+    )
+    kubernetes_context: str | None = Field(
+        None, description="Context of the kubeconfig that is the target's cluster; default: the current one"
+    )
+    kubernetes_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/@?#]+(?:/[^\s?#]*)?$",
+        description="Address of the cluster's API in place of a kubeconfig, such as that of `kubectl proxy`",
+    )
+    kubernetes_token: SecretStr | None = Field(None, description="Bearer token for that address")
+    run_namespaces: Names = Field(
+        (), description="Namespaces of the runs' pods, separated by commas; default: those of the test"
+    )
+    kfp_namespace: Namespace | None = Field(
+        None,
+        description="Namespace of KFP's components; default: NAMESPACE, and kubeflow where isKubeflowMode is set",
+    )
+
     # the test
     SCENARIO_FILE_NAME: str = _given(
         "smoke.json", "SCENARIO_FILE_NAME", description="Scenario file: a path, or the name of a built-in one"
@@ -220,6 +271,20 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
 
     keep: Literal["nothing", "failed", "all"] = Field(
         "nothing", description="What to leave on the server at the end: nothing, failed runs, or all"
+    )
+
+    # evidence
+    evidence: bool = Field(
+        True,
+        description="Collect what the server, controllers and pods do meanwhile, in a process beside the load",
+    )
+    evidence_interval_seconds: float = Field(
+        5.0, ge=1.0, le=300.0, description="Time from one look at metrics to the next"
+    )
+    metrics_urls: MetricsUrls = Field(
+        {},
+        description="Prometheus endpoints beside the API server's, as name=URL, separated by commas; the name "
+        "controller is Argo's workflow controller, scheduledworkflow KFP's",
     )
 
     # the log

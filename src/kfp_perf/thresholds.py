@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from kfp_perf.errors import Problem
+from kfp_perf.metrics import OF_THE_TEST
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.registry import built_in
 from kfp_perf.scenario.quantities import format_value, parse_minutes, parse_rate
@@ -37,6 +38,8 @@ EXAMPLES = {
     Unit.CHANGE: '"<= 10%"',
     Unit.COUNT: '"== 0" or ">= 100"',
     Unit.PER_SECOND: '">= 30/min" or "> 5/s"',
+    Unit.BYTES: '"< 500MiB" or "<= 2GiB"',
+    Unit.CORES: '"< 1.5" or "<= 500m"',
 }
 
 #: Syntax that is recognised but not supported yet: a pattern in the name or the condition, and its meaning.
@@ -76,7 +79,7 @@ SCENARIO_DEFAULTS = {
     "load.fell_behind": "== 0",
     "load.slot_time_lost": "<= 5%",
 }
-TEST_DEFAULTS = {"cleanup.left": "== 0"}
+TEST_DEFAULTS = {"cleanup.left": "== 0", "server.restarts": "== 0"}
 
 
 def is_default(name: str) -> bool:
@@ -101,6 +104,9 @@ def parse_threshold(
     metric = registry.find(name)
     if metric is None:
         return Problem(where, f"there is no metric {format_value(name)}", remedy_for(name, registry))
+    if scenario is not None and metric.path[0] in OF_THE_TEST:
+        what = f"{name} is of the whole test, and no scenario has it"
+        return Problem(where, what, "move it to the file's own thresholds")
     example = f"write {EXAMPLES[metric.metric.unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
@@ -151,12 +157,36 @@ def _per_second(text: str) -> float:
     return 0.0 if text == "0" else parse_rate(text).per_second
 
 
+#: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_BYTES |= {"k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", re.ASCII)
+
+
+def _bytes(text: str) -> float:
+    if text == "0":
+        return 0.0
+    matched = _SIZE.fullmatch(text)
+    if matched is None or matched[2] not in _BYTES:
+        raise ValueError(text)
+    return float(matched[1]) * _BYTES[matched[2]]
+
+
+def _cores(text: str) -> float:
+    number = text.removesuffix("m")
+    if not re.fullmatch(r"\d+(?:\.\d+)?", number, re.ASCII):
+        raise ValueError(text)
+    return float(number) / 1000.0 if text.endswith("m") else float(number)
+
+
 _BOUNDS: dict[Unit, Callable[[str], float]] = {
     Unit.SECONDS: _seconds,
     Unit.SHARE: _part,
     Unit.CHANGE: _part,
     Unit.COUNT: _whole,
     Unit.PER_SECOND: _per_second,
+    Unit.BYTES: _bytes,
+    Unit.CORES: _cores,
 }
 _WORDS = {
     Unit.SECONDS: "units of time",
@@ -164,4 +194,6 @@ _WORDS = {
     Unit.CHANGE: "per cent",
     Unit.COUNT: "whole numbers",
     Unit.PER_SECOND: "so many in what time",
+    Unit.BYTES: "bytes, with a unit",
+    Unit.CORES: "cores",
 }

@@ -305,7 +305,7 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
 _OPTIONAL = frozenset(
     {
         *("schema_version", "thresholds", "complete", "complete_until", "generator", "health"),
-        "declared_metrics",
+        *("declared_metrics", "evidence", "stopped_early"),
     }
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage
 from kfp_perf.errors import ExitCode
@@ -102,22 +103,26 @@ def compare(
             click.get_current_context(),
         )
     before, after = (baseline, results) if baseline else (results[:1], results[1:])
-    comparison = compare_sides(
-        read_side(before, count_warmup=no_warmup),
-        read_side(after, count_warmup=no_warmup),
-        within=within,
-    )
+    with errors_to_github():
+        comparison = compare_sides(
+            read_side(before, count_warmup=no_warmup),
+            read_side(after, count_warmup=no_warmup),
+            within=within,
+        )
     _write(comparison, name, output)
-    return int(judged(comparison, regression, not_slower))
+    failures = report_failures(comparison, regression, not_slower)
+    _to_github(comparison, failures)
+    return int(ExitCode.FAILED if failures else ExitCode.GOOD)
 
 
-def judged(comparison: Comparison, regression: float | None, not_slower: float | None) -> ExitCode:
-    """Print which required conditions do not hold, and return the exit code that follows."""
+def report_failures(comparison: Comparison, regression: float | None, not_slower: float | None) -> list[str]:
+    """Print which required conditions do not hold, and return them."""
     failures = [] if regression is None else comparison.regressions(regression)
     failures += [] if not_slower is None else comparison.not_excluded(not_slower)
-    for failure in dict.fromkeys(failures):
+    failures = list(dict.fromkeys(failures))
+    for failure in failures:
         click.echo(f"kfp-perf: failed: {failure}", err=True)
-    return ExitCode.FAILED if failures else ExitCode.GOOD
+    return failures
 
 
 def _write(comparison: Comparison, name: str, output: Path | None) -> None:
@@ -144,3 +149,12 @@ def _write(comparison: Comparison, name: str, output: Path | None) -> None:
         raise InputError(problem) from error
     with standard_output():
         click.echo(str(output))
+
+
+def _to_github(comparison: Comparison, failures: list[str]) -> None:
+    from kfp_perf.reports.comparison_formats import draw_markdown
+    from kfp_perf.reports.github import annotations_of_comparison
+
+    report_to_github(
+        lambda: annotations_of_comparison(comparison, failures), lambda: draw_markdown(comparison)
+    )

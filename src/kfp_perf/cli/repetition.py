@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kfp_perf.cli.ending import signals_ignored
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage, seconds
-from kfp_perf.errors import ExitCode
+from kfp_perf.cli.written_reports import write_wanted
+from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from kfp_perf.cli.written_reports import WantedReport
     from kfp_perf.config import TestConfig
     from kfp_perf.result.study import Study
     from kfp_perf.studies import StudyDesign
@@ -116,12 +120,14 @@ def run_and_show(
     pause: float | None,
     emulator: str,
     quiet: bool,
+    reports: Sequence[WantedReport] = (),
     **options: Any,
 ) -> Study:
-    """Run a study, print its report, and return it. `pause`: None is the default of the target.
+    """Run a study, print its report, write the `reports` that are wanted, and return it.
 
-    Ends the process where the user did not wait for scenarios.
+    `pause`: None is the default of the target. Ends the process where the user did not wait for scenarios.
     """
+    from kfp_perf.reports.study_reports import FORMATS
     from kfp_perf.studies import StudyAbandoned, run_study
 
     def announce(line: str) -> None:
@@ -130,20 +136,27 @@ def run_and_show(
 
     abandoned = False
     try:
-        study = run_study(
-            design,
-            scenario_file,
-            config,
-            emulator=emulator,
-            quiet=quiet,
-            pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
-            announce=announce,
-            **options,
-        )
+        with errors_to_github():
+            study = run_study(
+                design,
+                scenario_file,
+                config,
+                emulator=emulator,
+                quiet=quiet,
+                pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
+                announce=announce,
+                **options,
+            )
     except StudyAbandoned as left:
         study, abandoned = left.study, True
     with signals_ignored():
-        show_study(study)
+        try:
+            show_study(study)
+            write_wanted(reports, lambda name: FORMATS[name](study))
+        except InputError as error:  # the exit code stays that of the study
+            with contextlib.suppress(OSError):  # the terminal may be closed
+                click.echo(f"kfp-perf: {error}", err=True)
+        report_to_github(tuple, lambda: FORMATS["markdown"](study)["report.md"])
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()

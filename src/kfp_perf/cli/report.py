@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.written_reports import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,7 +134,6 @@ def _readable(results: Path) -> Iterator[None]:
 
 def _write(files: Mapping[str, bytes], output: Path) -> None:
     from kfp_perf.errors import InputError, Problem
-    from kfp_perf.reports import write_whole
 
     if output == _STANDARD_OUTPUT:
         if len(files) != 1:
@@ -141,17 +141,6 @@ def _write(files: Mapping[str, bytes], output: Path) -> None:
         with standard_output():
             sys.stdout.buffer.write(*files.values())
         return
-    # One file goes to the path that was named, unless that is a folder; several go into a folder.
-    to_folder = len(files) != 1 or output.is_dir()
-    paths = {output / file if to_folder else output: content for file, content in files.items()}
-    try:
-        for path, content in paths.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content)
-    except OSError as error:
-        problem = Problem(
-            str(output), f"cannot be written: {error.strerror}", "Name another place with --output."
-        )
-        raise InputError(problem) from error
+    paths = write_files(files, output, "Name another place with --output.")
     with standard_output():
         click.echo("\n".join(map(str, paths)))

@@ -35,6 +35,8 @@ _FIELDS = {
     "log_level": "LOG_LEVEL",
 }
 
+_ADDRESS = ("host", "port")
+
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags to a command, which gets the resulting configuration as `config`."""
@@ -48,6 +50,32 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         with_config = option(with_config)
     return with_config
+
+
+def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags but those of the address to a command that names its targets itself.
+
+    It gets `config`, whose address is a default, and `given`, the values of the flags by field.
+    """
+
+    @wraps(function)
+    def with_config(**flags: Any) -> Any:
+        given = {field: flags.pop(flag) for flag, field in _FIELDS.items() if flag not in _ADDRESS}
+        config = read_config(
+            flags.pop("config_class"), {**dict.fromkeys(_FIELDS.values()), **given, **_no_address()}
+        )
+        return function(config=config, given=given, **flags)
+
+    for option in reversed(_OPTIONS[3:]):
+        with_config = option(with_config)
+    return with_config
+
+
+def _no_address() -> dict[str, Any]:
+    """The default address in place of that of the environment, which need not be valid."""
+    from kfp_perf.config import TestConfig
+
+    return {_FIELDS[flag]: TestConfig.model_fields[_FIELDS[flag]].default for flag in _ADDRESS}
 
 
 def read_config(config_class: str | None, given: dict[str, Any], target: str | None = None) -> TestConfig:
@@ -79,9 +107,8 @@ def read_config(config_class: str | None, given: dict[str, Any], target: str | N
                 )
         from kfp_perf.targets import resolve_target
 
-        # The target has an address of its own, so that of the environment need not be valid.
-        ignored = {field: kind.model_fields[field].default for field in ("KFP_API_HOST", "KFP_API_PORT")}
-        return resolve_target(target, kind.from_environment(**{**given, **ignored}), given)
+        # The target has an address of its own.
+        return resolve_target(target, kind.from_environment(**{**given, **_no_address()}), given)
     except InputError as error:
         raise InputError(
             Problem(flags[problem.where], problem.what, "Correct the flag, or leave it out.")

@@ -111,7 +111,7 @@ def result_document(
     given, health = result.given, result.health
     scenarios = result.scenarios
     infos = [one.info for one in scenarios]
-    figures = figures_of(scenarios)
+    figures = figures_of(scenarios, result.evidence)
     in_flight = _in_flight(scenarios, health)
     _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
@@ -143,6 +143,7 @@ def result_document(
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
         "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
+        "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
         "warnings": list(given.get("warnings") or ()),

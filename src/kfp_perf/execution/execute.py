@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
+from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.execution.document import given_document, result_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
+from kfp_perf.result.evidence import EVIDENCE_FOLDER
 from kfp_perf.result.files import LOGS_FOLDER
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.result_writer import ResultWriter
@@ -129,6 +131,14 @@ async def _check(config: TestConfig, plan: Plan) -> Healthz:
     return health
 
 
+def with_namespaces(config: TestConfig, plan: Plan) -> TestConfig:
+    """The configuration with the namespaces that hold the runs of all scenarios, unless it names them."""
+    if config.run_namespaces or not config.IS_KUBEFLOW_MODE:
+        return config
+    found = dict.fromkeys(scenario.namespace or config.NAMESPACE for scenario in plan.scenarios)
+    return config.model_copy(update={"run_namespaces": tuple(found)})
+
+
 class Execution:
     """One test in progress. `errors` holds its errors in order of occurrence."""
 
@@ -151,6 +161,9 @@ class Execution:
         self._plugins = plugins
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._evidence = EvidenceProcess(
+            with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
+        )
         self._blind: Exception | None = None
         self._stop_when = stop_when
         self._stopped_early: dict[str, Any] | None = None
@@ -168,7 +181,7 @@ class Execution:
             engine.stop(at_once=self.interruptions > 1)
 
         with interruptible(interrupt), engine:
-            with checks:
+            with self._evidence, checks:
                 ended = self._run_scenarios(engine, checks, display)
             self.abandoned = bool(engine.running)
             if self.abandoned:
@@ -222,9 +235,12 @@ class Execution:
         try:
             counters = engine.counters()
             checks.look(counters)
+            self._evidence.look()
             self._stop_if_wanted(engine, counters)
             stopping = self.interruptions > 0 or self._stopped_early is not None
-            display.update(self._watch.look(counters, engine.t0, stopping=stopping))
+            snapshot = self._watch.look(counters, engine.t0, stopping=stopping)
+            snapshot.evidence = self._evidence.live
+            display.update(snapshot)
             self._save_meanwhile(counters, checks)
         except Exception as error:
             log.exception("The test can no longer be observed, so it is stopped")

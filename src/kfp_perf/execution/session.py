@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kfp_perf.config import TestConfig
 from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
-from kfp_perf.execution.emulator_process import EmulatorProcess
+from kfp_perf.execution.emulator_process import EMULATED_NAMESPACE, EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
 from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
@@ -124,5 +124,14 @@ def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
     """The configuration with the emulator as its target; credentials are for the real one only."""
     no_credentials = dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE"))
     return config.model_copy(
-        update={"KFP_API_HOST": emulator.url, "IS_KUBEFLOW_MODE": False, **no_credentials}
+        update={
+            "KFP_API_HOST": emulator.url,
+            "IS_KUBEFLOW_MODE": False,
+            "metrics_urls": emulator.metrics_urls,
+            "kubernetes_url": emulator.kubernetes_url,
+            "kubernetes_token": None,
+            "run_namespaces": (EMULATED_NAMESPACE,),
+            "kfp_namespace": EMULATED_NAMESPACE,
+            **no_credentials,
+        }
     )

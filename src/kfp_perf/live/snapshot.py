@@ -56,6 +56,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         None  # their median from due to visible success; None: not reached, or no runs
     )
     errors: dict[str, int] = {}
+    evidence: list[str] = []  # how the sources of evidence stand, a few words each
     stopping: bool = False
     emulator: bool = False
 

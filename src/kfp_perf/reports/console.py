@@ -17,7 +17,7 @@ from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of
-from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
+from kfp_perf.reports.quantities import between_of, brief_of, clock_of, count_of, quantity_of, share_of
 from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
@@ -134,13 +134,21 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"✓ {count_of(len(kept), 'default threshold')} kept", style="green")
 
 
+def _threshold_value(one: Mapping[str, Any]) -> str:
+    if one.get("not_reached"):
+        return "not reached"
+    if isinstance(between := one.get("between"), list) and len(between) == 2:
+        return between_of(between[0], between[1], one.get("unit"))
+    return quantity_of(one.get("value"), one.get("unit"))
+
+
 def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
     style = "green" if one.get("passed") else "red"
     of = f"{one['scenario']}: " if one.get("scenario") else ""
     default = " (default)" if one.get("default") else ""
     return [
         f"{of}{one.get('metric')} {one.get('condition')}{default}",
-        "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
+        _threshold_value(one),
         quantity_of(one.get("margin"), one.get("unit")),
         Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
     ]

@@ -70,14 +70,14 @@ def _facts(facts: Facts) -> RenderableType:
 
 def _table(table: Table) -> RenderableType:
     drawn = RichTable(box=None, padding=(0, 1, 0, 0))
-    for place, column in enumerate(table.columns):
-        # Names and numbers are read in one piece; other texts may be folded.
+    for column in table.columns:
+        # Numbers are read in one piece; texts may be folded.
         drawn.add_column(
             column.title,
             justify="right" if column.is_number else "left",
             header_style="dim",
             overflow="fold",
-            no_wrap=place == 0 or column.is_number,
+            no_wrap=column.is_number,
         )
     for row in table.rows:
         drawn.add_row(*map(_cell, row))
