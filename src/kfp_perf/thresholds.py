@@ -79,7 +79,7 @@ SCENARIO_DEFAULTS = {
     "load.fell_behind": "== 0",
     "load.slot_time_lost": "<= 5%",
 }
-TEST_DEFAULTS = {"cleanup.left": "== 0", "server.restarts": "== 0"}
+TEST_DEFAULTS = {"cleanup.left": "== 0", "server.restarts": "== 0", "components.*.restarts": "== 0"}
 
 
 def is_default(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kfp_emulator import control
+from kfp_emulator import control, control_kubernetes
 from kfp_emulator.api import (
     artifacts,
     experiments,
@@ -88,6 +88,15 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     Route("POST", "/emulator/v1/outcomes", "AddOutcomes", control.add_outcomes),
     Route("DELETE", "/emulator/v1/outcomes", "ClearOutcomes", control.clear_outcomes),
     Route("POST", "/emulator/v1/restart", "Restart", control.restart),
+    Route("GET", "/emulator/v1/components", "ListComponents", control_kubernetes.list_components),
+    Route(
+        "POST", "/emulator/v1/components/{name}:restart", "RestartComponent", control_kubernetes.restart_one
+    ),
+    Route("GET", "/emulator/v1/pods", "PodTruth", control_kubernetes.list_pods),
+    Route("POST", "/emulator/v1/kubernetes/compact", "Compact", control_kubernetes.compact),
+    Route("GET", "/emulator/v1/kubernetes/denials", "ListDenials", control_kubernetes.list_denials),
+    Route("POST", "/emulator/v1/kubernetes/denials", "SetDenials", control_kubernetes.set_denials),
+    Route("DELETE", "/emulator/v1/kubernetes/denials", "ClearDenials", control_kubernetes.set_denials),
     Route("GET", "/emulator/v1/openapi.json", "OpenApi", control.get_openapi),
 )
 """The emulator's own, which KFP has not."""

@@ -47,7 +47,7 @@ pause_option = click.option(
     help="Time between two executions, for pods to end.  [30s; 0 with --emulator]",
 )
 no_warmup_option = click.option(
-    "--no-warmup", is_flag=True, help="Run no execution that does not count before."
+    "--no-warmup", is_flag=True, help="Leave out the warm-up, a first execution that does not count."
 )
 
 _OPTIONS = (

@@ -55,7 +55,7 @@ def holds_scenarios(path: Path) -> bool:
     return isinstance(document, list) and any(isinstance(one, dict) and "mode" in one for one in document)
 
 
-class ScenarioFile(pytest.File):
+class CollectedFile(pytest.File):
     """A scenario file; its plan is made when it is collected, so what is wrong is an error of the collection."""
 
     _outcome: FileOutcome | None = None
@@ -116,8 +116,8 @@ class ScenarioItem(pytest.Item):
     def setup(self) -> None:
         """Run the file, unless it was. What could not be judged is an error here, where pytest reports errors."""
         file = self.parent
-        if not isinstance(file, ScenarioFile):
-            raise TypeError("it is made by a ScenarioFile alone")
+        if not isinstance(file, CollectedFile):
+            raise TypeError("it is made by a CollectedFile alone")
         self._result = file.result()
         self.user_properties.append((PROPERTY, verdict_of(self._result)))
         cases = self._cases()

@@ -69,13 +69,13 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect a scenario file: one that was named, or one in a folder that looks like it."""
     if file_path.suffix != ".json" or not parent.config.getoption("kfp_perf"):
         return None
-    from kfp_perf.pytest_plugin.nodes import ScenarioFile, holds_scenarios
+    from kfp_perf.pytest_plugin.nodes import CollectedFile, holds_scenarios
 
     named = parent.session.isinitpath(file_path)
     patterns = parent.config.getini("kfp_perf_files")
     if not named and not (any(map(file_path.match, patterns)) and holds_scenarios(file_path)):
         return None
-    return ScenarioFile.from_parent(parent, path=file_path)
+    return CollectedFile.from_parent(parent, path=file_path)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

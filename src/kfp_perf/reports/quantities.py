@@ -87,13 +87,15 @@ def rate_of(rate: float | None) -> str:
 
 
 def between_of(low: Any, high: Any, unit: Any) -> str:
-    """A value that is only known to lie between two bounds: `100 ms to 300 ms`, `at most 5.0 ms`, `over 300 s`."""
+    """A value that is only known to lie between two bounds: `100 to 300 ms`, `≤ 5.0 ms`, `> 300 s`."""
     if high is None:
-        return f"over {quantity_of(low, unit)}"
+        return f"> {quantity_of(low, unit)}"
+    if not low:
+        return f"≤ {quantity_of(high, unit)}"
     return (
-        f"{quantity_of(low, unit)} to {quantity_of(high, unit)}"
-        if low
-        else f"at most {quantity_of(high, unit)}"
+        range_of(low, high)
+        if unit == Unit.SECONDS
+        else f"{quantity_of(low, unit)} to {quantity_of(high, unit)}"
     )
 
 

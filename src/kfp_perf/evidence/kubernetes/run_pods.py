@@ -6,7 +6,7 @@ import re
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, seconds_of
+from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, second_of
 from kfp_perf.evidence.kubernetes.records import PodRecord
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         reason=status.reason
         or (main_ended.reason if main_ended and main_ended.reason != "Completed" else ""),
         message=status.message[:_LONGEST_MESSAGE],
-        created=seconds_of(metadata.creation_timestamp) or 0.0,
+        created=second_of(metadata.creation_timestamp) or 0,
         scheduled=_condition(status, "PodScheduled"),
         initialized=_condition(status, "Initialized"),
         started=started,
@@ -157,6 +157,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         exit_code=exit_code,
         pulls=pulls.images if pulls is not None and pulls.known else None,
         pull_seconds=pulls.seconds if pulls is not None and pulls.known else None,
+        pulling=started is None and pulls is not None and bool(pulls.since),
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,
         deleted=deleted,
@@ -169,20 +170,20 @@ def was_oom_killed(container: ContainerStatus) -> bool:
     return any(one is not None and one.reason == "OOMKilled" for one in ended)
 
 
-def _times(container: ContainerStatus | None) -> tuple[float | None, float | None, int | None]:
+def _times(container: ContainerStatus | None) -> tuple[int | None, int | None, int | None]:
     """When a container started and finished, and its exit code."""
     state = container.state if container is not None else None
     if state is not None and (ended := state.terminated) is not None:
-        return seconds_of(ended.started_at), seconds_of(ended.finished_at), ended.exit_code
+        return second_of(ended.started_at), second_of(ended.finished_at), ended.exit_code
     if state is not None and state.running is not None:
-        return seconds_of(state.running.started_at), None, None
+        return second_of(state.running.started_at), None, None
     return None, None, None
 
 
-def _condition(status: PodStatus, kind: str) -> float | None:
+def _condition(status: PodStatus, kind: str) -> int | None:
     for condition in status.conditions or ():
         if condition.type == kind and condition.status == "True":
-            return seconds_of(condition.last_transition_time)
+            return second_of(condition.last_transition_time)
     return None
 
 
@@ -203,7 +204,10 @@ def _role(pod: RunPod) -> str:
 
 
 # The texts are kubelet's, pkg/kubelet/images/image_manager.go; releases before 1.29 give one duration only.
-_PULLED = re.compile(r"Successfully pulled image .* in (\S+?)(?: \((\S+) including waiting\))?(?:\.|$| )")
+_GO_DURATION = r"(\d[\d.hmnuµs]*s)"
+_PULLED = re.compile(
+    rf"Successfully pulled image .* in {_GO_DURATION}(?: \({_GO_DURATION} including waiting\))?"
+)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -230,7 +234,7 @@ def _note(pulls: _Pulls, event: Event) -> None:
 
 
 def _at(moment: datetime | None) -> float | None:
-    return seconds_of(moment)
+    return None if moment is None else moment.timestamp()
 
 
 def duration_of(text: str) -> float:
