@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.metrics.figures import Figures
+    from kfp_perf.metrics.window_files import WindowValue
 
 _MOST_REASONS = 3
 #: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
@@ -40,6 +41,8 @@ class Judgement:
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
     failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
+    `window` is when the window that was judged began and ended, in seconds from the start of the test (None: it was
+    the whole test); `aborted`: the test was ended because of it.
     """
 
     threshold: Threshold
@@ -50,6 +53,8 @@ class Judgement:
     count: int | None
     reason: str
     not_reached: bool = False
+    window: tuple[float, float] | None = None
+    aborted: bool = False
 
     @property
     def passed(self) -> bool:
@@ -94,6 +99,8 @@ class Judgement:
             "judged": self.judged.value,
             "reason": self.reason,
             "default": self.threshold.default,
+            "window": None if self.window is None else list(self.window),
+            "aborted": self.aborted,
         }
 
 
@@ -124,7 +131,12 @@ def _defaults(figures: Figures) -> Iterator[tuple[str | None, str, str]]:
     yield from ((None, name, condition) for name, condition in TEST_DEFAULTS.items())
 
 
-def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
+def judge(
+    thresholds: Iterable[Threshold],
+    figures: Figures,
+    windows: Mapping[Threshold, WindowValue] | None = None,
+    t0: float = 0.0,
+) -> list[Judgement]:
     """Judge thresholds by the figures of their scenario, or of the whole test.
 
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
@@ -132,8 +144,17 @@ def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
     is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
     worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
     or successes beside it is not.
+
+    `windows` has the worst window of each sliding threshold that has one to judge, and `t0` is the start of the
+    test in seconds since the Unix epoch.
     """
-    found = [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    worst = windows or {}
+    found = [
+        _judged(threshold, figures.of(threshold.scenario))
+        if threshold.window_seconds is None
+        else _judged_window(threshold, worst.get(threshold), t0)
+        for threshold in thresholds
+    ]
     return [_of_survivors(one, found) for one in found]
 
 
@@ -196,6 +217,66 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
     return Judgement(threshold, judged, value, interval, error, count, reason, beyond)
+
+
+def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -> Judgement:
+    """The judgement of a sliding threshold by its worst window."""
+    if worst is None:
+        fewest = threshold.metric.fewest
+        what = f"at least {fewest} values" if fewest > 1 else "a value"
+        reason = f"has not enough data: the load had no whole window with {what}"
+        return Judgement(threshold, Judged.NOT_ENOUGH_DATA, None, None, None, 0, reason)
+    begin, end = worst.begin - t0, worst.end - t0
+    value = math.inf if worst.value is None else worst.value
+    kept = OPERATORS[threshold.comparison](value, threshold.bound)
+    was = "lay above all that was answered" if worst.value is None else f"was {_formatted(value, threshold)}"
+    reason = "" if kept else f"{was} from {_clock(begin)} to {_clock(end)} min, not {threshold.condition}"
+    return Judgement(
+        threshold,
+        Judged.KEPT if kept else Judged.NOT_KEPT,
+        worst.value,
+        None,
+        None,
+        worst.operations,
+        reason,
+        worst.value is None,
+        (begin, end),
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, math.floor(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def aborted(judgements: Sequence[Judgement], by: Mapping[str, Any]) -> list[Judgement]:
+    """The judgements of a test that one of its thresholds aborted: `by` is what was recorded then.
+
+    What was known then decides: that threshold is not kept, whatever its figure became in the end.
+    """
+
+    def decided(one: Judgement) -> Judgement:
+        threshold = one.threshold
+        if threshold.default or (threshold.where, threshold.scenario) != (
+            by.get("where"),
+            by.get("scenario"),
+        ):
+            return one
+        if one.judged is Judged.NOT_KEPT:
+            return dataclasses.replace(one, aborted=True)
+        window = by.get("window")
+        return dataclasses.replace(
+            one,
+            judged=Judged.NOT_KEPT,
+            value=by.get("value"),
+            count=by.get("count"),
+            not_reached=by.get("value") is None,
+            reason=str(by.get("what")),
+            window=(window[0], window[1]) if window else None,
+            aborted=True,
+        )
+
+    return [decided(one) for one in judgements]
 
 
 class Reason(NamedTuple):

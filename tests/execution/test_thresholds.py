@@ -108,7 +108,8 @@ def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
     assert code == 2
     validated = Program(tmp_path, "validate", "t.json")
     assert (code, out, err) == validated.end()
-    assert 't.json: $.thresholds["run.duration.p95"]: a sliding window cannot be judged yet' in err
+    assert 't.json: $.thresholds["run.duration.p95"]: run.duration.p95 has no figure in a window' in err
+    assert "run.visible.p50 to p99" in err, "it says what has"
     assert '$.scenarios[0].thresholds["run.sucess_rate"]: there is no metric "run.sucess_rate"' in err
     assert "did you mean run.success_rate?" in err
     assert not (tmp_path / "results").exists()
