@@ -32,6 +32,7 @@ BENCHMARKS = (
     "intervals",
     "comparison",
     "comparison_emulated",
+    "until_stable",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

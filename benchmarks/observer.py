@@ -49,7 +49,7 @@ class Follower:
     async def create(self, count: int) -> None:
         """Put this many runs in flight."""
         from kfp_perf.client.messages import RunSpec
-        from kfp_perf.client.query import ListQuery
+        from kfp_perf.client.protocol import ListQuery
         from kfp_perf.observe import TrackedRun
         from kfp_perf.pipelines.find import find_pipeline
         from kfp_perf.pipelines.package import read_pipeline

@@ -85,7 +85,7 @@ def _ms(seconds: float | None) -> str:
 async def _run_to_read(url: str) -> str:
     from kfp_perf.client import RestClient
     from kfp_perf.client.messages import RunSpec
-    from kfp_perf.client.query import ListQuery
+    from kfp_perf.client.protocol import ListQuery
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import RealClock
     from kfp_perf.pipelines.find import find_pipeline

@@ -166,6 +166,26 @@ def settings() -> str:
     return table(("variable", "field of `TestConfig`", "meaning", "default"), rows)
 
 
+def target_settings() -> str:
+    """Return the settings of a table in the targets file, in two groups."""
+    from kfp_perf.config import TestConfig
+    from kfp_perf.targets import OF_ITS_USE, OF_THE_TARGET
+
+    groups = {"not from the environment": OF_THE_TARGET, "else from the environment": OF_ITS_USE}
+    rows = [
+        [
+            group if not place else "",
+            f"`{name}`",
+            "As `host`: an address with scheme, port and path"
+            if name == "url"
+            else TestConfig.model_fields[field].description or "",
+        ]
+        for group, names in groups.items()
+        for place, (name, field) in enumerate(names.items())
+    ]
+    return table(("", "setting", "meaning"), rows)
+
+
 def metrics_of(family: str) -> Callable[[], str]:
     """Return what writes the metrics of a family."""
 
@@ -336,7 +356,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "pipelines": built_in_pipelines,
     },
     "tuning.md": {"phases": settings_by_phase, "states": settings_by_state},
-    "configuration.md": {"settings": settings},
+    "configuration.md": {"settings": settings, "targets": target_settings},
     "extending.md": {
         "runner": example_of("HealthRunner", "RUNNERS"),
         "collector": example_of("Gaps", "gaps_between", "METRICS"),

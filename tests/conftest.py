@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# The collector is a process more for each test that is executed, which half a second of CPU time starts: the
+# tests of evidence ask for it.
+os.environ.setdefault("KFP_PERF_EVIDENCE", "false")
+pytest_plugins = ["pytester"]
+
+# Commands under test would write to the page of the step that runs the tests.
+os.environ.pop("GITHUB_ACTIONS", None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -243,7 +243,14 @@ def test_the_interval_of_a_value_comes_with_it() -> None:
 def test_every_metric_can_have_a_threshold(metric: Any) -> None:
     name = metric.name.replace("{call}", "GetRun") + (f".{metric.statistics[0]}" if metric.statistics else "")
     assert built_in().find(name) is not None
-    condition = {Unit.SECONDS: "< 1s", Unit.PER_SECOND: "> 1/s", Unit.COUNT: "< 1"}.get(metric.unit, "< 1%")
+    conditions = {
+        Unit.SECONDS: "< 1s",
+        Unit.PER_SECOND: "> 1/s",
+        Unit.COUNT: "< 1",
+        Unit.BYTES: "< 1GiB",
+        Unit.CORES: "< 500m",
+    }
+    condition = conditions.get(metric.unit, "< 1%")
     assert parsed(name, condition).metric.metric is metric
 
 

@@ -112,12 +112,27 @@ def _offset(_context: click.Context, parameter: click.Parameter, value: float | 
 )
 @click.option("--read-times", is_flag=True, help="Let reads take as long as those of a real server.")
 @click.option("--any-package-url", is_flag=True, help="Fetch pipeline packages from any host.")
+@click.option(
+    "--kubernetes-port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Port of the Kubernetes API  [a free one]",
+)
+@click.option("--no-kubernetes", is_flag=True, help="Serve no Kubernetes API.")
+@click.option(
+    "--kubernetes-token",
+    multiple=True,
+    callback=_pairs,
+    metavar="TOKEN=USER",
+    help="A bearer token that the Kubernetes API demands, and its user.",
+)
 @click.option("--exit-with-stdin", is_flag=True, help="End when standard input closes.")
 @click.option("--log-level", default="WARNING", show_default=True, help="Level of the log on standard error.")
 def emulator(**given: Any) -> None:
     """Serve an emulated KFP API.
 
-    When it is ready, it prints one line of JSON: {"url": ..., "pid": ...}. It ends on Ctrl-C.
+    When it is ready, it prints one line of JSON: {"url": ..., "kubernetes_url": ..., "pid": ...}.
+    It ends on Ctrl-C.
     """
     if given["profiles"]:
         _print_profiles()
@@ -130,12 +145,19 @@ def emulator(**given: Any) -> None:
     options = _options(given)
     from kfp_emulator.http.server import open_socket
 
-    try:
-        listener = open_socket(given["host"], given["port"])
-    except OSError as error:
-        raise _end(f"cannot listen on {given['host']}:{given['port']}: {error.strerror or error}") from None
+    ports = {"url": given["port"]}
+    if options.kubernetes:
+        ports["kubernetes_url"] = given["kubernetes_port"]
+    sockets = {}
+    for name, port in ports.items():
+        try:
+            sockets[name] = open_socket(given["host"], port)
+        except OSError as error:
+            for bound in sockets.values():
+                bound.close()
+            raise _end(f"cannot listen on {given['host']}:{port}: {error.strerror or error}") from None
     with _ending_at_once():
-        _runner()(_serve(options, listener, exit_with_stdin=given["exit_with_stdin"]))
+        _runner()(_serve(options, sockets, exit_with_stdin=given["exit_with_stdin"]))
 
 
 @contextlib.contextmanager
@@ -220,6 +242,8 @@ def _options(given: dict[str, Any]) -> Options:
         access_reviews_per_second=given["access_reviews"],
         cache_entries=given["cache_entries"],
         retry_nodes=given["retry_nodes"],
+        kubernetes=not given["no_kubernetes"],
+        kubernetes_tokens=given["kubernetes_token"],
     )
 
 
@@ -232,7 +256,8 @@ def _runner() -> Callable[[Any], Any]:
     return runner
 
 
-async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -> None:
+async def _serve(options: Options, sockets: dict[str, socket], *, exit_with_stdin: bool) -> None:
+    from kfp_emulator.http.ports import side_ports
     from kfp_emulator.http.server import Server
     from kfp_emulator.options import build
     from kfp_emulator.storage.store import StoreError
@@ -240,20 +265,27 @@ async def _serve(options: Options, listener: socket, *, exit_with_stdin: bool) -
     try:
         backend = build(options)
     except (StoreError, OSError) as error:
-        listener.close()
+        for bound in sockets.values():
+            bound.close()
         raise _end(f"--store: {error}") from None
-    server = Server(backend, listener)
+    server = Server(backend, sockets.pop("url"))
+    sides = side_ports(backend, sockets)
     _warm_up()
     await server.start()
+    for side in sides.values():
+        side.start()
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, done.set)
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
-    click.echo(json.dumps({"url": server.url, "pid": os.getpid()}))
+    urls = {"url": server.url, **{name: side.url for name, side in sides.items()}}
+    click.echo(json.dumps({**urls, "pid": os.getpid()}))
     sys.stdout.flush()
     await done.wait()
+    for side in sides.values():
+        await side.stop()
     await server.stop()
 
 

@@ -13,6 +13,12 @@ from kfp_emulator.cluster.schedules import ScheduleController
 from kfp_emulator.cluster.throttle import Throttle
 from kfp_emulator.http.openapi import openapi_document
 from kfp_emulator.http.routes import API_ROUTES
+from kfp_emulator.kubernetes.components import Components, Work
+from kfp_emulator.kubernetes.installation import Installation, state_surroundings
+from kfp_emulator.kubernetes.journal import Journal
+from kfp_emulator.kubernetes.permissions import Permissions
+from kfp_emulator.kubernetes.run_pods import RunPods
+from kfp_emulator.kubernetes.usage import Usage
 from kfp_emulator.protocol.wire import OutwardTime
 from kfp_emulator.server import lifecycle, recurring, reporting
 from kfp_emulator.server.access import USER_HEADER, Access
@@ -61,6 +67,10 @@ class Options:
     """Show the anonymous entries that cached tasks leave in task_details."""
     retry_nodes: bool | None = None
     """Double each executed node, as the default retry strategy of 2.17's manifests does; None: from 2.17 on."""
+    kubernetes: bool = True
+    """Whether there is a Kubernetes API."""
+    kubernetes_tokens: dict[str, str] = field(default_factory=dict)
+    """Bearer tokens that the Kubernetes API demands, each with its user; none: it demands no token."""
 
 
 def _release(version: str) -> tuple[int, int]:
@@ -98,6 +108,10 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
     )
     release = _release(options.version)
     # The two callbacks run only with events, when the backend is there.
+    doubled = release >= (2, 17) if options.retry_nodes is None else options.retry_nodes
+    journal = Journal(clock.now)
+    pods = RunPods(journal, clock, cluster_time, doubled=doubled, nodes=options.profile.nodes)
+    metrics = ServerMetrics()
     cluster = Cluster(
         options.profile,
         clock,
@@ -105,7 +119,8 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         seed=options.seed,
         truth=truth.record,
         anonymous_cache_entries=options.cache_entries,
-        doubled_retry_nodes=release >= (2, 17) if options.retry_nodes is None else options.retry_nodes,
+        doubled_retry_nodes=doubled,
+        pod_log=pods if options.kubernetes else None,
     )
     schedules = ScheduleController(
         options.profile,
@@ -122,7 +137,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         cluster_time=cluster_time,
         access=access,
         runs=runs,
-        metrics=ServerMetrics(),
+        metrics=metrics,
         truth=truth,
         faults=FaultPlan(options.seed),
         cluster=cluster,
@@ -132,6 +147,22 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         read_times=options.read_times,
         openapi=openapi_document(API_ROUTES, options.version),
     )
+    if options.kubernetes:
+
+        def work() -> Work:
+            counts = cluster.counts
+            return Work(metrics.total, counts.reports, counts.pods, counts.looks, cluster.in_flight())
+
+        state_surroundings(journal, cluster_time, options.namespace, options.profile.nodes)
+        components = Components(journal, clock, cluster_time, options.namespace, options.version, work)
+        backend.kubernetes = Installation(
+            journal,
+            cluster_time,
+            components,
+            pods,
+            Usage(journal, components, cluster_time, work),
+            Permissions(options.kubernetes_tokens),
+        )
     backend.faults.add(list(options.faults), clock.now())
     lifecycle.came_up(backend)
     prefill(backend, options.prefill)

@@ -38,6 +38,15 @@ class Emulator:
 
     url: str
     pid: int
+    kubernetes_url: str = ""
+    """Where the Kubernetes API listens; empty where there is none."""
+    controller_metrics_url: str = ""
+    """Where the workflow controller's metrics are; empty where there are none."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which clients find it: `kfp.Client()` and its command line, and kfp-perf."""
+        return {"KF_PIPELINES_ENDPOINT": self.url, "API_HOST": self.url}
 
     def add_faults(self, rules: Sequence[dict[str, Any]]) -> list[int]:
         """Switch fault rules on, and return their numbers; docs/emulator.md lists the effects."""

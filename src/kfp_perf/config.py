@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import unquote
 
 from pydantic import (
@@ -30,6 +31,9 @@ from kfp_perf.environment import misspelt
 from kfp_perf.environment_view import EnvironmentView
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.hosts import parse_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +94,41 @@ Folders = Annotated[
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
     AfterValidator(_check_folders),
 ]
+Names = Annotated[
+    tuple[Namespace, ...],
+    NoDecode,
+    BeforeValidator(lambda value: re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value),
+]
+#: Program and arguments; as a text they are split as by a shell, which does not run.
+Command = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(lambda value: shlex.split(value) if isinstance(value, str) else value),
+    Field(min_length=1),
+]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _split_urls(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=")[::2] for part in re.split(r"[,\s]+", value) if part]
+    return dict(pairs)
+
+
+def _check_urls(urls: dict[str, str]) -> dict[str, str]:
+    for name, url in urls.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name) or name == "server":
+            raise ValueError(
+                "must be pairs of name=URL, such as controller=https://localhost:9090/metrics; a name has "
+                "lower-case letters, digits and hyphens, and is not server"
+            )
+        if not re.fullmatch(r"https?://[^\s/@?#]+(?:[/?][^\s#]*)?", url):
+            raise ValueError(f"must have a URL of http or https, without credentials, after {name}=")
+    return urls
+
+
+MetricsUrls = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_urls), AfterValidator(_check_urls)]
 
 
 def _given(field: Any, *names: str, description: str, **constraints: Any) -> Any:
@@ -138,6 +176,12 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
     KFP_TOKEN_FILE: Path | None = _given(
         None, "KFP_TOKEN_FILE", description="File that holds the bearer token; read again when it changes"
     )
+    KFP_TOKEN_COMMAND: Command | None = _given(
+        None,
+        "KFP_TOKEN_COMMAND",
+        description="Command that prints the bearer token, run again when the token expires",
+        exclude=True,  # its arguments may hold a secret
+    )
     KFP_COOKIE: SecretStr | None = _given(
         None, "KFP_COOKIE", description="Cookie header, as a browser would send it"
     )
@@ -169,9 +213,38 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
         description="Address of KFP's pages, for links from the report to runs that are still there",
     )
 
+    # the cluster that runs it
+    KUBECONFIG: str | None = _given(
+        None,
+        "KUBECONFIG",
+        description="Kubeconfig of the target's cluster, for evidence; default: ~/.kube/config, and in a pod its "
+        "service account",
+    )
+    kubernetes_context: str | None = Field(
+        None, description="Context of the kubeconfig that is the target's cluster; default: the current one"
+    )
+    kubernetes_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/@?#]+(?:/[^\s?#]*)?$",
+        description="Address of the cluster's API in place of a kubeconfig, such as that of `kubectl proxy`",
+    )
+    kubernetes_token: SecretStr | None = Field(None, description="Bearer token for that address")
+    run_namespaces: Names = Field(
+        (), description="Namespaces of the runs' pods, separated by commas; default: those of the test"
+    )
+    kfp_namespace: Namespace | None = Field(
+        None,
+        description="Namespace of KFP's components; default: NAMESPACE, and kubeflow where isKubeflowMode is set",
+    )
+
     # the test
     SCENARIO_FILE_NAME: str = _given(
         "smoke.json", "SCENARIO_FILE_NAME", description="Scenario file: a path, or the name of a built-in one"
+    )
+    targets: Path = Field(
+        default="~/.config/kfp-perf/targets.toml",
+        validate_default=True,
+        description="File of the targets that `--target` may name",
     )
     results_folder: Path = Field(
         default="results", validate_default=True, description="Where result folders are made"
@@ -198,6 +271,20 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
 
     keep: Literal["nothing", "failed", "all"] = Field(
         "nothing", description="What to leave on the server at the end: nothing, failed runs, or all"
+    )
+
+    # evidence
+    evidence: bool = Field(
+        True,
+        description="Collect what the server, controllers and pods do meanwhile, in a process beside the load",
+    )
+    evidence_interval_seconds: float = Field(
+        5.0, ge=1.0, le=300.0, description="Time from one look at metrics to the next"
+    )
+    metrics_urls: MetricsUrls = Field(
+        {},
+        description="Prometheus endpoints beside the API server's, as name=URL, separated by commas; the name "
+        "controller is Argo's workflow controller, scheduledworkflow KFP's",
     )
 
     # the log
@@ -253,15 +340,25 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
         for name in unknown:
             _log.warning("%s is not a setting of %s, and has no effect", name, cls.__name__)
         try:
-            config = cls(**given)
-        except ValidationError as error:
-            faults = (
-                Problem(*_explain(fault, cls, _field_of(cls, fault["loc"]))) for fault in error.errors()
-            )
-            raise InputError([*problems, *faults]) from None
+            config = cls.with_values(given)
+        except InputError as error:
+            raise InputError([*problems, *error.problems]) from None
         if problems:
             raise InputError(problems)
         return config
+
+    @classmethod
+    def with_values(cls, values: Mapping[str, Any]) -> Self:
+        """Return the settings with these values by field, None included; the others are of the environment.
+
+        Raises `InputError` with every problem, each at the variable of its field.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError(
+                Problem(*_explain(fault, cls, _field_of(cls, fault["loc"]))) for fault in error.errors()
+            ) from None
 
 
 def variable_name(model: type[TestConfig], field: str) -> str:
@@ -278,8 +375,9 @@ def _field_of(model: type[TestConfig], location: tuple[int | str, ...]) -> str:
     return by_variable.get(first.lower(), first)
 
 
-def _is_secret(kind: Any) -> bool:
-    return kind in {SecretStr, SecretBytes} or any(map(_is_secret, get_args(kind)))
+def is_secret_type(kind: Any) -> bool:
+    """Whether the annotation of a field is a secret, or may be one."""
+    return kind in {SecretStr, SecretBytes} or any(map(is_secret_type, get_args(kind)))
 
 
 def _explain(fault: Any, model: type[TestConfig], field: str) -> tuple[str, str, str]:
@@ -288,7 +386,7 @@ def _explain(fault: Any, model: type[TestConfig], field: str) -> tuple[str, str,
     message = fault["msg"].removeprefix("Value error, ")
     value = fault.get("input")
     # A host with an @ in it has credentials before that.
-    hidden = isinstance(value, bool) or "@" in str(value) or (known and _is_secret(known.annotation))
+    hidden = isinstance(value, bool) or "@" in str(value) or (known and is_secret_type(known.annotation))
     shown = f"{value!r}: " if isinstance(value, str | int | float) and not hidden else ""
     return (
         variable_name(model, field) if known else field,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from kfp_perf.errors import Problem
+from kfp_perf.metrics import OF_THE_TEST
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.registry import built_in
-from kfp_perf.metrics.windowed import COUNTED, WINDOWED_NAMES, Kind, known_meanwhile, windowed
+from kfp_perf.metrics.windowed import COUNTED, WINDOWED_NAMES, FigureKind, known_meanwhile, windowed
 from kfp_perf.scenario.quantities import format_value, parse_minutes, parse_rate
 from kfp_perf.statistics.windows import SHORTEST_SECONDS
 
@@ -40,6 +41,8 @@ EXAMPLES = {
     Unit.CHANGE: '"<= 10%"',
     Unit.COUNT: '"== 0" or ">= 100"',
     Unit.PER_SECOND: '">= 30/min" or "> 5/s"',
+    Unit.BYTES: '"< 500MiB" or "<= 2GiB"',
+    Unit.CORES: '"< 1.5" or "<= 500m"',
 }
 
 #: Syntax that is recognised but not supported: a pattern in the name or the condition, its meaning, and what to do.
@@ -93,7 +96,7 @@ SCENARIO_DEFAULTS = {
     "load.fell_behind": "== 0",
     "load.slot_time_lost": "<= 5%",
 }
-TEST_DEFAULTS = {"cleanup.left": "== 0"}
+TEST_DEFAULTS = {"cleanup.left": "== 0", "server.restarts": "== 0"}
 
 
 def is_default(name: str) -> bool:
@@ -119,7 +122,7 @@ def parse_threshold(
     """
     registry = registry or built_in()
     try:
-        metric = _metric(name, condition, registry)
+        metric = _metric(name, condition, scenario, registry)
         bare, window_seconds = _split_window(condition, metric)
         comparison, bound = _bounded(bare, metric.metric.unit)
         if abort_on_fail:
@@ -143,13 +146,16 @@ class _Wrong(Exception):
     """What is wrong with a threshold, and what to do."""
 
 
-def _metric(name: str, condition: str, registry: Registry) -> NamedMetric:
+def _metric(name: str, condition: str, scenario: str | None, registry: Registry) -> NamedMetric:
     for pattern, what, remedy in _NOT_YET:
         if pattern.search(condition) or pattern.search(name):
             raise _Wrong(f"{what} cannot be judged, got {format_value(f'{name}: {condition}')}", remedy)
     metric = registry.find(name)
     if metric is None:
         raise _Wrong(f"there is no metric {format_value(name)}", remedy_for(name, registry))
+    if scenario is not None and metric.path[0] in OF_THE_TEST:
+        what = f"{name} is of the whole test, and no scenario has it"
+        raise _Wrong(what, "move it to the file's own thresholds")
     return metric
 
 
@@ -161,7 +167,7 @@ def _check_abort(metric: NamedMetric, comparison: str, seconds: float) -> None:
     if metric.name in COUNTED and comparison.startswith(">"):
         what = f"{metric.name} grows from 0, so {comparison} would abort the test at once"
         raise _Wrong(what, "leave out abortOnFail: it is judged at the end")
-    if how is not None and how.kind is Kind.RATE and not seconds:
+    if how is not None and how.kind is FigureKind.RATE and not seconds:
         what = f"{metric.name} is 0 at first, which would abort the test at once"
         raise _Wrong(what, 'write a window (">= 30/min over 1m"), or a delay')
 
@@ -240,12 +246,36 @@ def _per_second(text: str) -> float:
     return 0.0 if text == "0" else parse_rate(text).per_second
 
 
+#: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_BYTES |= {"k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", re.ASCII)
+
+
+def _bytes(text: str) -> float:
+    if text == "0":
+        return 0.0
+    matched = _SIZE.fullmatch(text)
+    if matched is None or matched[2] not in _BYTES:
+        raise ValueError(text)
+    return float(matched[1]) * _BYTES[matched[2]]
+
+
+def _cores(text: str) -> float:
+    number = text.removesuffix("m")
+    if not re.fullmatch(r"\d+(?:\.\d+)?", number, re.ASCII):
+        raise ValueError(text)
+    return float(number) / 1000.0 if text.endswith("m") else float(number)
+
+
 _BOUNDS: dict[Unit, Callable[[str], float]] = {
     Unit.SECONDS: _seconds,
     Unit.SHARE: _part,
     Unit.CHANGE: _part,
     Unit.COUNT: _whole,
     Unit.PER_SECOND: _per_second,
+    Unit.BYTES: _bytes,
+    Unit.CORES: _cores,
 }
 _WORDS = {
     Unit.SECONDS: "units of time",
@@ -253,4 +283,6 @@ _WORDS = {
     Unit.CHANGE: "per cent",
     Unit.COUNT: "whole numbers",
     Unit.PER_SECOND: "so many in what time",
+    Unit.BYTES: "bytes, with a unit",
+    Unit.CORES: "cores",
 }

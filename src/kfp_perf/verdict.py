@@ -32,6 +32,7 @@ class Judged(StrEnum):
     KEPT = "kept"
     NOT_KEPT = "not kept"
     NOT_ENOUGH_DATA = "not enough data"
+    CANNOT_TELL = "cannot be told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Judgement:
     failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
     `window` is when the window that was judged began and ended, in seconds from the start of the test (None: it was
     the whole test); `aborted`: the test was ended because of it.
+    `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
     """
 
     threshold: Threshold
@@ -53,6 +55,7 @@ class Judgement:
     count: int | None
     reason: str
     not_reached: bool = False
+    between: tuple[float, float] | None = None
     window: tuple[float, float] | None = None
     aborted: bool = False
 
@@ -91,6 +94,7 @@ class Judgement:
             "bound": self.threshold.bound,
             "value": self.value,
             "not_reached": self.not_reached,
+            "between": None if self.between is None else [_finite(bound) for bound in self.between],
             "margin": self.margin,
             "interval": None if self.interval is None else list(self.interval),
             "error": self.error,
@@ -141,7 +145,8 @@ def judge(
 
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
     beyond it (p50 2, p90 10, p95 20, p99 100, p99.9 1000), anything else but a count needs one. A quantile that
-    is not reached is longer than any bound. A threshold with `*` in its name is judged by the value that is
+    is not reached is longer than any bound. Where only two bounds of a value are known and the condition's is
+    between them, it cannot be told, and fails. A threshold with `*` in its name is judged by the value that is
     worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
     or successes beside it is not.
 
@@ -204,11 +209,14 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
     metric = threshold.metric
     value, count = metric.value_in(metrics), metric.count_in(metrics)
     beyond = metric.not_reached_in(metrics)
+    between = metric.between_in(metrics)
     judged, reason = Judged.NOT_ENOUGH_DATA, ""
     if count is not None and 0 < count < metric.fewest:
         reason = f"has not enough data: {count} of at least {metric.fewest} values"
-    elif count == 0 or (value is None and not beyond):
+    elif count == 0 or (value is None and not beyond and between is None):
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
+    elif between is not None:
+        judged, reason = _judged_between(threshold, *between)
     elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
         judged = Judged.KEPT
     else:
@@ -216,7 +224,32 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         is_ = "lies above all that was answered" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
-    return Judgement(threshold, judged, value, interval, error, count, reason, beyond)
+    return Judgement(threshold, judged, value, interval, error, count, reason, beyond, between)
+
+
+def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judged, str]:
+    """Judge a value that lies above `low` and is at most `high`, and say why it failed.
+
+    No value is taken to be at a bound itself: `< 1s` is kept where `high` is 1 s.
+    """
+    bound, comparison = threshold.bound, threshold.comparison
+    below, above = high <= bound, low >= bound
+    if (comparison.startswith("<") and below) or (comparison.startswith(">") and above):
+        return Judged.KEPT, ""
+    ends = "" if math.isinf(high) else f" and {_shown(high, threshold.metric.metric.unit)}"
+    lies = f"lies {'between' if ends else 'above'} {_shown(low, threshold.metric.metric.unit)}{ends}"
+    if below or above:
+        return Judged.NOT_KEPT, f"{lies}, not {threshold.condition}"
+    return Judged.CANNOT_TELL, f"{lies}, so whether it is {threshold.condition} cannot be told"
+
+
+def _shown(value: float, unit: Unit) -> str:
+    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
+    return f"{_rounded(value * factor, 3):.{_ALL_DIGITS}g}{sign}"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -> Judgement:
@@ -240,7 +273,7 @@ def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -
         worst.operations,
         reason,
         worst.value is None,
-        (begin, end),
+        window=(begin, end),
     )
 
 
@@ -331,6 +364,8 @@ _SIGNS = {
     Unit.CHANGE: (100.0, " %"),
     Unit.COUNT: (1.0, ""),
     Unit.PER_SECOND: (1.0, "/s"),
+    Unit.BYTES: (2.0**-20, " MiB"),
+    Unit.CORES: (1.0, " cores"),
 }
 _ALL_DIGITS = 15
 

@@ -20,7 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, and an environment that says nothing."""
     monkeypatch.chdir(tmp_path)
     for field in TestConfig.model_fields:
-        monkeypatch.delenv(variable_name(TestConfig, field), raising=False)
+        if field != "evidence":  # which is off for all tests, see tests/conftest.py
+            monkeypatch.delenv(variable_name(TestConfig, field), raising=False)
     return tmp_path
 
 

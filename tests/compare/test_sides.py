@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
-from made_executions import total, write_execution, write_side
+from made_executions import total, write_execution, write_side, write_study
 
-from kfp_perf.compare import read_side
+from kfp_perf.compare import read_duel, read_side
 from kfp_perf.errors import InputError
+from kfp_perf.result.study import Study
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,7 @@ def test_a_result_a_folder_of_results_and_a_study(tmp_path: Path) -> None:
     (several / "latest").symlink_to(several / "02")
     (several / "notes").mkdir()
     assert len(read_side([several]).executions) == 3
-    study = tmp_path / "study"
-    write_side(study / "executions", [1.0, 2.0])
+    study = write_study(tmp_path / "study", [1.0, 2.0])
     assert [one.path.name for one in read_side([study]).executions] == ["00", "01"]
     assert len(read_side([study, single]).executions) == 3
 
@@ -32,14 +31,31 @@ def test_executions_are_in_the_order_of_their_start(tmp_path: Path) -> None:
     assert [one.path for one in read_side([late, early]).executions] == [early, late]
 
 
-@pytest.mark.parametrize(("study", "left"), [({"warmup": True}, 2), ({"warmup": False}, 3), ({}, 3)])
-def test_the_warm_up_of_a_study_is_left_out(tmp_path: Path, study: dict[str, bool], left: int) -> None:
-    write_side(tmp_path / "executions", [1.0, 2.0, 3.0])
-    (tmp_path / "study.json").write_text(json.dumps(study))
+@pytest.mark.parametrize("warmups", [0, 1])
+def test_the_warm_up_of_a_study_is_left_out(tmp_path: Path, warmups: int) -> None:
+    write_study(tmp_path, [1.0, 2.0, 3.0], warmups=warmups)
     side = read_side([tmp_path])
-    assert len(side.executions) == left
-    assert len(side.left_out) == 3 - left
+    assert len(side.executions) == 3 - warmups
+    assert len(side.left_out) == warmups
     assert len(read_side([tmp_path], count_warmup=True).executions) == 3
+
+
+def test_executions_that_differ_on_purpose_are_no_side(tmp_path: Path) -> None:
+    duel = write_study(tmp_path, [1.0, 2.0], kind="duel", labels="AB")
+    with pytest.raises(InputError, match=r"differ on purpose \(A, B\)"):
+        read_side([duel])
+
+
+def test_the_sides_of_a_duel_are_pairs(tmp_path: Path) -> None:
+    duel = write_study(tmp_path, [9.0, 9.0, 1.0, 2.0, 1.1, 2.2, 1.2], kind="duel", warmups=2, labels="AB")
+    first, second = read_duel(Study.open(duel))
+    assert (first.name, second.name) == ("A", "B")
+    assert [one.path.name for one in first.executions] == ["02", "04"]
+    assert [one.path.name for one in second.executions] == ["03", "05"]
+    assert len(first.left_out) == 2  # the warm-up, and the pair that lacks its second half
+    (duel / "executions" / "03" / "result.json").unlink()
+    first, second = read_duel(Study.open(duel))
+    assert [one.path.name for one in (*first.executions, *second.executions)] == ["04", "05"]
 
 
 def test_tests_that_did_not_reach_their_end_are_left_out(tmp_path: Path) -> None:

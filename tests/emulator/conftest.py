@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from kfp_emulator.cluster.timing import load_profile
+from kfp_emulator.http.ports import side_ports
 from kfp_emulator.http.server import Server, open_socket
 from kfp_emulator.options import Options, build
 
@@ -60,6 +61,12 @@ class Api:
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
+    kubernetes_url: str = ""
+
+    @property
+    def kubernetes(self) -> Api:
+        """The same client of the emulator's Kubernetes API."""
+        return Api(self.kubernetes_url)
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **query: Any
@@ -153,14 +160,21 @@ class Running:
             self.backend = build(options)
             server = Server(self.backend, open_socket("127.0.0.1", 0))
             await server.start()
+            names = ["kubernetes_url"] if options.kubernetes else []
+            self._sides = side_ports(self.backend, {name: open_socket("127.0.0.1", 0) for name in names})
+            for side in self._sides.values():
+                side.start()
         except BaseException as failure:
             self._failure = failure
             raise
         self.url = server.url
+        self.urls = {name: side.url for name, side in self._sides.items()}
         self.loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._started.set()
         await self._done.wait()
+        for side in self._sides.values():
+            await side.stop()
         await server.stop()
 
     def stop(self) -> None:
@@ -175,7 +189,7 @@ def start() -> Iterator[Callable[..., Api]]:
 
     def begin(profile: str = "instant", **options: Any) -> Api:
         running.append(Running(Options(load_profile(profile), **options)))
-        return Api(running[-1].url)
+        return Api(running[-1].url, kubernetes_url=running[-1].urls.get("kubernetes_url", ""))
 
     yield begin
     for each in running:

@@ -170,13 +170,13 @@ def test_the_truth_is_told_in_microseconds() -> None:
     told = [(event.what, event.task, (event.at_us - START) / SECOND) for event in simulation.truth]
     assert told == [
         ("queued", "", 0),
-        ("pod_start", "", 0.5),
+        ("pod_start", "", 0.625),
         ("driver_start", "", 1),
         ("driver_end", "", 3),
-        ("pod_start", "t1", 4.5),
+        ("pod_start", "t1", 4.625),
         ("driver_start", "t1", 5),
         ("driver_end", "t1", 7),
-        ("pod_start", "t1", 8.5),
+        ("pod_start", "t1", 8.625),
         ("executor_start", "t1", 9),
         ("executor_end", "t1", 14),
         ("task_finished", "t1", 15),

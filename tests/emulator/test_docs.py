@@ -65,6 +65,8 @@ def test_every_field_of_a_rule(name: Any) -> None:
         faults.Garbage,
         faults.Restart,
         faults.BrokenYaml,
+        faults.CutWatch,
+        faults.ExpireWatch,
         faults.SlowReports,
         faults.StuckRuns,
         faults.FailedPods,

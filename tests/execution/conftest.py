@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def _clean_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for field in TestConfig.model_fields:
-            patch.delenv(variable_name(TestConfig, field), raising=False)
+            if field != "evidence":  # which is off for all tests, see tests/conftest.py
+                patch.delenv(variable_name(TestConfig, field), raising=False)
         yield
 
 

@@ -50,8 +50,9 @@ def test_runs_in_flight_when_a_test_was_killed_count_as_cut_off(tmp_path: Path) 
         assert (runs["cut_off"], runs["succeeded"], runs["due"]) == (3, 2, 2)
     assert document["verdict"]["exit_code"] == 4
     killed, in_flight = document["verdict"]["reasons"][:2]
-    assert "killed before its end; its files are complete until 2026-09-21T14:13:27" in killed
-    assert in_flight == "In flight then: 3 operations; it is not known how they ended."
+    assert "killed" in killed
+    assert "2026-09-21T14:13:27" in killed
+    assert "3 operations" in in_flight
 
 
 def test_so_do_those_of_scenarios_that_nobody_waited_for(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_test_that_was_killed_while_it_cleaned_up_has_all_that_it_measured(tmp
     document = unended(tmp_path, measured=True)
     assert document["total"]["runs"]["cut_off"] == 0
     (why, *_) = document["verdict"]["reasons"]
-    assert "killed while it cleaned up: its measurements are complete" in why
+    assert "while it cleaned up" in why
 
 
 @pytest.mark.parametrize("begun", [True, False])

@@ -38,7 +38,8 @@ def test_a_threshold_that_is_not_kept_fails_the_test(program: Start, server: Ser
     verdict = document["verdict"]
     assert (verdict["text"], verdict["exit_code"]) == ("failed", 1)
     (why,) = verdict["reasons"]
-    assert why.startswith("3 of 8 thresholds failed: run.duration.p50 is ")
+    assert why.startswith("3 of 8 ")
+    assert "run.duration.p50" in why
     judged = {(row["scenario"], row["metric"]): row for row in document["thresholds"]}
     assert {key: row["judged"] for key, row in judged.items()} == {
         (None, "run.duration.p50"): "not kept",
@@ -108,10 +109,10 @@ def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
     assert code == 2
     validated = Program(tmp_path, "validate", "t.json")
     assert (code, out, err) == validated.end()
-    assert 't.json: $.thresholds["run.duration.p95"]: run.duration.p95 has no figure in a window' in err
-    assert "run.visible.p50 to p99" in err, "it says what has"
-    assert '$.scenarios[0].thresholds["run.sucess_rate"]: there is no metric "run.sucess_rate"' in err
-    assert "did you mean run.success_rate?" in err
+    assert 't.json: $.thresholds["run.duration.p95"]: ' in err
+    assert 't.json: $.scenarios[0].thresholds["run.sucess_rate"]: ' in err
+    assert "run.success_rate" in err
+    assert "run.visible.p50 to p99" in err, "it says what has windows"
     assert not (tmp_path / "results").exists()
 
 
@@ -126,7 +127,8 @@ def test_what_is_graver_wins_and_thresholds_are_judged_all_the_same(program: Sta
     assert document["verdict"]["text"] == "stopped before its end"
     stopped, why = document["verdict"]["reasons"]
     assert "stopped" in stopped
-    assert why.startswith("1 of 5 thresholds failed: load: run.due is ")
+    assert why.startswith("1 of 5 ")
+    assert "load: run.due" in why
     judged = {row["metric"]: row["judged"] for row in document["thresholds"]}
     assert (judged["run.due"], judged["run.refused"]) == ("not kept", "kept")
     assert "✗ not kept" in out

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from made_evidence import exposition, write_scrapes
 
 from kfp_perf.config import TestConfig
-from kfp_perf.metrics import METRICS, MetricsCollector
+from kfp_perf.metrics import METRICS, OF_THE_TEST, MetricsCollector
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.metrics.metric import BESIDE, Metric, Unit, distribution, fewest_values
 from kfp_perf.metrics.registry import CALLS, Registry, built_in
 from kfp_perf.metrics.reported import ReportedFamily
 from kfp_perf.plan import make_plan
 from kfp_perf.result.counters import ScenarioCounters
+from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.result.scenario_writer import ScenarioWriter
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
@@ -36,11 +38,16 @@ METRICS_OF_ALL = built_in().metrics
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
 T0 = 1_790_000_000.0
+#: What `*` stands for in the names of a family.
+STARS = {"server": "CreateRun", "controller": "workflow_queue"}
 
 
 @pytest.fixture
 def everything(
-    sample: Callable[..., Sample], run: Callable[..., RunRecord], files: Callable[..., ScenarioFiles]
+    sample: Callable[..., Sample],
+    run: Callable[..., RunRecord],
+    files: Callable[..., ScenarioFiles],
+    tmp_path: Path,
 ) -> dict[str, Any]:
     """A metrics dictionary in which nothing is absent."""
     samples, runs = [], []
@@ -75,7 +82,14 @@ def everything(
     }
     writer.state(ScenarioCounters(scenario=name), reports)
     writer.close()
-    metrics = figures_of([written]).of(name)
+    for endpoint in ("server", "controller", "scheduledworkflow"):
+        write_scrapes(
+            tmp_path,
+            endpoint,
+            {T0 - 5.0: exposition(endpoint, 10.0), T0 + 400.0: exposition(endpoint, 210.0)},
+        )
+    found = figures_of([written], TestResult(tmp_path).evidence)
+    metrics = {**found.of(name), **{key: found.total[key] for key in OF_THE_TEST}}
     # Of runs that failed there are times only where some are not visible.
     metrics["runs"]["failed_duration_seconds"] = metrics["runs"]["cached_duration_seconds"]
     return metrics
@@ -108,7 +122,12 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 @pytest.mark.parametrize("which", ["everything", "troubled"])
 def test_every_number_is_a_metric_or_stands_beside_one(which: str, request: pytest.FixtureRequest) -> None:
     metrics: dict[str, Any] = request.getfixturevalue(which)
-    named = {found.path for metric in METRICS_OF_ALL for found in variants(metric.name, metric.statistics)}
+    named = {
+        one.path
+        for metric in METRICS_OF_ALL
+        for found in variants(metric.name, metric.statistics, star="*")
+        for one in found.expanded(metrics)
+    }
     unnamed = {path for path in leaves(metrics) if path not in named and BESIDE.keys().isdisjoint(path)}
     assert unnamed == set()
 
@@ -121,11 +140,14 @@ def test_every_metric_has_a_value_where_the_registry_says(everything: dict[str, 
             assert count is None or count > 0, found.name
 
 
-def variants(name: str, statistics: tuple[str, ...], call: str = "") -> Iterator[Any]:
+def variants(
+    name: str, statistics: tuple[str, ...], call: str = "", star: str | None = None
+) -> Iterator[Any]:
+    star = star or STARS.get(name.split(".")[0], "*")
     for one in [call] if call else CALLS:
         for statistic in statistics or ("",):
             whole = name.replace("{call}", one) + (f".{statistic}" if statistic else "")
-            found = built_in().find(whole)
+            found = built_in().find(whole.replace("*", star))
             assert found is not None, whole
             yield found
         if "{call}" not in name:
@@ -225,9 +247,14 @@ def test_every_metric_stands_in_the_reference(metric: Any) -> None:
 @pytest.mark.parametrize("family", METRICS)
 def test_every_family_has_a_heading(family: str) -> None:
     before, after = PAGE.split(f"<!-- made: {family} -->")
-    assert re.findall(r"^## (.+)$", before, re.MULTILINE)[-1] == {"api": "API"}.get(
-        family, family.title()
-    ).replace("Schedule", "Schedules").replace("Scheduless", "Schedules of a scenario")
+    headings = {
+        "api": "API",
+        "schedule": "Schedules",
+        "schedules": "Schedules of a scenario",
+        "scheduledworkflow": "Scheduled-workflow controller",
+    }
+    last = re.findall(r"^## (.+)$", before, re.MULTILINE)[-1]
+    assert last == headings.get(family, family.title())
     assert after.startswith("\n| name |")
 
 

@@ -7,10 +7,9 @@ import msgspec
 import pytest
 
 from kfp_perf.client.messages import Page, RunSpec
-from kfp_perf.client.query import ListQuery, Operator
+from kfp_perf.client.protocol import ListQuery, Operator
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable
-from kfp_perf.observe.lookup import ADOPTION_SECONDS
-from kfp_perf.observe.sweep import most_pages
+from kfp_perf.observe.sweep import ADOPTION_SECONDS, most_pages
 from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 

@@ -126,7 +126,7 @@ def test_quantiles_that_were_not_reached_say_so(sample: Sample) -> None:
     story = story_of(sample(SampleTest(loads=(Load("slow", 40, 0.0, 60.0, 100.0, unfinished=0.9),))))
     for title in ("run.visible", "run.duration"):
         (row,) = table(story, "durations", title).rows
-        assert row.count("not reached") == 4
+        assert row.count("not reached") == 3, "of 40 runs there is no p99"
     assert "the median from due to visible success is not reached" in section(story, "durations").lead
 
 
@@ -305,7 +305,7 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
 _OPTIONAL = frozenset(
     {
         *("schema_version", "thresholds", "complete", "complete_until", "generator", "health"),
-        "declared_metrics",
+        *("declared_metrics", "evidence"),
     }
 )
 

@@ -11,7 +11,7 @@ import pytest
 from emulated import Emulated
 from measured import metrics_of
 
-from kfp_perf.client.query import ListQuery
+from kfp_perf.client.protocol import ListQuery
 from kfp_perf.metrics.schedule import ScheduleMetrics
 from kfp_perf.result.journal import Journal, left_behind
 from kfp_perf.result.records import Purpose

@@ -15,7 +15,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, ApiUnreachable, RunnerError, TargetError
 from kfp_perf.execution.watch import _runs_due
 from kfp_perf.metrics.runs import RunMetrics
-from kfp_perf.observe.details import CLOSING_SECONDS
+from kfp_perf.observe.reads import CLOSING_SECONDS
 from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.journal import Journal, ObjectKind, left_behind
 from kfp_perf.runners import BaseRunner, create_runner

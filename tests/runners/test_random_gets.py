@@ -8,7 +8,7 @@ from fake_kfp import FakeKfp
 from played import Played, at
 
 from kfp_perf.client.messages import RunSpec
-from kfp_perf.client.query import ListQuery, Operator
+from kfp_perf.client.protocol import ListQuery, Operator
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiStatusError, RunnerError
 from kfp_perf.result.records import CallOutcome, Purpose

@@ -32,7 +32,7 @@ from kfp_perf.client.messages import (
     VersionReference,
     format_time,
 )
-from kfp_perf.client.query import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
+from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
 from kfp_perf.errors import ApiError, ApiStatusError
 from kfp_perf.result.records import Purpose
 

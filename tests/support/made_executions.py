@@ -85,3 +85,44 @@ def write_side(parent: Path, means: Sequence[float], *, first_minute: int = 0, *
         options = {name: value for name, value in rest.items() if name != "figures"}
         write_execution(parent / f"{place:02}", figures, minute=first_minute + 2 * place, **options)
     return parent
+
+
+def write_study(
+    folder: Path,
+    means: Sequence[float],
+    *,
+    kind: str = "repetition",
+    warmups: int = 0,
+    labels: Sequence[str] = (),
+    **rest: Any,
+) -> Path:
+    """Write a finished study with an execution for each mean; the first `warmups` do not count.
+
+    With `labels` each mean is of the next label in turn, and the executions of one turn are a pair.
+    """
+    write_side(folder / "executions", means, **rest)
+    executions = [
+        {
+            "number": place + 1,
+            "folder": f"{place:02}",
+            "label": labels[place % len(labels)] if labels else "",
+            "pair": place // len(labels) if labels else None,
+            "warmup": place < warmups,
+            "started": f"2026-01-01T00:{2 * place:02}:00.000Z",
+            "finished": f"2026-01-01T00:{2 * place:02}:30.000Z",
+            "exit_code": 0,
+            "verdict": "passed",
+        }
+        for place in range(len(means))
+    ]
+    record = {
+        "schema_version": 2,
+        "kind": kind,
+        "name": "nightly",
+        "started": "2026-01-01T00:00:00.000Z",
+        "finished": "2026-01-01T01:00:00.000Z",
+        "exit_code": 0,
+        "executions": executions,
+    }
+    (folder / "study.json").write_text(json.dumps(record))
+    return folder

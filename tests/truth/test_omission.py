@@ -26,7 +26,7 @@ from kfp_emulator.server.faults import read_rules
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.client import RestClient
 from kfp_perf.client.messages import RunSpec
-from kfp_perf.client.query import ListQuery
+from kfp_perf.client.protocol import ListQuery
 from kfp_perf.config import TestConfig
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.records import Purpose

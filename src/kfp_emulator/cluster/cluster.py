@@ -7,6 +7,7 @@ drawn from the seed, the run and the task, so that runs do not change each other
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_emulator.cluster.agent import PersistenceAgent
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from kfp_emulator.clock import Clock
     from kfp_emulator.cluster.frames import Pod, RunningWorkflow, TaskRun
+    from kfp_emulator.cluster.pods import PodLog
 
 KEPT_WORKFLOWS = 10_000
 """How many failed workflows are kept so that their runs can be retried, as Argo's TTL keeps them for a while."""
@@ -50,6 +52,15 @@ class _Finished(NamedTuple):
     decided: dict[str, dict[str, Any]]
 
 
+@dataclass(slots=True)
+class ClusterCounts:
+    """What the cluster has done so far: looks of the controller, pods created, reports."""
+
+    looks: int = 0
+    pods: int = 0
+    reports: int = 0
+
+
 class Cluster:
     """A modelled cluster.
 
@@ -62,6 +73,7 @@ class Cluster:
         anonymous_cache_entries: whether a cached-enabled task that succeeded adds an entry without a name.
         doubled_retry_nodes: whether each executed template is a node and its first try, as with manifests since
             June 2026.
+        pod_log: receives the changes of pods that Kubernetes shows.
 
     """
 
@@ -75,6 +87,7 @@ class Cluster:
         truth: Callable[[TruthEvent], None] | None = None,
         anonymous_cache_entries: bool = False,
         doubled_retry_nodes: bool = False,
+        pod_log: PodLog | None = None,
     ) -> None:
         self.profile = profile
         self.clock = clock
@@ -85,6 +98,8 @@ class Cluster:
         self._truth = truth
         self._resolver = Resolver(Cel(), self._make)
         self._runs: dict[str, ClusterRun] = {}
+        self._log = pod_log
+        self.counts = ClusterCounts()
         self._pods = Pods(profile, clock, self)
         self.reset()
 
@@ -94,12 +109,14 @@ class Cluster:
         self._pods.remove([pod for run in lost.values() for pod in run.workflow.live_pods])
         for run in lost.values():
             self._take_away(run)
+        if self._log is not None:
+            self._log.reset()
         profile = self.profile
         self._finished: OrderedDict[str, _Finished] = OrderedDict()
         self._outcomes: list[Outcome] = []
         self._cache = TaskCache()
         self._throttle = Throttle(profile.kubernetes_calls_per_second, profile.kubernetes_burst)
-        self._pods = Pods(profile, self.clock, self)
+        self._pods = Pods(profile, self.clock, self, self._log)
         self.agent = PersistenceAgent(profile, self.clock, self._throttle, self._report)
         self._write_draws = Draws(self.seed, "kubernetes writes")
         self._writes = 0
@@ -167,6 +184,8 @@ class Cluster:
         run = self._runs.pop(run_id, None)
         if run is not None:
             self._take_away(run)
+        if self._log is not None:
+            self._log.removed(run_id)
 
     def in_flight(self) -> int:
         """Return how many workflows have not ended, or not been reported to have."""
@@ -238,7 +257,9 @@ class Cluster:
     def _pass(self, run: ClusterRun, release: Callable[[], None]) -> None:
         """Make one pass; `release` is called when the worker is free again."""
         workflow, now = run.workflow, self.clock.now()
+        self.counts.looks += 1
         begins, nodes = workflow.started_at is None, len(workflow.tree.nodes)
+        self._label_ended(workflow)
         workflow.advance(now)
         self._client.events(len(workflow.tree.nodes) - nodes, begins=begins)
         if workflow.pods or workflow.again:
@@ -254,7 +275,8 @@ class Cluster:
 
         def create(index: int) -> None:
             if not (run.gone or pods[index].killed):
-                self._pods.create(pods[index])
+                self.counts.pods += 1
+                self._pods.create(pods[index], run.request)
 
         def written() -> None:
             run.sending = False
@@ -267,9 +289,16 @@ class Cluster:
 
         self._client.create(len(pods), create, written, begins=begins)
 
+    def _label_ended(self, workflow: Workflow) -> None:
+        if self._log is not None:
+            for pod in workflow.news:
+                if pod.ended is not None:
+                    self._log.labelled(pod)
+
     def _report(self, run: ClusterRun, report: Report) -> None:
         """Pass a report on; after its last one the workflow is gone, but for what a retry needs."""
         run_id = report.run_id
+        self.counts.reports += 1
         if report.finished_at is not None:
             del self._runs[run_id]
             self._take_away(run)

@@ -71,6 +71,7 @@ class Pod:
         "phase",
         "place",
         "run",
+        "seen",
         "shell",
         "started",
         "workflow",
@@ -99,6 +100,8 @@ class Pod:
         self.ended: int | None = None
         self.event: Event | None = None
         self.place: KubernetesNode | None = None
+        self.seen: Any = None
+        """What the log of pods holds of it."""
 
     @property
     def image(self) -> str:

@@ -6,9 +6,10 @@ from __future__ import annotations
 class KubernetesNode:
     """How many pods a node holds, and the images that it has pulled."""
 
-    __slots__ = ("images", "pods")
+    __slots__ = ("images", "name", "pods")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.pods = 0
         self.images: set[str] = set()
 

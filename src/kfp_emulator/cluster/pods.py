@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kfp_emulator.clock import SECOND
 from kfp_emulator.cluster.kubernetes_node import KubernetesNode
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kfp_emulator.clock import Clock
     from kfp_emulator.cluster.frames import Pod
     from kfp_emulator.cluster.outcomes import Outcome
+    from kfp_emulator.cluster.requests import RunRequest
     from kfp_emulator.cluster.timing import Profile
 
 
@@ -25,7 +26,7 @@ class Places:
     """
 
     def __init__(self, nodes: int, pods_per_node: int) -> None:
-        self._nodes = [KubernetesNode() for _ in range(nodes)]
+        self._nodes = [KubernetesNode(f"node-{number}") for number in range(nodes)]
         self._limit = pods_per_node
         self._next = 0
         self._free = nodes * pods_per_node
@@ -81,24 +82,83 @@ class Observer(Protocol):
         ...
 
 
+class PodLog(Protocol):
+    """Receives every change of a pod that its Kubernetes object shows; times are microseconds."""
+
+    def created(self, pod: Pod, request: RunRequest) -> None:
+        """A pod was created for a run."""
+        ...
+
+    def unschedulable(self, pod: Pod) -> None:
+        """A pod found no place, and waits for one."""
+        ...
+
+    def placed(self, pod: Pod, moments: Moments) -> None:
+        """A pod found a place; `moments` are to come unless the pod is removed or terminated before."""
+        ...
+
+    def started(self, pod: Pod) -> None:
+        """The program in a pod has started."""
+        ...
+
+    def terminating(self, pod: Pod) -> None:
+        """A pod is being terminated."""
+        ...
+
+    def ended(self, pod: Pod) -> None:
+        """A pod has ended in its `phase`; one without a place is deleted."""
+        ...
+
+    def labelled(self, pod: Pod) -> None:
+        """The controller has seen the end of a pod, and labelled it as completed."""
+        ...
+
+    def removed(self, run_id: str) -> None:
+        """The workflow of a run was deleted, and its pods with it."""
+        ...
+
+    def reset(self) -> None:
+        """Everything in the cluster was lost."""
+        ...
+
+
+class Moments(NamedTuple):
+    """When what happens to a pod that has a place; nothing is pulled where both moments of the pull are the same.
+
+    The kubelet runs the init containers before it pulls the image of the main container, so the time that a pod
+    takes to come up lies before and after the pull.
+    """
+
+    scheduled: int
+    first_container: int
+    initialized: int
+    pulled: int
+    started: int
+
+
 class Pods:
     """All pods of the cluster."""
 
-    def __init__(self, profile: Profile, clock: Clock, observer: Observer) -> None:
+    def __init__(self, profile: Profile, clock: Clock, observer: Observer, log: PodLog | None = None) -> None:
         self._profile = profile
         self._clock = clock
         self._observer = observer
+        self._log = log
         self._places = Places(profile.nodes, profile.pods_per_node)
 
     def waiting(self) -> int:
         """Return how many pods have no place."""
         return len(self._places)
 
-    def create(self, pod: Pod) -> None:
-        """Put a new pod on a node, or let it wait for one."""
+    def create(self, pod: Pod, request: RunRequest) -> None:
+        """Put a new pod of a run on a node, or let it wait for one."""
+        if self._log is not None:
+            self._log.created(pod, request)
         pod.place = self._places.take(pod)
         if pod.place is not None:
             self._schedule(pod)
+        elif self._log is not None:
+            self._log.unschedulable(pod)
 
     def kill(self, pod: Pod) -> None:
         """Terminate a pod; one without a place ends at once, one that is being terminated is left alone."""
@@ -106,6 +166,8 @@ class Pods:
             return
         self._forget(pod)
         pod.phase = FAILED
+        if self._log is not None:
+            self._log.terminating(pod)
         if pod.place is None:
             self._end(pod)
             return
@@ -114,9 +176,12 @@ class Pods:
         pod.event = self._clock.call_at(self._clock.now() + took, lambda: self._end(pod))
 
     def remove(self, pods: Collection[Pod]) -> None:
-        """Remove the pods of a workflow that was removed, without events."""
+        """Remove the pods of a workflow that was removed, without events of the model."""
         for pod in pods:
             self._forget(pod)
+            if self._log is not None and pod.ended is None:
+                pod.phase = FAILED
+                self._log.ended(pod)
         for pod in pods:
             self._leave(pod)
 
@@ -127,26 +192,35 @@ class Pods:
             pod.event = None
 
     def _schedule(self, pod: Pod) -> None:
-        """Plan a pod's start: it is scheduled, its image pulled where its node has not got it, and it comes up."""
+        """Plan a pod's start: it is scheduled, comes up, and its image is pulled where its node has not got it."""
         profile, draws, place = self._profile, pod.workflow.draws, pod.place
         label = f"{pod.run.path}:{pod.kind}:{pod.attempt}"
         now = self._clock.now()
-        at = now + profile.scheduling_seconds.draw(draws, f"{label}:scheduling")
-        image = pod.image
+        scheduled = now + profile.scheduling_seconds.draw(draws, f"{label}:scheduling")
+        image, pull = pod.image, 0
         if place is not None and image not in place.images:
             place.images.add(image)
-            at += profile.image_pull_seconds.draw(draws, f"{label}:pull")
-        began = at
-        at += profile.startup_seconds.draw(draws, f"{label}:startup")
-        if at <= now:
-            self._start(pod, label, began)
+            pull = profile.image_pull_seconds.draw(draws, f"{label}:pull")
+        startup = profile.startup_seconds.draw(draws, f"{label}:startup")
+        initialized = scheduled + startup // 2
+        moments = Moments(
+            scheduled,
+            scheduled + startup // 4,
+            initialized,
+            initialized + pull,
+            scheduled + startup + pull,
+        )
+        if self._log is not None:
+            self._log.placed(pod, moments)
+        if moments.started <= now:
+            self._start(pod, label, moments)
         else:
-            pod.event = self._clock.call_at(at, lambda: self._start(pod, label, began))
+            pod.event = self._clock.call_at(moments.started, lambda: self._start(pod, label, moments))
 
-    def _start(self, pod: Pod, label: str, began: int) -> None:
+    def _start(self, pod: Pod, label: str, moments: Moments) -> None:
         now = pod.started = self._clock.now()
         pod.event = None
-        self._observer.pod_truth(pod, "pod_start", began)
+        self._observer.pod_truth(pod, "pod_start", moments.first_container)
         self._observer.pod_truth(pod, "driver_start" if pod.kind == "driver" else "executor_start", now)
         took = self._decide(pod, label)
         if took == 0:
@@ -154,6 +228,8 @@ class Pods:
             return
         if took is not None:
             pod.event = self._clock.call_at(now + took, lambda: self._end(pod))
+        if self._log is not None:
+            self._log.started(pod)
         self._observer.pod_changed(pod)
 
     def _decide(self, pod: Pod, label: str) -> int | None:
@@ -180,6 +256,8 @@ class Pods:
     def _end(self, pod: Pod) -> None:
         now = pod.ended = self._clock.now()
         pod.event = None
+        if self._log is not None:
+            self._log.ended(pod)
         self._observer.pod_truth(pod, "driver_end" if pod.kind == "driver" else "executor_end", now)
         self._observer.pod_changed(pod)
         self._leave(pod)
@@ -194,4 +272,4 @@ class Pods:
             self._schedule(waiting)
 
 
-__all__ = ["Observer", "Places", "Pods"]
+__all__ = ["Moments", "Observer", "Places", "PodLog", "Pods"]

@@ -37,7 +37,7 @@ class TruthEvent(NamedTuple):
 
     `what` is one of queued, driver_start, driver_end, pod_start, executor_start, executor_end, task_finished,
     run_finished. `task` is the path of the task below the pipeline, empty for the run and its root. A
-    pod_start is recorded when the program in the pod starts, with the time at which the pod did.
+    pod_start is recorded when the program in the pod starts, with the time at which its first init container did.
     """
 
     run_id: str

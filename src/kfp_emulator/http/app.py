@@ -94,7 +94,7 @@ class App:
                         await injection.before()
                 answer = injection.refusal() if injection else None
                 if answer is None:
-                    body = await _read_body(receive) if scope["method"] != "GET" else b""
+                    body = await read_body(receive) if scope["method"] != "GET" else b""
                     answer = await self._handle(route, parameters, scope, body)
             except GatewayRefusal as refusal:
                 answer = refusal_answer(refusal)
@@ -182,7 +182,14 @@ def _moved(path: str, query: bytes) -> Answer:
     return Answer(301, b"", ((b"location", location.encode("latin-1")),))
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        Disconnected: the client has gone.
+        GatewayRefusal: 413, it is longer than MAX_BODY_BYTES.
+
+    """
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
 BACKLOG = 4096
@@ -19,13 +20,21 @@ _log = logging.getLogger("kfp_emulator")
 class Listener:
     """Serves every connection to a bound, non-blocking socket with a protocol of its own, until closed.
 
+    With `tls` each begins with a TLS handshake.
+
     At each turn of the running loop all connections that wait are accepted. uvloop's own server accepts one a turn
     (as libuv does since 1.45): where turns are long, under load, new connections would wait for seconds while
     old ones are served, as no real API server lets them.
     """
 
-    def __init__(self, bound: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        bound: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._socket = bound
+        self._tls = tls
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[Any]] = set()
@@ -56,7 +65,9 @@ class Listener:
                 self._loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
             connection.setblocking(False)
-            opening = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
+            opening = self._loop.create_task(
+                self._loop.connect_accepted_socket(self._protocol, connection, ssl=self._tls)
+            )
             self._opening.add(opening)
             opening.add_done_callback(self._opened)
 

@@ -17,6 +17,8 @@ from kfp_emulator.http.listener import Listener
 from kfp_emulator.server import lifecycle
 
 if TYPE_CHECKING:
+    import ssl
+
     from kfp_emulator.server.state import Backend
 
 KEEP_ALIVE_SECONDS = 180
@@ -63,7 +65,22 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def listen(app: Any, bound: socket.socket, state: ServerState | None = None) -> Listener:
+def url_of(bound: socket.socket, scheme: str = "http") -> str:
+    """Return the URL of a bound address."""
+    return _url(scheme, bound.getsockname())
+
+
+def _url(scheme: str, address: tuple[Any, ...]) -> str:
+    host, port = address[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def listen(
+    app: Any,
+    bound: socket.socket,
+    state: ServerState | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Listener:
     """Serve an ASGI application on a bound socket, in the running loop; `state` holds the connections."""
     config = Config(
         app,
@@ -82,7 +99,7 @@ def listen(app: Any, bound: socket.socket, state: ServerState | None = None) -> 
     # uvicorn calls it an error when a connection is broken under an answer: here, faults and restarts do that.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     shared = ServerState() if state is None else state
-    return Listener(bound, lambda: _Protocol(config=config, server_state=shared, app_state={}))
+    return Listener(bound, lambda: _Protocol(config=config, server_state=shared, app_state={}), tls)
 
 
 class Server:
@@ -108,8 +125,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where the server listens."""
-        host, port = self._address[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return _url("http", self._address)
 
     async def start(self) -> None:
         """Accept connections."""

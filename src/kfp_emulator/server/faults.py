@@ -102,6 +102,19 @@ class BrokenYaml(Effect, tag="broken_yaml", forbid_unknown_fields=True, frozen=T
     """Never answer an upload whose YAML cannot be parsed, as 2.17.0 does: there it keeps a core busy, too."""
 
 
+class CutWatch(Effect, tag="cut_watch", forbid_unknown_fields=True, frozen=True):
+    """End each watch of the Kubernetes API after so many seconds; with `reset` by a broken connection."""
+
+    seconds: float = 1.0
+    reset: bool = False
+
+
+class ExpireWatch(Effect, tag="expire_watch", forbid_unknown_fields=True, frozen=True):
+    """End each watch of the Kubernetes API after so many seconds with 410: its history is not kept any more."""
+
+    seconds: float = 1.0
+
+
 class SlowReports(Effect, tag="slow_reports", forbid_unknown_fields=True, frozen=True):
     """Hold back every report of the runs that are met by so much more."""
 
@@ -121,9 +134,14 @@ class FailedPods(Effect, tag="failed_pods", forbid_unknown_fields=True, frozen=T
     node_phase: Literal["Failed", "Error"] = "Failed"
 
 
-RequestEffect = Latency | Status | Reset | Stall | Truncate | Garbage | Restart | BrokenYaml
+RequestEffect = (
+    Latency | Status | Reset | Stall | Truncate | Garbage | Restart | BrokenYaml | CutWatch | ExpireWatch
+)
 RunEffect = SlowReports | StuckRuns | FailedPods
 _RUN_EFFECTS = (SlowReports, StuckRuns, FailedPods)
+
+
+Target = Literal["api", "kubernetes", "metrics", "controller_metrics"]
 
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -138,10 +156,14 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
         | Garbage
         | Restart
         | BrokenYaml
+        | CutWatch
+        | ExpireWatch
         | SlowReports
         | StuckRuns
         | FailedPods
     )
+    target: Target = "api"
+    """What it meets: KFP's API, the Kubernetes API, or an endpoint of metrics."""
     name: str = ""
     operation: str = "*"
     """A pattern for the operation: `CreateRun`, `Get*`, `*`."""
@@ -271,12 +293,16 @@ class FaultPlan:
         self.on_runs = any(isinstance(active.rule.effect, _RUN_EFFECTS) for active in self._active)
         self.on_requests = any(not isinstance(active.rule.effect, _RUN_EFFECTS) for active in self._active)
 
-    def for_request(self, operation: str, path: str, now: int) -> list[tuple[RequestEffect, random.Random]]:
+    def for_request(
+        self, operation: str, path: str, now: int, target: Target = "api"
+    ) -> list[tuple[RequestEffect, random.Random]]:
         """Return the effects on this request, each with the generator that it draws from."""
         return [
             (active.rule.effect, active.rng)
             for active in self._active
-            if not isinstance(active.rule.effect, _RUN_EFFECTS) and active.applies(operation, path, "", now)
+            if not isinstance(active.rule.effect, _RUN_EFFECTS)
+            and active.rule.target == target
+            and active.applies(operation, path, "", now)
         ]
 
     def for_run(self, name: str, now: int) -> list[tuple[RunEffect, random.Random]]:

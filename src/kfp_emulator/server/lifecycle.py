@@ -11,6 +11,9 @@ from kfp_emulator.server.run_creation import request_again
 if TYPE_CHECKING:
     from kfp_emulator.server.state import Backend
 
+API_SERVER = "ml-pipeline"
+"""The component that a restart of the server is a restart of."""
+
 
 def resume(backend: Backend) -> None:
     """Submit the unfinished runs of a kept store again: being deterministic, they catch up at once."""
@@ -31,6 +34,8 @@ def went_down(backend: Backend, *, forget: bool) -> None:
     """Stop for a while: counters restart, reports wait; with `forget` nothing is left."""
     backend.metrics.reset()
     backend.inbox.down = True
+    if backend.kubernetes is not None:
+        backend.kubernetes.components.went_down(API_SERVER)
     if forget:
         backend.forget()
     backend.store.commit()
@@ -41,3 +46,5 @@ def came_up(backend: Backend) -> None:
     if not backend.access.multi_user:
         experiments.default_experiment(backend)
     reporting.came_up(backend)
+    if backend.kubernetes is not None:
+        backend.kubernetes.components.came_up(API_SERVER)

@@ -116,10 +116,19 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self.reset()
+        self.total = 0
+        """Requests handled since the emulator began, whatever was restarted since."""
+        self._started_at = _STARTED
+        self._cpu_before = 0.0
+        self._clear()
 
     def reset(self) -> None:
         """Begin anew, as a process that was started again."""
+        self._started_at = time.time()
+        self._cpu_before = _cpu_seconds()
+        self._clear()
+
+    def _clear(self) -> None:
         self._operations: dict[str, _Operation] = {}
         self._gauges: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[tuple[str, str]]] = {"success": Counter(), "failed": Counter()}
@@ -140,6 +149,7 @@ class ServerMetrics:
     def handled(self, operation: str, code: str, seconds: float) -> None:
         """A request was handled: its gRPC code (`OK`, `NotFound`, ...) and how long it took."""
         self.in_flight -= 1
+        self.total += 1
         found = self._operation(operation)
         found.handled[code] += 1
         found.buckets[bisect_left(BUCKETS, seconds)] += 1
@@ -188,6 +198,8 @@ class ServerMetrics:
             values["pipeline_version_upload_requests"] += uploads.started
         values.update(self._gauges)
         values.update(_process_values())
+        values["process_cpu_seconds_total"] = round(_cpu_seconds() - self._cpu_before, 6)
+        values["process_start_time_seconds"] = round(self._started_at, 3)
         samples = {name: [("", value)] for name, value in values.items()}
         samples |= _grpc_samples(self._operations)
         for outcome, runs in self._outcomes.items():
@@ -263,13 +275,16 @@ def _escape(text: str) -> str:
 _STARTED = time.time()
 
 
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
 def _process_values() -> dict[str, float]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     virtual, _ = resource.getrlimit(resource.RLIMIT_AS)
     values: dict[str, float] = {
-        "process_cpu_seconds_total": round(usage.ru_utime + usage.ru_stime, 6),
-        "process_start_time_seconds": round(_STARTED, 3),
         "process_resident_memory_bytes": _resident_bytes(usage.ru_maxrss),
         "process_max_fds": soft,
         "process_virtual_memory_max_bytes": virtual,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kfp_emulator.cluster.cluster import Cluster
     from kfp_emulator.cluster.nodes import Report
     from kfp_emulator.cluster.schedules import ScheduleController
+    from kfp_emulator.kubernetes.installation import Installation
     from kfp_emulator.protocol.wire import OutwardTime
     from kfp_emulator.server.access import Access
     from kfp_emulator.server.faults import FaultPlan
@@ -99,6 +100,8 @@ class Backend:
     """Whether JSON routes may fetch packages from any host: PIPELINE_URL_VALIDATION_ENABLED=false."""
     read_times: bool = False
     """Whether reads take as long as a real server's."""
+    kubernetes: Installation | None = None
+    """What the Kubernetes API shows; None where there is none."""
     openapi: bytes = b"{}"
     inbox: ReportInbox = field(default_factory=ReportInbox)
     pending: dict[str, PendingRun] = field(default_factory=dict)

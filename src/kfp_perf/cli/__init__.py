@@ -24,6 +24,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
         "cleanup": ("kfp_perf.cli.cleanup", "cleanup", "Delete what a test left on the server."),
     },
     "Decide": {
+        "duel": ("kfp_perf.cli.duel", "duel", "Compare two live targets: executions in turn."),
         "compare": ("kfp_perf.cli.compare", "compare", "Compare executions: slower, faster, or the same?"),
         "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
     },

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 _TARGET_FIELDS = ("KFP_API_HOST", "KFP_API_PORT")
 #: What says who asks, or proves it. A field that holds a secret counts too, also one of a subclass.
 _CREDENTIAL_FIELDS = frozenset(
-    {"KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIE", "KFP_USER", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY"}
+    {
+        "KFP_TOKEN",
+        "KFP_TOKEN_FILE",
+        "KFP_TOKEN_COMMAND",
+        "KFP_COOKIE",
+        "KFP_USER",
+        "KFP_CLIENT_CERT",
+        "KFP_CLIENT_KEY",
+    }
 )
 
 
@@ -34,13 +42,28 @@ _CREDENTIAL_FIELDS = frozenset(
 )
 @target_options
 def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -> int:
-    """Delete what the test of RESULTS left on the server, kept objects too.
+    """Delete what the test of RESULTS left on the server, kept objects too; of a study, its tests one by one.
 
     Objects are read from the journals in the folder, so this also works after a crash or `kill -9`. An object
     without an id is found by its unique name. The target is that of the journals, unless one is given. Credentials
     are sent to the journals' target only if it is on this machine or given with --host. On another server nothing
     is deleted, since there everything would seem to be gone already.
     """
+    from kfp_perf.errors import ExitCode
+    from kfp_perf.result.study import Study, is_study
+
+    if not is_study(results):
+        return _clean_up(results, config, dry_run=dry_run, anyway=anyway)
+    codes = [
+        ExitCode(_clean_up(found.path, config, dry_run=dry_run, anyway=anyway))
+        for _, found in Study.open(results).results()
+        if found.journal_paths
+    ]
+    return int(ExitCode.worst(codes))
+
+
+def _clean_up(results: Path, config: TestConfig, *, dry_run: bool, anyway: bool) -> int:
+    """Delete what one test left; return the exit code."""
     from kfp_perf.client import is_loopback
     from kfp_perf.errors import ExitCode, InputError, Problem
     from kfp_perf.log import Logger

@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.quantities import percentage
 from kfp_perf.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_perf.compare import Comparison
 
 _STANDARD_OUTPUT = Path("-")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 
 
-def _share(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
-    """The share that a percentage between 0 and 100 is; `5%` is 0.05."""
-    if value is None:
-        return None
-    matched = _PERCENT.fullmatch(value.strip())
-    share = float(matched[1]) / 100.0 if matched else -1.0
-    if not 0.0 < share < 1.0:
-        raise click.BadParameter(
-            f"{value!r} is not a percentage between 0 and 100: write it as 5%.", context, option
-        )
-    return share
+_CONDITIONS = (
+    click.option(
+        "--within",
+        callback=percentage,
+        default="5%",
+        show_default=True,
+        help="Largest change that counts as the same.",
+    ),
+    click.option(
+        "--fail-on-regression",
+        "regression",
+        callback=percentage,
+        metavar="PERCENT",
+        help="Exit with 1 if a primary metric is slower by more than this, or more fails.",
+    ),
+    click.option(
+        "--require-not-slower",
+        "not_slower",
+        callback=percentage,
+        metavar="PERCENT",
+        help="Exit with 1 unless it is certain that no primary metric is slower by this or more.",
+    ),
+)
+
+
+def condition_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that decide the verdict to a command, which gets `within`, `regression` and `not_slower`."""
+    for option in reversed(_CONDITIONS):
+        function = option(function)
+    return function
 
 
 @click.command()
@@ -41,27 +62,7 @@ def _share(context: click.Context, option: click.Parameter, value: str | None) -
     multiple=True,
     help="Results to compare with; may be given several times. RESULTS are then all new ones.",
 )
-@click.option(
-    "--within",
-    callback=_share,
-    default="5%",
-    show_default=True,
-    help="Largest change that counts as the same.",
-)
-@click.option(
-    "--fail-on-regression",
-    "regression",
-    callback=_share,
-    metavar="PERCENT",
-    help="Exit with 1 if a primary metric is slower by more than this, or more fails.",
-)
-@click.option(
-    "--require-not-slower",
-    "not_slower",
-    callback=_share,
-    metavar="PERCENT",
-    help="Exit with 1 unless it is certain that no primary metric is slower by this or more.",
-)
+@condition_options
 @click.option("--no-warmup", is_flag=True, help="Count the first execution of studies, too.")
 @click.option(
     "--format",
@@ -102,17 +103,26 @@ def compare(
             click.get_current_context(),
         )
     before, after = (baseline, results) if baseline else (results[:1], results[1:])
-    comparison = compare_sides(
-        read_side(before, count_warmup=no_warmup),
-        read_side(after, count_warmup=no_warmup),
-        within=within,
-    )
+    with errors_to_github():
+        comparison = compare_sides(
+            read_side(before, count_warmup=no_warmup),
+            read_side(after, count_warmup=no_warmup),
+            within=within,
+        )
     _write(comparison, name, output)
+    failures = report_failures(comparison, regression, not_slower)
+    _to_github(comparison, failures)
+    return int(ExitCode.FAILED if failures else ExitCode.GOOD)
+
+
+def report_failures(comparison: Comparison, regression: float | None, not_slower: float | None) -> list[str]:
+    """Print which required conditions do not hold, and return them."""
     failures = [] if regression is None else comparison.regressions(regression)
     failures += [] if not_slower is None else comparison.not_excluded(not_slower)
-    for failure in dict.fromkeys(failures):
+    failures = list(dict.fromkeys(failures))
+    for failure in failures:
         click.echo(f"kfp-perf: failed: {failure}", err=True)
-    return int(ExitCode.FAILED if failures else ExitCode.GOOD)
+    return failures
 
 
 def _write(comparison: Comparison, name: str, output: Path | None) -> None:
@@ -139,3 +149,12 @@ def _write(comparison: Comparison, name: str, output: Path | None) -> None:
         raise InputError(problem) from error
     with standard_output():
         click.echo(str(output))
+
+
+def _to_github(comparison: Comparison, failures: list[str]) -> None:
+    from kfp_perf.reports.comparison_formats import draw_markdown
+    from kfp_perf.reports.github import annotations_of_comparison
+
+    report_to_github(
+        lambda: annotations_of_comparison(comparison, failures), lambda: draw_markdown(comparison)
+    )

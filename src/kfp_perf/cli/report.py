@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.written_reports import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class _ReportCommand(click.Command):
     help="Module or Python file with a table REPORTS or SECTIONS of your own; may be given several times.",
 )
 def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, ...]) -> None:
-    """Draw a report of RESULTS, a folder that `kfp-perf run` made, again.
+    """Draw a report of RESULTS, a folder that `kfp-perf run` made, again: of a test, or of a study.
 
     Without --output, a report that is one text goes to the standard output, any other into RESULTS. A test that
     did not reach its end has a report of what it had written.
@@ -59,7 +60,11 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     from kfp_perf.reports import all_reports
     from kfp_perf.reports.console import print_summary
     from kfp_perf.result.reader import TestResult as Result
+    from kfp_perf.result.study import is_study
 
+    if is_study(results):
+        _report_study(results, name, output)
+        return
     plugins = load_plugins(plugin)
     known = all_reports(plugins.reports)
     if name not in known:
@@ -79,6 +84,24 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
     _write(files, output or _STANDARD_OUTPUT)
+
+
+def _report_study(results: Path, name: str, output: Path | None) -> None:
+    from kfp_perf.errors import InputError, Problem
+    from kfp_perf.reports.study_reports import FORMATS, print_study
+    from kfp_perf.result.study import Study
+
+    if name not in FORMATS:
+        what = f"there is no report {name!r} of a study"
+        raise InputError(Problem("--format", what, f"There are: {', '.join(FORMATS)}."))
+    with _readable(results):
+        study = Study.open(results)
+        if name == "console" and output is None:
+            with standard_output():
+                print_study(study, sys.stdout)
+            return
+        files = FORMATS[name](study)
+    _write(files, output or (results if name == "html" else _STANDARD_OUTPUT))
 
 
 def _computed(result: TestResult) -> TestResult:
@@ -111,7 +134,6 @@ def _readable(results: Path) -> Iterator[None]:
 
 def _write(files: Mapping[str, bytes], output: Path) -> None:
     from kfp_perf.errors import InputError, Problem
-    from kfp_perf.reports import write_whole
 
     if output == _STANDARD_OUTPUT:
         if len(files) != 1:
@@ -119,17 +141,6 @@ def _write(files: Mapping[str, bytes], output: Path) -> None:
         with standard_output():
             sys.stdout.buffer.write(*files.values())
         return
-    # One file goes to the path that was named, unless that is a folder; several go into a folder.
-    to_folder = len(files) != 1 or output.is_dir()
-    paths = {output / file if to_folder else output: content for file, content in files.items()}
-    try:
-        for path, content in paths.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content)
-    except OSError as error:
-        problem = Problem(
-            str(output), f"cannot be written: {error.strerror}", "Name another place with --output."
-        )
-        raise InputError(problem) from error
+    paths = write_files(files, output, "Name another place with --output.")
     with standard_output():
         click.echo("\n".join(map(str, paths)))

@@ -13,13 +13,18 @@ import click
 from click.core import ParameterSource
 
 from kfp_perf.cli.ending import signals_ignored
+from kfp_perf.cli.github import errors_to_github, report_to_github
 from kfp_perf.cli.output import standard_output
+from kfp_perf.cli.repetition import repetition_options, run_repetition
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
+from kfp_perf.cli.written_reports import report_option, wanted_reports, write_wanted
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.streams import flush_streams
 
 if TYPE_CHECKING:
+    from kfp_perf.cli.repetition import RepetitionFlags
+    from kfp_perf.cli.written_reports import WantedReport
     from kfp_perf.config import TestConfig
     from kfp_perf.result.reader import TestResult
 
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
 @click.option("--ui-host", default="127.0.0.1", help="Address of the live page.  [127.0.0.1]")
 @click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@repetition_options
+@report_option
 @scenario_options
 @target_options
 def run(
@@ -58,49 +65,63 @@ def run(
     ui_host: str,
     ui_port: int,
     quiet: bool,
+    report: tuple[str, ...],
     overrides: tuple[str, ...],
     name: str | None,
+    repetition: RepetitionFlags | None,
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
 
-    SCENARIO_FILE is a path, or the name of a built-in file such as smoke.json.
+    SCENARIO_FILE is a path, or the name of a built-in file such as smoke.json. With --repeat or --until-stable it
+    runs several times, and the folder is a study: `kfp-perf compare` reads it as one side.
 
     Exit codes: 0 good, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 not valid.
     """
     from kfp_perf.execution import TestFailed, run_test
 
     _refuse_contradictions()
+    wanted = _wanted(report, plugin, repetition)
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
     if keep or keep_failed:
         changes["keep"] = "all" if keep else "failed"
+    config = config.model_copy(update=changes)
+    options: dict[str, Any] = {
+        "plugins": plugin,
+        "emulator": emulator_profile if emulator else "",
+        "assume_yes": yes,
+        "quiet": quiet,
+        "page": ui,
+        "page_address": (ui_host, ui_port),
+        "name": name,
+        "overrides": overrides,
+    }
+    if repetition is not None:
+        return run_repetition(
+            repetition,
+            scenario_file,
+            config,
+            emulator_seed=emulator_seed if emulator else None,
+            reports=wanted,
+            **options,
+        )
     code = ExitCode.GOOD
     try:
-        result = run_test(
-            scenario_file,
-            config.model_copy(update=changes),
-            plugins=plugin,
-            emulator=emulator_profile if emulator else "",
-            emulator_seed=emulator_seed,
-            assume_yes=yes,
-            quiet=quiet,
-            page=ui,
-            page_address=(ui_host, ui_port),
-            name=name,
-            overrides=overrides,
-        )
+        with errors_to_github(unless=TestFailed):
+            result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
         abandoned = failed.abandoned
     else:
         abandoned = False
-    try:
-        with signals_ignored():
-            _show(result)
-    except InputError as error:  # the exit code stays that of the test
-        with contextlib.suppress(OSError):  # the terminal may be closed
-            click.echo(f"kfp-perf: {error}", err=True)
+    with signals_ignored():
+        for step in (_show, lambda result: _write(wanted, result, plugin), _to_github):
+            try:
+                step(result)
+            except InputError as error:  # the exit code stays that of the test
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    click.echo(f"kfp-perf: {error}", err=True)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
@@ -109,9 +130,36 @@ def run(
 
 
 #: Flags of a real target; the emulator is on this machine and has no users.
-_OF_A_TARGET = ("host", "port", "kubeflow")
+_OF_A_TARGET = ("target", "host", "port", "kubeflow")
 _OF_THE_PAGE = ("ui_host", "ui_port")
 _OF_THE_EMULATOR = ("emulator_profile", "emulator_seed")
+
+
+def _wanted(
+    texts: tuple[str, ...], plugins: tuple[str, ...], repetition: RepetitionFlags | None
+) -> tuple[WantedReport, ...]:
+    """The reports that were asked for: of the test, or of the study. Raises `InputError`."""
+    if not texts:
+        return ()
+    if repetition is not None:
+        from kfp_perf.reports.study_reports import FORMATS
+
+        return wanted_reports(texts, FORMATS)
+    from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.reports import all_reports
+
+    return wanted_reports(texts, all_reports(load_plugins(plugins).reports))
+
+
+def _write(wanted: tuple[WantedReport, ...], result: TestResult, plugins: tuple[str, ...]) -> None:
+    if not wanted:
+        return
+    from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.reports import all_reports
+
+    loaded = load_plugins(plugins)
+    known = all_reports(loaded.reports)
+    write_wanted(wanted, lambda name: known[name].draw(result, loaded.sections))
 
 
 def _refuse_contradictions() -> None:
@@ -146,3 +194,14 @@ def _show(result: TestResult) -> None:
             click.echo(f"Report  {report}")
         elif (result.path / RESULT_FILE).exists():
             click.echo(f"Draw the report with: kfp-perf report {shlex.quote(str(result.path))} -f html")
+
+
+def _to_github(result: TestResult) -> None:
+    from kfp_perf.reports.github import annotations_of_test, relative_to_workspace
+    from kfp_perf.reports.markdown import draw_markdown
+
+    file = str(result.document.get("scenario_file", {}).get("path", ""))
+    report_to_github(
+        lambda: annotations_of_test(result.document, relative_to_workspace(file, os.environ)),
+        lambda: draw_markdown(result)["report.md"],
+    )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
 
 _OPTIONS = (
+    click.option(
+        "--target", metavar="NAME|URL", help="A target of the targets file, or a URL.  [KFP_PERF_TARGETS]"
+    ),
     click.option("--host", help="Host or URL of the KFP API server.  [API_HOST]"),
     click.option("--port", help="Its port.  [API_PORT]"),
     click.option("--namespace", "-n", help="Namespace that runs belong to.  [NAMESPACE]"),
@@ -32,6 +35,8 @@ _FIELDS = {
     "log_level": "LOG_LEVEL",
 }
 
+_ADDRESS = ("host", "port")
+
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags to a command, which gets the resulting configuration as `config`."""
@@ -39,15 +44,45 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def with_config(**flags: Any) -> Any:
         given = {field: flags.pop(flag) for flag, field in _FIELDS.items()}
-        return function(config=read_config(flags.pop("config_class"), given), **flags)
+        config = read_config(flags.pop("config_class"), given, flags.pop("target"))
+        return function(config=config, **flags)
 
     for option in reversed(_OPTIONS):
         with_config = option(with_config)
     return with_config
 
 
-def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
-    """Read the environment; flags take precedence. Raises `InputError`, which names the flag or the variable."""
+def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags but those of the address to a command that names its targets itself.
+
+    It gets `config`, whose address is a default, and `given`, the values of the flags by field.
+    """
+
+    @wraps(function)
+    def with_config(**flags: Any) -> Any:
+        given = {field: flags.pop(flag) for flag, field in _FIELDS.items() if flag not in _ADDRESS}
+        config = read_config(
+            flags.pop("config_class"), {**dict.fromkeys(_FIELDS.values()), **given, **_no_address()}
+        )
+        return function(config=config, given=given, **flags)
+
+    for option in reversed(_OPTIONS[3:]):
+        with_config = option(with_config)
+    return with_config
+
+
+def _no_address() -> dict[str, Any]:
+    """The default address in place of that of the environment, which need not be valid."""
+    from kfp_perf.config import TestConfig
+
+    return {_FIELDS[flag]: TestConfig.model_fields[_FIELDS[flag]].default for flag in _ADDRESS}
+
+
+def read_config(config_class: str | None, given: dict[str, Any], target: str | None = None) -> TestConfig:
+    """Read the environment and the target's settings; flags take precedence.
+
+    Raises `InputError`, which names the flag, the variable or the place in the targets file.
+    """
     from kfp_perf.config import TestConfig, variable_name
     from kfp_perf.errors import InputError, Problem
 
@@ -62,7 +97,18 @@ def read_config(config_class: str | None, given: dict[str, Any]) -> TestConfig:
         if given[field] is not None
     }
     try:
-        return kind.from_environment(**given)
+        if target is None:
+            return kind.from_environment(**given)
+        for flag in ("host", "port"):
+            if given[_FIELDS[flag]] is not None:
+                raise click.UsageError(
+                    f"--target and --{flag} contradict each other: leave one of them out.",
+                    click.get_current_context(),
+                )
+        from kfp_perf.targets import resolve_target
+
+        # The target has an address of its own.
+        return resolve_target(target, kind.from_environment(**{**given, **_no_address()}), given)
     except InputError as error:
         raise InputError(
             Problem(flags[problem.where], problem.what, "Correct the flag, or leave it out.")

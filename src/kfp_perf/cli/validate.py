@@ -28,9 +28,14 @@ def validate(
     overrides: tuple[str, ...],
     name: str | None,
 ) -> None:
-    """Check SCENARIO_FILE without a request: print its timeline, or everything that is wrong with it."""
+    """Check SCENARIO_FILE: print its timeline, or everything that is wrong with it.
+
+    Nothing is started. The target is asked only which evidence of what it does can be collected beside a test.
+    """
     from kfp_perf.engine.plugins import load_plugins
+    from kfp_perf.evidence.survey import survey
     from kfp_perf.health import raise_open_files_limit
+    from kfp_perf.pacing import run_in_own_loop
     from kfp_perf.plan import make_plan
     from kfp_perf.reports.timeline import print_timeline
 
@@ -47,3 +52,5 @@ def validate(
         print_timeline(plan, sys.stdout)
         for change in plan.resolved:
             click.echo(change)
+        for source in run_in_own_loop(survey(config)):
+            click.echo(f"evidence: {source}")

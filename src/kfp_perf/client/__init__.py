@@ -1,7 +1,6 @@
 """The wire: the protocol that runners and observers speak, and its implementation over REST."""
 
-from kfp_perf.client.base import KfpClient
-from kfp_perf.client.query import ListQuery, Operator, Predicate
+from kfp_perf.client.protocol import KfpClient, ListQuery, Operator, Predicate
 from kfp_perf.client.rest import RestClient
 from kfp_perf.client.target import check_target, is_loopback
 

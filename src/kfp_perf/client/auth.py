@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 import time
 from typing import TYPE_CHECKING
 
+from kfp_perf.client.token_command import token_command
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.log import Redactor, hide
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
@@ -21,7 +25,9 @@ _SHORTEST_COOKIE = 12
 
 
 class Credentials:
-    """The request headers of authentication. A token file is read again when it has changed. Never shows a secret.
+    """The request headers of authentication. Never shows a secret.
+
+    A token file is read again when it has changed, a token command is run again before its token expires.
 
     `redact` removes every secret that was ever sent, and what looks like one, from a text.
     """
@@ -29,6 +35,7 @@ class Credentials:
     def __init__(self, config: TestConfig) -> None:
         self._file = config.KFP_TOKEN_FILE
         self._file_seen: tuple[int, int, int] | None = None
+        self._command = None
         self._next_check = 0.0
         self._headers: dict[str, str] = {}
         self._secrets: set[bytes] = set()
@@ -46,6 +53,9 @@ class Credentials:
             self._set_token("KFP_TOKEN", config.KFP_TOKEN.get_secret_value())
         elif self._file is not None:
             self._read_file(self._file)
+        elif config.KFP_TOKEN_COMMAND:
+            self._command = token_command(config.KFP_TOKEN_COMMAND)
+            self._set_token("KFP_TOKEN_COMMAND", self._command.start())
 
     @property
     def given(self) -> bool:
@@ -56,7 +66,22 @@ class Credentials:
         """Return the headers for a request that is sent now. The caller must not change them."""
         if self._file is not None and time.monotonic() >= self._next_check:
             self.renew()
+        elif self._command is not None:
+            self._adopt(self._command.renew_in_time())
         return self._headers
+
+    async def renewed_since(self, sent: Mapping[str, str]) -> bool:
+        """Whether the token is another one than that of the headers `sent`, which the server refused.
+
+        Reads the token file, or runs the token command, if that did not happen since.
+        """
+        refused = sent.get("Authorization")
+        if self._command is not None and refused is not None:
+            await asyncio.wrap_future(self._command.renewal(refused.removeprefix("Bearer ")))
+            self._adopt(self._command.token)
+        else:
+            self.renew()
+        return self._headers.get("Authorization") != refused
 
     def renew(self) -> bool:
         """Read the token file if it has changed, and return whether the token has changed.
@@ -94,6 +119,12 @@ class Credentials:
             raise InputError(Problem("KFP_TOKEN_FILE", f"{path} cannot be read: {reason}")) from None
         self._set_token("KFP_TOKEN_FILE", token)
         self._file_seen = seen
+
+    def _adopt(self, token: str) -> None:
+        """Use the command's token from now on; the old one stays where the new one cannot be sent."""
+        if self._headers.get("Authorization") != f"Bearer {token}":
+            with contextlib.suppress(InputError):
+                self._set_token("KFP_TOKEN_COMMAND", token)
 
     def _set_token(self, variable: str, token: str) -> None:
         checked = _checked(variable, token)

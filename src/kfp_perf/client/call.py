@@ -1,25 +1,31 @@
-"""One call of the API: attempts with back-off between them, recorded as one sample."""
+"""One call of the API: attempts with back-off between them, recorded as one sample.
+
+A call that changes something is repeated only where it certainly was not done: no byte was sent, or the answer was
+429. An idempotent call is repeated also after a lost answer, and after a status of `NO_ANSWER`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from kfp_perf.client import failures
-from kfp_perf.client.attempt import AttemptState
 from kfp_perf.client.auth import Credentials
-from kfp_perf.client.proto_json import UNDECODABLE
-from kfp_perf.client.retry import RetryPolicy, parse_retry_after
+from kfp_perf.client.connection import AttemptState
+from kfp_perf.client.messages import UNDECODABLE
 from kfp_perf.client.transport import Transport
-from kfp_perf.errors import ApiError, ApiInterrupted, ApiUnreachable
+from kfp_perf.errors import NO_ANSWER, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 from kfp_perf.log import REQUESTS, correlation_id
 from kfp_perf.pacing.drive import held_seconds
 from kfp_perf.result.records import Attempt, CallOutcome, Purpose, Sample
+from kfp_perf.statistics.random_streams import random_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kfp_perf.client.methods import ApiMethod
     from kfp_perf.config import TestConfig
@@ -30,6 +36,69 @@ Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 JSON = "application/json"
+FIRST_BACKOFF_SECONDS = 0.2
+LONGEST_BACKOFF_SECONDS = 10.0
+LONGEST_RETRY_AFTER_SECONDS = 30.0
+
+# A repetition changes neither a certificate, nor a generator that has run out of connections.
+_LASTING_KINDS = frozenset({"tls", "no_connection"})
+_GIVEN_UP = "kfp-perf stopped waiting for the answer"
+
+
+class RetryPolicy:
+    """At most `retries` repetitions, with exponential back-off and full jitter.
+
+    Full jitter draws each wait uniformly between zero and the bound: "Exponential Backoff And Jitter", AWS
+    Architecture Blog, 2015. `seed` makes the waits repeatable.
+    """
+
+    def __init__(self, retries: int, seed: int | None = None) -> None:
+        self._retries = retries
+        self._random = random_stream(seed, "retries")
+
+    def delay(
+        self, error: ApiError, attempt: int, *, repeatable: bool, retry_after: float | None
+    ) -> float | None:
+        """Return how many seconds to wait before the next attempt; None: there is no next attempt.
+
+        `attempt` counts from 1; `retry_after` is the wait that the server asked for, in seconds.
+        """
+        if attempt > self._retries or not may_repeat(error, repeatable=repeatable):
+            return None
+        bound = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
+        drawn = self._random.uniform(0.0, bound)
+        if retry_after is None:
+            return drawn
+        return max(drawn, min(retry_after, LONGEST_RETRY_AFTER_SECONDS))
+
+
+def may_repeat(error: ApiError, *, repeatable: bool) -> bool:
+    """Return whether a call may be repeated after this error; `repeatable`: the call is idempotent."""
+    match error:
+        case ApiUnreachable():
+            return error.kind not in _LASTING_KINDS
+        case ApiInterrupted():
+            return repeatable and error.kind not in _LASTING_KINDS
+        case ApiStatusError(status=429):
+            return True
+        case ApiStatusError():
+            return repeatable and error.status in NO_ANSWER
+    return False
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for: a number or a date (RFC 9110, 10.2.3), else None."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isdecimal() and text.isascii():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, seconds)
 
 
 class _RequestId(str):
@@ -37,9 +106,6 @@ class _RequestId(str):
 
     __slots__ = ("outer",)
     outer: str
-
-
-_GIVEN_UP = "kfp-perf stopped waiting for the answer"
 
 
 class Caller:
@@ -99,8 +165,11 @@ class Caller:
         try:
             while True:
                 state = AttemptState(now)
+                credentials = self._credentials.headers()
                 try:
-                    answer = await self._attempt(operation, path, state, attempts, body, content_type)
+                    answer = await self._attempt(
+                        operation, path, state, attempts, credentials, body, content_type
+                    )
                 except ApiError as error:
                     if may_be_done and error.work_ended and error.status in operation.done_statuses:
                         outcome = CallOutcome.ANSWERED
@@ -108,7 +177,7 @@ class Caller:
                     outcome = CallOutcome.FAILED
                     delay = None
                     if error.status == 401 and not renewed:
-                        renewed = self._credentials.renew()
+                        renewed = await self._credentials.renewed_since(credentials)
                         delay = 0.0 if renewed else None
                     else:
                         delay = policy.delay(
@@ -141,12 +210,13 @@ class Caller:
         path: str,
         state: AttemptState,
         attempts: list[Attempt],
+        credentials: Mapping[str, str],
         body: bytes | None,
         content_type: str,
     ) -> Answer:
         """Make one attempt, and append it to `attempts`."""
         request_id = f"{self._correlation}-{next(self._numbers)}"
-        headers = {**self._credentials.headers(), "X-Request-Id": request_id}
+        headers = {**credentials, "X-Request-Id": request_id}
         if body is not None:
             headers["Content-Type"] = content_type
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import httptools
 
 if TYPE_CHECKING:
-    from kfp_perf.client.attempt import AttemptState
+    from collections.abc import Callable
 
 LARGEST_ANSWER_BYTES = 64 * 2**20
 #: How much of a response is kept to recognize its protocol, if it is not HTTP.
@@ -51,6 +51,25 @@ class Reply(NamedTuple):
     def field(self, name: str) -> str:
         """Return the value of a field; empty if there is none."""
         return self.fields.get(name.lower().encode(), b"").decode("latin-1")
+
+
+class AttemptState:
+    """One attempt while it is under way.
+
+    `sent`, `ended`, `status` and `received_bytes` are as in `Attempt`; `retry_after` is the text of the answer's
+    Retry-After header; `queued_at` is since when it waited for a connection (0.0: it did not).
+    """
+
+    __slots__ = ("ended", "now", "queued_at", "received_bytes", "retry_after", "sent", "status")
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.sent = 0.0
+        self.ended = 0.0
+        self.status = 0
+        self.received_bytes = 0
+        self.retry_after = ""
+        self.now = now
+        self.queued_at = 0.0
 
 
 class Connection(asyncio.Protocol):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.client.connection import AnswerCut, AnswerTooLarge, NotHttp
+from kfp_perf.client.messages import UNDECODABLE, ProtoJsonDecoder
 from kfp_perf.client.pool import NotConnected
-from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
 from kfp_perf.client.proxy import ProxyRefused
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
 

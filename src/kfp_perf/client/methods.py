@@ -15,12 +15,12 @@ from kfp_perf.client.messages import (
     PipelinePage,
     PipelineVersion,
     PipelineVersionPage,
+    ProtoJsonDecoder,
     RecurringRun,
     RecurringRunPage,
     Run,
     RunPage,
 )
-from kfp_perf.client.proto_json import ProtoJsonDecoder
 
 Answer = TypeVar("Answer")
 

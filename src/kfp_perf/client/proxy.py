@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import asyncio
     import socket
 
+    from pydantic import SecretStr
+
     from kfp_perf.config import TestConfig
 
 _LARGEST_HEAD_BYTES = 65_536
@@ -51,18 +53,28 @@ class ProxyRefused(OSError):
 
 
 def proxy_for(config: TestConfig) -> Proxy | None:
-    """Return the proxy that requests to the target go through, or None.
+    """Return the proxy that requests to the target go through, or None. Raises `InputError` as `proxy_to` does."""
+    return proxy_to(config.KFP_url, config)
 
-    HTTP_PROXY is for targets of http, HTTPS_PROXY for those of https. A target on this machine is reached
-    directly, and so is one that NO_PROXY names. Raises `InputError` for a proxy that cannot be used.
+
+def proxy_to(url: str, config: TestConfig) -> Proxy | None:
+    """Return the proxy that requests to a URL go through, or None.
+
+    HTTP_PROXY is for URLs of http, HTTPS_PROXY for those of https. This machine is reached directly, and so is
+    what NO_PROXY names. Raises `InputError` for a proxy that cannot be used.
     """
-    parts = urlsplit(config.KFP_url)
+    parts = urlsplit(url)
     variable = f"{parts.scheme.upper()}_PROXY"
     secret = config.HTTPS_PROXY if parts.scheme == "https" else config.HTTP_PROXY
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if secret is None or _is_local(host) or is_excepted(host, port, config.NO_PROXY):
         return None
+    return parse_proxy(variable, secret, f"Or add {host} to NO_PROXY for a direct connection.")
+
+
+def parse_proxy(variable: str, secret: SecretStr, remedy: str = "") -> Proxy:
+    """Return the proxy that the value of a variable names. Raises `InputError` where it cannot be used."""
     # Parsed apart from the rest, so that no message repeats a password.
     scheme, _, rest = secret.get_secret_value().strip().rpartition("://")
     credentials, _, text = rest.rpartition("@")
@@ -73,9 +85,7 @@ def proxy_for(config: TestConfig) -> Proxy | None:
             )
         where = parse_host(text)
     except ValueError as error:
-        raise InputError(
-            Problem(variable, str(error), f"Or add {host} to NO_PROXY for a direct connection.")
-        ) from None
+        raise InputError(Problem(variable, str(error), remedy)) from None
     authorization = ""
     if credentials:
         authorization = "Basic " + base64.b64encode(unquote(credentials).encode()).decode()

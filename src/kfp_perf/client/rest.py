@@ -10,13 +10,12 @@ import msgspec
 
 from kfp_perf.client import methods
 from kfp_perf.client.call import Answer, Caller
-from kfp_perf.client.query import ListQuery, Operator, Predicate, encode_fields
+from kfp_perf.client.protocol import ListQuery, Operator, Predicate, encode_fields
 from kfp_perf.result.records import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kfp_perf.client.attempt import ConnectionCounters
     from kfp_perf.client.messages import (
         Experiment,
         Healthz,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         RunSpec,
     )
     from kfp_perf.client.proxy import Proxy
+    from kfp_perf.client.transport import ConnectionCounters
     from kfp_perf.config import TestConfig
     from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.result.records import Sample

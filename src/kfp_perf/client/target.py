@@ -6,14 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kfp_perf.client.query import ListQuery
+from kfp_perf.client.protocol import ListQuery
 from kfp_perf.errors import ApiError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kfp_perf.client.base import KfpClient
     from kfp_perf.client.messages import Healthz
+    from kfp_perf.client.protocol import KfpClient
 
 log = logging.getLogger(__name__)
 

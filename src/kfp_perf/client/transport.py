@@ -1,4 +1,4 @@
-"""HTTP to one server: request heads, and a connection pool for each event loop."""
+"""HTTP to one server: request heads, a connection pool for each event loop, and what requests cost this side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from kfp_perf._version import __version__
-from kfp_perf.client.attempt import AttemptState, ConnectionCounters
 from kfp_perf.client.auth import tls_context
 from kfp_perf.client.pool import Pool
 from kfp_perf.client.proxy import proxy_for
@@ -16,7 +15,7 @@ from kfp_perf.hosts import ascii_host
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kfp_perf.client.connection import Reply
+    from kfp_perf.client.connection import AttemptState, Reply
     from kfp_perf.config import TestConfig
 
 FIXED_FIELDS = {
@@ -28,6 +27,61 @@ FIXED_FIELDS = {
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What may stand in a path as it is (RFC 3986, section 3.3), and the percent sign of what is encoded already.
 _PATH_SAFE = "/%:@!$&'()*+,;=~"
+
+
+class ConnectionCounters:
+    """What making calls costs this side; counters that another thread may read at any time.
+
+    `requests`: attempts under way now, each of which has a connection, or waits for one. `most_requests`: the
+    most there were. `limit`: how many connections there may be. `waited`: attempts that found all of them taken,
+    and waited for `waited_seconds`. `decode_seconds`: time spent on turning answers into objects.
+    """
+
+    __slots__ = (
+        "attempts",
+        "decode_seconds",
+        "limit",
+        "most_requests",
+        "requests",
+        "waited",
+        "waited_seconds",
+    )
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.attempts = 0
+        self.requests = 0
+        self.most_requests = 0
+        self.waited = 0
+        self.waited_seconds = 0.0
+        self.decode_seconds = 0.0
+
+    def fields(self) -> dict[str, int | float]:
+        """The fields of `ScenarioCounters` that are counted here."""
+        return {
+            "connections_limit": self.limit,
+            "connections_requested": self.attempts,
+            "connections_waited": self.waited,
+            "connections_waited_seconds": self.waited_seconds,
+            "most_requests_at_once": self.most_requests,
+            "decode_seconds": self.decode_seconds,
+        }
+
+    def began(self, attempt: AttemptState) -> None:
+        """Count an attempt that asks for a connection."""
+        self.attempts += 1
+        self.requests += 1
+        if self.requests > self.most_requests:
+            self.most_requests = self.requests
+        if self.requests > self.limit:
+            attempt.queued_at = attempt.now()
+
+    def ended(self, attempt: AttemptState) -> None:
+        """Count the wait of an attempt that needs its connection no more."""
+        self.requests -= 1
+        if attempt.queued_at:
+            self.waited += 1
+            self.waited_seconds += (attempt.sent or attempt.now()) - attempt.queued_at
 
 
 class Transport:

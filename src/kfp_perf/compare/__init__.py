@@ -8,7 +8,8 @@ from kfp_perf.compare.comparison import (
     SideSummary,
     compare_sides,
 )
-from kfp_perf.compare.sides import ComparedExecution, Side, read_side
+from kfp_perf.compare.repeated import RepeatedMetric, repeated_metrics
+from kfp_perf.compare.sides import ComparedExecution, Side, read_duel, read_side
 
 __all__ = [
     "ComparedExecution",
@@ -16,8 +17,11 @@ __all__ = [
     "ComparisonVerdict",
     "GuardComparison",
     "MetricComparison",
+    "RepeatedMetric",
     "Side",
     "SideSummary",
     "compare_sides",
+    "read_duel",
     "read_side",
+    "repeated_metrics",
 ]

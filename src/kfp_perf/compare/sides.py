@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.errors import ExitCode, InputError, Problem
 from kfp_perf.result.files import GIVEN_FILE, RESULT_FILE
 from kfp_perf.result.reader import TestResult
+from kfp_perf.result.study import Study, is_study
+from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-_ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
-STUDY_FILE = "study.json"
-EXECUTIONS_FOLDER = "executions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +27,12 @@ class ComparedExecution:
     @property
     def started(self) -> float | None:
         """When the test started, in seconds since the Unix epoch; None where that cannot be read."""
-        return _epoch(self.document.get("started"))
+        return epoch_of(self.document.get("started"))
 
     @property
     def finished(self) -> float | None:
         """When it was over."""
-        return _epoch(self.document.get("finished"))
+        return epoch_of(self.document.get("finished"))
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
@@ -70,14 +65,66 @@ class Side:
 def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     """Read a side from result folders, studies, and folders of result folders.
 
-    Executions that were interrupted, or killed before their end, are left out, and so is the first one of a study
-    whose `study.json` says that it is a warm-up, unless `count_warmup`. Raises `InputError` for folders without a
-    result, damaged results, those of another schema, an execution that is given twice, and where none is left.
+    Executions that were interrupted, or killed before their end, are left out, and so are the warm-ups of studies,
+    unless `count_warmup`. Raises `InputError` for folders without a result, damaged results, those of another
+    schema, an execution that is given twice, a study of executions that differ on purpose, and where none is left.
     """
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    found = [one for path in paths for one in _found_in(path)]
+    return _side(f"{paths[0]}{more}", found, count_warmup=count_warmup)
+
+
+def read_duel(study: Study, *, count_warmup: bool = False) -> tuple[Side, Side]:
+    """Read the two sides of a duel, the baseline first, with the executions of a pair at the same place.
+
+    A pair is left out where one of its executions is. Raises `InputError` where no pair is left, and for results
+    that cannot be read.
+    """
+    labels = list(dict.fromkeys(one.label for one in study.record.executions))
+    if len(labels) != 2:
+        what = f"has executions of {len(labels)} targets, so there is nothing to compare"
+        raise InputError(Problem(str(study.path), what, "Run the duel again."))
+    left_out: dict[int | None, str] = {}
+    for one in study.record.executions:
+        folder = study.folder_of(one)
+        if not one.finished or not folder.is_dir():
+            left_out[one.pair] = f"{folder}: the test did not reach its end"
+        elif one.warmup and not count_warmup:
+            left_out[one.pair] = f"{folder}: the warm-up of its study"
+        elif why := _why_partial(TestResult.open(folder)):
+            left_out[one.pair] = f"{folder}: {why}"
+    for pair in {one.pair for one in study.record.executions}:
+        if {one.label for one in study.record.executions if one.pair == pair} != set(labels):
+            left_out.setdefault(pair, f"{study.path}: pair {pair} is not complete")
+    kept = [one for one in study.record.executions if one.pair not in left_out]
+    if not kept:
+        what = "holds no complete pair" + "".join(f"\n    {one}" for one in left_out.values())
+        raise InputError(Problem(str(study.path), what, "Run the duel again."))
+    first, second = (
+        _side(label, [_Found(study.folder_of(one)) for one in kept if one.label == label], left_out=left_out)
+        for label in labels
+    )
+    return first, second
+
+
+class _Found(NamedTuple):
+    """A result folder, and whether it is a warm-up."""
+
+    folder: Path
+    warmup: bool = False
+
+
+def _side(
+    name: str,
+    found: Iterable[_Found],
+    *,
+    count_warmup: bool = False,
+    left_out: Mapping[int | None, str] | None = None,
+) -> Side:
     executions: list[ComparedExecution] = []
-    left_out: list[str] = []
+    why_left_out = list((left_out or {}).values())
     seen: set[Path] = set()
-    for folder, warmup in _result_folders(paths):
+    for folder, warmup in found:
         place = folder.resolve()
         if place in seen:
             raise InputError(
@@ -86,47 +133,43 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
         seen.add(place)
         result = TestResult.open(folder)
         if warmup and not count_warmup:
-            left_out.append(f"{folder}: the warm-up of its study")
+            why_left_out.append(f"{folder}: the warm-up of its study")
         elif why := _why_partial(result):
-            left_out.append(f"{folder}: {why}")
+            why_left_out.append(f"{folder}: {why}")
         else:
             executions.append(ComparedExecution(folder, result.document, result.given))
     if not executions:
-        names = ", ".join(map(str, paths))
-        what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in left_out)
-        raise InputError(Problem(names, what, "Name results of tests that reached their end."))
+        what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in why_left_out)
+        raise InputError(Problem(name, what, "Name results of tests that reached their end."))
     executions.sort(key=lambda one: (one.started or 0.0, one.path.name))
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return Side(f"{paths[0]}{more}", tuple(executions), tuple(left_out))
+    return Side(name, tuple(executions), tuple(why_left_out))
 
 
-def _result_folders(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Yield each result folder, and whether it is a warm-up."""
-    for path in paths:
-        if not path.is_dir() or _is_result(path):
-            yield path, False  # opening it tells what is wrong with it
-            continue
-        warmup = _begins_with_warmup(path / STUDY_FILE) if (path / STUDY_FILE).exists() else False
-        inner = path / EXECUTIONS_FOLDER
-        parent = inner if inner.is_dir() else path
-        # A link such as `latest` leads to a result that is there by its own name.
-        found = sorted(one for one in parent.iterdir() if not one.is_symlink() and _is_result(one))
-        if not found:
-            yield path, False
-        for place, folder in enumerate(found):
-            yield folder, warmup and place == 0
+def _found_in(path: Path) -> Iterator[_Found]:
+    if not path.is_dir() or _is_result(path):
+        yield _Found(path)  # opening it tells what is wrong with it
+        return
+    if is_study(path):
+        yield from _found_in_study(Study.open(path))
+        return
+    # A link such as `latest` leads to a result that is there by its own name.
+    found = sorted(one for one in path.iterdir() if not one.is_symlink() and _is_result(one))
+    yield from map(_Found, found or [path])
+
+
+def _found_in_study(study: Study) -> Iterator[_Found]:
+    labels = sorted({one.label for one in study.record.executions})
+    if len(labels) > 1:
+        what = f"is a {study.record.kind}, whose executions differ on purpose ({', '.join(labels)})"
+        remedy = f"`kfp-perf report {study.path}` shows its result."
+        raise InputError(Problem(str(study.path), what, remedy))
+    for one in study.record.executions:
+        if (folder := study.folder_of(one)).is_dir():
+            yield _Found(folder, one.warmup)
 
 
 def _is_result(folder: Path) -> bool:
     return (folder / RESULT_FILE).is_file() or (folder / GIVEN_FILE).is_file()
-
-
-def _begins_with_warmup(file: Path) -> bool:
-    try:
-        document = _ANY_OBJECT.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
-        raise InputError(Problem(str(file), f"cannot be read: {error}", "Was it cut short?")) from None
-    return bool(document.get("warmup"))
 
 
 def _why_partial(result: TestResult) -> str:
@@ -138,10 +181,3 @@ def _why_partial(result: TestResult) -> str:
     if code == ExitCode.INTERRUPTED:
         return "the test was interrupted"
     return "" if result.document.get("complete") else "the test did not reach its end"
-
-
-def _epoch(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return None

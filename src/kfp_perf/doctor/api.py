@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from kfp_perf.client import ListQuery, RestClient
-from kfp_perf.client.attempt import AttemptState
 from kfp_perf.client.auth import Credentials
+from kfp_perf.client.connection import AttemptState
 from kfp_perf.client.failures import OF_TRANSPORT
 from kfp_perf.client.transport import Transport
 from kfp_perf.doctor.finding import Finding, Status

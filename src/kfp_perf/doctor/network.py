@@ -99,7 +99,8 @@ class Network:
             if connected is not None:
                 connected.close()
             detail = "the target is plain http"
-            if self._config.KFP_TOKEN or self._config.KFP_TOKEN_FILE or self._config.KFP_COOKIE:
+            config = self._config
+            if config.KFP_TOKEN or config.KFP_TOKEN_FILE or config.KFP_TOKEN_COMMAND or config.KFP_COOKIE:
                 detail += ": credentials are sent unencrypted"
             return Finding("tls", Status.OK, detail)
         loop = asyncio.get_running_loop()

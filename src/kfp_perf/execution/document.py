@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import sys
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from kfp_perf.metrics.window_files import worst_window
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.files import safe_name
 from kfp_perf.result.records import Outcome
+from kfp_perf.result.timestamps import epoch_of, utc_of
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, aborted, decide, judge, with_defaults
@@ -57,7 +57,7 @@ def given_document(
     """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
     return {
         "name": plan.name,
-        "started": _utc(started),
+        "started": utc_of(started),
         "duration_seconds": plan.duration_seconds,
         "target": {
             "url": config.KFP_url,
@@ -115,7 +115,7 @@ def result_document(
     given, health = result.given, result.health
     scenarios = result.scenarios
     infos = [one.info for one in scenarios]
-    figures = figures_of(scenarios)
+    figures = figures_of(scenarios, result.evidence)
     in_flight = _in_flight(scenarios, health)
     _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
@@ -132,17 +132,17 @@ def result_document(
         judgements = aborted(judgements, one)
     last = max((_last_written(one) for one in scenarios), default=0.0)
     ended = bool(infos) and all(info.ended for info in infos)
-    started = _epoch(given.get("started"))
+    started = epoch_of(given.get("started")) or 0.0
     over = finished or last or started
     verdict = decide(_reasons(infos, health, last, in_flight), judgements)
     target = given.get("target") or {}
     return {
         "name": given.get("name", result.path.name),
-        "started": _utc(started),
-        "finished": _utc(over),
+        "started": utc_of(started),
+        "finished": utc_of(over),
         "elapsed_seconds": max(0.0, over - started),
         "complete": ended,
-        "complete_until": None if ended else _utc(last or started),
+        "complete_until": None if ended else utc_of(last or started),
         "stopped_early": health.get("stopped_early"),
         "verdict": {
             "text": verdict.text,
@@ -155,6 +155,7 @@ def result_document(
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
         "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
+        "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
         "warnings": list(given.get("warnings") or ()),
@@ -265,7 +266,7 @@ def _why_killed(infos: Sequence[ScenarioInfo], last: float) -> str:
             "may still be on the server (see `kfp-perf cleanup`)."
         )
     if last:
-        return f"The test was killed before its end; its files are complete until {_utc(last)}."
+        return f"The test was killed before its end; its files are complete until {utc_of(last)}."
     return "The test was killed before it had measured anything."
 
 
@@ -282,8 +283,8 @@ def _scenario(info: ScenarioInfo, families: dict[str, Any], in_flight: int) -> d
     return {
         "name": info.name,
         "mode": info.mode,
-        "started": _utc(info.started) if info.started else None,
-        "finished": _utc(info.finished) if info.finished else None,
+        "started": utc_of(info.started) if info.started else None,
+        "finished": utc_of(info.finished) if info.finished else None,
         "error": info.error or None,
         "exit_code": info.exit_code,
         "warnings": list(info.warnings),
@@ -320,14 +321,3 @@ def _version_of(package: str) -> str:
 def _digest(package: PipelinePackage | None) -> str | None:
     """What tells one pipeline from another: the SHA-256 of its file."""
     return None if package is None else hashlib.sha256(package.data).hexdigest()
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _epoch(text: Any) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return 0.0

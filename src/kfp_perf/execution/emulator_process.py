@@ -14,6 +14,8 @@ from kfp_perf.errors import ExitCode, InputError, Problem, TargetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: The namespace of the emulated installation and of its runs.
+EMULATED_NAMESPACE = "kubeflow"
 _ENDS_WITHIN_SECONDS = 5.0
 
 
@@ -32,6 +34,10 @@ class EmulatorProcess:
             *options,
         ]
         self.url = ""
+        #: Its Prometheus endpoints beside the API server's: URLs by name, as in `TestConfig.metrics_urls`.
+        self.metrics_urls: dict[str, str] = {}
+        #: Its Kubernetes API.
+        self.kubernetes_url: str | None = None
 
     def __enter__(self) -> Self:
         self._errors = tempfile.TemporaryFile()
@@ -44,7 +50,11 @@ class EmulatorProcess:
         )
         ready = self._process.stdout.readline() if self._process.stdout else b""
         try:
-            self.url = json.loads(ready)["url"]
+            found = json.loads(ready)
+            self.url = found["url"]
+            self.kubernetes_url = found.get("kubernetes_url")
+            if url := found.get("controller_metrics_url"):
+                self.metrics_urls = {"controller": url}
         except (ValueError, KeyError, TypeError):
             output = self.read_log()
             self.__exit__()

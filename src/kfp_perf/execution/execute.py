@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
+from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.execution.document import given_document, result_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.threshold_watch import ThresholdWatch
@@ -18,12 +19,14 @@ from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.reports.quantities import clock_of
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
+from kfp_perf.result.evidence import EVIDENCE_FOLDER
 from kfp_perf.result.files import LOGS_FOLDER
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.result_writer import ResultWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.config import TestConfig
@@ -77,20 +80,25 @@ def execute(
     emulator_profile: str = "",
     engine: Callable[[], Engine] | None = None,
     stop_when: StopWhen | None = None,
+    folder: Path | None = None,
 ) -> TestResult:
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
     `engine` makes the engine that runs the scenarios (default: a thread for each). `stop_when` may end the test
-    early, in good order and without failing it: see `StopWhen`. Raises `TargetError` before anything is made if
-    the target does not answer as KFP does, `InputError` if no result folder can be made, and `TestFailed`, which
-    has the result, if a scenario or a threshold failed, the test was stopped by the user, or its figures could not
-    be saved.
+    early, in good order and without failing it: see `StopWhen`. `folder` is where the result goes (default: a new
+    folder in the configuration's). Raises `TargetError` before anything is made if the target does not answer as
+    KFP does, `InputError` if no result folder can be made, and `TestFailed`, which has the result, if a scenario or
+    a threshold failed, the test was stopped by the user, or its figures could not be saved.
     """
     RealClock.read_wall_time()
     clock = RealClock()
     raise_open_files_limit()
     health = run_in_own_loop(_check(config, plan))
-    writer = ResultWriter.create(config.results_folder, plan.name, clock.now())
+    writer = (
+        ResultWriter.create_at(folder)
+        if folder
+        else ResultWriter.create(config.results_folder, plan.name, clock.now())
+    )
     declared = (one for family in (plugins or Plugins()).collectors.values() for one in family.metrics)
     writer.save_given(given_document(plan, config, health, emulator_profile, clock.now(), declared))
     logger.write_to(
@@ -125,6 +133,14 @@ async def _check(config: TestConfig, plan: Plan) -> Healthz:
     return health
 
 
+def with_namespaces(config: TestConfig, plan: Plan) -> TestConfig:
+    """The configuration with the namespaces that hold the runs of all scenarios, unless it names them."""
+    if config.run_namespaces or not config.IS_KUBEFLOW_MODE:
+        return config
+    found = dict.fromkeys(scenario.namespace or config.NAMESPACE for scenario in plan.scenarios)
+    return config.model_copy(update={"run_namespaces": tuple(found)})
+
+
 class Execution:
     """One test in progress. `errors` holds its errors in order of occurrence."""
 
@@ -147,6 +163,9 @@ class Execution:
         self._plugins = plugins
         self._clock = RealClock()
         self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._evidence = EvidenceProcess(
+            with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
+        )
         self._blind: Exception | None = None
         self._thresholds = ThresholdWatch(plan)
         self._stop_when = stop_when
@@ -165,7 +184,7 @@ class Execution:
             engine.stop(at_once=self.interruptions > 1)
 
         with interruptible(interrupt), engine:
-            with checks:
+            with self._evidence, checks:
                 ended = self._run_scenarios(engine, checks, display)
             self.abandoned = bool(engine.running)
             if self.abandoned:
@@ -220,12 +239,14 @@ class Execution:
             counters = engine.counters()
             checks.look(counters)
             early = self._stopped_early is not None
+            self._evidence.look()
             self._stop_if_wanted(engine, counters)
             self._abort_if_broken(engine, counters)
             if self._stopped_early is not None and not early:
                 self._writer.save_health(self._health(checks))
             stopping = self.interruptions > 0 or self._stopped_early is not None
             snapshot = self._watch.look(counters, engine.t0, self._thresholds.states, stopping=stopping)
+            snapshot.evidence = self._evidence.live
             display.update(snapshot)
             self._save_meanwhile(counters, checks)
         except Exception as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kfp_perf.config import TestConfig
 from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
-from kfp_perf.execution.emulator_process import EmulatorProcess
+from kfp_perf.execution.emulator_process import EMULATED_NAMESPACE, EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
 from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
@@ -47,6 +47,7 @@ def run_test(
     name: str | None = None,
     overrides: Iterable[str] = (),
     create_runner: CreateRunner = create_runner,
+    folder: Path | None = None,
     stop_when: StopWhen | None = None,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
@@ -56,8 +57,9 @@ def run_test(
     `emulator` names a timing profile: the test then runs against an emulator that is started for it.
     `assume_yes` lifts the cap on rows that are made beforehand. Unless `quiet`, progress is shown;
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
-    those of `make_plan`. The folder gets a `report.html`; a failure to write it is logged, and changes nothing
-    else. `create_runner` makes the runner of each scenario: a function like
+    those of `make_plan`; `folder` is that of the result (default: a new one in the configuration's). It gets a
+    `report.html`; a failure to write it is logged, and changes nothing else. `create_runner` makes the runner of
+    each scenario: a function like
     `kfp_perf.runners.create_runner`, which selects it by the scenario's mode. `stop_when` is that of `execute`.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
@@ -92,6 +94,7 @@ def run_test(
                 display=display,
                 plugins=loaded,
                 emulator_profile=emulator,
+                folder=folder,
                 stop_when=stop_when,
             )
         except TestFailed as failed:
@@ -119,7 +122,16 @@ def _draw_report(result: TestResult, plugins: Plugins) -> Path | None:
 
 def _aimed_at(emulator: EmulatorProcess, config: TestConfig) -> TestConfig:
     """The configuration with the emulator as its target; credentials are for the real one only."""
-    no_credentials = {"KFP_TOKEN": None, "KFP_TOKEN_FILE": None, "KFP_COOKIE": None}
+    no_credentials = dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE"))
     return config.model_copy(
-        update={"KFP_API_HOST": emulator.url, "IS_KUBEFLOW_MODE": False, **no_credentials}
+        update={
+            "KFP_API_HOST": emulator.url,
+            "IS_KUBEFLOW_MODE": False,
+            "metrics_urls": emulator.metrics_urls,
+            "kubernetes_url": emulator.kubernetes_url,
+            "kubernetes_token": None,
+            "run_namespaces": (EMULATED_NAMESPACE,),
+            "kfp_namespace": EMULATED_NAMESPACE,
+            **no_credentials,
+        }
     )

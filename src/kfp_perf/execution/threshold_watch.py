@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.live.snapshot import ThresholdState
 from kfp_perf.metrics.metric import Unit
-from kfp_perf.metrics.window_counters import CountedWindows, reading_of
-from kfp_perf.metrics.windowed import COUNTED, Kind, Of
+from kfp_perf.metrics.window_counters import CountedWindows, totals_of
+from kfp_perf.metrics.windowed import COUNTED, FigureKind, Of
 from kfp_perf.reports.quantities import clock_of, quantity_of
 from kfp_perf.statistics.windows import worst_of
 from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, Threshold, parse_threshold
@@ -18,7 +18,7 @@ from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, Threshold, parse_t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from kfp_perf.metrics.window_counters import Reading
+    from kfp_perf.metrics.window_counters import Totals
     from kfp_perf.plan import Plan
     from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.scenario.model import TestScenario
@@ -77,7 +77,7 @@ class _Watched:
     end: float
     worst: _Figure | None = None
     windows: CountedWindows | None = None
-    before: Reading | None = None
+    before: Totals | None = None
     warmup_runs: int = 0
 
     @property
@@ -85,7 +85,7 @@ class _Watched:
         """Whether its figure is made from windows of histograms."""
         how = self.threshold.windowed
         return how is not None and (
-            self.threshold.window_seconds is not None or how.kind in {Kind.QUANTILE, Kind.MEAN}
+            self.threshold.window_seconds is not None or how.kind in {FigureKind.QUANTILE, FigureKind.MEAN}
         )
 
     def look(self, counters: Sequence[ScenarioCounters], t0: float, now: float) -> None:
@@ -103,28 +103,28 @@ class _Watched:
         elif self.costs_much:
             self._look_at_windows(counters, t0, now)
         else:
-            self._look_at_all(reading_of(how, counters), how.kind, now - t0)
+            self._look_at_all(totals_of(how, counters), how.kind, now - t0)
 
-    def _look_at_all(self, reading: Reading, kind: Kind, elapsed: float) -> None:
+    def _look_at_all(self, totals: Totals, kind: FigureKind, elapsed: float) -> None:
         """A share or a rate since the end of the warm-up."""
         if elapsed < self.begin or self.before is None:
-            self.before = reading
+            self.before = totals
         due, ended, failed, succeeded = (
             now - then
             for now, then in (
-                (reading.due, self.before.due),
-                (reading.ended, self.before.ended),
-                (int(reading.failed.sum()), int(self.before.failed.sum())),
-                (reading.succeeded, self.before.succeeded),
+                (totals.due, self.before.due),
+                (totals.ended, self.before.ended),
+                (int(totals.failed.sum()), int(self.before.failed.sum())),
+                (totals.succeeded, self.before.succeeded),
             )
         )
-        if kind is Kind.RATE:
+        if kind is FigureKind.RATE:
             seconds = min(elapsed, self.end) - self.begin
             number = succeeded
             self.worst = _Figure(number / seconds, number) if seconds > 0.0 else None
         elif ended > 0 and due > 0:
             share = failed / due
-            self.worst = _Figure(share if kind is Kind.FAILED else 1.0 - share, due)
+            self.worst = _Figure(share if kind is FigureKind.FAILED else 1.0 - share, due)
 
     def _look_at_windows(self, counters: Sequence[ScenarioCounters], t0: float, now: float) -> None:
         threshold, how = self.threshold, self.threshold.windowed
@@ -202,7 +202,7 @@ class _Watched:
             state,
             None if figure is None or not_reached else figure.value,
             threshold.scenario or "",
-            at_least=how is not None and how.kind is Kind.QUANTILE,
+            at_least=how is not None and how.kind is FigureKind.QUANTILE,
             not_reached=not_reached,
             default=threshold.default,
         )

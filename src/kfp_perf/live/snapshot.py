@@ -75,6 +75,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     )
     errors: dict[str, int] = {}
     thresholds: list[ThresholdState] = []
+    evidence: list[str] = []  # how the sources of evidence stand, a few words each
     stopping: bool = False
     emulator: bool = False
 

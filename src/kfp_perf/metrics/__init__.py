@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.cleanup import CleanupMetrics
-from kfp_perf.metrics.collector import GuardedCollector, MetricFamily, MetricsCollector
+from kfp_perf.metrics.collector import EvidenceFamily, GuardedCollector, MetricFamily, MetricsCollector
+from kfp_perf.metrics.controller import ControllerMetrics, ScheduleControllerMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.load import LoadMetrics
 from kfp_perf.metrics.observation import ObservationMetrics
@@ -15,6 +16,7 @@ from kfp_perf.metrics.recorder import Recorder
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.metrics.schedule import ScheduleMetrics
 from kfp_perf.metrics.schedules import SchedulesMetrics
+from kfp_perf.metrics.server import ServerMetrics
 from kfp_perf.metrics.uploads import UploadMetrics
 
 #: Each family's key in the metrics dictionary.
@@ -31,10 +33,18 @@ METRICS: dict[str, type[MetricFamily]] = {
     "prefill": PrefillMetrics,
     "generator": GeneratorMetrics,
     "cleanup": CleanupMetrics,
+    "server": ServerMetrics,
+    "controller": ControllerMetrics,
+    "scheduledworkflow": ScheduleControllerMetrics,
 }
+
+#: The families that the whole test has, and its scenarios have not.
+OF_THE_TEST = frozenset(name for name, family in METRICS.items() if issubclass(family, EvidenceFamily))
 
 __all__ = [
     "METRICS",
+    "OF_THE_TEST",
+    "EvidenceFamily",
     "GuardedCollector",
     "MetricFamily",
     "MetricsCollector",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kfp_perf.metrics.metric import Metric
     from kfp_perf.result.calls import CallSecond
+    from kfp_perf.result.evidence import EvidenceFiles
+    from kfp_perf.result.reader import ScenarioFiles
     from kfp_perf.result.records import RunRecord, Sample
     from kfp_perf.result.scenario_writer import ScenarioInfo, StateLine
     from kfp_perf.result.series import HistogramLine
@@ -56,6 +58,17 @@ class MetricFamily:
     def result(self) -> dict[str, Any]:
         """Return the figures: plain values that JSON can hold; times in seconds."""
         raise NotImplementedError
+
+
+class EvidenceFamily(MetricFamily):
+    """A family of the whole test only, made from the evidence: no scenario has figures of it."""
+
+    def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
+        """Read what was collected; called once. The scenarios say when the load was, and which runs it had."""
+        raise NotImplementedError
+
+    def merge(self, other: Self) -> None:
+        """Do nothing: there is one such family in a test."""
 
 
 class MetricsCollector(MetricFamily):

@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.metrics import METRICS
+from kfp_perf.metrics import METRICS, OF_THE_TEST
+from kfp_perf.metrics.collector import EvidenceFamily
 from kfp_perf.metrics.intervals import add_intervals
 from kfp_perf.metrics.load import LoadMetrics
 from kfp_perf.metrics.runs import RunMetrics
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from kfp_perf.metrics.collector import MetricFamily
+    from kfp_perf.result.evidence import EvidenceFiles
     from kfp_perf.result.reader import ScenarioFiles
 
 log = logging.getLogger(__name__)
@@ -34,8 +36,8 @@ class Figures:
         return self.total if scenario is None else self.scenarios.get(scenario, {})
 
 
-def figures_of(scenarios: Iterable[ScenarioFiles]) -> Figures:
-    """Read the files of all scenarios, and return the figures.
+def figures_of(scenarios: Iterable[ScenarioFiles], evidence: EvidenceFiles | None = None) -> Figures:
+    """Read the files of all scenarios, and the evidence of the test, and return the figures.
 
     A user's own metrics are those that the scenario wrote when it ended. Works on the files of a test that
     still runs or was killed: what is there counts.
@@ -44,8 +46,12 @@ def figures_of(scenarios: Iterable[ScenarioFiles]) -> Figures:
     by_name = {one.info.name: (one, _families_of(one)) for one in files}
     total: Families = {name: family() for name, family in METRICS.items() if family.merges()}
     for _, families in by_name.values():
-        for name, family in total.items():
-            family.merge(families[name])
+        for name, family in families.items():
+            if name in total:
+                total[name].merge(family)
+    for family in total.values():
+        if isinstance(family, EvidenceFamily) and evidence is not None:
+            family.on_evidence(evidence, files)
     every: dict[str | None, Families] = {name: families for name, (_, families) in by_name.items()}
     every[None] = total
     figures = {name: _results(families) for name, families in every.items()}
@@ -57,7 +63,7 @@ def figures_of(scenarios: Iterable[ScenarioFiles]) -> Figures:
 
 def _families_of(files: ScenarioFiles) -> Families:
     """Feed a scenario's files to a new family of each kind."""
-    families: Families = {name: family() for name, family in METRICS.items()}
+    families: Families = {name: family() for name, family in METRICS.items() if name not in OF_THE_TEST}
     info = files.info
     for family in families.values():
         family.on_info(info)

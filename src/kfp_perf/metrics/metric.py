@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 class Unit(StrEnum):
-    """The unit of a metric. A share is between 0 and 1; a change is relative, and has no limits."""
+    """The unit of a metric. A share is between 0 and 1; a change is relative, and has no limits.
+
+    Cores are seconds of CPU time in a second.
+    """
 
     SECONDS = "seconds"
     SHARE = "share"
     CHANGE = "change"
     COUNT = "count"
     PER_SECOND = "per second"
+    BYTES = "bytes"
+    CORES = "cores"
 
 
 DISTRIBUTION = (*QUANTILES, "max", "mean")
@@ -35,6 +40,14 @@ BESIDE: Mapping[str, str] = {
     "longest_answered": "The longest of the values; those that rank above it have none.",
     "intervals": "95 % confidence intervals `[low, high]` of the values of these names; `null` for an end that the "
     "data does not reach.",
+    "between": "Between which bounds `[low, high]` a quantile lies that comes from the buckets of a histogram: its "
+    "value is the upper one; `null` where it is beyond the last bucket.",
+    "processes": "How many processes answered under one address, those that were restarted included.",
+    "counter_resets": "How often counters fell although the process was the same: the endpoint contradicts itself.",
+    "scrapes": "How many scrapes found metrics.",
+    "measured_seconds": "How long the time is that the figures are of: that of the load, from the scrape before it "
+    "to the one after it.",
+    "handled_by_code": "Calls by their gRPC code.",
     "unfinished_runs": "How runs without an end count in `duration_seconds`. `none`: there are none. `rank_last`: "
     "they were followed for the whole grace period, and rank above all that ended. `censored`: the user ended the "
     "test, and each counts as longer than it was followed (Kaplan-Meier). `excluded`: the load fell behind, or it "
@@ -78,7 +91,8 @@ class Metric:
     value in a metrics dictionary, with the same placeholders. A distribution has `statistics`, one of which follows
     the name (`run.duration.p95`). `count_path` is the path of the number of values; empty: it is a count itself.
     `absent` is the reason why a statistic may be missing although there were values. `error_path` is the path of
-    the error bound of the values; empty: they are exact.
+    the error bound of the values; empty: they are exact. `buckets` are the usual upper bounds of the buckets that
+    the values are counted in; empty: they are counted one by one.
     """
 
     name: str
@@ -90,6 +104,7 @@ class Metric:
     count_path: tuple[str, ...] = ()
     absent: str = _ABSENT
     error_path: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
 
 
 def declared_metrics(plain: object) -> list[Metric]:
@@ -98,6 +113,7 @@ def declared_metrics(plain: object) -> list[Metric]:
     for one in plain if isinstance(plain, list) else ():
         with contextlib.suppress(KeyError, TypeError, ValueError):
             paths = {key: tuple(one[key]) for key in ("path", "statistics", "count_path", "error_path")}
+            paths["buckets"] = tuple(one.get("buckets") or ())
             found.append(Metric(**{**one, **paths, "unit": Unit(one["unit"])}))
     return found
 

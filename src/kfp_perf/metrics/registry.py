@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import methods
-from kfp_perf.client.query import VARIANTS
+from kfp_perf.client.protocol import VARIANTS
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.result.records import Purpose
@@ -82,6 +83,11 @@ class NamedMetric:
         """Its confidence interval; None where there is none, or for an end that is not known."""
         found = _look_up(metrics, (*self.path[:-1], "intervals", self.path[-1]))
         return (found[0], found[1]) if isinstance(found, list) else None
+
+    def between_in(self, metrics: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Between which bounds it lies, where that is all that is known of it; else None."""
+        found = _look_up(metrics, (*self.path[:-1], "between", self.path[-1]))
+        return (found[0], math.inf if found[1] is None else found[1]) if isinstance(found, list) else None
 
     def expanded(self, metrics: Mapping[str, Any]) -> list[NamedMetric]:
         """Return this metric for each name that its `*` stands for; itself where it has none."""

@@ -1,6 +1,6 @@
 """Figures of windows while a test runs, from differences of its counters.
 
-What has ended by a reading was due about its own time before that, which is known to within the interval of
+What has ended by a look was due about its own time before that, which is known to within the interval of
 readings and 3.7 %. Each time counts as the shortest of its bin, and operations in flight as the newest that they
 can be: a figure is rather below what the files will show of that window than above it.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kfp_perf.metrics.windowed import Kind, Of, Windowed
+from kfp_perf.metrics.windowed import FigureKind, Of, Windowed
 from kfp_perf.result.counters import COARSE_BOTTOMS, COARSE_TOPS, coarse_counts
 from kfp_perf.result.records import Outcome
 from kfp_perf.statistics.windows import Sliced, WindowFigures, slices_of, spread_pending
@@ -30,7 +30,7 @@ _MOST_WINDOWS = 5
 """Windows that are kept until it is known of all that was due in them whether they keep the bound."""
 
 
-class Reading(NamedTuple):
+class Totals(NamedTuple):
     """What the counters hold of one metric, in all: `due` and `ended` operations, and coarse histograms of times.
 
     `succeeded` ended well; `known_due`: `due` has none but the metric's own.
@@ -50,8 +50,8 @@ def runs_due(counters: ScenarioCounters) -> int:
     return sum(counters.outcomes.values()) + counters.in_flight + waiting
 
 
-def _of_runs(counters: ScenarioCounters, metric: Windowed) -> Reading:
-    return Reading(
+def _of_runs(counters: ScenarioCounters, metric: Windowed) -> Totals:
+    return Totals(
         runs_due(counters),
         sum(counters.outcomes.values()),
         counters.outcomes.get(Outcome.SUCCEEDED, 0),
@@ -65,13 +65,13 @@ def calls_named(counters: ScenarioCounters, name: str) -> list[CallCounters]:
     return [one for call, one in counters.by_call.items() if name in {call, call.partition(".")[0]}]
 
 
-def _of_calls(counters: ScenarioCounters, metric: Windowed) -> Reading:
+def _of_calls(counters: ScenarioCounters, metric: Windowed) -> Totals:
     found = calls_named(counters, metric.call)
     ended = sum(one.ended for one in found)
     alone = len(found) == len(counters.by_call)
     # Which call an operation in flight will be is not known where the load makes several.
     in_flight = max(0, counters.due - counters.never_started - counters.operations)
-    return Reading(
+    return Totals(
         ended + in_flight,
         ended,
         ended,
@@ -81,10 +81,10 @@ def _of_calls(counters: ScenarioCounters, metric: Windowed) -> Reading:
     )
 
 
-def _of_lateness(counters: ScenarioCounters, metric: Windowed) -> Reading:
+def _of_lateness(counters: ScenarioCounters, metric: Windowed) -> Totals:
     lateness = coarse_counts(counters.lateness)
     count = int(lateness.sum())
-    return Reading(count, count, count, lateness, coarse_counts(b""))
+    return Totals(count, count, count, lateness, coarse_counts(b""))
 
 
 def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
@@ -94,17 +94,17 @@ def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
     return total
 
 
-_NOTHING = Reading(0, 0, 0, coarse_counts(b""), coarse_counts(b""))
+_NOTHING = Totals(0, 0, 0, coarse_counts(b""), coarse_counts(b""))
 _READ = {Of.RUNS: _of_runs, Of.CALLS: _of_calls, Of.LATENESS: _of_lateness, Of.LAG: _of_runs}
 
 
-def reading_of(metric: Windowed, counters: Iterable[ScenarioCounters]) -> Reading:
+def totals_of(metric: Windowed, counters: Iterable[ScenarioCounters]) -> Totals:
     """What the counters of some scenarios together hold of a metric."""
     found = [_READ[metric.of](one, metric) for one in counters]
     if len(found) == 1:
         return found[0]
     nothing = coarse_counts(b"")
-    return Reading(
+    return Totals(
         sum(one.due for one in found),
         sum(one.ended for one in found),
         sum(one.succeeded for one in found),
@@ -149,7 +149,7 @@ class CountedWindows:
         self._slices, self._step = slices_of(window_seconds or max(1.0, end - begin))
         self._seconds = COARSE_BOTTOMS if low else COARSE_TOPS
         more = _MOST_WINDOWS * self._slices
-        if metric.kind is Kind.QUANTILE:
+        if metric.kind is FigureKind.QUANTILE:
             more = min(more, math.ceil(bound / self._step))
         rows = 2 * self._slices + more
         self._first = 0
@@ -164,12 +164,12 @@ class CountedWindows:
         self._read_at = begin
         #: How far off a due time may be.
         self._blur = 0.0
-        self._before: Reading | None = None
+        self._before: Totals | None = None
 
     def add(self, counters: Iterable[ScenarioCounters], now: float) -> None:
-        """Add what has happened since the last reading; `now` is in seconds since the Unix epoch."""
-        reading = reading_of(self._metric, counters)
-        before, self._before = self._before or _NOTHING, reading
+        """Add what has happened since the last call; `now` is in seconds since the Unix epoch."""
+        totals = totals_of(self._metric, counters)
+        before, self._before = self._before or _NOTHING, totals
         if now < self._begin:
             return
         self._make_room(min(now, self._last))
@@ -179,15 +179,15 @@ class CountedWindows:
         row = self._row(min(max(at, self._begin), self._last))
         if row < 0:
             return
-        self._due[row] += max(0, reading.due - before.due)
+        self._due[row] += max(0, totals.due - before.due)
         if now <= self._end + self._step:
-            self._ended[row] += max(0, self._finished(reading) - self._finished(before))
+            self._ended[row] += max(0, self._finished(totals) - self._finished(before))
         late = self._metric.of is Of.LATENESS
-        rows, bins, counts = self._placed(reading.answered - before.answered, at, late=late)
+        rows, bins, counts = self._placed(totals.answered - before.answered, at, late=late)
         np.add.at(self._answered, (rows, bins), counts)
-        rows, _, counts = self._placed(reading.failed - before.failed, at, late=late)
+        rows, _, counts = self._placed(totals.failed - before.failed, at, late=late)
         np.add.at(self._failed, rows, counts)
-        self._read_lag(reading, now)
+        self._read_lag(totals, now)
 
     def figures(self, now: float) -> LiveFigures:
         """The figure of each window that is whole by now, or of all so far."""
@@ -215,8 +215,8 @@ class CountedWindows:
         found = self._metric.figures(sliced, self._ended[:until], lag, slices, seconds)
         return LiveFigures(found, self._begin + self._first * self._step, self._step)
 
-    def _finished(self, reading: Reading) -> int:
-        return reading.succeeded if self._metric.of is Of.RUNS else reading.ended
+    def _finished(self, totals: Totals) -> int:
+        return totals.succeeded if self._metric.of is Of.RUNS else totals.ended
 
     def _row(self, at: float) -> int:
         return math.floor((at - self._begin) / self._step + 1e-9) - self._first
@@ -251,11 +251,11 @@ class CountedWindows:
         rows = len(self._due)
         ends = self._begin + (self._first + 1 + np.arange(rows)) * self._step
         waited = np.maximum(now - ends - self._blur, 0.0)
-        reading = self._before
-        if reading is None or self._metric.of is Of.LATENESS:
+        totals = self._before
+        if totals is None or self._metric.of is Of.LATENESS:
             return np.zeros(rows, dtype=np.int64), waited
-        pending = max(0, reading.due - reading.ended)
-        if reading.known_due:
+        pending = max(0, totals.due - totals.ended)
+        if totals.known_due:
             ended = self._answered.sum(axis=1, dtype=np.int64) + self._failed
             return spread_pending(self._due, ended, pending), waited
         # They may be any call: they count as if they were answered at once.
@@ -263,15 +263,15 @@ class CountedWindows:
         found[max(0, self._row(min(now, self._last)))] = pending
         return found, np.zeros(rows)
 
-    def _read_lag(self, reading: Reading, now: float) -> None:
+    def _read_lag(self, totals: Totals, now: float) -> None:
         """Read how long ago the first run that has not left was due."""
         row = self._row(now)
         if self._metric.of is not Of.LAG or not 0 <= row < len(self._lags):
             return
-        self._arrivals.append((now, reading.due))
-        while len(self._arrivals) > 1 and self._arrivals[0][1] <= reading.ended:
+        self._arrivals.append((now, totals.due))
+        while len(self._arrivals) > 1 and self._arrivals[0][1] <= totals.ended:
             self._arrivals.popleft()
-        self._lag = now - self._arrivals[0][0] if reading.due > reading.ended else 0.0
+        self._lag = now - self._arrivals[0][0] if totals.due > totals.ended else 0.0
         self._lags[row] += self._lag
         self._reads[row] += 1
 

@@ -30,7 +30,7 @@ class Of(StrEnum):
     LAG = "lag"
 
 
-class Kind(StrEnum):
+class FigureKind(StrEnum):
     """How it is made."""
 
     QUANTILE = "quantile"
@@ -45,16 +45,16 @@ class Windowed:
     """A metric in a window: its `kind`, and of what; `call` is the operation, and `share` that of a quantile."""
 
     of: Of
-    kind: Kind
+    kind: FigureKind
     call: str = ""
     share: float = 0.0
 
     @property
     def fewest(self) -> int:
         """The number of operations that a window needs; a rate of none is a rate too."""
-        if self.kind is Kind.QUANTILE:
+        if self.kind is FigureKind.QUANTILE:
             return fewest_values(self.share)
-        return 0 if self.kind is Kind.RATE else 1
+        return 0 if self.kind is FigureKind.RATE else 1
 
     def figures(
         self,
@@ -69,33 +69,33 @@ class Windowed:
         `ended[i]` operations ended in slice `i`; `gauge[i]` is the mean of a value that was read in it.
         """
         match self.kind:
-            case Kind.QUANTILE:
+            case FigureKind.QUANTILE:
                 return quantiles(sliced, slices, self.share)
-            case Kind.RATE:
+            case FigureKind.RATE:
                 return rates(ended, slices, seconds)
-            case Kind.MEAN:
+            case FigureKind.MEAN:
                 return means(gauge, slices)
-            case Kind.FAILED:
+            case FigureKind.FAILED:
                 return failed_shares(sliced, slices)
-            case Kind.SUCCEEDED:
+            case FigureKind.SUCCEEDED:
                 failed = failed_shares(sliced, slices)
                 return failed._replace(values=1.0 - failed.values)
 
 
 #: By a metric's name in the registry.
 _WINDOWED = {
-    "run.visible": (Of.RUNS, Kind.QUANTILE),
-    "run.success_rate": (Of.RUNS, Kind.SUCCEEDED),
-    "run.throughput": (Of.RUNS, Kind.RATE),
-    "api.{call}.latency": (Of.CALLS, Kind.QUANTILE),
-    "api.{call}.error_rate": (Of.CALLS, Kind.FAILED),
-    "api.{call}.rate": (Of.CALLS, Kind.RATE),
-    "generator.lateness": (Of.LATENESS, Kind.QUANTILE),
-    "load.lag": (Of.LAG, Kind.MEAN),
+    "run.visible": (Of.RUNS, FigureKind.QUANTILE),
+    "run.success_rate": (Of.RUNS, FigureKind.SUCCEEDED),
+    "run.throughput": (Of.RUNS, FigureKind.RATE),
+    "api.{call}.latency": (Of.CALLS, FigureKind.QUANTILE),
+    "api.{call}.error_rate": (Of.CALLS, FigureKind.FAILED),
+    "api.{call}.rate": (Of.CALLS, FigureKind.RATE),
+    "generator.lateness": (Of.LATENESS, FigureKind.QUANTILE),
+    "load.lag": (Of.LAG, FigureKind.MEAN),
 }
 #: The same as users write them.
 WINDOWED_NAMES = tuple(
-    f"{name}.p50 to {'p99' if of is Of.RUNS else 'p99.9'}" if kind is Kind.QUANTILE else name
+    f"{name}.p50 to {'p99' if of is Of.RUNS else 'p99.9'}" if kind is FigureKind.QUANTILE else name
     for name, (of, kind) in _WINDOWED.items()
 )
 
@@ -121,7 +121,7 @@ def windowed(metric: NamedMetric) -> Windowed | None:
         return None
     of, kind = found
     share = FINE_QUANTILES.get(metric.statistic, 0.0)
-    if (kind is Kind.QUANTILE) != bool(share):
+    if (kind is FigureKind.QUANTILE) != bool(share):
         return None
     if of is not Of.CALLS:
         return Windowed(of, kind, share=share)

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING
 from kfp_perf.client.failures import shorten
 from kfp_perf.client.messages import RunState
 from kfp_perf.errors import ApiError
-from kfp_perf.observe.details import DetailsReader
-from kfp_perf.observe.ended import KNOWN_STATES, fill_in, fill_in_tasks, running_at
-from kfp_perf.observe.lookup import NameLookup
 from kfp_perf.observe.poll_policy import PollPolicy
-from kfp_perf.observe.reads import ParallelReads
+from kfp_perf.observe.reads import DetailsReader, ParallelReads
 from kfp_perf.observe.report import ObserverReport
-from kfp_perf.observe.run_analysis import Components, analyse
-from kfp_perf.observe.sweep import is_of_the_request, sweep
+from kfp_perf.observe.run_analysis import (
+    KNOWN_STATES,
+    Components,
+    analyse,
+    fill_in,
+    fill_in_tasks,
+    running_at,
+)
+from kfp_perf.observe.sweep import NameLookup, is_of_the_request, sweep
 from kfp_perf.observe.task_details import Completeness, completeness, read_entries
 from kfp_perf.observe.times import ClockOffset
 from kfp_perf.result.records import Outcome
@@ -133,7 +137,7 @@ class Observer:
     async def aclose(self) -> None:
         """End `run`, cancel the futures of runs in flight, and write the records that wait for tasks.
 
-        The tasks are read a last time; that takes no longer than `details.CLOSING_SECONDS`.
+        The tasks are read a last time; that takes no longer than `reads.CLOSING_SECONDS`.
         """
         self._closed = True
         for future in tuple(self._followed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
+from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE
 
 # Without a given interval, looking at runs that have not ended takes about this share of the server's time. Runs
 # that ended are not counted: each is read once however often we look, and counting them would make looks rare when

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from kfp_perf.client.messages import parse_time
-from kfp_perf.client.proto_json import UNDECODABLE, ProtoJsonDecoder
+from kfp_perf.client.messages import UNDECODABLE, ProtoJsonDecoder, parse_time
 from kfp_perf.observe.node_ids import NO_PLACE, Places
 from kfp_perf.pipelines.shape import Dag
 

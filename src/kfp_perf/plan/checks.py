@@ -5,6 +5,7 @@ An error keeps the test from starting, a warning does not. To add a check: a fun
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -256,6 +257,28 @@ def too_few_runs(draft: Draft) -> Iterator[Problem]:
             yield Problem(threshold.where, what, "make the test longer, or take a lower quantile")
 
 
+def bound_within_a_bucket(draft: Draft) -> Iterator[Problem]:
+    """A bound on a quantile that only the buckets of a histogram tell, and that lies within one of them."""
+    for threshold in _valid(draft):
+        buckets, bound = threshold.metric.metric.buckets, threshold.bound
+        if not buckets or threshold.metric.statistic == "mean" or bound in buckets or bound > buckets[-1]:
+            continue
+        high = next(one for one in buckets if one > bound)
+        low = max((one for one in buckets if one < bound), default=0.0)
+        nearest = min((one for one in (low, high) if one), key=lambda one: abs(math.log(one / bound)))
+        what = (
+            f"{threshold.condition} lies within a bucket of the histogram, from {_bucket(low)} to "
+            f"{_bucket(high)}: a quantile in it cannot be judged, and fails"
+        )
+        remedy = f"take the bound of a bucket, of which {_bucket(nearest)} is the nearest"
+        yield Problem(threshold.where, what, remedy)
+
+
+def _bucket(bound: float) -> str:
+    """The bound of a bucket as a condition has it."""
+    return f"{bound:g}s" if bound >= 1.0 or not bound else f"{bound * 1000:g}ms"
+
+
 def _is_scheduled(scenario: TestScenario) -> bool:
     """Whether a scenario is of a built-in mode that fires by a schedule."""
     return scenario.mode in MODES and "cron" in scenario.mode_entry.fields
@@ -302,4 +325,5 @@ FILE_WARNINGS: tuple[FileCheck, ...] = (
     too_few_open_files,
     too_few_ports,
     too_few_runs,
+    bound_within_a_bucket,
 )

@@ -56,8 +56,12 @@ REPORTS: dict[str, Report] = {
         "a comment for a pull request", f"{_HERE}.markdown", "draw_markdown", is_text=True, has_sections=True
     ),
     "json": Report("all figures, for programs", f"{_HERE}.json_document", "draw_json", is_text=True),
+    "junit": Report("test cases as JUnit XML, for CI systems", f"{_HERE}.junit", "draw_junit", is_text=True),
+    "openmetrics": Report(
+        "the main figures as OpenMetrics text", f"{_HERE}.openmetrics", "draw_openmetrics", is_text=True
+    ),
     "csv": Report(
-        "tables of runs, tasks, operations, errors, series and thresholds", f"{_HERE}.csv_tables", "draw_csv"
+        "tables: runs, tasks, operations, errors, series, thresholds", f"{_HERE}.csv_tables", "draw_csv"
     ),
     "parquet": Report(
         "the same tables for Arrow (needs the extra `parquet`)", f"{_HERE}.parquet", "draw_parquet"

@@ -130,11 +130,19 @@ def _table(caption: str, metrics: Iterable[MetricComparison], within: float) -> 
                 *values_of(one),
                 change_of(one.change),
                 interval_of(one),
-                Flag(verdict_of(one, within), TONES[one.verdict] if one.primary else Tone.PLAIN),
+                _verdict(one, within),
             ]
             for one in metrics
         ],
     )
+
+
+def _verdict(metric: MetricComparison, within: float) -> Flag:
+    """Of further metrics only what was found."""
+    if metric.primary:
+        return Flag(verdict_of(metric, within), TONES[metric.verdict])
+    undecided = metric.verdict is ComparisonVerdict.TOO_LITTLE_DATA
+    return Flag("" if undecided else verdict_of(metric, within), Tone.PLAIN)
 
 
 def _guards_lead(comparison: Comparison) -> str:

@@ -13,11 +13,11 @@ from rich.text import Text
 from kfp_perf.reports.beside_runs import beside_runs
 from kfp_perf.reports.document import complete, dig, ended_early
 from kfp_perf.reports.failures import failures_of
-from kfp_perf.reports.few_runs import few_runs
+from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
-from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of
-from kfp_perf.reports.quantities import brief_of, clock_of, count_of, quantity_of, share_of
+from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of
+from kfp_perf.reports.quantities import between_of, brief_of, clock_of, count_of, quantity_of, share_of
 from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
@@ -134,13 +134,21 @@ def _thresholds(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"✓ {count_of(len(kept), 'default threshold')} kept", style="green")
 
 
+def _threshold_value(one: Mapping[str, Any]) -> str:
+    if one.get("not_reached"):
+        return "not reached"
+    if isinstance(between := one.get("between"), list) and len(between) == 2:
+        return between_of(between[0], between[1], one.get("unit"))
+    return quantity_of(one.get("value"), one.get("unit"))
+
+
 def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
     style = "green" if one.get("passed") else "red"
     of = f"{one['scenario']}: " if one.get("scenario") else ""
     default = " (default)" if one.get("default") else ""
     return [
         f"{of}{one.get('metric')} {one.get('condition')}{default}",
-        "not reached" if one.get("not_reached") else quantity_of(one.get("value"), one.get("unit")),
+        _threshold_value(one),
         quantity_of(one.get("margin"), one.get("unit")),
         Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
     ]
@@ -168,7 +176,7 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
         table.add_row(*row, style="bold" if last else "")
         times = runs.get("duration_seconds")
         if times and runs.get("unfinished_runs") != "excluded":
-            told = (cell_of(times, key, brief_of) for key in statistics)
+            told = (statistic_of(times, key, brief_of) for key in statistics)
             table.add_row("  duration", *[""] * (4 + len(cut_off)), *told, style="dim")
     yield Text()
     yield table
@@ -206,7 +214,7 @@ def _run_row(
         Text(f"{runs.get('failed', 0):,}", style="red" if runs.get("failed") else "dim"),
         Text(f"{lost:,}", style="yellow" if lost else "dim"),
         *([f"{runs.get('cut_off', 0):,}"] if cut_off else []),
-        *(cell_of(times, key, brief_of) for key in statistics),
+        *(statistic_of(times, key, brief_of) for key in statistics),
     ]
 
 
@@ -234,7 +242,7 @@ def _api(document: Mapping[str, Any], *, wide: bool) -> Table:
                 f"{operation['count']:,}",
                 *([f"{operation['attempts']:,}"] if wide else []),
                 Text(share_of(rate), style="red" if rate else "dim"),
-                *(cell_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
+                *(statistic_of(times, key, brief_of) for key in ("p50", "p95", "p99", "max")),
                 style="dim" if title else "",
             )
     return table

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import clock_of, rate_of
+from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class KeepingUp(NamedTuple):
 
 def keeping_up(document: Mapping[str, Any]) -> Iterator[KeepingUp]:
     """Yield it for each scenario with an open load that was to start runs; closed loads wait for the server."""
-    started = _epoch(document.get("started"))
+    started = epoch_of(document.get("started"))
     for one in document["scenarios"]:
         load = dig(one, "metrics", "load")
         if isinstance(load, dict) and "fell_behind" in load:
@@ -72,10 +72,3 @@ def went_badly(document: Mapping[str, Any]) -> bool:
 def is_closed(scenario: Mapping[str, Any]) -> bool:
     """Whether a scenario's load was closed: slots that wait for the server."""
     return bool(dig(scenario, "metrics", "load", "slot_seconds"))
-
-
-def _epoch(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return None

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.metrics.metric import fewest_values
-from kfp_perf.statistics.quantiles import FINE_QUANTILES
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 PURPOSES = {
     "load": "the load",
@@ -46,17 +43,3 @@ def _all_of(api: Any, purpose: str) -> dict[str, dict[str, Any]]:
 def unanswered_of(figures: Mapping[str, Any]) -> int:
     """How many operations failed, were cut off by the end of the test, or never started."""
     return sum(figures.get(key) or 0 for key in ("errors", "cut_off", "never_started"))
-
-
-def statistic_of(distribution: Mapping[str, Any], name: str, written: Callable[[float | None], str]) -> str:
-    """A statistic of a distribution in words: `not reached` where it lies above all that was answered or ended."""
-    reached = name not in (distribution.get("not_reached") or ())
-    return written(distribution.get(name)) if reached else "not reached"
-
-
-def cell_of(distribution: Mapping[str, Any], name: str, written: Callable[[float | None], str]) -> str:
-    """The same for a table of operations: no quantile of so few values that none of them is beyond it."""
-    share, count = FINE_QUANTILES.get(name), distribution.get("n")
-    if share is not None and isinstance(count, int) and count < fewest_values(share):
-        return written(None)
-    return statistic_of(distribution, name, written)

@@ -86,6 +86,28 @@ def rate_of(rate: float | None) -> str:
     return f"{rate:.{1 if abs(rate) >= 9.995 else 2 if abs(rate) >= 0.9995 else 3}f}"
 
 
+def between_of(low: Any, high: Any, unit: Any) -> str:
+    """A value that is only known to lie between two bounds: `100 ms to 300 ms`, `at most 5.0 ms`, `over 300 s`."""
+    if high is None:
+        return f"over {quantity_of(low, unit)}"
+    return (
+        f"{quantity_of(low, unit)} to {quantity_of(high, unit)}"
+        if low
+        else f"at most {quantity_of(high, unit)}"
+    )
+
+
+def size_of(number: float | None) -> str:
+    """A number of bytes: `512 B`, `1.5 KiB`, `117 MiB`; a dash for none."""
+    if number is None:
+        return "–"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(number) < 1024 or unit == "GiB":
+            break
+        number /= 1024
+    return f"{number:,.{0 if unit == 'B' or abs(number) >= 99.5 else 1}f} {unit}"
+
+
 def quantity_of(value: Any, unit: Any) -> str:
     """A value in the unit of its metric; a dash for none."""
     if not isinstance(value, (int, float)):
@@ -97,5 +119,9 @@ def quantity_of(value: Any, unit: Any) -> str:
             return share_of(value)
         case Unit.PER_SECOND:
             return f"{rate_of(value)} /s"
+        case Unit.BYTES:
+            return size_of(value)
+        case Unit.CORES:
+            return f"{rate_of(value)} cores"
         case _:
             return f"{value:,.6g}"

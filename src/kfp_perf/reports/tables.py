@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.reports.document import complete, dig
+from kfp_perf.reports.evidence import evidence_values
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.result.records import RunRecord
 from kfp_perf.result.tasks import TaskRecord
@@ -91,9 +92,22 @@ def thresholds(result: TestResult) -> Iterator[Row]:
     judged = result.document.get("thresholds")
     for one in judged if isinstance(judged, list) else []:
         if isinstance(one, dict):
-            row = {**one, "scenario": one.get("scenario") or "", **_ends("value", one.get("interval"))}
+            ends = one.get("between") or one.get("interval")
+            row = {**one, "scenario": one.get("scenario") or "", **_ends("value", ends)}
             row.pop("interval", None)
+            row.pop("between", None)
             yield row
+
+
+def evidence(result: TestResult) -> Iterator[Row]:
+    """A row for each value of the evidence, by the name that thresholds call it.
+
+    `value_low` and `value_high` are between what it lies, where no more is known of it.
+    """
+    document, _ = complete(result.document)
+    for one in evidence_values(document["total"]):
+        ends = None if one.between is None else list(one.between)
+        yield {"metric": one.name, "unit": one.unit.value, "value": one.value, **_ends("value", ends)}
 
 
 #: Each table by its name.
@@ -104,6 +118,7 @@ TABLES: dict[str, Callable[[TestResult], Iterator[Row]]] = {
     "errors": errors,
     "series": series,
     "thresholds": thresholds,
+    "evidence": evidence,
 }
 
 
@@ -123,6 +138,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("scenario", "metric", "condition", "unit", "bound", "value", "not_reached", "margin", "error"),
         *("count", "passed", "judged", "reason", "value_low", "value_high"),
     ),
+    "evidence": ("metric", "unit", "value", "value_low", "value_high"),
 }
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+Record = TypeVar("Record")
 
 
 class LineFile:
@@ -33,3 +39,11 @@ class LineFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def read_lines(path: Path, decoder: msgspec.json.Decoder[Record]) -> Iterator[Record]:
+    """Read the records of a file, a line each. One that cannot be decoded is skipped; no file is an empty one."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        for line in file:
+            with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
+                yield decoder.decode(line)

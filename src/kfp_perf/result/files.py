@@ -11,6 +11,9 @@ RESULT_FILE = "result.json"
 GIVEN_FILE = "given.json"
 HEALTH_FILE = "health.json"
 SCENARIOS_FOLDER = "scenarios"
+#: A study: several executions, each a whole result in `executions/NN/`.
+STUDY_FILE = "study.json"
+EXECUTIONS_FOLDER = "executions"
 #: The log has its own folder, so that its name cannot collide with a file of results.
 LOGS_FOLDER = "logs"
 

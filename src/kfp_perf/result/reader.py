@@ -6,12 +6,14 @@ import contextlib
 import html
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import msgspec
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.result.append_file import read_lines
 from kfp_perf.result.calls import CallSecond
+from kfp_perf.result.evidence import EVIDENCE_FOLDER, EvidenceFiles
 from kfp_perf.result.files import (
     CALLS_FILE,
     COUNTERS_FILE,
@@ -34,8 +36,6 @@ from kfp_perf.result.tasks import TaskRecord
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
-
-Record = TypeVar("Record")
 
 _run_decoder = msgspec.json.Decoder(RunRecord)
 _task_decoder = msgspec.json.Decoder(TaskRecord)
@@ -72,15 +72,15 @@ class ScenarioFiles:
 
     def runs(self) -> Iterator[RunRecord]:
         """Read the runs, in the order in which their records were written."""
-        return _read(self.folder / RUNS_FILE, _run_decoder)
+        return read_lines(self.folder / RUNS_FILE, _run_decoder)
 
     def tasks(self) -> Iterator[TaskRecord]:
         """Read the tasks of runs that ended, run by run."""
-        return _read(self.folder / TASKS_FILE, _task_decoder)
+        return read_lines(self.folder / TASKS_FILE, _task_decoder)
 
     def calls(self) -> Iterator[CallSecond]:
         """Read the operations, by second."""
-        return _read(self.folder / CALLS_FILE, _call_decoder)
+        return read_lines(self.folder / CALLS_FILE, _call_decoder)
 
     def series(self) -> Iterator[HistogramLine]:
         """Read the histograms, by second."""
@@ -88,7 +88,7 @@ class ScenarioFiles:
 
     def states(self) -> Iterator[StateLine]:
         """Read the counters, by time."""
-        return _read(self.folder / COUNTERS_FILE, _state_decoder)
+        return read_lines(self.folder / COUNTERS_FILE, _state_decoder)
 
 
 class TestResult:
@@ -97,7 +97,8 @@ class TestResult:
     `document` is `result.json`, or empty where the test did not reach its end; `given` is the test's input.
     `scenarios/<name>/` holds the files of each scenario: `runs.jsonl` a line per run, `tasks.jsonl` a line per
     task, `calls.jsonl` a line per second and operation, `series.hlog` the histograms of each second,
-    `counters.jsonl` the scenario's counters, `journal.jsonl` what was created on the server.
+    `counters.jsonl` the scenario's counters, `journal.jsonl` what was created on the server. `evidence/` holds what
+    was collected beside the load.
     """
 
     __test__: ClassVar[bool] = False
@@ -144,6 +145,11 @@ class TestResult:
             (str(one.get("name")), str(one.get("folder"))) for one in self.given.get("scenarios", [])
         ] or [(name, name) for name in sorted(found)]
         return [ScenarioFiles(folder / place, name) for name, place in named]
+
+    @property
+    def evidence(self) -> EvidenceFiles:
+        """The files of the evidence that was collected beside the load."""
+        return EvidenceFiles(self.path / EVIDENCE_FOLDER)
 
     @property
     def journal_paths(self) -> list[Path]:
@@ -228,10 +234,3 @@ def _document_of(file: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, msgspec.DecodeError):
         return _document_decoder.decode(file.read_bytes())
     return {}
-
-
-def _read(path: Path, decoder: msgspec.json.Decoder[Record]) -> Iterator[Record]:
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        for line in file:
-            with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
-                yield decoder.decode(line)

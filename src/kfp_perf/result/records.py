@@ -60,7 +60,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
     `due` is when it should have started and never moves: not for retries, held-back or queued operations. `ended`
     is the end of its last attempt. `operation` is the RPC's name (`ListRuns`), `variant` the kind of a list read
-    (`client.query.VARIANTS`). `held_seconds` is how long `maxInFlight` kept it back after it was due.
+    (`client.protocol.VARIANTS`). `held_seconds` is how long `maxInFlight` kept it back after it was due.
     """
 
     operation: str

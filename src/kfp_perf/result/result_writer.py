@@ -36,29 +36,17 @@ class ResultWriter:
 
     @classmethod
     def create(cls, parent: Path, name: str, now: float) -> Self:
-        """Make a new folder `<UTC time>-<name>` in `parent`, and point the link `latest` to it.
+        """Make the folder of a test in `parent` (see `new_folder`). Raises `InputError`."""
+        return cls.create_at(new_folder(parent, name, now))
 
-        Raises `InputError` where it cannot be written.
-        """
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        slug = safe_name(name)
-        for attempt in range(100):
-            path = parent / (f"{stamp}-{slug}" if attempt == 0 else f"{stamp}-{slug}-{attempt + 1}")
-            try:
-                path.mkdir(parents=True)
-                (path / SCENARIOS_FOLDER).mkdir()
-                _point(parent / "latest", path)
-            except FileExistsError:
-                if path.is_dir():
-                    continue
-                problem = Problem(str(parent), "is not a folder", "Name another one with --results.")
-                raise InputError(problem) from None
-            except OSError as error:
-                remedy = "Name a folder that can be written with --results."
-                problem = Problem(str(path), f"cannot be written: {error.strerror}", remedy)
-                raise InputError(problem) from error
-            return cls(path)
-        raise InputError(Problem(str(parent), f"holds 100 results of {stamp} already", "Wait a second."))
+    @classmethod
+    def create_at(cls, path: Path) -> Self:
+        """Fill an empty folder, which is made if it is not there. Raises `InputError`."""
+        try:
+            (path / SCENARIOS_FOLDER).mkdir(parents=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return cls(path)
 
     def scenario_folder(self, name: str) -> Path:
         """Return the folder of a scenario, whose name is unique in the test."""
@@ -92,18 +80,53 @@ class ResultWriter:
         except (TypeError, ValueError):
             document = as_json(document)
             encoded = msgspec.json.encode(document)
-        content = msgspec.json.format(encoded, indent=2) + b"\n"
-        temporary = self.path / f".{name}.new"
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(self.path / name)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            what = f"cannot be written: {error.strerror}"
-            remedy = _rescued(content) if rescue else ""
-            raise InputError(Problem(str(self.path / name), what, remedy)) from error
+        write_json(self.path / name, encoded, rescue=rescue)
         return document
+
+
+def new_folder(parent: Path, name: str, now: float) -> Path:
+    """Make a new folder `<UTC time>-<name>` in `parent`, point the link `latest` to it, and return its path.
+
+    Raises `InputError` where it cannot be written.
+    """
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    slug = safe_name(name)
+    for attempt in range(100):
+        path = parent / (f"{stamp}-{slug}" if attempt == 0 else f"{stamp}-{slug}-{attempt + 1}")
+        try:
+            path.mkdir(parents=True)
+            _point(parent / "latest", path)
+        except FileExistsError:
+            if path.is_dir():
+                continue
+            problem = Problem(str(parent), "is not a folder", "Name another one with --results.")
+            raise InputError(problem) from None
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return path
+    raise InputError(Problem(str(parent), f"holds 100 results of {stamp} already", "Wait a second."))
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    remedy = "Name a folder that can be written with --results."
+    return InputError(Problem(str(path), f"cannot be written: {error.strerror}", remedy))
+
+
+def write_json(file: Path, encoded: bytes, *, rescue: bool = False) -> None:
+    """Write a JSON document, indented, whole or not at all.
+
+    Raises `InputError`; with `rescue` the document is then in the system's temporary folder.
+    """
+    content = msgspec.json.format(encoded, indent=2) + b"\n"
+    temporary = file.with_name(f".{file.name}.new")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        remedy = _rescued(content) if rescue else ""
+        raise InputError(Problem(str(file), f"cannot be written: {error.strerror}", remedy)) from error
 
 
 def as_json(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_perf.client import ListQuery, Operator, Predicate
-from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
+from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError
 from kfp_perf.result.journal import ObjectKind
 from kfp_perf.runners.repeated import RepeatedWarnings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from kfp_perf.client import ListQuery
-from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
+from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import CallOutcome, Purpose, Sample

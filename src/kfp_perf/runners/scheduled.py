@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kfp_perf.client import ListQuery, Operator, Predicate
 from kfp_perf.client.messages import RecurringRunSpec
-from kfp_perf.client.query import MAXIMUM_PAGE_SIZE
+from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.metrics.summary import summary
 from kfp_perf.observe import TrackedRun

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.failures import Failure, failures_of
+from kfp_perf.reports.few_runs import has_enough, is_beyond, statistic_of
 from kfp_perf.reports.keeping_up import is_closed
-from kfp_perf.reports.operations import PURPOSES, cell_of, operations_of, rows_of, unanswered_of
+from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of, unanswered_of
 from kfp_perf.reports.quantities import count_of, range_of, rate_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -101,12 +102,12 @@ def _row(material: Material, purpose: str, name: str, figures: dict[str, Any]) -
         name,
         _number(figures, rate if going_on else None),
         Flag(f"{unanswered:,} ({share_of(figures.get('error_rate'))})", Tone.BAD) if unanswered else "0",
-        _drifting(cell_of(latency, "p50", seconds_of), figures.get("latency_trend")),
-        cell_of(latency, "p95", seconds_of),
-        _between(cell_of(latency, "p99", seconds_of), dig(latency, "intervals", "p99")),
-        cell_of(latency, "p99.9", seconds_of),
+        _drifting(statistic_of(latency, "p50", seconds_of), figures.get("latency_trend")),
+        statistic_of(latency, "p95", seconds_of),
+        _between(statistic_of(latency, "p99", seconds_of), dig(latency, "intervals", "p99")),
+        statistic_of(latency, "p99.9", seconds_of),
         seconds_of(latency.get("longest_answered")),
-        seconds_of(service.get("p50")),
+        statistic_of(service, "p50", seconds_of),
         spark,
     ]
 
@@ -141,21 +142,28 @@ def _lead(material: Material) -> str:
         return "The load sent no request."
     lead = f"{count_of(count, 'operation')} of the load, of which "
     lead += (
-        f"{unanswered:,} were not answered ({share_of(unanswered / count)})"
+        f"{unanswered:,} {'was' if unanswered == 1 else 'were'} not answered ({share_of(unanswered / count)})"
         if unanswered
         else "all were answered"
     )
-    high = {name: _p99(figures) for name, figures in load}
-    name, p99 = max(high.items(), key=lambda item: item[1])
-    if math.isinf(p99):
+    high = {name: _high(figures.get("latency_seconds") or {}) for name, figures in load}
+    name, seconds = max(high.items(), key=lambda item: item[1])
+    if math.isinf(seconds):
         return f"{lead}. The 99th percentile of {name} was not reached."
-    return f"{lead}. The slowest was {name}: 99 % within {seconds_of(p99)}." if p99 else f"{lead}."
+    if not seconds:
+        return f"{lead}."
+    enough = has_enough(dict(load)[name].get("latency_seconds") or {}, "p99")
+    within = (
+        f"99 % within {seconds_of(seconds)}" if enough else f"its longest answer took {seconds_of(seconds)}"
+    )
+    return f"{lead}. The slowest was {name}: {within}."
 
 
-def _p99(figures: dict[str, Any]) -> float:
-    """The 99th percentile of the latency; infinite where it was not reached, 0.0 where there is none."""
-    latency = figures.get("latency_seconds") or {}
-    return math.inf if "p99" in (latency.get("not_reached") or ()) else latency.get("p99") or 0.0
+def _high(latency: dict[str, Any]) -> float:
+    """The 99th percentile, infinite where it was not reached; of too few values the longest answered, else 0.0."""
+    if not has_enough(latency, "p99"):
+        return latency.get("longest_answered") or 0.0
+    return math.inf if is_beyond(latency, "p99") else latency.get("p99") or 0.0
 
 
 def _errors(material: Material) -> Iterator[tuple[str, str, Failure]]:

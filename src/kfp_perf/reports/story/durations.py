@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.few_runs import has_enough, is_beyond, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up
-from kfp_perf.reports.operations import statistic_of
 from kfp_perf.reports.quantities import brief_of, count_of, range_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -131,20 +131,24 @@ def _lead(visible: dict[str, Any], runs: dict[str, Any]) -> str:
     due, succeeded = int(runs.get("due") or 0), int(runs.get("succeeded") or 0)
     if not visible.get("n"):
         return "No run was due in the time that is measured, or all were cut off."
-    beyond = visible.get("not_reached") or ()
     rest = (
         f"{count_of(due - succeeded, 'run')} ({share_of((due - succeeded) / due)}) did not succeed"
         if due
         else ""
     )
     of = f"Of {count_of(due, 'run')} due"
-    if "p50" in beyond:
+    if is_beyond(visible, "p50"):
         return (
             f"{of}, {succeeded:,} were seen to succeed, so the median from due to visible success is not reached: "
             f"{rest}."
         )
+    longest = seconds_of(visible.get("max"))
+    if not has_enough(visible, "p50"):
+        return f"The only run due was seen to succeed {longest} after it was due."
     lead = f"{of}, half were seen to succeed within {seconds_of(visible.get('p50'))} of when they were due"
-    if "p95" in beyond:
+    if not has_enough(visible, "p95"):
+        return f"{lead}; {rest}." if is_beyond(visible, "max") else f"{lead}, all within {longest}."
+    if is_beyond(visible, "p95"):
         return f"{lead}; the 95th percentile is not reached, as {rest}."
     return f"{lead}, 95 % within {seconds_of(visible.get('p95'))}."
 
@@ -186,17 +190,20 @@ def _duration_text(found: dict[str, Any], runs: dict[str, Any], *, behind: bool)
         "rank_last": f", with the {without:,} unfinished ones above them",
         "censored": f", with the {without:,} that were cut off counted as longer than they were followed",
     }.get(str(runs.get("unfinished_runs")), "")
-    half, most = (statistic_of(found, key, seconds_of) for key in ("p50", "p95"))
+    half, most, longest = (seconds_of(found.get(key)) for key in ("p50", "p95", "max"))
+    if not has_enough(found, "p50"):
+        return f"{_capital(these)} took {longest} from creation to finish. {exact}"
     told = f"Of {these}{beside}, "
-    if "p50" in (found.get("not_reached") or ()):
+    if is_beyond(found, "p50"):
         told += "the median duration is not reached"
     else:
         told += f"half took no longer than {half} from creation to finish"
-        told += (
-            "; the 95th percentile is not reached"
-            if most == "not reached"
-            else f", 95 % no longer than {most}"
-        )
+        if not has_enough(found, "p95"):
+            told += "" if is_beyond(found, "max") else f", the longest {longest}"
+        elif is_beyond(found, "p95"):
+            told += "; the 95th percentile is not reached"
+        else:
+            told += f", 95 % no longer than {most}"
     return f"{told}. {exact}"
 
 
@@ -248,11 +255,14 @@ def _remarks(material: Material) -> list[Block]:
     for key, what in _OTHERS:
         found = dig(material.total, "runs", key) or {}
         if found.get("n"):
+            longest = seconds_of(found["max"])
+            those = f"{count_of(found['n'], 'run')} that {what}"
             remarks.append(
                 Prose(
-                    f"{count_of(found['n'], 'run')} that {what} are not among these durations: half of those took "
-                    "no "
-                    f"longer than {seconds_of(found['p50'])}, the longest {seconds_of(found['max'])}."
+                    f"{those} are not among these durations: half of those took no longer than "
+                    f"{seconds_of(found['p50'])}, the longest {longest}."
+                    if has_enough(found, "p50")
+                    else f"{those} is not among these durations: it took {longest}."
                 )
             )
     remarks += clock_conflicts(material)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.health.bounds import BOUNDS
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.few_runs import has_enough
 from kfp_perf.reports.quantities import count_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Items, Section, Table, Tone
 
@@ -30,9 +31,14 @@ def generator(material: Material) -> Section | None:
         if exceeded:
             blocks.append(Items([str(line) for line in exceeded], Tone.BAD))
     if lateness.get("n"):
+        most = (
+            f"{seconds_of(lateness.get('p99'))} at the 99th percentile"
+            if has_enough(lateness, "p99")
+            else f"{seconds_of(lateness.get('max'))} at most"
+        )
         lead += (
-            f"Requests of the load left {seconds_of(lateness.get('p50'))} late in the median and "
-            f"{seconds_of(lateness.get('p99'))} at the 99th percentile, which is part of every latency here."
+            f"Requests of the load left {seconds_of(lateness.get('p50'))} late in the median and {most}, which is "
+            "part of every latency here."
         )
     rows: list[list[Cell]] = []
     groups: dict[int, str] = {}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.charts import Row, Span, clock_axis, span_chart
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.operations import operations_of, statistic_of, unanswered_of
+from kfp_perf.reports.few_runs import has_enough, most_of, statistic_of
+from kfp_perf.reports.operations import operations_of, unanswered_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, rate_of, seconds_of, share_of, span_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -68,11 +69,12 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
         return
     visible = dig(runs, "visible_seconds") or {}
     if visible.get("n"):
-        high = statistic_of(visible, "p95", brief_of)
-        yield Tile(
-            statistic_of(visible, "p50", brief_of),
-            "median from due to visible success",
-            f"of all {due:,} due; {'p95 not reached' if high == 'not reached' else f'95 % within {high}'}",
+        yield _median(
+            visible,
+            brief_of,
+            "from due to visible success",
+            f"of all {due:,} due; {most_of(visible, 'p95', brief_of)}",
+            "of the only run due",
         )
     if due:
         yield Tile(share_of(runs.get("success_rate")), "of runs succeeded", f"{succeeded:,} of {due:,} due")
@@ -84,13 +86,21 @@ def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
         yield Tile(rate_of(throughput * 60), "runs a minute", "that succeeded")
     duration = dig(runs, "duration_seconds") or {}
     if duration.get("n") and runs.get("unfinished_runs") != "excluded":
-        high = statistic_of(duration, "p95", brief_of)
         beside = " and unfinished" if runs.get("unfinished") else ""
-        yield Tile(
-            statistic_of(duration, "p50", brief_of),
-            "median run.duration",
-            f"of executed{beside} runs; {'p95 not reached' if high == 'not reached' else f'95 % within {high}'}",
+        yield _median(
+            duration,
+            brief_of,
+            "run.duration",
+            f"of executed{beside} runs; {most_of(duration, 'p95', brief_of)}",
+            "of the only executed run",
         )
+
+
+def _median(found: dict[str, Any], written: Any, what: str, detail: str, of_one: str) -> Tile:
+    """The median of a distribution; of a single value that itself."""
+    if has_enough(found, "p50"):
+        return Tile(statistic_of(found, "p50", written), f"median {what}", detail)
+    return Tile(statistic_of(found, "max", written), what, of_one)
 
 
 def _api_tiles(api: dict[str, Any]) -> Iterator[Tile]:
@@ -107,12 +117,7 @@ def _api_tiles(api: dict[str, Any]) -> Iterator[Tile]:
     name, busiest = max(load.items(), key=lambda item: item[1].get("count", 0))
     latency = busiest.get("latency_seconds") or {}
     if latency.get("n"):
-        high = statistic_of(latency, "p99", seconds_of)
-        yield Tile(
-            statistic_of(latency, "p50", seconds_of),
-            f"median {name}",
-            "p99 not reached" if high == "not reached" else f"99 % within {high}",
-        )
+        yield _median(latency, seconds_of, name, most_of(latency, "p99", seconds_of), "of the only one")
 
 
 def scenarios(material: Material) -> Section | None:

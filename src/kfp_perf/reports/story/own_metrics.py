@@ -50,6 +50,9 @@ def _value(metric: Metric, name: str, figures: dict[str, Any]) -> Cell:
     found = Registry({}, [metric]).find(name)
     if found is None:
         return "–"
+    count = found.count_in(figures)
+    if count is not None and count < found.fewest:
+        return "–"
     if found.not_reached_in(figures):
         return "not reached"
     value = found.value_in(figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
 from kfp_perf.reports.document import dig
@@ -246,6 +247,9 @@ def _whole_seconds(histogram: dict[str, int]) -> list[str]:
     mean = sum(second * count for second, count in counts) / total
     found = []
     for share in (0.5, 0.95, 1.0):
+        if share < 1.0 and total < fewest_values(share):
+            found.append("–")
+            continue
         seen = 0
         for second, count in counts:
             seen += count

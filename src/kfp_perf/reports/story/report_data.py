@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.buckets import ApiCourse, Buckets, read_course
@@ -12,6 +11,7 @@ from kfp_perf.reports.digest import RunDigest, digest
 from kfp_perf.reports.document import complete, dig
 from kfp_perf.reports.keeping_up import keeping_up
 from kfp_perf.reports.quantities import brief_of
+from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,14 +134,6 @@ def _operations(api: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _count(figures: dict[str, Any], key: str) -> int:
     value = figures.get(key)
     return value if isinstance(value, int) else 0
-
-
-def epoch_of(text: Any) -> float | None:
-    """A time of the document in seconds since the Unix epoch; None where it is none."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return None
 
 
 def letter_of(place: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.reports.charts import Marks, clock_axis, seconds_axis, xy_chart
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.few_runs import has_enough, most_of, statistic_of
 from kfp_perf.reports.quantities import count_of, seconds_of
 from kfp_perf.reports.story.blocks import (
     Block,
@@ -42,7 +43,9 @@ def schedules(material: Material) -> Section | None:
     if drift.get("n"):
         lead += (
             f" Half of the runs were created within {seconds_of(drift['p50'])} after their slot, "
-            f"95 % within {seconds_of(drift['p95'])}."
+            f"{most_of(drift, 'p95', seconds_of)}."
+            if has_enough(drift, "p50")
+            else f" One run was created {seconds_of(drift['max'])} after its slot."
         )
     if drifts:
         longest = max(seconds for _, seconds in drifts)
@@ -94,5 +97,5 @@ def _row(name: str, figures: dict[str, Any]) -> list[Cell]:
             Flag(f"{count:,}", Tone.WARNING) if count and key in odd else f"{count:,}"
             for key, count in counts.items()
         ),
-        *(seconds_of(drift.get(key)) for key in ("p50", "p95", "max")),
+        *(statistic_of(drift, key, seconds_of) for key in ("p50", "p95", "max")),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.few_runs import few_runs
-from kfp_perf.reports.quantities import clock_of, count_of, quantity_of
+from kfp_perf.reports.quantities import between_of, clock_of, count_of, quantity_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _row(one: dict[str, Any]) -> list[Cell]:
 
 def _value(one: dict[str, Any]) -> Cell:
     """The value, and below it its window, or its confidence interval where both ends are known."""
+    if isinstance(between := one.get("between"), list) and len(between) == 2:
+        return between_of(between[0], between[1], one.get("unit"))
     value, ends = quantity_of(one.get("value"), one.get("unit")), one.get("interval")
     if one.get("not_reached"):
         value = "not reached"

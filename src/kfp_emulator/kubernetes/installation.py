@@ -1,0 +1,83 @@
+"""The installation as its Kubernetes API shows it: the journal, the components, the pods of runs, who may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kfp_emulator.kubernetes.identity import host_address, uid
+from kfp_emulator.kubernetes.pod_document import rfc3339
+from kfp_emulator.kubernetes.stated import Stated
+
+if TYPE_CHECKING:
+    from kfp_emulator.kubernetes.components import Components
+    from kfp_emulator.kubernetes.journal import Journal
+    from kfp_emulator.kubernetes.permissions import Permissions
+    from kfp_emulator.kubernetes.run_pods import RunPods
+    from kfp_emulator.kubernetes.usage import Usage
+    from kfp_emulator.protocol.wire import OutwardTime
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One installation."""
+
+    journal: Journal
+    time: OutwardTime
+    components: Components
+    pods: RunPods
+    usage: Usage
+    permissions: Permissions
+
+
+def state_surroundings(journal: Journal, time: OutwardTime, namespace: str, nodes: int) -> None:
+    """Write the namespaces and nodes, which never change, into the journal."""
+    created = rfc3339(time.seconds(journal.now()))
+    for name in dict.fromkeys(("default", "kube-system", namespace)):
+        Stated("namespaces", "", name).state(
+            journal,
+            {
+                "metadata": {
+                    "creationTimestamp": created,
+                    "labels": {"kubernetes.io/metadata.name": name},
+                    "name": name,
+                    "uid": uid("namespace", name),
+                },
+                "spec": {"finalizers": ["kubernetes"]},
+                "status": {"phase": "Active"},
+            },
+        )
+    for number in range(nodes):
+        name = f"node-{number}"
+        Stated("nodes", "", name).state(
+            journal,
+            {
+                "metadata": {
+                    "creationTimestamp": created,
+                    "labels": {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name},
+                    "name": name,
+                    "uid": uid("node", name),
+                },
+                "spec": {},
+                "status": {
+                    "addresses": [
+                        {"address": host_address(name), "type": "InternalIP"},
+                        {"address": name, "type": "Hostname"},
+                    ],
+                    "conditions": [
+                        {
+                            "lastHeartbeatTime": created,
+                            "lastTransitionTime": created,
+                            "message": "kubelet is posting ready status",
+                            "reason": "KubeletReady",
+                            "status": "True",
+                            "type": "Ready",
+                        }
+                    ],
+                    "nodeInfo": {"kubeletVersion": "v1.31.4"},
+                },
+            },
+        )
+
+
+__all__ = ["Installation", "state_surroundings"]

@@ -1,0 +1,174 @@
+"""What happened to the objects of the cluster, in the order of their resource versions.
+
+Nothing is rendered here: an object holds facts, and which of them were true at which version. So a change costs a
+tuple, whoever reads, and a list of an older version is as exact as one of the newest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable, Iterator
+
+STRIDE = 16
+"""Resource versions between two changes: the events that belong to a change have those after its own."""
+KEPT_CHANGES = 50_000
+"""How many changes can be watched again, like the window of a real API server's watch cache."""
+DELETED = -1
+"""The stage of an object that is not there any more."""
+
+
+class Version(NamedTuple):
+    """A resource version of an object, the stage that it shows, and its time in microseconds."""
+
+    number: int
+    stage: int
+    at: int
+
+
+class Recorded:
+    """An object of the cluster and its versions; subclasses hold the facts that a view renders."""
+
+    __slots__ = ("name", "namespace", "resource", "versions")
+
+    def __init__(self, resource: str, namespace: str, name: str) -> None:
+        self.resource = resource
+        self.namespace = namespace
+        self.name = name
+        self.versions: list[Version] = []
+
+    @property
+    def key(self) -> str:
+        """The key under which etcd sorts it."""
+        return f"{self.namespace}/{self.name}"
+
+    def place(self, number: int) -> int:
+        """Return the place of the newest version not after `number`, -1 where it was not there."""
+        place = bisect_right(self.versions, number, key=lambda version: version.number) - 1
+        return -1 if place < 0 or self.versions[place].stage == DELETED else place
+
+
+class Change(NamedTuple):
+    """One change of one object."""
+
+    number: int
+    object: Recorded
+    place: int
+
+
+class Journal:
+    """The objects of the cluster and their changes.
+
+    Args:
+        now: the true time in microseconds.
+        kept: how many changes are kept.
+
+    """
+
+    def __init__(self, now: Callable[[], int], kept: int = KEPT_CHANGES) -> None:
+        self.now = now
+        self.compacted = 0
+        """Changes up to this version cannot be watched, nor lists of it be continued."""
+        self._kept = kept
+        self._count = 0
+        self._base = 0
+        self._changes: list[Change] = []
+        self._objects: dict[str, dict[str, Recorded]] = {}
+        self._gone: list[Recorded] = []
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def version(self) -> int:
+        """The newest resource version, events included."""
+        return self._count * STRIDE + STRIDE - 1
+
+    def record(self, changed: Recorded, stage: int, at: int | None = None) -> None:
+        """Append a change: the object shows `stage` from now on, or is gone where that is DELETED."""
+        self._count += 1
+        number = self._count * STRIDE
+        objects = self._objects.get(changed.resource)
+        if objects is None:
+            objects = self._objects[changed.resource] = {}
+        if not changed.versions:
+            objects[changed.key] = changed
+        elif stage == DELETED:
+            if objects.get(changed.key) is changed:
+                del objects[changed.key]
+            self._gone.append(changed)
+        changed.versions.append(Version(number, stage, self.now() if at is None else at))
+        self._changes.append(Change(number, changed, len(changed.versions) - 1))
+        if len(self._changes) > self._kept * 5 // 4:
+            self._trim()
+        if self._waiting:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let everyone who waits for a change look again."""
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def wait_for_change(self, future: asyncio.Future[None]) -> None:
+        """Have a future resolved by the next change."""
+        self._waiting.add(future)
+
+    def forget_waiter(self, future: asyncio.Future[None]) -> None:
+        """Drop a future that waits no longer."""
+        self._waiting.discard(future)
+
+    def compact(self) -> None:
+        """Forget the history, as etcd does every five minutes: what was can neither be watched nor continued."""
+        self.compacted = self.version
+        self._forget_gone()
+        self.wake()
+
+    def _trim(self) -> None:
+        dropped = len(self._changes) - self._kept
+        self.compacted = max(self.compacted, self._changes[dropped - 1].number + STRIDE - 1)
+        del self._changes[:dropped]
+        self._base += dropped
+        self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        self._gone = [each for each in self._gone if each.versions[-1].number > self.compacted]
+
+    # --- reading
+
+    def get(self, resource: str, namespace: str, name: str) -> Recorded | None:
+        """Return an object that is there now."""
+        return self._objects.get(resource, {}).get(f"{namespace}/{name}")
+
+    def objects(self, resource: str) -> Iterable[Recorded]:
+        """Return the objects that are there now."""
+        return self._objects.get(resource, {}).values()
+
+    def snapshot(self, resource: str, number: int) -> list[tuple[str, Recorded, int]]:
+        """Return the objects that were there at a version: key, object, and the place of its version, by key."""
+        everything = [*self.objects(resource), *(each for each in self._gone if each.resource == resource)]
+        found = ((each, each.place(number)) for each in everything)
+        return sorted(
+            ((each.key, each, place) for each, place in found if place >= 0), key=lambda entry: entry[0]
+        )
+
+    def position(self, number: int) -> int:
+        """Return the position of the first change whose own version, or one of its events', is after `number`."""
+        latest = number - STRIDE + 1
+        return self._base + bisect_right(self._changes, latest, key=lambda change: change.number)
+
+    def changes(self, position: int, limit: int) -> list[Change] | None:
+        """Return at most `limit` changes from a position on; None where the first of them is not kept any more."""
+        if position < self._base:
+            return None
+        start = position - self._base
+        return self._changes[start : start + limit]
+
+    def kept(self) -> Iterator[Change]:
+        """Return all changes that are kept, the oldest first."""
+        return iter(self._changes)
+
+
+__all__ = ["DELETED", "STRIDE", "Change", "Journal", "Recorded", "Version"]

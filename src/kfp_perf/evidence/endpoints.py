@@ -1,0 +1,227 @@
+"""Endpoints with Prometheus metrics: the API server's own, and any others that the settings name.
+
+Credentials are sent to the API server only. Other endpoints get none, so their certificates are not verified:
+Argo's controller serves its metrics with one that it has signed itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from kfp_perf.client.auth import Credentials
+from kfp_perf.client.connection import AttemptState
+from kfp_perf.client.failures import OF_TRANSPORT, describe_body, from_exception, shorten
+from kfp_perf.client.transport import Transport
+from kfp_perf.errors import KfpPerfError
+from kfp_perf.evidence.exposition import NotMetrics
+from kfp_perf.evidence.profiles import PROFILES, profile_of
+from kfp_perf.evidence.profiles import SERVER as SERVER_PROFILE
+from kfp_perf.evidence.scrape import SCRAPES_SUFFIX, Changes, ScrapeLine, ScrapeReader
+from kfp_perf.evidence.source import Source, SourceFinding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kfp_perf.client.connection import Reply
+    from kfp_perf.config import TestConfig
+    from kfp_perf.evidence.source import Sink
+
+_LONGEST_SCRAPE_SECONDS = 4.0
+_LAST_SCRAPE_SECONDS = 1.5
+#: A scrape that costs more than a hundredth of the interval makes the interval longer.
+_MOST_CPU_SHARE = 0.01
+
+_FORWARD = "Forward its port, and name it in KFP_PERF_METRICS_URLS; docs/evidence.md says how."
+
+
+class Unusable(Exception):
+    """An endpoint gave no metrics; says why. `remedy` is what to do about it."""
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+class Endpoint:
+    """One endpoint, scraped over a new connection each time, so that replicas behind one name take turns."""
+
+    def __init__(self, name: str, config: TestConfig, now: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self.is_server = name == SERVER_PROFILE.name
+        self.url = f"{config.KFP_url}/metrics" if self.is_server else config.metrics_urls[name]
+        self.reader: ScrapeReader | None = None
+        self._now = now
+        parts = urlsplit(self.url)
+        self._path = (parts.path or "/metrics") + (f"?{parts.query}" if parts.query else "")
+        self._credentials: Credentials | None = None
+        if self.is_server:
+            self._path = "/metrics"
+            self._credentials = Credentials(config)
+        else:
+            config = config.model_copy(
+                update={"KFP_API_HOST": f"{parts.scheme}://{parts.netloc}", "LOCAL": True, **_NO_CREDENTIALS}
+            )
+        self._transport = Transport(config)
+
+    async def scrape(self, seconds: float = _LONGEST_SCRAPE_SECONDS) -> ScrapeLine:
+        """Return all that one answer holds. Raises `Unusable` after `seconds` at the latest."""
+        attempt = AttemptState(self._now)
+        reply = await self._ask(attempt, seconds)
+        body = reply.content
+        if attempt.status != 200:
+            raise Unusable(
+                f"the answer is {attempt.status}: {describe_body(body) or 'empty'}", _hint(attempt)
+            )
+        try:
+            if self.reader is None:
+                self.reader = self._reader_of(body)
+            line = self.reader.read(body, attempt.ended)
+        except NotMetrics as error:
+            raise Unusable(f"the answer holds no metrics: {error}") from None
+        line.seconds = attempt.ended - attempt.sent
+        with contextlib.suppress(TypeError, ValueError):
+            line.server_at = parsedate_to_datetime(reply.field("date")).timestamp()
+        return line
+
+    def _reader_of(self, body: bytes) -> ScrapeReader:
+        profile = PROFILES.get(self.name) or profile_of(body)
+        if profile is None:
+            raise NotMetrics(describe_body(body) or "it is empty")
+        reader = ScrapeReader(profile)
+        try:
+            reader.read(body, 0.0)
+        except NotMetrics as error:
+            raise NotMetrics(f"{error}, but {describe_body(body) or 'nothing'}") from None
+        return reader
+
+    async def _ask(self, attempt: AttemptState, seconds: float) -> Reply:
+        headers = {"Connection": "close", **(self._credentials.headers() if self._credentials else {})}
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._transport.exchange(attempt, "GET", self._path, headers, None)
+        except TimeoutError:
+            raise Unusable(f"no whole answer within {seconds:g} s") from None
+        except OF_TRANSPORT as error:
+            failure = from_exception("Metrics", error, sent=attempt.sent > 0.0)
+            raise Unusable(failure.message, failure.hint) from None
+        finally:
+            await self._transport.aclose()
+
+
+_NO_CREDENTIALS = {
+    **dict.fromkeys(("KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND", "KFP_COOKIE")),
+    **dict.fromkeys(("KFP_USER", "KFP_CA_CERT", "KFP_CLIENT_CERT", "KFP_CLIENT_KEY")),
+}
+
+
+def _hint(attempt: AttemptState) -> str:
+    return {
+        401: "It wants other credentials than the API.",
+        403: "These credentials lack the right.",
+        404: "A gateway in front of the API server may not pass /metrics on: give API_HOST the server itself.",
+    }.get(attempt.status, "")
+
+
+async def look(config: TestConfig, part: str) -> SourceFinding:
+    """Scrape an endpoint once."""
+    try:
+        endpoint = Endpoint(part, config)
+    except KfpPerfError as error:
+        return SourceFinding(missing=str(error))
+    try:
+        await endpoint.scrape()
+    except Unusable as error:
+        return SourceFinding(missing=f"{endpoint.url}: {error}", remedy=error.remedy)
+    return SourceFinding(found=_where(endpoint))
+
+
+def _where(endpoint: Endpoint) -> str:
+    title = endpoint.reader.profile.title if endpoint.reader else ""
+    return endpoint.url if endpoint.is_server else f"{endpoint.url} ({title})"
+
+
+async def _collect_all(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        for state in sink.states:
+            endpoint = Endpoint(state.name, config, sink.now)
+            group.create_task(_collect(endpoint, config.evidence_interval_seconds, sink, stop))
+
+
+async def _collect(endpoint: Endpoint, interval: float, sink: Sink, stop: asyncio.Event) -> None:
+    """Scrape an endpoint at intervals until `stop` is set, and once more then."""
+    changes, live = Changes(), _Live()
+    stopped = asyncio.create_task(stop.wait())
+    is_last = False
+    while not is_last:
+        is_last = stopped.done()
+        began, cpu = time.monotonic(), time.process_time()
+        seconds = min(_LAST_SCRAPE_SECONDS if is_last else _LONGEST_SCRAPE_SECONDS, interval)
+        line = await _scraped(endpoint, sink, seconds)
+        sink.append(endpoint.name, f"{endpoint.name}{SCRAPES_SUFFIX}", changes.of(line))
+        if text := live.text(line):
+            sink.live(endpoint.name, text)
+        cost = (time.process_time() - cpu) / _MOST_CPU_SHARE
+        if not is_last:
+            rest = max(interval, cost) - (time.monotonic() - began)
+            await asyncio.wait([stopped], timeout=max(0.0, rest))
+
+
+async def _scraped(endpoint: Endpoint, sink: Sink, seconds: float) -> ScrapeLine:
+    try:
+        line = await endpoint.scrape(seconds)
+    except Unusable as error:
+        sink.missing(endpoint.name, f"{endpoint.url}: {error}", error.remedy)
+        return ScrapeLine(at=sink.now(), missed=shorten(str(error)))
+    sink.found(endpoint.name, _where(endpoint))
+    if endpoint.reader is not None and endpoint.reader.dubious:
+        sink.failed(endpoint.name, endpoint.reader.dubious)
+    return line
+
+
+class _Live:
+    """A few words on each scrape, for the displays."""
+
+    def __init__(self) -> None:
+        self._before: ScrapeLine | None = None
+
+    def text(self, line: ScrapeLine) -> str:
+        before, self._before = self._before, line
+        if line.missed:
+            return "does not answer"
+        parts = []
+        if before is not None and before.began == line.began and line.at > before.at:
+            used = line.counters.get("cpu", 0.0) - before.counters.get("cpu", 0.0)
+            parts.append(f"{max(0.0, used) / (line.at - before.at):.2f} cores")
+        if memory := line.gauges.get("memory"):
+            parts.append(f"{memory / 2**20:,.0f} MiB")
+        if "depth/workflow_queue" in line.gauges:
+            parts.append(f"{line.gauges['depth/workflow_queue']:,.0f} workflows queued")
+        if "busy_workers/workflow_queue" in line.gauges:
+            parts.append(f"{line.gauges['busy_workers/workflow_queue']:,.0f} workers busy")
+        return ", ".join(parts)
+
+
+SERVER = Source(
+    "server",
+    SERVER_PROFILE.title,
+    lambda config: [(SERVER_PROFILE.name, SERVER_PROFILE.title)],
+    look,
+    _collect_all,
+    2**20,
+)
+ENDPOINTS = Source(
+    "endpoints",
+    "metrics of other endpoints",
+    lambda config: [
+        (name, profile.title if (profile := PROFILES.get(name)) else f"metrics of {name}")
+        for name in config.metrics_urls
+    ],
+    look,
+    _collect_all,
+    2**20,
+)

@@ -1,0 +1,206 @@
+"""The pods of KFP's components: restarts, ends for the use of memory, and what they use against what they may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kfp_perf.evidence.kubernetes.objects import amount_of, seconds_of
+from kfp_perf.evidence.kubernetes.records import ComponentRecord, ContainerRecord, UsageRecord
+from kfp_perf.evidence.kubernetes.run_pods import was_oom_killed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kfp_perf.evidence.kubernetes.objects import ContainerStatus, Pod, PodUsage
+
+#: KFP's components by the label `app` (or `component`) of their pods, in the order in which they are shown.
+COMPONENTS = (
+    "ml-pipeline",
+    "ml-pipeline-persistenceagent",
+    "ml-pipeline-scheduledworkflow",
+    "workflow-controller",
+    "mysql",
+    "postgres",
+    "seaweedfs",
+    "minio",
+    "metadata-grpc-server",
+    "metadata-grpc-deployment",
+    "metadata-envoy",
+    "metadata-writer",
+    "cache-server",
+    "ml-pipeline-ui",
+    "ml-pipeline-viewer-crd",
+    "ml-pipeline-visualizationserver",
+)
+#: Those of Open Data Hub, which have the name of their installation at the end (`ds-pipeline-ui-dspa`).
+OPEN_DATA_HUB = (
+    "ds-pipeline-persistenceagent",
+    "ds-pipeline-scheduledworkflow",
+    "ds-pipeline-workflow-controller",
+    "ds-pipeline-metadata-grpc",
+    "ds-pipeline-metadata-envoy",
+    "ds-pipeline-metadata-writer",
+    "ds-pipeline-ui",
+    "ds-pipeline",
+    "mariadb",
+    "minio",
+)
+#: On pods of the emulator, whose use of CPU and memory follows a formula.
+MODELLED = "kfp-perf-emulator/modelled"
+_CPU, _MEMORY = "cpu", "memory"
+
+
+def component_of(labels: Mapping[str, str]) -> str:
+    """The component that a pod belongs to, without the name of an installation; empty where it is none of KFP's."""
+    for label in (labels.get("app", ""), labels.get("component", "")):
+        if label in COMPONENTS:
+            return label
+        for name in OPEN_DATA_HUB:
+            if label == name or label.startswith(f"{name}-"):
+                return name
+    return ""
+
+
+class ComponentPods:
+    """Follows the pods of the components. `write` gets each when it is first seen, and when it changes."""
+
+    def __init__(self, write: Callable[[ComponentRecord], object], now: Callable[[], float]) -> None:
+        self._write = write
+        self._now = now
+        self._known: dict[str, ComponentRecord] = {}
+        self._first: dict[tuple[str, str], int] = {}
+        self._oom_kills: dict[tuple[str, str], tuple[int, float | None]] = {}
+
+    @property
+    def pods(self) -> set[str]:
+        """The names of the pods that are there."""
+        return {record.pod for record in self._known.values()}
+
+    @property
+    def restarts(self) -> int:
+        """How often their containers were started again since they were first seen."""
+        return sum(
+            max(0, one.restarts - self._first.get((uid, one.name), one.restarts))
+            for uid, record in self._known.items()
+            for one in record.containers
+        )
+
+    def most_used(self, record: UsageRecord) -> str:
+        """The component that is nearest to its memory limit, in words; empty where none has a limit."""
+        shares = [
+            (record.bytes[one.pod].get(container.name, 0.0) / container.memory_limit, one.component)
+            for one in self._known.values()
+            for container in one.containers
+            if container.memory_limit and one.pod in record.bytes
+        ]
+        if not shares:
+            return ""
+        share, component = max(shares)
+        return f"{component} at {share:.0%} of its memory limit".replace("%", " %")
+
+    def changed(self, pod: Pod) -> None:
+        """Note the state of a pod."""
+        component = component_of(pod.metadata.labels or {})
+        if not component:
+            return
+        record = self._record(pod, component)
+        before = self._known.get(pod.metadata.uid)
+        if before is None or msgspec.structs.replace(before, at=record.at) != record:
+            self._known[pod.metadata.uid] = record
+            for one in record.containers:
+                self._first.setdefault((record.uid, one.name), one.restarts)
+            self._write(record)
+
+    def deleted(self, pod: Pod) -> None:
+        """Note that a pod has gone."""
+        self._forget(pod.metadata.uid)
+
+    def listed(self, pods: Sequence[Pod]) -> None:
+        """Note the state of all pods, and which have gone."""
+        for uid in self._known.keys() - {pod.metadata.uid for pod in pods}:
+            self._forget(uid)
+        for pod in pods:
+            self.changed(pod)
+
+    def _forget(self, uid: str) -> None:
+        record = self._known.pop(uid, None)
+        if record is not None:
+            self._write(msgspec.structs.replace(record, at=self._now(), gone=True, ready=False))
+
+    def _record(self, pod: Pod, component: str) -> ComponentRecord:
+        metadata, status = pod.metadata, pod.status
+        asked = {one.name: one.resources for one in pod.spec.containers or ()}
+        statuses = {one.name: one for one in status.container_statuses or ()}
+        containers = []
+        for name, resources in asked.items():
+            requests = (resources.requests if resources else None) or {}
+            limits = (resources.limits if resources else None) or {}
+            container = statuses.get(name)
+            containers.append(
+                ContainerRecord(
+                    name=name,
+                    restarts=container.restart_count if container else 0,
+                    oom_kills=self._count_oom_kills(metadata.uid, container) if container else 0,
+                    last_exit=_last_exit(container),
+                    cpu_request=amount_of(requests.get(_CPU)),
+                    cpu_limit=amount_of(limits.get(_CPU)),
+                    memory_request=amount_of(requests.get(_MEMORY)),
+                    memory_limit=amount_of(limits.get(_MEMORY)),
+                )
+            )
+        ready = any(one.type == "Ready" and one.status == "True" for one in status.conditions or ())
+        return ComponentRecord(
+            at=self._now(),
+            component=component,
+            pod=metadata.name,
+            uid=metadata.uid,
+            node=pod.spec.node_name,
+            created=seconds_of(metadata.creation_timestamp) or 0.0,
+            ready=ready,
+            modelled=MODELLED in (metadata.annotations or {}),
+            containers=containers,
+        )
+
+    def _count_oom_kills(self, uid: str, container: ContainerStatus) -> int:
+        """Count the ends for memory: each has a time of its own, and only the last is shown."""
+        key = (uid, container.name)
+        count, last = self._oom_kills.get(key, (0, None))
+        if was_oom_killed(container):
+            ended = _ended_at(container)
+            if count == 0 or ended != last:
+                count, last = count + 1, ended
+                self._oom_kills[key] = count, last
+        return count
+
+
+def usage_record(pods: Iterable[PodUsage], known: set[str], at: float) -> UsageRecord:
+    """What the known pods used, in cores and bytes."""
+    cores: dict[str, dict[str, float]] = {}
+    memory: dict[str, dict[str, float]] = {}
+    for pod in pods:
+        name = pod.metadata.name
+        if name not in known:
+            continue
+        for container in pod.containers:
+            for resource, table, digits in ((_CPU, cores, 6), (_MEMORY, memory, 0)):
+                amount = amount_of(container.usage.get(resource))
+                if amount is not None:
+                    table.setdefault(name, {})[container.name] = round(amount, digits)
+    return UsageRecord(at=at, cores=cores, bytes=memory)
+
+
+def _last_exit(container: ContainerStatus | None) -> int | None:
+    for state in (container.state, container.last_state) if container else ():
+        if state is not None and state.terminated is not None:
+            return state.terminated.exit_code
+    return None
+
+
+def _ended_at(container: ContainerStatus) -> float | None:
+    """When the container ended for its use of memory."""
+    for state in (container.state, container.last_state):
+        if state is not None and state.terminated is not None and state.terminated.reason == "OOMKilled":
+            return seconds_of(state.terminated.finished_at)
+    return None

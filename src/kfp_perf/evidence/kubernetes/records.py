@@ -1,0 +1,90 @@
+"""What is written of a cluster: lines for the pods of runs, the states of components' pods, and what these use.
+
+Times of pods are whole seconds of the cluster's clock, with fractions cut off: a time t stands for any in
+[t, t + 1). Those of the looks (`at`) are on the test's clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+PODS_FILE = "pods.jsonl"
+COMPONENTS_FILE = "components.jsonl"
+USAGE_FILE = "usage.jsonl"
+
+
+class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One pod of a run; a line of `pods.jsonl`, written when it is over, has gone, or the test ends.
+
+    `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container that does the work
+    (`main`), and `ended` is when the last container had finished. `pulls` is how many images its node had to pull,
+    and `pull_seconds` how long that took; None where no event says so. `unschedulable` is why it had no node at
+    first, `reason` why it failed. `over`: it was seen to end; `deleted`: it was deleted before.
+    """
+
+    run_id: str
+    pod: str
+    role: str = "other"
+    node: str = ""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    created: float = 0.0
+    scheduled: float | None = None
+    initialized: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    ended: float | None = None
+    restarts: int = 0
+    oom_killed: bool = False
+    exit_code: int | None = None
+    pulls: int | None = None
+    pull_seconds: float | None = None
+    unschedulable: str = ""
+    over: bool = False
+    deleted: bool = False
+
+
+class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A container of a component's pod: what it asks for (cores, bytes), and how often it was started again.
+
+    `oom_kills` counts the ends for the use of memory that were seen; `last_exit` is the exit code of the last end.
+    """
+
+    name: str
+    restarts: int = 0
+    oom_kills: int = 0
+    last_exit: int | None = None
+    cpu_request: float | None = None
+    cpu_limit: float | None = None
+    memory_request: float | None = None
+    memory_limit: float | None = None
+
+
+class ComponentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of one pod of a component of KFP when it was first seen, and whenever its containers changed.
+
+    `at` is when that was seen. `modelled`: an emulator made it up. `gone`: the pod has been deleted.
+    """
+
+    at: float
+    component: str
+    pod: str
+    uid: str = ""
+    node: str = ""
+    created: float = 0.0
+    ready: bool = False
+    gone: bool = False
+    modelled: bool = False
+    containers: list[ContainerRecord] = []
+
+
+class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the pods of the components used in one window of `metrics.k8s.io`.
+
+    `cores` and `bytes` have an entry for each pod, which has one for each container.
+    """
+
+    at: float
+    cores: dict[str, dict[str, float]] = {}
+    bytes: dict[str, dict[str, float]] = {}

@@ -1,0 +1,238 @@
+"""Pods of runs, from their creation to their end: a line each when they are over."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, seconds_of
+from kfp_perf.evidence.kubernetes.records import PodRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from kfp_perf.evidence.kubernetes.objects import ContainerStatus, Event, PodStatus, RunPod
+
+#: The events of a pod come by another watch, and may be later than its end.
+_EVENTS_LATE_SECONDS = 3.0
+#: Of pods that are not followed, or not yet.
+_MOST_WITH_EVENTS = 20_000
+_OVER = frozenset({"Succeeded", "Failed"})
+_MAIN = "main"
+_ROLE = "pipelines.kubeflow.org/runtime-role"
+_ROLES = {"driver": "driver", "launcher": "executor"}
+_LONGEST_MESSAGE = 200
+
+
+class _Pulls:
+    """What the events say about one pod: image pulls, and why it had no node."""
+
+    __slots__ = ("images", "known", "seconds", "since", "unschedulable")
+
+    def __init__(self) -> None:
+        self.known = False
+        self.images = 0
+        self.seconds = 0.0
+        self.since: dict[str, float] = {}
+        self.unschedulable = ""
+
+
+class RunPods:
+    """Follows the pods of runs. `write` gets each when it is over or has gone, and the others at `close`.
+
+    `now` is the time in seconds; `changed` and the others are what a `Follower` calls.
+    """
+
+    def __init__(self, write: Callable[[PodRecord], object], now: Callable[[], float]) -> None:
+        self._write = write
+        self._now = now
+        self._pods: dict[str, RunPod] = {}
+        self._ended: deque[tuple[float, str]] = deque()
+        self._written: set[str] = set()
+        self._pulls: OrderedDict[str, _Pulls] = OrderedDict()
+
+    def open(self) -> tuple[int, int]:
+        """How many pods have no node, and how many have one and are not over."""
+        waiting = started = 0
+        for pod in self._pods.values():
+            if pod.status.phase not in _OVER:
+                has_node = bool(pod.spec.node_name)
+                waiting, started = waiting + (not has_node), started + has_node
+        return waiting, started
+
+    def changed(self, pod: RunPod) -> None:
+        """Note the state of a pod."""
+        uid = pod.metadata.uid
+        if uid in self._written:
+            return
+        before = self._pods.get(uid)
+        self._pods[uid] = pod
+        if pod.status.phase in _OVER and (before is None or before.status.phase not in _OVER):
+            self._ended.append((self._now() + _EVENTS_LATE_SECONDS, uid))
+
+    def deleted(self, pod: RunPod) -> None:
+        """Write a pod that has gone: nothing more will be seen of it."""
+        uid = pod.metadata.uid
+        if uid in self._written:
+            self._written.discard(uid)
+        else:
+            self._pods.pop(uid, None)
+            self._finish(pod, deleted=True)
+        self._pulls.pop(uid, None)
+
+    def listed(self, pods: Sequence[RunPod]) -> None:
+        """Note the state of all pods; write those that have gone in a gap of the watch, as they were seen last."""
+        there = {pod.metadata.uid for pod in pods}
+        self._written &= there
+        for uid in [uid for uid in self._pods if uid not in there]:
+            self._finish(self._pods.pop(uid), deleted=True)
+        for pod in pods:
+            self.changed(pod)
+
+    def happened(self, event: Event) -> None:
+        """Note what an event says about a pod."""
+        uid = event.involved_object.uid
+        pulls = self._pulls.get(uid)
+        if pulls is None:
+            pulls = self._pulls[uid] = _Pulls()
+            if len(self._pulls) > _MOST_WITH_EVENTS:
+                self._pulls.popitem(last=False)
+        _note(pulls, event)
+
+    def all_happened(self, events: Sequence[Event]) -> None:
+        """Note what several events say."""
+        for event in events:
+            self.happened(event)
+
+    def write_ended(self) -> None:
+        """Write the pods that have been over for long enough; to be called about once a second."""
+        now = self._now()
+        while self._ended and self._ended[0][0] <= now:
+            self._write_one(self._ended.popleft()[1])
+
+    def close(self) -> None:
+        """Write all pods: those that are over, and those that are not, as they stand."""
+        for uid in list(self._pods):
+            self._write_one(uid)
+
+    def _write_one(self, uid: str) -> None:
+        pod = self._pods.pop(uid, None)
+        if pod is not None:
+            self._written.add(uid)
+            self._finish(pod, deleted=False)
+
+    def _finish(self, pod: RunPod, *, deleted: bool) -> None:
+        self._write(record_of(pod, self._pulls.pop(pod.metadata.uid, None), deleted=deleted))
+
+
+def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
+    """The line of a pod, in whole seconds of the cluster's clock."""
+    metadata, status = pod.metadata, pod.status
+    containers = status.container_statuses or []
+    inits = status.init_container_statuses or []
+    main = next((one for one in containers if one.name == _MAIN), None)
+    started, finished, exit_code = _times(main)
+    ends = [end for one in containers if (end := _times(one)[1]) is not None]
+    over = status.phase in _OVER
+    main_ended = main is not None and main.state is not None and main.state.terminated
+    return PodRecord(
+        run_id=(metadata.labels or {}).get(RUN_LABEL, ""),
+        pod=metadata.name,
+        role=_role(pod),
+        node=pod.spec.node_name,
+        phase=status.phase,
+        reason=status.reason
+        or (main_ended.reason if main_ended and main_ended.reason != "Completed" else ""),
+        message=status.message[:_LONGEST_MESSAGE],
+        created=seconds_of(metadata.creation_timestamp) or 0.0,
+        scheduled=_condition(status, "PodScheduled"),
+        initialized=_condition(status, "Initialized"),
+        started=started,
+        finished=finished,
+        ended=max(ends) if over and len(ends) == len(containers) and ends else None,
+        restarts=sum(one.restart_count for one in (*inits, *containers)),
+        oom_killed=any(map(was_oom_killed, (*inits, *containers))),
+        exit_code=exit_code,
+        pulls=pulls.images if pulls is not None and pulls.known else None,
+        pull_seconds=pulls.seconds if pulls is not None and pulls.known else None,
+        unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
+        over=over,
+        deleted=deleted,
+    )
+
+
+def was_oom_killed(container: ContainerStatus) -> bool:
+    """Whether a container was ended for its use of memory, now or before it was started again."""
+    ended = (state.terminated for state in (container.state, container.last_state) if state is not None)
+    return any(one is not None and one.reason == "OOMKilled" for one in ended)
+
+
+def _times(container: ContainerStatus | None) -> tuple[float | None, float | None, int | None]:
+    """When a container started and finished, and its exit code."""
+    state = container.state if container is not None else None
+    if state is not None and (ended := state.terminated) is not None:
+        return seconds_of(ended.started_at), seconds_of(ended.finished_at), ended.exit_code
+    if state is not None and state.running is not None:
+        return seconds_of(state.running.started_at), None, None
+    return None, None, None
+
+
+def _condition(status: PodStatus, kind: str) -> float | None:
+    for condition in status.conditions or ():
+        if condition.type == kind and condition.status == "True":
+            return seconds_of(condition.last_transition_time)
+    return None
+
+
+def _why_unscheduled(status: PodStatus) -> str:
+    for condition in status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return condition.message[:_LONGEST_MESSAGE]
+    return ""
+
+
+def _role(pod: RunPod) -> str:
+    """What a pod is for: `driver`, `executor` or `other`. Releases before the annotation say it in the name."""
+    role = (pod.metadata.annotations or {}).get(_ROLE)
+    if role is not None:
+        return _ROLES.get(role, "other")
+    name = pod.metadata.name
+    return "driver" if "-driver-" in name else "executor" if "-system-container-impl-" in name else "other"
+
+
+# The texts are kubelet's, pkg/kubelet/images/image_manager.go; releases before 1.29 give one duration only.
+_PULLED = re.compile(r"Successfully pulled image .* in (\S+?)(?: \((\S+) including waiting\))?(?:\.|$| )")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def _note(pulls: _Pulls, event: Event) -> None:
+    if event.reason == "FailedScheduling":
+        pulls.unschedulable = event.message[:_LONGEST_MESSAGE]
+    elif event.reason == "Pulling":
+        at = _at(event.last_timestamp or event.event_time)
+        if at is not None:
+            pulls.since[event.involved_object.field_path] = at
+    elif event.reason == "Pulled":
+        pulls.known = True
+        since = pulls.since.pop(event.involved_object.field_path, None)
+        found = _PULLED.match(event.message)
+        at = _at(event.last_timestamp or event.event_time)
+        if found:
+            pulls.seconds += duration_of(found[2] or found[1])
+        elif "already present" in event.message or since is None or at is None:
+            return
+        else:
+            pulls.seconds += max(0.0, at - since)
+        pulls.images += 1
+
+
+def _at(moment: datetime | None) -> float | None:
+    return seconds_of(moment)
+
+
+def duration_of(text: str) -> float:
+    """The seconds of a duration as Go writes it (`1m2.5s`, `345.6ms`); 0 for what is none."""
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))

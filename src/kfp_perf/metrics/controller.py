@@ -1,0 +1,230 @@
+"""Argo's workflow controller and KFP's scheduled-workflow controller, by their own metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kfp_perf.evidence.readings import read_scrapes
+from kfp_perf.metrics.collector import EvidenceFamily
+from kfp_perf.metrics.endpoint import (
+    LEVELS,
+    bucketed,
+    bucketed_figures,
+    levels,
+    measured_stretch,
+    process_figures,
+    process_metrics,
+)
+from kfp_perf.metrics.metric import Metric, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kfp_perf.evidence.readings import Readings, Stretch
+    from kfp_perf.result.evidence import EvidenceFiles
+    from kfp_perf.result.reader import ScenarioFiles
+
+#: argo_workflows_queue_latency, argo_workflows_operation_duration_seconds and argo_workflows_k8s_request_duration
+#: of Argo Workflows 4.0.
+QUEUE_BUCKETS = (1.0, 5.0, 20.0, 60.0, 180.0)
+OPERATION_BUCKETS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
+REQUEST_BUCKETS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 180.0)
+#: process_scheduled_workflow_duration_seconds: the default of Prometheus' Go client.
+HANDLING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_CONTROLLER = "the metrics of Argo's workflow controller"
+_SCHEDULES = "the metrics of KFP's scheduled-workflow controller"
+
+
+class _Endpoint(EvidenceFamily):
+    """An endpoint, in the measured time of the test; `name` is that of its scrapes."""
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._readings: Readings | None = None
+        self._stretch: Stretch | None = None
+
+    def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
+        """Read the scrapes."""
+        self._readings = read_scrapes(evidence, self.name)
+        self._stretch = measured_stretch(scenarios) if self._readings else None
+
+    def result(self) -> dict[str, Any]:
+        """The figures; empty where the endpoint was never scraped."""
+        if self._readings is None or self._stretch is None:
+            return {}
+        found = {
+            **process_figures(self._readings, self._stretch),
+            **self._figures(self._readings, self._stretch),
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def _queue(name: str, key: str, unit: Unit, meaning: str) -> Metric:
+    path = ("controller", "queues", "*")
+    return Metric(f"controller.*.{name}", unit, meaning, f"scrapes of {_CONTROLLER}", (*path, key))
+
+
+class ControllerMetrics(_Endpoint):
+    """Argo's workflow controller: what waits in its queues, and how long; how many workers are busy."""
+
+    name = "controller"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        *process_metrics("controller", _CONTROLLER),
+        Metric(
+            "controller.*.depth",
+            Unit.COUNT,
+            "What waits in a queue: `*` is the queue, such as `workflow_queue` or `pod_cleanup_queue`.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "queues", "*", "depth"),
+            LEVELS,
+            ("controller", "scrapes"),
+        ),
+        Metric(
+            "controller.*.busy_workers",
+            Unit.COUNT,
+            "Workers of a queue that are busy (`--workflow-workers`, 32 by default, for `workflow_queue`).",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "queues", "*", "busy_workers"),
+            LEVELS,
+            ("controller", "scrapes"),
+        ),
+        bucketed(
+            "controller.*.latency",
+            "How long it waited in a queue before a worker took it.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "queues", "*", "latency_seconds"),
+            QUEUE_BUCKETS,
+        ),
+        bucketed(
+            "controller.*.duration",
+            "How long a worker then took.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "queues", "*", "duration_seconds"),
+            REQUEST_BUCKETS,
+        ),
+        _queue("adds", "adds", Unit.COUNT, "How often something was put into a queue."),
+        _queue("retries", "retries", Unit.COUNT, "How often it was put back, to be tried again."),
+        bucketed(
+            "controller.operation",
+            "How long the controller took to bring one workflow forward.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "operation_seconds"),
+            OPERATION_BUCKETS,
+        ),
+        bucketed(
+            "controller.kubernetes_request",
+            "How long a request of the controller to the Kubernetes API took.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "kubernetes_request_seconds"),
+            REQUEST_BUCKETS,
+        ),
+        Metric(
+            "controller.kubernetes_requests",
+            Unit.PER_SECOND,
+            "Requests of the controller to the Kubernetes API (`--qps`, 20 a second by default, bounds them).",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "kubernetes_requests_per_second"),
+            (),
+            ("controller", "scrapes"),
+        ),
+        Metric(
+            "controller.workflows",
+            Unit.COUNT,
+            "Workflows in the cluster that have not ended: pending or running.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "workflows"),
+            LEVELS,
+            ("controller", "scrapes"),
+        ),
+        Metric(
+            "controller.errors",
+            Unit.COUNT,
+            "Errors that the controller counted.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "errors"),
+        ),
+    )
+
+    def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
+        names = {name for kind in ("depth", "busy_workers", "latency") for name in readings.keys(kind)}
+        requests = readings.growth("kubernetes_request", stretch)
+        seconds = readings.seconds(stretch)
+        return {
+            "queues": {name: _queue_figures(readings, name, stretch) for name in sorted(names)},
+            "operation_seconds": bucketed_figures(readings.growth("operation", stretch)),
+            "kubernetes_request_seconds": bucketed_figures(requests),
+            "kubernetes_requests_per_second": sum(requests.counts) / seconds
+            if requests and seconds
+            else None,
+            "workflows": levels(_unfinished(readings, stretch)),
+            "errors": _whole(readings.increase("errors", stretch)),
+        }
+
+
+def _queue_figures(readings: Readings, name: str, stretch: Stretch) -> dict[str, Any]:
+    found = {
+        "depth": levels(readings.gauge(f"depth/{name}", stretch)),
+        "busy_workers": levels(readings.gauge(f"busy_workers/{name}", stretch)),
+        "latency_seconds": bucketed_figures(readings.growth(f"latency/{name}", stretch)),
+        "duration_seconds": bucketed_figures(readings.growth(f"duration/{name}", stretch)),
+        "adds": _whole(readings.increase(f"adds/{name}", stretch)),
+        "retries": _whole(readings.increase(f"retries/{name}", stretch)),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _unfinished(readings: Readings, stretch: Stretch) -> list[tuple[float, float]]:
+    """How many workflows are pending or running, by scrape."""
+    totals: dict[float, float] = {}
+    for phase in ("Pending", "Running"):
+        for at, count in readings.gauge(f"workflows/{phase}", stretch):
+            totals[at] = totals.get(at, 0.0) + count
+    return sorted(totals.items())
+
+
+class ScheduleControllerMetrics(_Endpoint):
+    """KFP's scheduled-workflow controller, which starts the runs of recurring runs."""
+
+    name = "scheduledworkflow"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        *process_metrics("scheduledworkflow", _SCHEDULES),
+        Metric(
+            "scheduledworkflow.depth",
+            Unit.COUNT,
+            "Schedules that wait in its queue.",
+            f"scrapes of {_SCHEDULES}",
+            ("scheduledworkflow", "depth"),
+            LEVELS,
+            ("scheduledworkflow", "scrapes"),
+        ),
+        Metric(
+            "scheduledworkflow.handled",
+            Unit.COUNT,
+            "How often it has handled a schedule.",
+            f"scrapes of {_SCHEDULES}",
+            ("scheduledworkflow", "handled"),
+        ),
+        bucketed(
+            "scheduledworkflow.handling",
+            "How long it took to handle one.",
+            f"scrapes of {_SCHEDULES}",
+            ("scheduledworkflow", "handling_seconds"),
+            HANDLING_BUCKETS,
+        ),
+    )
+
+    def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
+        return {
+            "depth": levels(readings.gauge("depth", stretch)),
+            "handled": _whole(readings.increase("handled", stretch)),
+            "handling_seconds": bucketed_figures(readings.growth("handling", stretch)),
+        }
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)

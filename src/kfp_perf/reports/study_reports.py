@@ -1,0 +1,89 @@
+"""The reports of studies: KINDS is the table of what a study can be, FORMATS of how it is written."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+
+from kfp_perf.errors import InputError, Problem
+from kfp_perf.reports.markdown import markdown_of
+from kfp_perf.reports.story_console import parts_of
+from kfp_perf.reports.webpage import body_of, page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TextIO
+
+    from kfp_perf.reports.story.blocks import Story
+    from kfp_perf.result.study import Study
+
+#: For each kind of study the module that has `study_story(study) -> Story`, and `study_document(study)`, the plain
+#: values of its JSON.
+KINDS = {"repetition": "kfp_perf.reports.repetition_story", "duel": "kfp_perf.reports.duel_story"}
+
+SCHEMA_VERSION = 1
+REPORT_FILE = "report.html"
+_WIDE = 100
+
+
+def story_of_study(study: Study) -> Story:
+    """The report of a study. Raises `InputError` for results that cannot be read, and a kind that is not known."""
+    story: Story = _module(study).study_story(study)
+    return story
+
+
+def print_study(study: Study, file: TextIO) -> None:
+    """Print it in colours, as wide as the terminal."""
+    Console(file=file, highlight=False).print(parts_of(story_of_study(study)))
+
+
+def draw_console(study: Study) -> dict[str, bytes]:
+    """Plain text, 100 columns wide."""
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=_WIDE).print(parts_of(story_of_study(study)))
+    return {"summary.txt": text.getvalue().encode(errors="replace")}
+
+
+def draw_markdown(study: Study) -> dict[str, bytes]:
+    """A comment for a pull request; the list of executions is folded away."""
+    story = story_of_study(study)
+    return {"report.md": markdown_of(story, {one.id: one.id == "executions" for one in story.sections})}
+
+
+def draw_json(study: Study) -> dict[str, bytes]:
+    """The figures of the study, with `schema_version`, `study` (what `study.json` holds) and those of its kind."""
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "study": msgspec.to_builtins(study.record),
+        **_module(study).study_document(study),
+    }
+    encoded: bytes = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    return {"study.json": encoded + b"\n"}
+
+
+def draw_html(study: Study) -> dict[str, bytes]:
+    """A web page."""
+    story = story_of_study(study)
+    text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
+    return {REPORT_FILE: text.encode(errors="replace")}
+
+
+FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {
+    "console": draw_console,
+    "markdown": draw_markdown,
+    "json": draw_json,
+    "html": draw_html,
+}
+
+
+def _module(study: Study) -> Any:
+    kind = study.record.kind
+    if kind not in KINDS:
+        raise InputError(
+            Problem(str(study.path), f"is a study of an unknown kind, {kind!r}", "Update kfp-perf.")
+        )
+    return importlib.import_module(KINDS[kind])

@@ -1,0 +1,98 @@
+"""A whole study from one call: each execution is one `run_test` with the settings that its design gives."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from kfp_perf.config import TestConfig
+from kfp_perf.engine import load_plugins
+from kfp_perf.execution import run_test
+from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.registry import Registry
+from kfp_perf.plan import make_plan
+from kfp_perf.reports import write_whole
+from kfp_perf.reports.study_reports import REPORT_FILE, draw_html
+from kfp_perf.studies.study import run_executions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from kfp_perf.result.reader import TestResult
+    from kfp_perf.result.study import Study
+    from kfp_perf.studies.study import PlannedExecution, StudyDesign
+
+log = logging.getLogger(__name__)
+
+
+def run_study(
+    design: StudyDesign,
+    scenario_file: str | Path | None = None,
+    config: TestConfig | None = None,
+    *,
+    plugins: Iterable[str] = (),
+    emulator: str = "",
+    assume_yes: bool = False,
+    name: str | None = None,
+    overrides: Iterable[str] = (),
+    pause_seconds: float = 0.0,
+    announce: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Study:
+    """Run the executions of a design with a scenario file, and return the study, the handle on its folder.
+
+    `scenario_file`, `config`, `plugins`, `emulator`, `assume_yes`, `name`, `overrides` and further `options` are
+    those of `run_test`; the design adds its own overrides, target and emulator seed to each execution.
+    `pause_seconds` and `announce` are those of `run_executions`. The study's folder gets a `report.html`; a
+    failure to write it is logged.
+
+    Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`.
+    """
+    config = config or TestConfig.from_environment()
+    scenario_file = scenario_file or config.SCENARIO_FILE_NAME
+    plugins, overrides = tuple(plugins), tuple(overrides)
+    loaded = load_plugins(plugins)
+    # Wrong input is reported before a folder is made.
+    plan = make_plan(
+        scenario_file,
+        config,
+        extra_modes=loaded.runners,
+        registry=Registry({**METRICS, **loaded.collectors}),
+        assume_yes=assume_yes,
+        name=name,
+        overrides=overrides,
+    )
+
+    def run(planned: PlannedExecution, folder: Path) -> TestResult:
+        return run_test(
+            scenario_file,
+            planned.config or config,
+            plugins=plugins,
+            emulator=emulator if planned.emulator is None else planned.emulator,
+            emulator_seed=planned.emulator_seed or 0,
+            assume_yes=assume_yes,
+            name=name,
+            overrides=(*overrides, *planned.overrides),
+            folder=folder,
+            stop_when=planned.stop_when,
+            **options,
+        )
+
+    study = run_executions(
+        design, plan.name, config.results_folder, run, pause_seconds=pause_seconds, announce=announce
+    )
+    _draw_report(study)
+    return study
+
+
+def _draw_report(study: Study) -> None:
+    try:
+        write_whole(study.path / REPORT_FILE, draw_html(study)[REPORT_FILE])
+    except Exception as error:
+        log.warning(
+            "The report of the study could not be drawn (%s); try again with `kfp-perf report %s --format html`",
+            f"{type(error).__name__}: {error}",
+            study.path,
+        )
+        log.debug("What went wrong with the report", exc_info=True)

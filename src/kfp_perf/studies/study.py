@@ -1,0 +1,255 @@
+"""A study in progress: a design decides which execution is next, from the results of those before it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from kfp_perf.errors import ExitCode
+from kfp_perf.execution import TestFailed
+from kfp_perf.execution.signals import interruptible
+from kfp_perf.result.files import EXECUTIONS_FOLDER, GIVEN_FILE
+from kfp_perf.result.result_writer import new_folder
+from kfp_perf.result.study import ExecutionRecord, Study, StudyRecord, write_study
+from kfp_perf.result.timestamps import utc_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from kfp_perf.config import TestConfig
+    from kfp_perf.execution import StopWhen
+    from kfp_perf.result.counters import ScenarioCounters
+    from kfp_perf.result.reader import TestResult
+
+#: Outcomes after which no further execution is started.
+_ENDING = frozenset({ExitCode.INTERRUPTED, ExitCode.TARGET, ExitCode.BAD_INPUT})
+#: So many invalid executions in a row end a study: the generator will not keep up in the next one either.
+_MOST_INVALID = 2
+_STOPPED = "The study was stopped before its end."
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExecution:
+    """An execution that a design asks for.
+
+    `title` is for people ("execution 2 of 5"). `overrides` are set in the scenario file after the user's own.
+    `config` is the configuration with its target, `emulator` the profile of an emulator that is started for it
+    (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of
+    `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`.
+    """
+
+    title: str
+    label: str = ""
+    overrides: tuple[str, ...] = ()
+    config: TestConfig | None = None
+    emulator: str | None = None
+    emulator_seed: int | None = None
+    warmup: bool = False
+    pair: int | None = None
+    stop_when: StopWhen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An execution that is over: what was planned, its entry in `study.json`, and its result."""
+
+    planned: PlannedExecution
+    record: ExecutionRecord
+    result: TestResult
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The outcome of the execution."""
+        return ExitCode(self.record.exit_code or 0)
+
+
+class StudyDesign(Protocol):
+    """Which executions a study consists of: a pure function of those that are over.
+
+    `kind`, `settings` and `planned` are those of `StudyRecord`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The kind of study."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What `study.json` records of the design: plain values."""
+        ...
+
+    @property
+    def planned(self) -> int | None:
+        """The number of executions; None where their results decide it."""
+        ...
+
+    def next(self, done: Sequence[Executed]) -> PlannedExecution | None:
+        """The next execution; None: the study is complete."""
+        ...
+
+    def answer(self, done: Sequence[Executed]) -> Mapping[str, Any]:
+        """What follows from the executions so far, for `study.json`; may be empty."""
+        ...
+
+    def exit_code(self, done: Sequence[Executed]) -> ExitCode:
+        """The outcome of the study, as far as its executions decide it."""
+        ...
+
+
+def worst_of(done: Sequence[Executed]) -> ExitCode:
+    """The worst outcome of the executions; a warm-up counts only where it ended the study."""
+    return ExitCode.worst(one.exit_code for one in done if not one.planned.warmup or one.exit_code in _ENDING)
+
+
+class StudyAbandoned(Exception):
+    """The user did not wait for an execution: its scenarios still run. `study` has the executions so far."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        super().__init__("the study was stopped at once")
+
+
+def run_executions(
+    design: StudyDesign,
+    name: str,
+    results: Path,
+    run: Callable[[PlannedExecution, Path], TestResult],
+    *,
+    pause_seconds: float = 0.0,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Study:
+    """Run the executions of a design one after the other into a new folder in `results`, and return the study.
+
+    `run` executes one: it writes its result into the folder that it is given, deletes its objects, and returns, or
+    raises `TestFailed` with the result. Between two executions the study waits for `pause_seconds`. `announce` gets
+    a line before each execution and each pause. `study.json` is written before and after each execution, so that
+    the executions so far are a usable study whenever it ends.
+
+    The study ends early when an execution was interrupted or lost its target, when two in a row were invalid, and
+    on Ctrl-C during a pause. Raises `StudyAbandoned` where the user did not wait for scenarios, and what `run`
+    raises before the first execution has made anything; the folder is then removed.
+    """
+    latest = results / "latest"
+    before = latest.readlink() if latest.is_symlink() else None
+    path = new_folder(results, name, time.time())
+    record = StudyRecord(
+        kind=design.kind,
+        name=name,
+        started=_now(),
+        settings=dict(design.settings),
+        planned=design.planned,
+    )
+    done: list[Executed] = []
+    stopped = threading.Event()
+    with interruptible(stopped.set):
+        while not (ended := _why_ended(done, stopped)) and (planned := design.next(done)) is not None:
+            if done and pause_seconds:
+                announce(f"Pausing for {pause_seconds:g} s")
+                if stopped.wait(pause_seconds):
+                    continue
+            announce(planned.title)
+            entry = _entry(planned, len(done) + 1)
+            record = msgspec.structs.replace(record, executions=(*_records(done), entry))
+            write_study(path, record)
+            folder = path / EXECUTIONS_FOLDER / entry.folder
+            abandoned = False
+            try:
+                result = run(_stoppable(planned, stopped), folder)
+            except TestFailed as failed:
+                result, abandoned = failed.result, failed.abandoned
+            except BaseException:
+                if not done and not (folder / GIVEN_FILE).exists():
+                    _remove(path, latest, before)
+                else:
+                    _write_end(path, record, "An execution could not be started.", ExitCode.FAILED)
+                raise
+            done.append(Executed(planned, _with_outcome(entry, result), result))
+            record = msgspec.structs.replace(
+                record, executions=tuple(_records(done)), answer=dict(design.answer(done))
+            )
+            write_study(path, record)
+            if abandoned:
+                raise StudyAbandoned(_write_end(path, record, "The user did not wait.", ExitCode.INTERRUPTED))
+    code = design.exit_code(done)
+    if stopped.is_set():
+        code = ExitCode.worst((code, ExitCode.INTERRUPTED))
+    return _write_end(path, record, ended, code)
+
+
+def _stoppable(planned: PlannedExecution, stopped: threading.Event) -> PlannedExecution:
+    """The execution, ended early if a signal came before it handled signals itself."""
+    wanted = planned.stop_when
+
+    def stop_when(counters: Mapping[str, ScenarioCounters], elapsed: float) -> str | None:
+        if stopped.is_set():
+            return _STOPPED
+        return wanted(counters, elapsed) if wanted is not None else None
+
+    return replace(planned, stop_when=stop_when)
+
+
+def _entry(planned: PlannedExecution, number: int) -> ExecutionRecord:
+    return ExecutionRecord(
+        number=number,
+        folder=f"{number:02d}",
+        label=planned.label,
+        overrides=planned.overrides,
+        emulator_seed=planned.emulator_seed,
+        warmup=planned.warmup,
+        pair=planned.pair,
+        started=_now(),
+    )
+
+
+def _with_outcome(entry: ExecutionRecord, result: TestResult) -> ExecutionRecord:
+    verdict = result.document.get("verdict") or {}
+    return msgspec.structs.replace(
+        entry,
+        finished=_now(),
+        target=str((result.given.get("target") or {}).get("url", "")),
+        exit_code=int(verdict.get("exit_code", ExitCode.FAILED)),
+        verdict=str(verdict.get("text", "")),
+        reasons=tuple(map(str, verdict.get("reasons", ()))),
+    )
+
+
+def _records(done: Sequence[Executed]) -> list[ExecutionRecord]:
+    return [one.record for one in done]
+
+
+def _why_ended(done: Sequence[Executed], stopped: threading.Event) -> str:
+    """Why no further execution is started; empty where nothing speaks against it."""
+    if stopped.is_set():
+        return _STOPPED
+    if done and done[-1].exit_code in _ENDING:
+        return f"Execution {done[-1].record.number} ended the study: {done[-1].record.verdict}."
+    last = [one.exit_code for one in done[-_MOST_INVALID:]]
+    if last == [ExitCode.INVALID] * _MOST_INVALID:
+        return f"{_MOST_INVALID} executions in a row were invalid: the load generator does not keep up."
+    return ""
+
+
+def _write_end(path: Path, record: StudyRecord, ended: str, code: ExitCode) -> Study:
+    record = msgspec.structs.replace(record, finished=_now(), ended=ended, exit_code=int(code))
+    write_study(path, record)
+    return Study(path, record)
+
+
+def _remove(path: Path, latest: Path, before: Path | None) -> None:
+    """Remove a study in which nothing was made, and point `latest` to what it pointed to before."""
+    shutil.rmtree(path, ignore_errors=True)
+    if latest.is_symlink():
+        latest.unlink()
+        if before is not None:
+            latest.symlink_to(before)
+
+
+def _now() -> str:
+    return utc_of(time.time())

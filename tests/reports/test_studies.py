@@ -1,0 +1,100 @@
+"""The reports of studies, in every format."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from made_executions import write_study
+
+from kfp_perf.errors import InputError
+from kfp_perf.reports.study_reports import FORMATS, story_of_study
+from kfp_perf.result.study import Study
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = [10.0, 10.3, 9.8, 10.1, 10.2, 9.9]
+SLOWER = [12.0, 12.4, 11.8, 12.1, 12.3, 11.9]
+PAIRS = [mean for pair in zip(BASE, SLOWER, strict=True) for mean in pair]
+
+
+def changed(folder: Path, **values: Any) -> Study:
+    """The study with other values in `study.json`."""
+    file = folder / "study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    return Study.open(folder)
+
+
+@pytest.fixture
+def repetition(tmp_path: Path) -> Path:
+    return write_study(tmp_path / "study", BASE, warmups=1)
+
+
+@pytest.fixture
+def duel(tmp_path: Path) -> Path:
+    folder = write_study(tmp_path / "study", PAIRS, kind="duel", warmups=2, labels="AB")
+    changed(folder, settings={"labels": ["A", "B"], "within": 0.05})
+    return folder
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("kind", ["repetition", "duel"])
+def test_every_format_names_the_executions(name: str, kind: str, request: pytest.FixtureRequest) -> None:
+    study = Study.open(request.getfixturevalue(kind))
+    ((_, content),) = FORMATS[name](study).items()
+    text = content.decode()
+    assert "run.visible.mean" in text
+    if name == "json":
+        document = json.loads(text)
+        assert document["study"]["kind"] == kind
+        assert len(document["study"]["executions"]) == len(study.record.executions)
+    else:
+        assert "warm-up" in text
+
+
+def test_the_mean_of_a_repetition_is_that_of_the_executions_that_count(repetition: Path) -> None:
+    document = json.loads(FORMATS["json"](Study.open(repetition))["study.json"])
+    primary = document["metrics"][0]
+    assert primary["values"] == BASE[1:]
+    assert primary["variation"]["count"] == 5
+    assert min(BASE[1:]) < primary["variation"]["mean"] < max(BASE[1:])
+
+
+def test_a_duel_compares_pairs(duel: Path) -> None:
+    document = json.loads(FORMATS["json"](Study.open(duel))["study.json"])
+    assert document["verdict"] == "slower"
+    comparison = document["comparison"]
+    assert comparison["paired"] is True
+    assert comparison["metrics"][0]["baseline"]["values"] == BASE[1:]
+    assert comparison["metrics"][0]["new"]["values"] == SLOWER[1:]
+
+
+@pytest.mark.parametrize(
+    ("values", "caveat"),
+    [
+        ({"finished": "", "exit_code": None}, "did not reach its end"),
+        ({"ended": "The study was stopped before its end.", "exit_code": 4}, "stopped before its end"),
+        ({"settings": {"until_stable": 0.01}, "answer": {"stable": False}}, "not known to within 1 %"),
+    ],
+)
+def test_how_a_study_ended_is_told_first(repetition: Path, values: dict[str, Any], caveat: str) -> None:
+    story = story_of_study(changed(repetition, **values))
+    assert any(caveat in one for one in story.verdict.caveats)
+
+
+def test_a_duel_without_a_pair_still_lists_its_executions(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "study", [10.0], kind="duel", labels="AB")
+    story = story_of_study(changed(folder, settings={"labels": ["A", "B"]}))
+    assert [one.id for one in story.sections] == ["executions"]
+
+
+def test_only_a_warm_up_has_no_variation(tmp_path: Path) -> None:
+    story = story_of_study(Study.open(write_study(tmp_path / "study", [10.0], warmups=1)))
+    assert [one.id for one in story.sections] == ["executions"]
+
+
+def test_a_kind_of_a_newer_version_is_named(repetition: Path) -> None:
+    with pytest.raises(InputError, match="unknown kind"):
+        story_of_study(changed(repetition, kind="tournament"))
