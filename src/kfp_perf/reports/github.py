@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare import ComparisonVerdict
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.reports.cases import WHOLE_TEST, CaseOutcome, cases_of
 from kfp_perf.reports.comparison_words import overall, sentence_of
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.quantities import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kfp_perf.compare import Comparison
     from kfp_perf.result.study import Study
 
+_TITLE = "kfp-perf"
 #: Of each level GitHub shows so many annotations a step.
 MOST_ANNOTATIONS = 10
 #: The most that the summary of a step may hold; GitHub refuses more whole.
@@ -102,10 +103,16 @@ def annotations_of_study(study: Study) -> list[Annotation]:
     return limited(found)
 
 
-def annotations_of_error(error: Exception) -> list[Annotation]:
-    """An error for each problem of an input, or for a test that could not start."""
-    problems: Sequence[object] = getattr(error, "problems", ()) or (error,)
-    return limited(Annotation(Level.ERROR, "kfp-perf", str(problem)) for problem in problems)
+def annotations_of_error(error: Exception, environment: Mapping[str, str]) -> list[Annotation]:
+    """An error for each problem of an input, at its file, or for a test that could not start."""
+    problems = error.problems if isinstance(error, InputError) else ()
+    found = [
+        Annotation(
+            Level.ERROR, _TITLE, str(one), relative_to_workspace(one.where.partition(": ")[0], environment)
+        )
+        for one in problems
+    ]
+    return limited(found or [Annotation(Level.ERROR, _TITLE, str(error))])
 
 
 def annotations_of_comparison(comparison: Comparison, failures: Iterable[str]) -> list[Annotation]:
