@@ -325,7 +325,7 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
 _OPTIONAL = frozenset(
     {
         *("schema_version", "thresholds", "complete", "complete_until", "generator", "health"),
-        *("declared_metrics", "evidence", "stopped_early"),
+        *("declared_metrics", "evidence", "baseline", "stopped_early"),
     }
 )
 
