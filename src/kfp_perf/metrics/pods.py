@@ -32,7 +32,7 @@ STAGES = {
     "start": "from its node until the container that does the work has started, without the pull: volumes, "
     "network, init containers. Where no event says how long the pull took, it is part of this",
     "work": "from the start of that container to its end",
-    "saving": "from then until the pod's last container has ended: Argo's `wait` saves outputs and logs",
+    "saving": "from then until the pod's last container has ended: Argo's wait container saves outputs and logs",
 }
 
 
