@@ -47,6 +47,17 @@ def test_the_screen_says_how_the_test_stands(snapshot: Callable[..., Snapshot]) 
     assert "3 × CreateRun 503" in text
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_components_have_a_line(snapshot: Callable[..., Snapshot], width: int) -> None:
+    state = snapshot()
+    before = screen(state, width)
+    state.evidence = ["server 0.42 cores, 181 MiB", "controller 1.20 cores, 77 workflows queued"]
+    after = screen(state, width)
+    (line,) = [line for line in after if line not in before]
+    assert line.startswith("server 0.42 cores, 181 MiB")
+    assert len(line) <= width
+
+
 def test_the_bar_grows_and_can_be_read_without_colours(snapshot: Callable[..., Snapshot]) -> None:
     def bar(at: float) -> tuple[int, int]:
         line = next(line for line in screen(snapshot(at), 104) if "steady" in line)
