@@ -19,6 +19,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from socket import socket
+    from ssl import SSLContext
 
     from kfp_emulator.options import Options
 
@@ -126,6 +127,18 @@ def _offset(_context: click.Context, parameter: click.Parameter, value: float | 
     metavar="TOKEN=USER",
     help="A bearer token that the Kubernetes API demands, and its user.",
 )
+@click.option(
+    "--controller-metrics-port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Port of the controllers' metrics  [a free one]",
+)
+@click.option("--no-controller-metrics", is_flag=True, help="Serve no metrics of the controllers.")
+@click.option(
+    "--controller-metrics-tls",
+    is_flag=True,
+    help="Serve them by TLS with a self-signed certificate, as Argo does; needs openssl.",
+)
 @click.option("--exit-with-stdin", is_flag=True, help="End when standard input closes.")
 @click.option("--log-level", default="WARNING", show_default=True, help="Level of the log on standard error.")
 def emulator(**given: Any) -> None:
@@ -143,12 +156,21 @@ def emulator(**given: Any) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     options = _options(given)
+    sockets = _sockets(given)
+    tls = _tls(given) if given["controller_metrics_tls"] else None
+    with _ending_at_once():
+        _runner()(_serve(options, sockets, tls, exit_with_stdin=given["exit_with_stdin"]))
+
+
+def _sockets(given: dict[str, Any]) -> dict[str, socket]:
+    """Bind all ports that are wanted, by what is served there."""
     from kfp_emulator.http.server import open_socket
 
-    ports = {"url": given["port"]}
-    if options.kubernetes:
-        ports["kubernetes_url"] = given["kubernetes_port"]
-    sockets = {}
+    ports = {"api": given["port"]}
+    for name in ("kubernetes", "controller_metrics"):
+        if not given[f"no_{name}"]:
+            ports[name] = given[f"{name}_port"]
+    sockets: dict[str, socket] = {}
     for name, port in ports.items():
         try:
             sockets[name] = open_socket(given["host"], port)
@@ -156,8 +178,16 @@ def emulator(**given: Any) -> None:
             for bound in sockets.values():
                 bound.close()
             raise _end(f"cannot listen on {given['host']}:{port}: {error.strerror or error}") from None
-    with _ending_at_once():
-        _runner()(_serve(options, sockets, exit_with_stdin=given["exit_with_stdin"]))
+    return sockets
+
+
+def _tls(given: dict[str, Any]) -> SSLContext:
+    from kfp_emulator.http.certificate import NoCertificate, self_signed
+
+    try:
+        return self_signed(given["host"])
+    except NoCertificate as error:
+        raise _end(f"--controller-metrics-tls: {error}") from None
 
 
 @contextlib.contextmanager
@@ -256,8 +286,10 @@ def _runner() -> Callable[[Any], Any]:
     return runner
 
 
-async def _serve(options: Options, sockets: dict[str, socket], *, exit_with_stdin: bool) -> None:
-    from kfp_emulator.http.ports import side_ports
+async def _serve(
+    options: Options, sockets: dict[str, socket], tls: SSLContext | None, *, exit_with_stdin: bool
+) -> None:
+    from kfp_emulator.http.ports import SidePorts
     from kfp_emulator.http.server import Server
     from kfp_emulator.options import build
     from kfp_emulator.storage.store import StoreError
@@ -268,24 +300,21 @@ async def _serve(options: Options, sockets: dict[str, socket], *, exit_with_stdi
         for bound in sockets.values():
             bound.close()
         raise _end(f"--store: {error}") from None
-    server = Server(backend, sockets.pop("url"))
-    sides = side_ports(backend, sockets)
+    server = Server(backend, sockets["api"])
+    sides = SidePorts(backend, sockets.get("kubernetes"), sockets.get("controller_metrics"), tls)
     _warm_up()
     await server.start()
-    for side in sides.values():
-        side.start()
+    sides.start()
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, done.set)
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
-    urls = {"url": server.url, **{name: side.url for name, side in sides.items()}}
-    click.echo(json.dumps({**urls, "pid": os.getpid()}))
+    click.echo(json.dumps({"url": server.url, **sides.urls, "pid": os.getpid()}))
     sys.stdout.flush()
     await done.wait()
-    for side in sides.values():
-        await side.stop()
+    await sides.stop()
     await server.stop()
 
 

@@ -13,12 +13,11 @@ from kfp_emulator.cluster.schedules import ScheduleController
 from kfp_emulator.cluster.throttle import Throttle
 from kfp_emulator.http.openapi import openapi_document
 from kfp_emulator.http.routes import API_ROUTES
-from kfp_emulator.kubernetes.components import Components, Work
-from kfp_emulator.kubernetes.installation import Installation, state_surroundings
+from kfp_emulator.kubernetes.component_documents import Site
+from kfp_emulator.kubernetes.installation import install
 from kfp_emulator.kubernetes.journal import Journal
 from kfp_emulator.kubernetes.permissions import Permissions
 from kfp_emulator.kubernetes.run_pods import RunPods
-from kfp_emulator.kubernetes.usage import Usage
 from kfp_emulator.protocol.wire import OutwardTime
 from kfp_emulator.server import lifecycle, recurring, reporting
 from kfp_emulator.server.access import USER_HEADER, Access
@@ -129,6 +128,15 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         seed=options.seed,
         ahead=cluster_time.offset_microseconds,
     )
+    installation = install(
+        Site(options.namespace, options.version, cluster_time),
+        cluster,
+        schedules,
+        journal,
+        pods,
+        Permissions(options.kubernetes_tokens),
+        lambda: metrics.total,
+    )
     backend = Backend(
         identity=Identity(tag_name=options.version, error_field=release < (2, 6), plugins=release >= (2, 17)),
         store=store,
@@ -142,27 +150,12 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
         faults=FaultPlan(options.seed),
         cluster=cluster,
         schedules=schedules,
+        kubernetes=installation,
         seed=options.seed,
         any_package_url=options.any_package_url,
         read_times=options.read_times,
         openapi=openapi_document(API_ROUTES, options.version),
     )
-    if options.kubernetes:
-
-        def work() -> Work:
-            counts = cluster.counts
-            return Work(metrics.total, counts.reports, counts.pods, counts.looks, cluster.in_flight())
-
-        state_surroundings(journal, cluster_time, options.namespace, options.profile.nodes)
-        components = Components(journal, clock, cluster_time, options.namespace, options.version, work)
-        backend.kubernetes = Installation(
-            journal,
-            cluster_time,
-            components,
-            pods,
-            Usage(journal, components, cluster_time, work),
-            Permissions(options.kubernetes_tokens),
-        )
     backend.faults.add(list(options.faults), clock.now())
     lifecycle.came_up(backend)
     prefill(backend, options.prefill)

@@ -42,6 +42,8 @@ class Emulator:
     """Where the Kubernetes API listens; empty where there is none."""
     controller_metrics_url: str = ""
     """Where the workflow controller's metrics are; empty where there are none."""
+    schedule_metrics_url: str = ""
+    """Where those of the scheduled-workflow controller are."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,6 +70,32 @@ class Emulator:
     def restart(self, *, outage_seconds: float = 1.0, forget: bool = False) -> None:
         """Restart the server: connections are refused for so long; with `forget` the database is lost."""
         self._call("POST", "restart", {"outage_seconds": outage_seconds, "forget": forget})
+
+    def restart_component(
+        self, name: str, *, reason: str = "Error", exit_code: int | None = None, outage_seconds: float = 1.0
+    ) -> None:
+        """End the container of a component (`OOMKilled` is a reason), and start it again after so long."""
+        wanted = {"reason": reason, "exit_code": exit_code, "outage_seconds": outage_seconds}
+        self._call("POST", f"components/{name}:restart", wanted)
+
+    def components(self) -> list[dict[str, Any]]:
+        """Return KFP's components: their names, whether they are up, restarts, modelled CPU and memory."""
+        found: list[dict[str, Any]] = self._call("GET", "components")["components"]
+        return found
+
+    def compact(self) -> None:
+        """Forget the history of the Kubernetes API: older resource versions are answered by 410."""
+        self._call("POST", "kubernetes/compact")
+
+    def deny(self, denials: Sequence[dict[str, str]]) -> None:
+        """Let the Kubernetes API deny this and nothing else: `verb`, `resource`, `group`, `namespace`, `user`."""
+        self._call("POST", "kubernetes/denials", denials)
+
+    def pods(self, run_id: str = "") -> list[dict[str, Any]]:
+        """Return what happened to the pods of one run, or of all, in true microseconds."""
+        query = urlencode({"run_id": run_id}) if run_id else ""
+        with urllib.request.urlopen(f"{self.url}{_CONTROL}/pods?{query}") as answer:  # noqa: S310  our own URL
+            return [json.loads(line) for line in answer]
 
     def truth(self, run_id: str = "") -> list[dict[str, Any]]:
         """Return the events of one run, or of all, in their order; `at_us` is the true time in microseconds."""

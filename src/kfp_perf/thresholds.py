@@ -45,6 +45,22 @@ EXAMPLES = {
     Unit.CORES: '"< 1.5" or "<= 500m"',
 }
 
+#: The bound of a threshold that is relative to a baseline, and what follows the word.
+_RELATIVE = re.compile(r"baseline\b\s*(.*)", re.ASCII)
+_MARGIN = re.compile(r"([+-])\s*(\S.*)", re.ASCII)
+#: Such conditions in each unit.
+MARGIN_EXAMPLES = {
+    Unit.SECONDS: '"<= baseline + 10%" or "<= baseline + 2s"',
+    Unit.SHARE: '">= baseline - 1%", which is one point',
+    Unit.CHANGE: '"<= baseline + 5%", which are five points',
+    Unit.COUNT: '"<= baseline + 2" or "<= baseline + 10%"',
+    Unit.PER_SECOND: '">= baseline - 5%" or ">= baseline - 2/min"',
+    Unit.BYTES: '"<= baseline + 10%" or "<= baseline + 100MiB"',
+    Unit.CORES: '"<= baseline + 10%" or "<= baseline + 200m"',
+}
+#: Units whose per cent are relative; of shares and changes, which are per cent themselves, they are points.
+_RATIOS = frozenset({Unit.SECONDS, Unit.COUNT, Unit.PER_SECOND, Unit.BYTES, Unit.CORES})
+
 #: Syntax that is recognised but not supported: a pattern in the name or the condition, its meaning, and what to do.
 _NOT_YET = (
     (
@@ -61,11 +77,27 @@ _NOT_YET = (
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """How far the bound of a threshold lies from the value of the baseline; negative: below it.
+
+    `amount` is relative (0.1 is 10 % more), or in the metric's own unit: shares and changes are in points.
+    """
+
+    amount: float
+    is_relative: bool
+
+    def bound(self, baseline: float) -> float:
+        """The bound, for this value of the baseline."""
+        return baseline * (1.0 + self.amount) if self.is_relative else baseline + self.amount
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """A bound on one value of one metric, of the scenario named or of the whole test (None).
 
     `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its position in the
-    file. `default`: it applies because the file neither bounds nor lifts that metric.
+    file. `default`: it applies because the file neither bounds nor lifts that metric. `margin`: the bound is so
+    far from the value of a baseline, and NaN until that is known.
 
     `window_seconds`: it must hold in every window of this length (None: in the whole test). `abort_on_fail`: the
     test ends as soon as it is not kept, but not before `delay_seconds` after the start of the load.
@@ -78,6 +110,7 @@ class Threshold:
     condition: str
     where: str
     default: bool = False
+    margin: Margin | None = None
     window_seconds: float | None = None
     abort_on_fail: bool = False
     delay_seconds: float = 0.0
@@ -96,7 +129,7 @@ SCENARIO_DEFAULTS = {
     "load.fell_behind": "== 0",
     "load.slot_time_lost": "<= 5%",
 }
-TEST_DEFAULTS = {"cleanup.left": "== 0", "server.restarts": "== 0"}
+TEST_DEFAULTS = {"cleanup.left": "== 0", "server.restarts": "== 0", "components.*.restarts": "== 0"}
 
 
 def is_default(name: str) -> bool:
@@ -124,7 +157,9 @@ def parse_threshold(
     try:
         metric = _metric(name, condition, scenario, registry)
         bare, window_seconds = _split_window(condition, metric)
-        comparison, bound = _bounded(bare, metric.metric.unit)
+        comparison, bound, margin = _bounded(bare, metric.metric.unit)
+        if margin is not None and (abort_on_fail or window_seconds is not None):
+            raise _Wrong(*_ONLY_AT_THE_END)
         if abort_on_fail:
             _check_abort(metric, comparison, window_seconds or delay_seconds)
     except _Wrong as wrong:
@@ -136,6 +171,7 @@ def parse_threshold(
         bound,
         condition.strip(),
         where,
+        margin=margin,
         window_seconds=window_seconds,
         abort_on_fail=abort_on_fail,
         delay_seconds=delay_seconds,
@@ -195,13 +231,24 @@ def _split_window(condition: str, metric: NamedMetric) -> tuple[str, float | Non
     return bare, seconds
 
 
-def _bounded(condition: str, unit: Unit) -> tuple[str, float]:
-    """The comparison and the bound of a condition."""
+_ONLY_AT_THE_END = (
+    "is relative to a baseline, so it is judged at the end and over the whole test",
+    'leave out "over ..." and abortOnFail, or write a bound of its own',
+)
+
+
+def _bounded(condition: str, unit: Unit) -> tuple[str, float, Margin | None]:
+    """The comparison and the bound of a condition, or its margin above a baseline, whose bound is NaN."""
     example = f"write {EXAMPLES[unit]}"
     matched = _CONDITION.fullmatch(condition)
     if matched is None:
         raise _Wrong(f"is not a condition, got {format_value(condition)}", example)
     comparison, text = matched.groups()
+    if relative := _RELATIVE.fullmatch(text):
+        margin = _margin(relative[1], comparison, unit)
+        if isinstance(margin, str):
+            raise _Wrong(f"{margin}, got {format_value(condition)}", f"write {MARGIN_EXAMPLES[unit]}")
+        return comparison, math.nan, margin
     try:
         bound = _BOUNDS[unit](text)
     except (ValueError, PydanticCustomError):
@@ -213,7 +260,7 @@ def _bounded(condition: str, unit: Unit) -> tuple[str, float]:
             raise _Wrong(f"a share lies between 0 and 100 %, got {format_value(text)}", example)
         if (comparison, bound) in {("<=", 1.0), (">=", 0.0)}:
             raise _Wrong(f"{format_value(condition)} holds whatever happens", example)
-    return comparison, bound
+    return comparison, bound, None
 
 
 def remedy_for(name: str, registry: Registry) -> str:
@@ -223,6 +270,31 @@ def remedy_for(name: str, registry: Registry) -> str:
         return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"
     near = registry.nearest(name)
     return f"did you mean {near}?" if near else "docs/metrics.md lists them all"
+
+
+def _margin(text: str, comparison: str, unit: Unit) -> Margin | str:
+    """The margin that follows the word baseline, or what is wrong with it."""
+    if comparison == "==":
+        return "a value is never exactly that of a baseline"
+    if not text:
+        return "a baseline needs a margin, since even equal tests differ by chance"
+    matched = _MARGIN.fullmatch(text)
+    if matched is None:
+        return "is not a margin"
+    sign, size = (-1.0 if matched[1] == "-" else 1.0), matched[2]
+    is_relative = size.endswith("%") and unit in _RATIOS
+    try:
+        amount = _part(size) if is_relative else _BOUNDS[unit](size)
+    except (ValueError, PydanticCustomError):
+        amount = math.nan
+    if not (math.isfinite(amount) and amount >= 0.0):
+        units = f"per cent or {_WORDS[unit]}" if unit in _RATIOS else _WORDS[unit]
+        return f"is not a margin in {units}"
+    if unit is Unit.SHARE and amount >= 1.0:
+        return "a share changes by less than 100 points"
+    if is_relative and sign * amount <= -1.0:
+        return "a value is not more than 100 % below the baseline"
+    return Margin(sign * amount, is_relative)
 
 
 def _seconds(text: str) -> float:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from kfp_emulator.cluster.timing import load_profile
-from kfp_emulator.http.ports import side_ports
+from kfp_emulator.http.ports import SidePorts
 from kfp_emulator.http.server import Server, open_socket
 from kfp_emulator.options import Options, build
 
@@ -61,12 +61,13 @@ class Api:
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
-    kubernetes_url: str = ""
+    urls: dict[str, Any] = field(default_factory=dict)
+    """Where the emulator's other ports are, by the names that its ready line gives them."""
 
     @property
     def kubernetes(self) -> Api:
         """The same client of the emulator's Kubernetes API."""
-        return Api(self.kubernetes_url)
+        return Api(self.urls["kubernetes_url"])
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **query: Any
@@ -160,21 +161,18 @@ class Running:
             self.backend = build(options)
             server = Server(self.backend, open_socket("127.0.0.1", 0))
             await server.start()
-            names = ["kubernetes_url"] if options.kubernetes else []
-            self._sides = side_ports(self.backend, {name: open_socket("127.0.0.1", 0) for name in names})
-            for side in self._sides.values():
-                side.start()
+            self._sides = SidePorts(self.backend, open_socket("127.0.0.1", 0), open_socket("127.0.0.1", 0))
+            self._sides.start()
         except BaseException as failure:
             self._failure = failure
             raise
         self.url = server.url
-        self.urls = {name: side.url for name, side in self._sides.items()}
+        self.urls = self._sides.urls
         self.loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._started.set()
         await self._done.wait()
-        for side in self._sides.values():
-            await side.stop()
+        await self._sides.stop()
         await server.stop()
 
     def stop(self) -> None:
@@ -189,7 +187,7 @@ def start() -> Iterator[Callable[..., Api]]:
 
     def begin(profile: str = "instant", **options: Any) -> Api:
         running.append(Running(Options(load_profile(profile), **options)))
-        return Api(running[-1].url, kubernetes_url=running[-1].urls.get("kubernetes_url", ""))
+        return Api(running[-1].url, urls=running[-1].urls)
 
     yield begin
     for each in running:
@@ -233,7 +231,8 @@ def spawn() -> Iterator[Callable[..., tuple[Api, subprocess.Popen[bytes]]]]:
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, process.stderr.read() if process.stderr else ""
-        return Api(json.loads(ready)["url"]), process
+        urls = json.loads(ready)
+        return Api(urls["url"], urls=urls), process
 
     yield begin
     for process in processes:

@@ -64,7 +64,7 @@ def test_a_watch_shows_every_change_of_a_run(start: Callable[..., Any]) -> None:
     run_id = api.run()["run_id"]
     path = f"{PODS}?watch=1&resourceVersion={version}&labelSelector=pipeline/runid={run_id}&timeoutSeconds=30"
     seen: dict[str, list[str]] = {}
-    for event in watch(api.kubernetes_url, path):
+    for event in watch(api.urls["kubernetes_url"], path):
         pod = event["object"]
         seen.setdefault(pod["metadata"]["name"], []).append(f"{event['type']} {pod['status']['phase']}")
         if sum(steps[-1].endswith("Succeeded") for steps in seen.values()) == 3:

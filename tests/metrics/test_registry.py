@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from made_cluster import write_cluster
 from made_evidence import exposition, write_scrapes
 
 from kfp_perf.config import TestConfig
@@ -39,7 +40,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
 T0 = 1_790_000_000.0
 #: What `*` stands for in the names of a family.
-STARS = {"server": "CreateRun", "controller": "workflow_queue"}
+STARS = {
+    "server": "CreateRun",
+    "controller": "workflow_queue",
+    "endpoints": "minio",
+    "components": "ml-pipeline",
+}
 
 
 @pytest.fixture
@@ -82,12 +88,13 @@ def everything(
     }
     writer.state(ScenarioCounters(scenario=name), reports)
     writer.close()
-    for endpoint in ("server", "controller", "scheduledworkflow"):
+    for endpoint in ("server", "controller", "scheduledworkflow", "minio"):
         write_scrapes(
             tmp_path,
             endpoint,
             {T0 - 5.0: exposition(endpoint, 10.0), T0 + 400.0: exposition(endpoint, 210.0)},
         )
+    write_cluster(tmp_path, [one.run_id for one in runs], T0)
     found = figures_of([written], TestResult(tmp_path).evidence)
     metrics = {**found.of(name), **{key: found.total[key] for key in OF_THE_TEST}}
     # Of runs that failed there are times only where some are not visible.

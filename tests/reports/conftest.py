@@ -50,7 +50,12 @@ def nightly(tmp_path_factory: pytest.TempPathFactory) -> TestResult:
         "health": {"api": {"asked": 360, "failed": 2}, "stalls": []},
     }
     test = SampleTest(
-        f"nightly {EVIL}", loads, exit_code=1, reasons=["run.duration.p95 is 152 s"], extra=extra
+        f"nightly {EVIL}",
+        loads,
+        exit_code=1,
+        reasons=["run.duration.p95 is 152 s"],
+        extra=extra,
+        missing_endpoint=f"mysql {EVIL}",
     )
     return make_result(tmp_path_factory.mktemp("nightly"), test)
 

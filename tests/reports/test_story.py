@@ -95,6 +95,7 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
         "course",
         "slowest",
         "api",
+        "components",
         "generator",
         "cleanup",
         "conditions",
@@ -104,6 +105,24 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
         table(story, "thresholds").rows
     )
     assert any(isinstance(block, Items) for block in section(story, "cleanup").blocks)
+
+
+def test_the_components_stand_on_the_time_axis_of_the_test(nightly: TestResult) -> None:
+    story = story_of(nightly)
+    found = section(story, "components")
+    assert found.lead.startswith("Of CPU, ")
+    processes = table(story, "components", "In the measured time")
+    assert [row[0] for row in processes.rows] == ["API server", "Argo's workflow controller"]
+    (queue,) = table(story, "components", "The queues of Argo's").rows
+    assert queue[0] == "workflow_queue"
+    assert "≤ 100 ms" in queue
+    charts = [block.chart.name for block in found.blocks if isinstance(block, Figure)]
+    assert charts == ["component-cpu", "component-memory", "component-queue"]
+    (items,) = [block for block in found.blocks if isinstance(block, Items)]
+    assert any("refused. Forward it" in text for text in items.texts)
+    assert any("3 looks failed" in text for text in items.texts)
+    shares = table(story, "api", "How much of it was the server")
+    assert [row[0] for row in shares.rows] == ["CreateRun"], "what this client did not call is left out"
 
 
 def test_unfinished_runs_are_neither_left_out_nor_counted_as_ended(nightly: TestResult) -> None:
@@ -305,7 +324,7 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
 _OPTIONAL = frozenset(
     {
         *("schema_version", "thresholds", "complete", "complete_until", "generator", "health"),
-        *("declared_metrics", "evidence"),
+        *("declared_metrics", "evidence", "baseline", "stopped_early"),
     }
 )
 
@@ -316,7 +335,7 @@ def test_a_document_that_was_cut_makes_a_report_all_the_same(sample: Sample) -> 
         less = {name: value for name, value in result.document.items() if name != key}
         story = story_of(TestResult(result.path, less))
         if key not in _OPTIONAL:
-            assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats)
+            assert any(f"$.{key}" in caveat for caveat in story.verdict.caveats), key
 
 
 def test_more_scenarios_than_letters_and_curves(sample: Sample) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kfp_perf.evidence.profiles import PROFILES, STARTED, Kind, Wanted
+from kfp_perf.evidence.profiles import PROCESS, PROFILES, STARTED, Kind, Wanted
 from kfp_perf.evidence.scrape import SCRAPES_SUFFIX, Changes, ScrapeReader
 from kfp_perf.result.evidence import EVIDENCE_FOLDER, EvidenceFiles
 
@@ -37,7 +37,7 @@ LABELS = {
 def exposition(profile: str, level: float, *, began: float = 1_789_999_000.0, **values: float) -> bytes:
     """All metrics of a profile: gauges stand at `level`, counters at its tenfold, unless `values` has their key."""
     lines = [f"# TYPE {STARTED} gauge", f"{STARTED} {began}"]
-    for wanted in PROFILES[profile].wanted:
+    for wanted in PROFILES.get(profile, PROCESS).wanted:
         series = LABELS[wanted.key] if wanted.labels else ("",)
         value = values.get(wanted.key, level * (1 if wanted.kind is Kind.GAUGE else 10))
         lines.append(f"# TYPE {wanted.metric} {wanted.kind}")
@@ -66,7 +66,7 @@ def write_scrapes(folder: Path, name: str, answers: Mapping[float, bytes]) -> Ev
     """Write what the collector would have, had it got these answers at these times; `folder` is the result's."""
     evidence = folder / EVIDENCE_FOLDER
     evidence.mkdir(exist_ok=True)
-    reader, changes = ScrapeReader(PROFILES[name]), Changes()
+    reader, changes = ScrapeReader(PROFILES.get(name, PROCESS)), Changes()
     with (evidence / f"{name}{SCRAPES_SUFFIX}").open("ab") as file:
         for at, text in answers.items():
             file.write(msgspec.json.encode(changes.of(reader.read(text, at))) + b"\n")

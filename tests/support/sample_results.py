@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from made_evidence import exposition, write_scrapes
 from made_samples import made_sample
 
 from kfp_perf.execution.document import result_document
 from kfp_perf.observe import TrackedRun
 from kfp_perf.observe.times import TimeSpan
 from kfp_perf.result.counters import ScenarioCounters
+from kfp_perf.result.evidence import EVIDENCE_FOLDER, SOURCES_FILE, SourceState
 from kfp_perf.result.files import safe_name
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.records import Attempt, Outcome, Purpose, TaskSpan
@@ -56,6 +58,8 @@ class SampleTest:
     emulator: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
+    #: Whether the API server and Argo's controller were scraped, and an endpoint of this name was missing.
+    missing_endpoint: str = ""
 
 
 def make_result(parent: Path, test: SampleTest) -> TestResult:
@@ -81,11 +85,28 @@ def make_result(parent: Path, test: SampleTest) -> TestResult:
             msgspec.structs.replace(info, started=begin, finished=finished, measured=True, ended=True)
         )
         writer.close()
+    if test.missing_endpoint:
+        _write_evidence(result.path, test.missing_endpoint, latest)
     result.save_health({"over": True})
     opened = TestResult(result.path)
     document = result_document(opened, finished=max(latest, STARTED + 1.0) + 5.0)
     document["verdict"] |= _verdict(test)
     return TestResult(result.path, result.save(document | test.extra))
+
+
+def _write_evidence(folder: Path, missing: str, until: float) -> None:
+    times = [STARTED - 5.0 + 60.0 * place for place in range(int(until - STARTED) // 60 + 2)]
+    for name in ("server", "controller"):
+        levels = {at: 100.0 + 5.0 * place for place, at in enumerate(times)}
+        write_scrapes(folder, name, {at: exposition(name, level) for at, level in levels.items()})
+    states = [
+        SourceState(
+            name="server", title="metrics of the KFP API server", found="https://kubeflow.example/metrics"
+        ),
+        SourceState(name="controller", title="metrics of Argo's workflow controller", found="x", failures=3),
+        SourceState(name="missing", title=f"metrics of {missing}", missing="refused", remedy="Forward it"),
+    ]
+    (folder / EVIDENCE_FOLDER / SOURCES_FILE).write_bytes(msgspec.json.encode(states))
 
 
 def _records(load: Load, random_: random.Random) -> list[RunRecord]:

@@ -36,6 +36,11 @@ class PersistenceAgent:
         self._deliver = deliver
         self._free = profile.report_workers
         self._queue: deque[ClusterRun] = deque()
+        self._held_until = 0
+
+    def hold(self, until: int) -> None:
+        """Report nothing before `until`: the agent is down."""
+        self._held_until = until
 
     def changed(self, run: ClusterRun, at: int) -> None:
         """Plan a report of a change at `at`."""
@@ -46,6 +51,9 @@ class PersistenceAgent:
         self._clock.call_at(at + lag, lambda: self._take_up(run))
 
     def _take_up(self, run: ClusterRun) -> None:
+        if self._clock.now() < self._held_until:
+            self._clock.call_at(self._held_until, lambda: self._take_up(run))
+            return
         self._queue.append(run)
         self._work()
 

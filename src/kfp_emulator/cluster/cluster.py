@@ -7,13 +7,13 @@ drawn from the seed, the run and the task, so that runs do not change each other
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_emulator.cluster.agent import PersistenceAgent
 from kfp_emulator.cluster.cel import Cel
 from kfp_emulator.cluster.cluster_run import ClusterRun
 from kfp_emulator.cluster.controller_client import ControllerClient
+from kfp_emulator.cluster.counts import ClusterCounts
 from kfp_emulator.cluster.nodes import BAD, Node, Report
 from kfp_emulator.cluster.outcomes import MOST, Outcome
 from kfp_emulator.cluster.passes import Passes
@@ -50,15 +50,6 @@ class _Finished(NamedTuple):
     name: str
     nodes: tuple[Node, ...]
     decided: dict[str, dict[str, Any]]
-
-
-@dataclass(slots=True)
-class ClusterCounts:
-    """What the cluster has done so far: looks of the controller, pods created, reports."""
-
-    looks: int = 0
-    pods: int = 0
-    reports: int = 0
 
 
 class Cluster:
@@ -113,6 +104,7 @@ class Cluster:
             self._log.reset()
         profile = self.profile
         self._finished: OrderedDict[str, _Finished] = OrderedDict()
+        self.counts.reset()
         self._outcomes: list[Outcome] = []
         self._cache = TaskCache()
         self._throttle = Throttle(profile.kubernetes_calls_per_second, profile.kubernetes_burst)
@@ -121,8 +113,8 @@ class Cluster:
         self._write_draws = Draws(self.seed, "kubernetes writes")
         self._writes = 0
         self._executions = 0
-        self._client = ControllerClient(profile, self.clock)
-        self._passes = Passes(profile, self.clock, self._pass)
+        self._client = ControllerClient(profile, self.clock, self.counts.controller)
+        self._passes = Passes(profile, self.clock, self._pass, self.counts.controller)
 
     # --- requests of the API server
 
@@ -181,6 +173,7 @@ class Cluster:
         """Take a run's workflow and its cached executions out of the cluster, in whatever state it is."""
         self._cache.drop_run(run_id)
         self._finished.pop(run_id, None)
+        self.counts.deleted(run_id)
         run = self._runs.pop(run_id, None)
         if run is not None:
             self._take_away(run)
@@ -194,6 +187,19 @@ class Cluster:
     def waiting_pods(self) -> int:
         """Return how many pods wait for a place on a node."""
         return self._pods.waiting()
+
+    def runs(self) -> Iterable[ClusterRun]:
+        """Return the runs whose workflows have not ended, or not been reported to have."""
+        return self._runs.values()
+
+    def queue(self) -> tuple[int, list[int]]:
+        """Return how many workers of the controller are busy, and since when the workflows in its queue wait."""
+        return self._passes.busy, self._passes.waiting_since()
+
+    def hold_controller(self, until: int) -> None:
+        """Let the workflow controller be down until then; what it has counted is lost."""
+        self._passes.hold(until)
+        self.counts.controller.reset()
 
     def _add(self, before: _Finished, at: int) -> None:
         """Let the controller begin at `at` with a workflow, on what was there before."""
@@ -257,9 +263,8 @@ class Cluster:
     def _pass(self, run: ClusterRun, release: Callable[[], None]) -> None:
         """Make one pass; `release` is called when the worker is free again."""
         workflow, now = run.workflow, self.clock.now()
-        self.counts.looks += 1
         begins, nodes = workflow.started_at is None, len(workflow.tree.nodes)
-        self._label_ended(workflow)
+        self._pods.label(workflow.news)
         workflow.advance(now)
         self._client.events(len(workflow.tree.nodes) - nodes, begins=begins)
         if workflow.pods or workflow.again:
@@ -270,6 +275,7 @@ class Cluster:
             self._passes.request(run, workflow.wake_at)
         if workflow.changed and workflow.finished_at is not None:
             self._record(workflow.run_id, "run_finished", "", now)
+        self.counts.looked(run, began=begins)
         pods, changed = workflow.pods, workflow.changed
         run.sending = True
 
@@ -288,12 +294,6 @@ class Cluster:
             release()
 
         self._client.create(len(pods), create, written, begins=begins)
-
-    def _label_ended(self, workflow: Workflow) -> None:
-        if self._log is not None:
-            for pod in workflow.news:
-                if pod.ended is not None:
-                    self._log.labelled(pod)
 
     def _report(self, run: ClusterRun, report: Report) -> None:
         """Pass a report on; after its last one the workflow is gone, but for what a retry needs."""
@@ -314,10 +314,11 @@ class Cluster:
 
     def pod_changed(self, pod: Pod) -> None:
         """Have the controller look at a pod that has started, or ended."""
+        run = self._runs[pod.workflow.run_id]
         if pod.ended is not None:
             self._client.label_pod()
+        self.counts.pod_changed(run, pod)
         pod.workflow.news.append(pod)
-        run = self._runs[pod.workflow.run_id]
         self._passes.request(run, self.clock.now() + self._passes.requeue(run))
 
     def decided(self, pod: Pod) -> Outcome | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kfp_emulator.clock import Clock
+    from kfp_emulator.cluster.controller_stats import ControllerStats
     from kfp_emulator.cluster.timing import Profile
 
 EVENTS_PER_NODE = 2
@@ -33,13 +34,16 @@ CLEANUP_WORKERS = 4
 class _Sender:
     """Sends requests beside the controller's passes, each worker one at a time."""
 
-    __slots__ = ("_clock", "_free", "_limit", "_throttle", "waiting")
+    __slots__ = ("_clock", "_count", "_free", "_limit", "_throttle", "waiting")
 
-    def __init__(self, clock: Clock, throttle: Throttle, workers: int, limit: int) -> None:
+    def __init__(
+        self, clock: Clock, throttle: Throttle, workers: int, limit: int, count: Callable[[int], None]
+    ) -> None:
         self._clock = clock
         self._throttle = throttle
         self._free = workers
         self._limit = limit
+        self._count = count
         self.waiting = 0
 
     def send(self, requests: int) -> None:
@@ -49,7 +53,9 @@ class _Sender:
             self._free -= 1
             self.waiting -= 1
             now = self._clock.now()
-            self._clock.call_at(now + self._throttle.take(now), self._sent)
+            wait = self._throttle.take(now)
+            self._count(wait)
+            self._clock.call_at(now + wait, self._sent)
 
     def _sent(self) -> None:
         self._free += 1
@@ -59,16 +65,21 @@ class _Sender:
 class ControllerClient:
     """What the controller sends to Kubernetes; without a throttle, nothing waits."""
 
-    __slots__ = ("_clock", "_core", "_events", "_labels", "_workflows", "throttled")
+    __slots__ = ("_clock", "_core", "_events", "_labels", "_stats", "_workflows", "throttled")
 
-    def __init__(self, profile: Profile, clock: Clock) -> None:
+    def __init__(self, profile: Profile, clock: Clock, stats: ControllerStats) -> None:
         rate, burst = profile.controller_calls_per_second, profile.controller_burst
         self.throttled = rate > 0
         self._clock = clock
+        self._stats = stats
         self._core = Throttle(rate, burst)
         self._workflows = Throttle(rate, burst)
-        self._events = _Sender(clock, self._core, 1, EVENT_BUFFER)
-        self._labels = _Sender(clock, self._core, CLEANUP_WORKERS, 1_000_000)
+        self._events = _Sender(
+            clock, self._core, 1, EVENT_BUFFER, lambda wait: stats.sent("events", "Create", 201, wait)
+        )
+        self._labels = _Sender(
+            clock, self._core, CLEANUP_WORKERS, 1_000_000, lambda wait: stats.sent("pods", "Patch", 200, wait)
+        )
 
     def create(
         self, count: int, create: Callable[[int], None], done: Callable[[], None], *, begins: bool
@@ -77,7 +88,10 @@ class ControllerClient:
 
         A workflow that begins has its config map read before.
         """
-        if begins and (wait := self._core.take(self._clock.now())):
+        wait = self._core.take(self._clock.now()) if begins else 0
+        if begins:
+            self._stats.sent("configmaps", "Get", 404, wait)
+        if wait:
             self._later(wait, partial(self._create, 0, count, create, done))
         else:
             self._create(0, count, create, done)
@@ -87,12 +101,14 @@ class ControllerClient:
     ) -> None:
         while index < count:
             wait = self._core.take(self._clock.now())
+            self._stats.sent("pods", "Create", 201, wait)
             if wait:
                 self._later(wait, partial(self._created, index, count, create, done))
                 return
             create(index)
             index += 1
         wait = self._workflows.take(self._clock.now())
+        self._stats.sent("workflows", "Update", 200, wait)
         if wait:
             self._later(wait, done)
         else:
@@ -109,13 +125,18 @@ class ControllerClient:
 
     def events(self, nodes: int, *, begins: bool) -> None:
         """Send the events of new nodes, and of a workflow that begins."""
+        count = nodes * EVENTS_PER_NODE + (EVENTS_PER_WORKFLOW if begins else 0)
         if self.throttled:
-            self._events.send(nodes * EVENTS_PER_NODE + (EVENTS_PER_WORKFLOW if begins else 0))
+            self._events.send(count)
+        else:
+            self._stats.requests["events", "Create", 201] += count
 
     def label_pod(self) -> None:
         """Label a pod that has ended."""
         if self.throttled:
             self._labels.send(1)
+        else:
+            self._stats.requests["pods", "Patch", 200] += 1
 
 
 __all__ = ["ControllerClient"]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from kfp_emulator.clock import Clock
     from kfp_emulator.cluster.cluster_run import ClusterRun
+    from kfp_emulator.cluster.controller_stats import ControllerStats
     from kfp_emulator.cluster.timing import Profile
 
 
@@ -21,13 +22,32 @@ class Passes:
     """
 
     def __init__(
-        self, profile: Profile, clock: Clock, make: Callable[[ClusterRun, Callable[[], None]], None]
+        self,
+        profile: Profile,
+        clock: Clock,
+        make: Callable[[ClusterRun, Callable[[], None]], None],
+        stats: ControllerStats,
     ) -> None:
         self._profile = profile
         self._clock = clock
         self._make = make
         self._busy = 0
-        self._waiting: deque[ClusterRun] = deque()
+        self._waiting: deque[tuple[int, ClusterRun]] = deque()
+        self._stats = stats
+        self._held_until = 0
+
+    @property
+    def busy(self) -> int:
+        """How many workers are busy."""
+        return self._busy
+
+    def waiting_since(self) -> list[int]:
+        """Return since when each workflow in the queue has waited for a worker."""
+        return [since for since, _ in self._waiting]
+
+    def hold(self, until: int) -> None:
+        """Make no pass before `until`: the controller is down."""
+        self._held_until = until
 
     def requeue(self, run: ClusterRun) -> int:
         """Return after how long the controller looks at a workflow that has changed, in microseconds."""
@@ -44,33 +64,47 @@ class Passes:
 
     def _due(self, run: ClusterRun) -> None:
         run.passing = None
+        now = self._clock.now()
+        if now < self._held_until:
+            self.request(run, self._held_until)
+            return
+        self._stats.adds += 1
         if run.sending:
             run.postponed = True
         elif self._profile.controller_pass_seconds.constant == 0:
+            self._stats.waited.observe(0.0)
+            self._looked(0)
             self._make(run, _nothing)
         elif self._busy < self._profile.controller_workers:
-            self._start(run)
+            self._start(run, now)
         else:
-            self._waiting.append(run)
+            self._waiting.append((now, run))
 
-    def _start(self, run: ClusterRun) -> None:
+    def _start(self, run: ClusterRun, since: int) -> None:
         self._busy += 1
+        now = self._clock.now()
+        self._stats.waited.observe((now - since) / 1e6)
         took = self._profile.controller_pass_seconds.draw(run.workflow.draws, f"pass:{run.pass_at}")
-        self._clock.call_at(self._clock.now() + took, partial(self._end, run))
+        self._clock.call_at(now + took, partial(self._end, run, now))
 
-    def _end(self, run: ClusterRun) -> None:
+    def _end(self, run: ClusterRun, began: int) -> None:
         if run.gone:
-            self._release()
+            self._release(began)
         else:
-            self._make(run, self._release)
+            self._make(run, partial(self._release, began))
 
-    def _release(self) -> None:
+    def _release(self, began: int) -> None:
         """Let a worker that is free begin with the workflow that waits longest."""
         self._busy -= 1
+        self._looked(self._clock.now() - began)
         while self._waiting and self._busy < self._profile.controller_workers:
-            following = self._waiting.popleft()
+            since, following = self._waiting.popleft()
             if not following.gone:
-                self._start(following)
+                self._start(following, since)
+
+    def _looked(self, took: int) -> None:
+        self._stats.looked.observe(took / 1e6)
+        self._stats.operated.observe(took / 1e6)
 
 
 def _nothing() -> None:

@@ -160,6 +160,13 @@ class Pods:
         elif self._log is not None:
             self._log.unschedulable(pod)
 
+    def label(self, pods: Collection[Pod]) -> None:
+        """Label those of the pods that have ended as completed: the controller has seen it."""
+        if self._log is not None:
+            for pod in pods:
+                if pod.ended is not None:
+                    self._log.labelled(pod)
+
     def kill(self, pod: Pod) -> None:
         """Terminate a pod; one without a place ends at once, one that is being terminated is left alone."""
         if pod.killed or pod.ended is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kfp_emulator.clock import SECOND
+from kfp_emulator.cluster.controller_stats import ScheduleStats
 from kfp_emulator.cluster.cron import parse_cron
 from kfp_emulator.cluster.nodes import fnv1a
 from kfp_emulator.cluster.timing import Draws
@@ -97,6 +98,7 @@ class ScheduleController:
         self._clock = clock
         self._start_run = start_run
         self._seed = seed
+        self.stats = ScheduleStats()
         self._recurring: dict[str, RecurringRun] = {}
         self._of_run: dict[str, RecurringRun] = {}
 
@@ -162,6 +164,7 @@ class ScheduleController:
         if free and slot is not None and slot <= shown:
             started = self._start(recurring, slot, now)
             slot = next_slot(recurring, shown)
+        self.stats.looked(self._wait / SECOND if started else 0.0)
         if started:
             self._look_at(recurring, now + self._wait)
         elif self._resync:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
     from kfp_emulator.http.router import Route
+    from kfp_emulator.server.faults import Target
     from kfp_emulator.server.state import Backend
 
     Scope = MutableMapping[str, Any]
@@ -62,7 +63,8 @@ CODE_NAMES = {
 _CODE_NAMES_OF_UPLOADS = {400: "InvalidArgument", 409: "AlreadyExists", 500: "Internal"}
 
 _log = logging.getLogger("kfp_emulator")
-_API_OPERATIONS = frozenset(route.operation for route in API_ROUTES)
+_TARGETS: dict[str, Target] = {**{route.operation: "api" for route in API_ROUTES}, "Metrics": "metrics"}
+"""What faults may meet: the API, and the page of metrics; never the emulator's own API."""
 
 
 class App:
@@ -85,9 +87,12 @@ class App:
         try:
             try:
                 route, parameters = self._router.find(scope["method"], scope["path"])
-                if self._faults.on_requests and route.operation in _API_OPERATIONS:
+                if self._faults.on_requests and route.operation in _TARGETS:
                     effects = self._faults.for_request(
-                        route.operation, scope["path"], self._backend.clock.now()
+                        route.operation,
+                        scope["path"],
+                        self._backend.clock.now(),
+                        _TARGETS[route.operation],
                     )
                     if effects:
                         injection = Injection(self._backend, effects, scope)

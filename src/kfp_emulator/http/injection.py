@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
+from kfp_emulator.http.false_values import falsify
 from kfp_emulator.pipelines.ir import BROKEN_YAML
 from kfp_emulator.protocol.errors import (
     GATEWAY_HEADERS,
@@ -17,7 +18,17 @@ from kfp_emulator.protocol.errors import (
     Code,
     fault_answer,
 )
-from kfp_emulator.server.faults import BrokenYaml, Garbage, Latency, Reset, Restart, Stall, Status, Truncate
+from kfp_emulator.server.faults import (
+    BrokenYaml,
+    FalseValues,
+    Garbage,
+    Latency,
+    Reset,
+    Restart,
+    Stall,
+    Status,
+    Truncate,
+)
 
 if TYPE_CHECKING:
     import random
@@ -108,7 +119,12 @@ class Injection:
                 if answer.status == 400 and BROKEN_YAML.encode() in answer.body:
                     await asyncio.Event().wait()
             elif isinstance(effect, Garbage):
-                answer = Answer(200, effect.text.encode(), GATEWAY_HEADERS)
+                own = ((b"content-type", effect.content_type.encode("latin-1", "replace")),)
+                headers = own if effect.content_type else GATEWAY_HEADERS
+                answer = Answer(200, effect.text.encode(), headers)
+            elif isinstance(effect, FalseValues) and isinstance(answer, Answer):
+                body = falsify(answer.body.decode(), effect, rng)
+                answer = Answer(answer.status, body.encode(), answer.headers)
         return answer
 
     async def send_part(self, send: Callable[[dict[str, Any]], Awaitable[None]], body: bytes) -> None:

@@ -20,7 +20,6 @@ from kfp_emulator.server.faults import CutWatch, ExpireWatch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
-    from kfp_emulator.kubernetes.installation import Installation
     from kfp_emulator.server.state import Backend
 
     Scope = MutableMapping[str, Any]
@@ -34,9 +33,9 @@ _DEFECT = Refusal(500, "InternalError", "the emulator failed: see its log")
 class KubernetesApp:
     """The ASGI application of one installation."""
 
-    def __init__(self, backend: Backend, installation: Installation) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._api = KubernetesApi(installation)
+        self._api = KubernetesApi(backend.kubernetes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,7 +62,7 @@ class KubernetesApp:
         if injection is not None:
             answer = await injection.after(answer)
         if isinstance(answer, Answer):
-            await _send(send, answer, injection)
+            await send_answer(send, answer, injection)
         elif isinstance(answer, Watch):
             kinds = [effect for effect, _ in effects]
             await self._watch(scope, receive, send, answer, kinds)
@@ -137,7 +136,8 @@ def _refused(refusal: Refusal) -> Answer:
     return Answer(refusal.code, msgspec.json.encode(refusal.document), (JSON_HEADER,))
 
 
-async def _send(send: Send, answer: Answer, injection: Injection | None) -> None:
+async def send_answer(send: Send, answer: Answer, injection: Injection | None) -> None:
+    """Send an answer, or as much of it as a fault lets through."""
     headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if injection is not None and injection.cuts_body:
@@ -155,4 +155,4 @@ async def _stream(send: Send, parts: AsyncIterator[bytes]) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-__all__ = ["KubernetesApp"]
+__all__ = ["KubernetesApp", "send_answer"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.kubernetes.identity import digest, uid
+from kfp_emulator.kubernetes.identity import uid
 from kfp_emulator.kubernetes.pod_document import rfc3339
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SELECTABLE = (
 
 def event_name(about: Recorded, number: int) -> str:
     """Return the name of an event: the object's, and 16 hexadecimal digits."""
-    return f"{about.name}.{digest(str(number))[:4]}{number:012x}"
+    return f"{about.name}.{number:016x}"
 
 
 def event_fields(about: Recorded, name: str, identity: str, occurrence: Occurrence) -> dict[str, str]:

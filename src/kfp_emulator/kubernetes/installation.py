@@ -5,16 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kfp_emulator.kubernetes.component_documents import Work
+from kfp_emulator.kubernetes.components import Components
+from kfp_emulator.kubernetes.controller_metrics import ControllerMetrics
 from kfp_emulator.kubernetes.identity import host_address, uid
 from kfp_emulator.kubernetes.pod_document import rfc3339
 from kfp_emulator.kubernetes.stated import Stated
+from kfp_emulator.kubernetes.usage import Usage
 
 if TYPE_CHECKING:
-    from kfp_emulator.kubernetes.components import Components
+    from collections.abc import Callable
+
+    from kfp_emulator.cluster.cluster import Cluster
+    from kfp_emulator.cluster.schedules import ScheduleController
+    from kfp_emulator.kubernetes.component_documents import Site
     from kfp_emulator.kubernetes.journal import Journal
     from kfp_emulator.kubernetes.permissions import Permissions
     from kfp_emulator.kubernetes.run_pods import RunPods
-    from kfp_emulator.kubernetes.usage import Usage
     from kfp_emulator.protocol.wire import OutwardTime
 
 
@@ -28,6 +35,35 @@ class Installation:
     pods: RunPods
     usage: Usage
     permissions: Permissions
+    metrics: ControllerMetrics
+
+
+def install(
+    site: Site,
+    cluster: Cluster,
+    schedules: ScheduleController,
+    journal: Journal,
+    pods: RunPods,
+    permissions: Permissions,
+    requests: Callable[[], int],
+) -> Installation:
+    """Install KFP's components on a cluster; `requests` are those that the API server has handled so far."""
+    counts = cluster.counts
+
+    def work() -> Work:
+        return Work(requests(), counts.reports, counts.pods, counts.looks, cluster.in_flight())
+
+    state_surroundings(journal, site.time, site.namespace, cluster.profile.nodes)
+    components = Components(journal, cluster.clock, site, work)
+    return Installation(
+        journal,
+        site.time,
+        components,
+        pods,
+        Usage(journal, components, site.time),
+        permissions,
+        ControllerMetrics(cluster, schedules, components, site.time),
+    )
 
 
 def state_surroundings(journal: Journal, time: OutwardTime, namespace: str, nodes: int) -> None:
@@ -80,4 +116,4 @@ def state_surroundings(journal: Journal, time: OutwardTime, namespace: str, node
         )
 
 
-__all__ = ["Installation", "state_surroundings"]
+__all__ = ["Installation", "install", "state_surroundings"]

@@ -17,6 +17,8 @@ STRIDE = 16
 """Resource versions between two changes: the events that belong to a change have those after its own."""
 KEPT_CHANGES = 50_000
 """How many changes can be watched again, like the window of a real API server's watch cache."""
+EARLIER_CHANGES = 1000
+"""How many changes a cluster has seen before its history begins."""
 DELETED = -1
 """The stage of an object that is not there any more."""
 
@@ -70,10 +72,10 @@ class Journal:
 
     def __init__(self, now: Callable[[], int], kept: int = KEPT_CHANGES) -> None:
         self.now = now
-        self.compacted = 0
+        self.compacted = EARLIER_CHANGES * STRIDE + STRIDE - 1
         """Changes up to this version cannot be watched, nor lists of it be continued."""
         self._kept = kept
-        self._count = 0
+        self._count = EARLIER_CHANGES
         self._base = 0
         self._changes: list[Change] = []
         self._objects: dict[str, dict[str, Recorded]] = {}

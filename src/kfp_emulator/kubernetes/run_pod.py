@@ -41,6 +41,7 @@ class RunPod(Recorded):
         "plan",
         "request",
         "started",
+        "task",
         "template",
         "time",
         "workflow",
@@ -71,8 +72,10 @@ class RunPod(Recorded):
         self.killed: int | None = None
         self.ended: int | None = None
         self.phase = ""
-        self._path = run.path if self.kind == "executor" else run.frame.path
+        # An executor is inside its task, and so is the driver of a loop; other drivers are beside theirs.
+        self._path = run.path if self.kind == "executor" or run.looped else run.frame.path
         self._last = node.name
+        self.task = run.path.removeprefix("root").removeprefix(".")
 
     @property
     def node_id(self) -> str:

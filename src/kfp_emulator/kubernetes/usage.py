@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.kubernetes.components import MODELLED, Work
+from kfp_emulator.kubernetes.component_documents import MODELLED
 from kfp_emulator.kubernetes.pod_document import rfc3339
 from kfp_emulator.kubernetes.pod_stages import RUNNING
 from kfp_emulator.kubernetes.run_pod import RunPod
 from kfp_emulator.kubernetes.stated import Stated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kfp_emulator.kubernetes.components import Components
     from kfp_emulator.kubernetes.journal import Journal
     from kfp_emulator.protocol.wire import OutwardTime
@@ -33,13 +31,10 @@ _RUN_POD_USAGE = {
 class Usage:
     """Looks at the components at most every RESOLUTION_SECONDS, and gives their means since the look before."""
 
-    def __init__(
-        self, journal: Journal, components: Components, time: OutwardTime, work: Callable[[], Work]
-    ) -> None:
+    def __init__(self, journal: Journal, components: Components, time: OutwardTime) -> None:
         self._journal = journal
         self._components = components
         self._time = time
-        self._work = work
         self._since = self._at = journal.now()
         self._seconds: dict[str, float] = {}
         self._cores: dict[str, float] = {}
@@ -49,10 +44,9 @@ class Usage:
         passed = (now - self._at) / 1e6
         if self._cores and passed < RESOLUTION_SECONDS:
             return
-        work = self._work()
         for name in self._components.names():
             life = self._components.life(name)
-            seconds = self._components.cpu_seconds(life, work)
+            seconds = self._components.cpu_seconds(life)
             # A process that was started again counts from zero.
             grown = seconds - self._seconds.get(name, 0.0)
             self._cores[name] = max(0.0, grown if grown >= 0 else seconds) / max(passed, 0.001)
@@ -82,7 +76,7 @@ class Usage:
         if life is None or life.since is None:
             return []
         cores = self._cores.get(life.component.name, 0.0)
-        memory = self._components.memory_bytes(life, self._work())
+        memory = self._components.memory_bytes(life)
         return [_container(life.component.container, round(cores * 1e9), memory >> 10)]
 
     def _document(self, pod: Any, containers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kfp_emulator.kubernetes.failures import invalid_options, watch_expired
+from kfp_emulator.kubernetes.failures import Refusal, invalid_options, watch_expired
 from kfp_emulator.kubernetes.lists import Selection, whole
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Watch:
         self._view = view
         self._kind = kind
         self._selected = selected
-        self._since = whole(query, "resourceVersion")
+        self._seen = whole(query, "resourceVersion")
+        self._position = 0
         self._bookmarks = query.get("allowWatchBookmarks", "").lower() in {"true", "1"}
         seconds = whole(query, "timeoutSeconds")
         self._timeout = float(seconds) or LEAST_TIMEOUT_SECONDS * (1 + random.random())
@@ -94,46 +95,70 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         bookmark = min(loop.time() + BOOKMARK_SECONDS, deadline - BEFORE_TIMEOUT_SECONDS)
-        journal, seen = self._journal, self._since
-        if not seen:
-            seen = journal.version
-            entries = [entry for entry in self._view.snapshot(journal, seen) if self._selected.meets(entry)]
-            for start in range(0, len(entries), _ENTRIES_AT_ONCE):
-                chunk = entries[start : start + _ENTRIES_AT_ONCE]
-                yield b"".join(self._line("ADDED", entry.document()) for entry in chunk)
+        try:
+            there = self.begin()
+            for start in range(0, len(there), _ENTRIES_AT_ONCE):
+                entries = there[start : start + _ENTRIES_AT_ONCE]
+                yield b"".join(self._line("ADDED", entry.document()) for entry in entries)
                 await asyncio.sleep(0)
-        elif seen < journal.compacted:
-            yield self._error(seen)
-            return
-        position = journal.position(seen)
-        while not self.closed:
-            latest = journal.version
-            changes = None if self.expired else journal.changes(position, _CHANGES_AT_ONCE)
-            if changes is None:
-                yield self._error(seen)
-                return
-            position += len(changes)
-            lines = [
-                line
-                for change in changes
-                for delta in self._view.deltas(change)
-                if delta.number > seen
-                for line in self._delta(delta)
+            while not self.closed:
+                latest = self._journal.version
+                lines, caught_up = self.take()
+                if lines:
+                    yield b"".join(lines)
+                now = loop.time()
+                if now >= deadline:
+                    return
+                if self._bookmarks and caught_up and now >= bookmark:
+                    yield self._bookmark(latest)
+                    bookmark = now + BOOKMARK_SECONDS
+                    bookmark = bookmark if bookmark < deadline else deadline + 1
+                if caught_up:
+                    await self._changed(min(deadline, bookmark if self._bookmarks else deadline) - now)
+                else:
+                    await asyncio.sleep(0)
+        except Refusal as refusal:
+            yield msgspec.json.encode({"type": "ERROR", "object": refusal.document}) + b"\n"
+
+    def begin(self) -> list[Shown]:
+        """Return the objects that a watch without a version begins with; none where it has one.
+
+        Raises:
+            Refusal: 410, the history since its version is not kept any more.
+
+        """
+        journal, entries = self._journal, []
+        if not self._seen:
+            self._seen = journal.version
+            entries = [
+                each for each in self._view.snapshot(journal, self._seen) if self._selected.meets(each)
             ]
-            if changes:
-                seen = max(seen, changes[-1].number)
-            if lines:
-                yield b"".join(lines)
-            now = loop.time()
-            if now >= deadline:
-                return
-            if self._bookmarks and now >= bookmark and len(changes) < _CHANGES_AT_ONCE:
-                yield self._bookmark(latest)
-                bookmark = now + BOOKMARK_SECONDS if now + BOOKMARK_SECONDS < deadline else deadline + 1
-            if changes:
-                await asyncio.sleep(0)
-            else:
-                await self._changed(min(deadline, bookmark if self._bookmarks else deadline) - now)
+        elif self._seen < journal.compacted:
+            raise watch_expired(self._seen, journal.compacted)
+        self._position = journal.position(self._seen)
+        return entries
+
+    def take(self) -> tuple[list[bytes], bool]:
+        """Return the lines of the next changes, and whether there are none after them yet.
+
+        Raises:
+            Refusal: 410, they are not kept any more.
+
+        """
+        changes = None if self.expired else self._journal.changes(self._position, _CHANGES_AT_ONCE)
+        if changes is None:
+            raise watch_expired(self._seen, self._journal.version)
+        lines = [
+            line
+            for change in changes
+            for delta in self._view.deltas(change)
+            if delta.number > self._seen
+            for line in self._delta(delta)
+        ]
+        self._position += len(changes)
+        if changes:
+            self._seen = max(self._seen, changes[-1].number)
+        return lines, len(changes) < _CHANGES_AT_ONCE
 
     async def _changed(self, seconds: float) -> None:
         """Wait for a change, or for so long."""
@@ -161,10 +186,6 @@ class Watch:
         metadata = {"resourceVersion": str(version), "creationTimestamp": None}
         empty = {"spec": {"containers": None}, "status": {}} if self._kind.name == "Pod" else {}
         return self._line("BOOKMARK", {"metadata": metadata, **empty})
-
-    def _error(self, seen: int) -> bytes:
-        refusal = watch_expired(seen, self._journal.compacted)
-        return msgspec.json.encode({"type": "ERROR", "object": refusal.document}) + b"\n"
 
 
 def _deleted(before: Shown, number: int) -> Document:

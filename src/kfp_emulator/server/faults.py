@@ -88,7 +88,14 @@ class Truncate(Effect, tag="truncate", forbid_unknown_fields=True, frozen=True):
 class Garbage(Effect, tag="garbage", forbid_unknown_fields=True, frozen=True):
     """Do the work, and answer 200 with something that is no KFP JSON."""
 
+    content_type: str = ""
     text: str = '{"runs": [{"run_id": 17, "created_at": "yesterday"'
+
+
+class FalseValues(Effect, tag="false_values", forbid_unknown_fields=True, frozen=True):
+    """Let an endpoint of metrics lie: every value goes `backwards` now and then, or is no number that can be."""
+
+    value: Literal["backwards", "nan", "infinite", "negative", "text"] = "backwards"
 
 
 class Restart(Effect, tag="restart", forbid_unknown_fields=True, frozen=True):
@@ -135,7 +142,17 @@ class FailedPods(Effect, tag="failed_pods", forbid_unknown_fields=True, frozen=T
 
 
 RequestEffect = (
-    Latency | Status | Reset | Stall | Truncate | Garbage | Restart | BrokenYaml | CutWatch | ExpireWatch
+    Latency
+    | Status
+    | Reset
+    | Stall
+    | Truncate
+    | Garbage
+    | FalseValues
+    | Restart
+    | BrokenYaml
+    | CutWatch
+    | ExpireWatch
 )
 RunEffect = SlowReports | StuckRuns | FailedPods
 _RUN_EFFECTS = (SlowReports, StuckRuns, FailedPods)
@@ -154,6 +171,7 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
         | Stall
         | Truncate
         | Garbage
+        | FalseValues
         | Restart
         | BrokenYaml
         | CutWatch

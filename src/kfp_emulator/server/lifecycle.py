@@ -34,8 +34,7 @@ def went_down(backend: Backend, *, forget: bool) -> None:
     """Stop for a while: counters restart, reports wait; with `forget` nothing is left."""
     backend.metrics.reset()
     backend.inbox.down = True
-    if backend.kubernetes is not None:
-        backend.kubernetes.components.went_down(API_SERVER)
+    backend.kubernetes.components.went_down(API_SERVER)
     if forget:
         backend.forget()
     backend.store.commit()
@@ -46,5 +45,4 @@ def came_up(backend: Backend) -> None:
     if not backend.access.multi_user:
         experiments.default_experiment(backend)
     reporting.came_up(backend)
-    if backend.kubernetes is not None:
-        backend.kubernetes.components.came_up(API_SERVER)
+    backend.kubernetes.components.came_up(API_SERVER)

@@ -118,17 +118,12 @@ class ServerMetrics:
         self.in_flight = 0
         self.total = 0
         """Requests handled since the emulator began, whatever was restarted since."""
-        self._started_at = _STARTED
-        self._cpu_before = 0.0
-        self._clear()
+        self.reset()
 
     def reset(self) -> None:
         """Begin anew, as a process that was started again."""
-        self._started_at = time.time()
-        self._cpu_before = _cpu_seconds()
-        self._clear()
-
-    def _clear(self) -> None:
+        self._started = time.time()
+        self._used_before = _cpu_seconds()
         self._operations: dict[str, _Operation] = {}
         self._gauges: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[tuple[str, str]]] = {"success": Counter(), "failed": Counter()}
@@ -197,9 +192,7 @@ class ServerMetrics:
         if uploads is not None:  # a pipeline's upload counts as its version's, too
             values["pipeline_version_upload_requests"] += uploads.started
         values.update(self._gauges)
-        values.update(_process_values())
-        values["process_cpu_seconds_total"] = round(_cpu_seconds() - self._cpu_before, 6)
-        values["process_start_time_seconds"] = round(self._started_at, 3)
+        values.update(_process_values(self._started, self._used_before))
         samples = {name: [("", value)] for name, value in values.items()}
         samples |= _grpc_samples(self._operations)
         for outcome, runs in self._outcomes.items():
@@ -272,19 +265,18 @@ def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-_STARTED = time.time()
-
-
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
-def _process_values() -> dict[str, float]:
+def _process_values(started: float, used_before: float) -> dict[str, float]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     virtual, _ = resource.getrlimit(resource.RLIMIT_AS)
     values: dict[str, float] = {
+        "process_cpu_seconds_total": round(_cpu_seconds() - used_before, 6),
+        "process_start_time_seconds": round(started, 3),
         "process_resident_memory_bytes": _resident_bytes(usage.ru_maxrss),
         "process_max_fds": soft,
         "process_virtual_memory_max_bytes": virtual,

@@ -95,13 +95,12 @@ class Backend:
     faults: FaultPlan
     cluster: Cluster
     schedules: ScheduleController
+    kubernetes: Installation
     seed: int = 0
     any_package_url: bool = False
     """Whether JSON routes may fetch packages from any host: PIPELINE_URL_VALIDATION_ENABLED=false."""
     read_times: bool = False
     """Whether reads take as long as a real server's."""
-    kubernetes: Installation | None = None
-    """What the Kubernetes API shows; None where there is none."""
     openapi: bytes = b"{}"
     inbox: ReportInbox = field(default_factory=ReportInbox)
     pending: dict[str, PendingRun] = field(default_factory=dict)

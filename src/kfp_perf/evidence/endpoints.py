@@ -78,9 +78,7 @@ class Endpoint:
                 f"the answer is {attempt.status}: {describe_body(body) or 'empty'}", _hint(attempt)
             )
         try:
-            if self.reader is None:
-                self.reader = self._reader_of(body)
-            line = self.reader.read(body, attempt.ended)
+            line = self._reader_of(body).read(body, attempt.ended)
         except NotMetrics as error:
             raise Unusable(f"the answer holds no metrics: {error}") from None
         line.seconds = attempt.ended - attempt.sent
@@ -89,15 +87,13 @@ class Endpoint:
         return line
 
     def _reader_of(self, body: bytes) -> ScrapeReader:
-        profile = PROFILES.get(self.name) or profile_of(body)
+        """The reader of this endpoint. Raises `NotMetrics` for a body that no profile has a metric of."""
+        profile = profile_of(body)
         if profile is None:
-            raise NotMetrics(describe_body(body) or "it is empty")
-        reader = ScrapeReader(profile)
-        try:
-            reader.read(body, 0.0)
-        except NotMetrics as error:
-            raise NotMetrics(f"{error}, but {describe_body(body) or 'nothing'}") from None
-        return reader
+            raise NotMetrics(f"it is {describe_body(body) or 'empty'}")
+        if self.reader is None:
+            self.reader = ScrapeReader(PROFILES.get(self.name, profile))
+        return self.reader
 
     async def _ask(self, attempt: AttemptState, seconds: float) -> Reply:
         headers = {"Connection": "close", **(self._credentials.headers() if self._credentials else {})}
@@ -141,8 +137,14 @@ async def look(config: TestConfig, part: str) -> SourceFinding:
 
 
 def _where(endpoint: Endpoint) -> str:
-    title = endpoint.reader.profile.title if endpoint.reader else ""
-    return endpoint.url if endpoint.is_server else f"{endpoint.url} ({title})"
+    profile = endpoint.reader.profile if endpoint.reader else None
+    if (
+        profile is None
+        or endpoint.name in PROFILES
+        or profile.name not in {"controller", "scheduledworkflow"}
+    ):
+        return endpoint.url
+    return f"{endpoint.url}, the {profile.title}: named {profile.name}, it would be read in full"
 
 
 async def _collect_all(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
@@ -161,8 +163,9 @@ async def _collect(endpoint: Endpoint, interval: float, sink: Sink, stop: asynci
         is_last = stopped.done()
         began, cpu = time.monotonic(), time.process_time()
         seconds = min(_LAST_SCRAPE_SECONDS if is_last else _LONGEST_SCRAPE_SECONDS, interval)
-        line = await _scraped(endpoint, sink, seconds)
+        line, failure = await _scraped(endpoint, sink, seconds)
         sink.append(endpoint.name, f"{endpoint.name}{SCRAPES_SUFFIX}", changes.of(line))
+        _report(endpoint, failure, sink)
         if text := live.text(line):
             sink.live(endpoint.name, text)
         cost = (time.process_time() - cpu) / _MOST_CPU_SHARE
@@ -171,16 +174,20 @@ async def _collect(endpoint: Endpoint, interval: float, sink: Sink, stop: asynci
             await asyncio.wait([stopped], timeout=max(0.0, rest))
 
 
-async def _scraped(endpoint: Endpoint, sink: Sink, seconds: float) -> ScrapeLine:
+async def _scraped(endpoint: Endpoint, sink: Sink, seconds: float) -> tuple[ScrapeLine, Unusable | None]:
     try:
-        line = await endpoint.scrape(seconds)
+        return await endpoint.scrape(seconds), None
     except Unusable as error:
-        sink.missing(endpoint.name, f"{endpoint.url}: {error}", error.remedy)
-        return ScrapeLine(at=sink.now(), missed=shorten(str(error)))
+        return ScrapeLine(at=sink.now(), missed=shorten(str(error))), error
+
+
+def _report(endpoint: Endpoint, failure: Unusable | None, sink: Sink) -> None:
+    if failure is not None:
+        sink.missing(endpoint.name, f"{endpoint.url}: {failure}", failure.remedy)
+        return
     sink.found(endpoint.name, _where(endpoint))
     if endpoint.reader is not None and endpoint.reader.dubious:
         sink.failed(endpoint.name, endpoint.reader.dubious)
-    return line
 
 
 class _Live:
@@ -190,9 +197,10 @@ class _Live:
         self._before: ScrapeLine | None = None
 
     def text(self, line: ScrapeLine) -> str:
-        before, self._before = self._before, line
+        before = self._before
         if line.missed:
-            return "does not answer"
+            return "" if before is None else "does not answer"
+        self._before = line
         parts = []
         if before is not None and before.began == line.began and line.at > before.at:
             used = line.counters.get("cpu", 0.0) - before.counters.get("cpu", 0.0)

@@ -64,6 +64,10 @@ class _State:
         )
 
 
+def _at(state: _State) -> float:
+    return state.at
+
+
 @dataclass(slots=True)
 class _Life:
     """One process, or one stretch of it in which no counter fell. `is_new`: its counters began at 0 in the test."""
@@ -72,19 +76,21 @@ class _Life:
     is_new: bool
     states: list[_State]
 
-    def ends(self, stretch: Stretch) -> tuple[_State, _State] | None:
-        """Its states at the begin and at the end of a stretch: those around it, so that it is covered."""
-        first, last = self.states[0], self.states[-1]
-        if first.at > stretch.end or (last.at < stretch.begin):
-            return None
-        before = [state for state in self.states if state.at <= stretch.begin]
-        after = [state for state in self.states if state.at >= stretch.end]
-        begin = before[-1] if before else _State(first.at) if self.is_new else first
-        return begin, (after[0] if after else last)
+    def ends(self, stretch: Stretch, covered: Stretch) -> tuple[_State, _State] | None:
+        """Its states at the begin and the end of a stretch: those around it; None where it has none.
 
-    def within(self, stretch: Stretch) -> list[_State]:
+        A process that was first seen after the end of what is `covered` is of a later time.
+        """
+        first, last = self.states[0], self.states[-1]
+        if first.at > covered.end or last.at < stretch.begin:
+            return None
+        begin = max((one for one in self.states if one.at <= stretch.begin), key=_at, default=None)
+        end = min((one for one in self.states if one.at >= stretch.end), key=_at, default=last)
+        return begin or (_State(first.at) if self.is_new else first), end
+
+    def within(self, stretch: Stretch, covered: Stretch) -> list[_State]:
         """The states that `ends` returns, and those between."""
-        ends = self.ends(stretch)
+        ends = self.ends(stretch, covered)
         return [state for state in self.states if ends[0].at <= state.at <= ends[1].at] if ends else []
 
 
@@ -114,6 +120,10 @@ class Readings:
         self._bounds |= {
             key: [math.inf if bound is None else bound for bound in bounds]
             for key, bounds in line.bounds.items()
+        }
+        line.histograms = {
+            key: values + values[-1:] * (len(self._bounds.get(key, ())) + 1 - len(values))
+            for key, values in line.histograms.items()
         }
         if self.count == 1:
             self._first_server_at = line.server_at or line.at
@@ -145,12 +155,20 @@ class Readings:
                     found.add(rest)
         return sorted(found)
 
+    def _covered(self, stretch: Stretch) -> Stretch:
+        """From the last scrape before a stretch to the first one after it, where there are such scrapes."""
+        times = [state.at for life in self._lives for state in life.states]
+        begin = max((at for at in times if at <= stretch.begin), default=min(times, default=0.0))
+        end = min((at for at in times if at >= stretch.end), default=max(times, default=0.0))
+        return Stretch(begin, end)
+
     def gauge(self, key: str, stretch: Stretch) -> list[tuple[float, float]]:
         """The values of a gauge and their times, over the stretch."""
+        covered = self._covered(stretch)
         found = [
             (state.at, state.gauges[key])
             for life in self._lives
-            for state in life.within(stretch)
+            for state in life.within(stretch, covered)
             if key in state.gauges
         ]
         return sorted(found)
@@ -166,14 +184,15 @@ class Readings:
 
     def seconds(self, stretch: Stretch) -> float:
         """How long the stretch is that the increases are of: from the scrape before it to the one after it."""
-        ends = list(self._ends(stretch))
-        return max(end.at for _, end in ends) - min(begin.at for begin, _ in ends) if ends else 0.0
+        covered = self._covered(stretch)
+        return max(0.0, covered.end - covered.begin)
 
     def rates(self, key: str, stretch: Stretch) -> list[tuple[float, float]]:
         """By how much a counter grew a second, between one scrape and the next, at the time midway."""
         found = []
+        covered = self._covered(stretch)
         for life in self._lives:
-            states = [state for state in life.within(stretch) if key in state.counters]
+            states = [state for state in life.within(stretch, covered) if key in state.counters]
             begin = states[0] if states else None
             for state in states[1:]:
                 if begin is not None and state.at - begin.at >= _LEAST_SECONDS:
@@ -198,8 +217,9 @@ class Readings:
         return HistogramGrowth(counts, bounds, total) if min(counts) >= 0.0 else None
 
     def _ends(self, stretch: Stretch) -> Iterator[tuple[_State, _State]]:
+        covered = self._covered(stretch)
         for life in self._lives:
-            ends = life.ends(stretch)
+            ends = life.ends(stretch, covered)
             if ends is not None and (ends[0].at < ends[1].at or life.is_new):
                 yield ends
 

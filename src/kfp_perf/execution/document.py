@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf._version import __version__
+from kfp_perf.compare.baseline import baseline_in, with_warnings
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.figures import Figures, figures_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.client.messages import Healthz
+    from kfp_perf.compare import Side
+    from kfp_perf.compare.baseline import Baseline
     from kfp_perf.config import TestConfig
     from kfp_perf.metrics.metric import Metric
     from kfp_perf.metrics.window_files import WindowValue
@@ -53,9 +56,10 @@ def given_document(
     emulator_profile: str,
     started: float,
     declared: Iterable[Metric] = (),
+    baseline: tuple[Side, Baseline] | None = None,
 ) -> dict[str, Any]:
-    """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
-    return {
+    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
+    given = {
         "name": plan.name,
         "started": utc_of(started),
         "duration_seconds": plan.duration_seconds,
@@ -99,33 +103,45 @@ def given_document(
         ),  # secrets are masked with stars, as pydantic's secrets are
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
+    return given if baseline is None else with_baseline(given, *baseline)
+
+
+def with_baseline(given: dict[str, Any], side: Side, baseline: Baseline) -> dict[str, Any]:
+    """The input of a test, with the values that its thresholds are relative to."""
+    return {**given, "baseline": msgspec.to_builtins(with_warnings(baseline, side, given))}
 
 
 def result_document(
     result: TestResult,
     custom: Mapping[str, Any] | None = None,
     finished: float | None = None,
+    *,
+    given: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The result of a test from its folder: figures, thresholds and verdict.
 
     Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
     killed: `complete_until` is then the time of the last write. `custom` are the users' own figures of the whole
-    test. `finished` is when the test was over (None: the time of the last write).
+    test. `finished` is when the test was over (None: the time of the last write). `given` is used in place of
+    `given.json`, to judge the test by another baseline.
     """
-    given, health = result.given, result.health
+    given, health = result.given if given is None else given, result.health
     scenarios = result.scenarios
     infos = [one.info for one in scenarios]
     figures = figures_of(scenarios, result.evidence)
     in_flight = _in_flight(scenarios, health)
     _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
-    thresholds = list(_thresholds(given))
+    thresholds = list(given_thresholds(given))
     lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
+    baseline = baseline_in(given)
     judgements = judge(
         with_defaults(thresholds, lifted, figures),
         figures,
-        _windows(thresholds, scenarios),
-        _t0(given, infos),
+        baseline,
+        windows=_windows(thresholds, scenarios),
+        t0=_t0(given, infos),
+        accept_undecided=(given.get("configuration") or {}).get("undecided") == "pass",
     )
     early = health.get("stopped_early") or {}
     if one := early.get("threshold"):
@@ -158,7 +174,8 @@ def result_document(
         "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
-        "warnings": list(given.get("warnings") or ()),
+        "baseline": _named(baseline),
+        "warnings": [*(given.get("warnings") or ()), *(baseline.warnings if baseline else ())],
         "leftovers": [line for info in infos for line in info.leftovers],
         "environment": given.get("environment") or {},
         "configuration": given.get("configuration") or {},
@@ -166,7 +183,17 @@ def result_document(
     }
 
 
-def _thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
+def _named(baseline: Baseline | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    return {
+        "name": baseline.name,
+        "executions": list(baseline.executions),
+        "left_out": list(baseline.left_out),
+    }
+
+
+def given_thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
     """Parse the thresholds again, by the metrics that the test had."""
     registry = Registry(METRICS, declared_metrics(given.get("declared_metrics")))
     for one in given.get("thresholds") or ():

@@ -62,6 +62,7 @@ def draw(snapshot: Snapshot, width: int) -> RenderableType:
         _scenarios(snapshot, width),
         *_runs(snapshot),
         _figures(snapshot),
+        *_evidence(snapshot),
         *_thresholds(snapshot, width),
         *_waits(snapshot),
         *_errors(snapshot),
@@ -167,6 +168,13 @@ def _figures(snapshot: Snapshot) -> Text:
     if snapshot.lateness_p99 is not None:
         text.append(f"   lateness p99 {seconds_of(snapshot.lateness_p99)}", style="dim")
     return text
+
+
+def _evidence(snapshot: Snapshot) -> list[Text]:
+    """How the sources of evidence stand, in one line."""
+    if not snapshot.evidence:
+        return []
+    return [Text("   ".join(snapshot.evidence), style="dim", no_wrap=True, overflow="ellipsis")]
 
 
 def _thresholds(snapshot: Snapshot, width: int) -> list[RenderableType]:

@@ -57,7 +57,7 @@ def parts_of(
         "timeline": block_of(Figure(_timeline(snapshot))),
         "scenarios": block_of(_table(snapshot)),
         "thresholds": _thresholds(snapshot),
-        "errors": _errors(snapshot),
+        "errors": joined([_errors(snapshot), *_evidence(snapshot)]),
         "charts": joined(block_of(Figure(chart)) for chart in _charts(snapshot, history.points)),
     }
 
@@ -225,6 +225,12 @@ def _errors(snapshot: Snapshot) -> Markup:
     worst = sorted(snapshot.errors.items(), key=lambda item: -item[1])
     rows: list[list[Cell]] = [[kind, f"{count:,}"] for kind, count in worst]
     return block_of(Table("Requests that failed", [Column("Kind", is_number=False), Column("Times")], rows))
+
+
+def _evidence(snapshot: Snapshot) -> Iterator[Markup]:
+    """How the sources of evidence stand."""
+    if snapshot.evidence:
+        yield element("p", f"Components: {'; '.join(snapshot.evidence)}.", class_="note")
 
 
 def _charts(snapshot: Snapshot, points: list[Point]) -> Iterator[Chart]:

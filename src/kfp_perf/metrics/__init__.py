@@ -5,11 +5,13 @@ from __future__ import annotations
 from kfp_perf.metrics.api import ApiMetrics
 from kfp_perf.metrics.cleanup import CleanupMetrics
 from kfp_perf.metrics.collector import EvidenceFamily, GuardedCollector, MetricFamily, MetricsCollector
-from kfp_perf.metrics.controller import ControllerMetrics, ScheduleControllerMetrics
+from kfp_perf.metrics.components import ComponentMetrics
+from kfp_perf.metrics.controller import ControllerMetrics, EndpointMetrics, ScheduleControllerMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.load import LoadMetrics
 from kfp_perf.metrics.observation import ObservationMetrics
 from kfp_perf.metrics.phases import PhaseMetrics
+from kfp_perf.metrics.pods import PodMetrics
 from kfp_perf.metrics.prefill import PrefillMetrics
 from kfp_perf.metrics.reads import ReadMetrics
 from kfp_perf.metrics.recorder import Recorder
@@ -36,6 +38,9 @@ METRICS: dict[str, type[MetricFamily]] = {
     "server": ServerMetrics,
     "controller": ControllerMetrics,
     "scheduledworkflow": ScheduleControllerMetrics,
+    "endpoints": EndpointMetrics,
+    "components": ComponentMetrics,
+    "pods": PodMetrics,
 }
 
 #: The families that the whole test has, and its scenarios have not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kfp_perf.evidence.readings import read_scrapes
+from kfp_perf.evidence.scrape import SCRAPES_SUFFIX
 from kfp_perf.metrics.collector import EvidenceFamily
 from kfp_perf.metrics.endpoint import (
     LEVELS,
@@ -224,6 +225,35 @@ class ScheduleControllerMetrics(_Endpoint):
             "handled": _whole(readings.increase("handled", stretch)),
             "handling_seconds": bucketed_figures(readings.growth("handling", stretch)),
         }
+
+
+class EndpointMetrics(EvidenceFamily):
+    """Any other program with Prometheus metrics, under the name that the settings give it."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = process_metrics(
+        "endpoints.*", "an endpoint in `KFP_PERF_METRICS_URLS`, whose name is `*`", ("endpoints", "*")
+    )
+
+    def __init__(self) -> None:
+        self._found: dict[str, Readings] = {}
+        self._stretch: Stretch | None = None
+
+    def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
+        """Read the scrapes of all of them."""
+        for name in evidence.names(SCRAPES_SUFFIX):
+            if name not in _WITH_A_FAMILY and (readings := read_scrapes(evidence, name)) is not None:
+                self._found[name] = readings
+        self._stretch = measured_stretch(scenarios) if self._found else None
+
+    def result(self) -> dict[str, Any]:
+        """The figures by name; empty where there are no such endpoints."""
+        stretch = self._stretch
+        if stretch is None:
+            return {}
+        return {name: process_figures(readings, stretch) for name, readings in self._found.items()}
+
+
+_WITH_A_FAMILY = frozenset({"server", "controller", "scheduledworkflow"})
 
 
 def _whole(value: float | None) -> int | None:

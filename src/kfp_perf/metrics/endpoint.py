@@ -36,7 +36,7 @@ def measured_stretch(scenarios: Iterable[ScenarioFiles]) -> Stretch | None:
         ]
         if begin > 0.0:
             begins.append(begin)
-            ends.append(max([begin, *seen]))
+            ends.append(max(begin, max(seen, default=0.0) or info.end_at))
     return Stretch(min(begins), max(ends)) if begins else None
 
 

@@ -48,6 +48,17 @@ BESIDE: Mapping[str, str] = {
     "measured_seconds": "How long the time is that the figures are of: that of the load, from the scrape before it "
     "to the one after it.",
     "handled_by_code": "Calls by their gRPC code.",
+    "error_seconds": "How far off the values of a distribution are at most.",
+    "runs_with_pods": "Of how many runs pods were seen.",
+    "other_pods": "Pods of runs that are none of the test's: they are in no other figure.",
+    "by_node": "Pods by their node, with the mean of each stage.",
+    "reasons": "Why pods failed or had no node at first, with their number.",
+    "modelled": "The use of CPU and memory follows a formula of the emulator, and says nothing of a real cluster.",
+    "pods_at_end": "Pods of a component at the end of the test.",
+    "cpu_request": "Cores that the containers of a component ask for.",
+    "cpu_limit": "Cores that they may use at most.",
+    "memory_request": "Memory that they ask for, in bytes.",
+    "memory_limit": "Memory that they may use at most, in bytes.",
     "unfinished_runs": "How runs without an end count in `duration_seconds`. `none`: there are none. `rank_last`: "
     "they were followed for the whole grace period, and rank above all that ended. `censored`: the user ended the "
     "test, and each counts as longer than it was followed (Kaplan-Meier). `excluded`: the load fell behind, or it "

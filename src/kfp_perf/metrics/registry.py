@@ -90,12 +90,12 @@ class NamedMetric:
         return (found[0], math.inf if found[1] is None else found[1]) if isinstance(found, list) else None
 
     def expanded(self, metrics: Mapping[str, Any]) -> list[NamedMetric]:
-        """Return this metric for each name that its `*` stands for; itself where it has none."""
+        """Return this metric for each name that its `*` stands for and that has it; itself where it has none."""
         if ANY not in self.path:
             return [self]
         place = self.path.index(ANY)
         found = _look_up(metrics, self.path[:place])
-        return [
+        named = [
             dataclasses.replace(
                 self,
                 name=self.name.replace(ANY, key, 1),
@@ -104,6 +104,8 @@ class NamedMetric:
             )
             for key in (found if isinstance(found, dict) else ())
         ]
+        # A component without a limit has no share of it, which is no lack of data.
+        return [one for one in named if one.value_in(metrics) is not None or one.count_in(metrics)]
 
 
 class Registry:

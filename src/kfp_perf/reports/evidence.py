@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.metrics import OF_THE_TEST
+from kfp_perf.metrics.metric import Unit, fewest_values
 from kfp_perf.metrics.registry import built_in
+from kfp_perf.reports.document import dig
+from kfp_perf.reports.quantities import between_of
+from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from kfp_perf.metrics.metric import Unit
 
 
 class EvidenceValue(NamedTuple):
@@ -36,3 +38,13 @@ def evidence_values(total: Mapping[str, Any]) -> Iterator[EvidenceValue]:
                     yield EvidenceValue(one.name, metric.unit, value, (between[0], value))
                 elif value is not None:
                     yield EvidenceValue(one.name, metric.unit, value, None)
+
+
+def bucketed_cell(distribution: Any, statistic: str) -> str:
+    """A quantile from buckets as its bounds; a dash where there is none, or it is one of too few values."""
+    ends, count = dig(distribution, "between", statistic), dig(distribution, "n")
+    if not isinstance(ends, list) or not isinstance(count, int):
+        return "–"
+    if count < fewest_values(FINE_QUANTILES[statistic]):
+        return "–"
+    return between_of(ends[0], ends[1], Unit.SECONDS)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_perf.metrics.metric import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def condition_of(threshold: Mapping[str, Any]) -> str:
+    """The condition of a threshold of the result; one that is relative to a baseline has its value in brackets."""
+    condition, baseline = str(threshold.get("condition")), threshold.get("baseline")
+    if not isinstance(baseline, dict) or baseline.get("value") is None:
+        return condition
+    value = quantity_of(baseline["value"], threshold.get("unit"))
+    return condition.replace("baseline", f"baseline ({value})", 1)
 
 
 def seconds_of(seconds: float | None) -> str:
@@ -87,13 +99,15 @@ def rate_of(rate: float | None) -> str:
 
 
 def between_of(low: Any, high: Any, unit: Any) -> str:
-    """A value that is only known to lie between two bounds: `100 ms to 300 ms`, `at most 5.0 ms`, `over 300 s`."""
+    """A value that is only known to lie between two bounds: `100 to 300 ms`, `≤ 5.0 ms`, `> 300 s`."""
     if high is None:
-        return f"over {quantity_of(low, unit)}"
+        return f"> {quantity_of(low, unit)}"
+    if not low:
+        return f"≤ {quantity_of(high, unit)}"
     return (
-        f"{quantity_of(low, unit)} to {quantity_of(high, unit)}"
-        if low
-        else f"at most {quantity_of(high, unit)}"
+        range_of(low, high)
+        if unit == Unit.SECONDS
+        else f"{quantity_of(low, unit)} to {quantity_of(high, unit)}"
     )
 
 

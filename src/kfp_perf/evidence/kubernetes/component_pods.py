@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kfp_perf.evidence.kubernetes.objects import amount_of, seconds_of
+from kfp_perf.evidence.kubernetes.objects import amount_of, second_of
 from kfp_perf.evidence.kubernetes.records import ComponentRecord, ContainerRecord, UsageRecord
 from kfp_perf.evidence.kubernetes.run_pods import was_oom_killed
 
@@ -71,7 +71,7 @@ class ComponentPods:
         self._now = now
         self._known: dict[str, ComponentRecord] = {}
         self._first: dict[tuple[str, str], int] = {}
-        self._oom_kills: dict[tuple[str, str], tuple[int, float | None]] = {}
+        self._oom_kills: dict[tuple[str, str], tuple[int, int | None]] = {}
 
     @property
     def pods(self) -> set[str]:
@@ -98,7 +98,7 @@ class ComponentPods:
         if not shares:
             return ""
         share, component = max(shares)
-        return f"{component} at {share:.0%} of its memory limit".replace("%", " %")
+        return f"{component} at {100.0 * share:.0f} % of its limit"
 
     def changed(self, pod: Pod) -> None:
         """Note the state of a pod."""
@@ -157,7 +157,7 @@ class ComponentPods:
             pod=metadata.name,
             uid=metadata.uid,
             node=pod.spec.node_name,
-            created=seconds_of(metadata.creation_timestamp) or 0.0,
+            created=second_of(metadata.creation_timestamp) or 0,
             ready=ready,
             modelled=MODELLED in (metadata.annotations or {}),
             containers=containers,
@@ -198,9 +198,9 @@ def _last_exit(container: ContainerStatus | None) -> int | None:
     return None
 
 
-def _ended_at(container: ContainerStatus) -> float | None:
+def _ended_at(container: ContainerStatus) -> int | None:
     """When the container ended for its use of memory."""
     for state in (container.state, container.last_state):
         if state is not None and state.terminated is not None and state.terminated.reason == "OOMKilled":
-            return seconds_of(state.terminated.finished_at)
+            return second_of(state.terminated.finished_at)
     return None

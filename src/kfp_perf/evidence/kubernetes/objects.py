@@ -170,9 +170,9 @@ class PodUsage(_OfKubernetes):
     containers: list[ContainerUsage] = []
 
 
-def seconds_of(moment: datetime | None) -> float | None:
-    """A time in seconds since the Unix epoch."""
-    return None if moment is None else moment.timestamp()
+def second_of(moment: datetime | None) -> int | None:
+    """The whole second since the Unix epoch that a time lies in."""
+    return None if moment is None else int(moment.timestamp())
 
 
 _SUFFIXES = {

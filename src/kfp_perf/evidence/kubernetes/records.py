@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import msgspec
 
+CLUSTER_FILE = "cluster.jsonl"
 PODS_FILE = "pods.jsonl"
 COMPONENTS_FILE = "components.jsonl"
 USAGE_FILE = "usage.jsonl"
+
+
+class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The cluster that was read; the first line of `cluster.jsonl`.
+
+    `named`: the settings name it; otherwise it is what the kubeconfig has as current context, or the pod's own.
+    """
+
+    at: float
+    title: str
+    version: str = ""
+    named: bool = False
 
 
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,30 +31,32 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container that does the work
     (`main`), and `ended` is when the last container had finished. `pulls` is how many images its node had to pull,
-    and `pull_seconds` how long that took; None where no event says so. `unschedulable` is why it had no node at
-    first, `reason` why it failed. `over`: it was seen to end; `deleted`: it was deleted before.
+    and `pull_seconds` how long that took; None where no event says so. `pulling`: a pull had not ended.
+    `unschedulable` is why it had no node at first, `reason` why it failed. `over`: it was seen to end; `deleted`:
+    it was deleted before.
     """
 
     run_id: str
     pod: str
     role: str = "other"
     node: str = ""
-    phase: str = ""
+    phase: str = "Succeeded"
     reason: str = ""
     message: str = ""
-    created: float = 0.0
-    scheduled: float | None = None
-    initialized: float | None = None
-    started: float | None = None
-    finished: float | None = None
-    ended: float | None = None
+    created: int = 0
+    scheduled: int | None = None
+    initialized: int | None = None
+    started: int | None = None
+    finished: int | None = None
+    ended: int | None = None
     restarts: int = 0
     oom_killed: bool = False
     exit_code: int | None = None
     pulls: int | None = None
     pull_seconds: float | None = None
+    pulling: bool = False
     unschedulable: str = ""
-    over: bool = False
+    over: bool = True
     deleted: bool = False
 
 
@@ -72,7 +87,7 @@ class ComponentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     pod: str
     uid: str = ""
     node: str = ""
-    created: float = 0.0
+    created: int = 0
     ready: bool = False
     gone: bool = False
     modelled: bool = False
@@ -88,3 +103,9 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     at: float
     cores: dict[str, dict[str, float]] = {}
     bytes: dict[str, dict[str, float]] = {}
+
+
+cluster_decoder = msgspec.json.Decoder(ClusterRecord)
+pod_decoder = msgspec.json.Decoder(PodRecord)
+component_decoder = msgspec.json.Decoder(ComponentRecord)
+usage_decoder = msgspec.json.Decoder(UsageRecord)

@@ -13,7 +13,13 @@ from kfp_perf.evidence.kubernetes.api import ApiFault, KubernetesApi
 from kfp_perf.evidence.kubernetes.component_pods import ComponentPods, usage_record
 from kfp_perf.evidence.kubernetes.find import find_access
 from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, Event, Pod, PodUsage, RunPod
-from kfp_perf.evidence.kubernetes.records import COMPONENTS_FILE, PODS_FILE, USAGE_FILE
+from kfp_perf.evidence.kubernetes.records import (
+    CLUSTER_FILE,
+    COMPONENTS_FILE,
+    PODS_FILE,
+    USAGE_FILE,
+    ClusterRecord,
+)
 from kfp_perf.evidence.kubernetes.run_pods import RunPods
 from kfp_perf.evidence.kubernetes.watch import (
     Follower,
@@ -116,7 +122,7 @@ async def look(config: TestConfig, part: str) -> SourceFinding:
     try:
         api = KubernetesApi(access := find_access(config))
         if part == CLUSTER:
-            return SourceFinding(found=await _named(api))
+            return SourceFinding(found=f"{access.title}, {await _version_of(api)}")
         path, query, where = _first_look(config, part)
         await api.get(path, _any_decoder, {**query, "limit": 1})
     except NoAccess as problem:
@@ -140,9 +146,8 @@ def _first_look(config: TestConfig, part: str) -> tuple[str, dict[str, str], str
     return resource.path, dict(resource.query), where
 
 
-async def _named(api: KubernetesApi) -> str:
-    version = await api.get("/version", _version_decoder)
-    return f"{api.access.title}, {version.git_version or 'of an unknown version'}"
+async def _version_of(api: KubernetesApi) -> str:
+    return (await api.get("/version", _version_decoder)).git_version or "of an unknown version"
 
 
 def _finding(part: str, why: str, status: int, title: str) -> SourceFinding:
@@ -197,8 +202,13 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
     except NoAccess as problem:
         sink.missing(CLUSTER, problem.why, problem.remedy)
         return
-    if not await _reached(api, sink, stop):
+    version = await _reached(api, sink, stop)
+    if not version:
         return
+    named = bool(config.kubernetes_url or config.kubernetes_context)
+    sink.append(
+        CLUSTER, CLUSTER_FILE, ClusterRecord(at=sink.now(), title=access.title, version=version, named=named)
+    )
     pods = {
         namespace: RunPods(lambda record: sink.append(PODS, PODS_FILE, record), sink.now)
         for namespace in run_namespaces(config)
@@ -217,7 +227,9 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
             waiting, started = (
                 sum(counts) for counts in zip(*(one.open() for one in pods.values()), strict=True)
             )
-            sink.live(PODS, f"{waiting} waiting for a node, {started} started")
+            sink.live(PODS, f"{waiting} waiting for a node, {started} on one")
+            if components.restarts:
+                sink.live("restarts", f"{components.restarts} of components")
             await asyncio.wait([stopped, *tasks], timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
@@ -233,22 +245,29 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
             one.close()
 
 
-async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> bool:
-    """Wait until the cluster answers; False: the test has ended before."""
+async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
+    """Wait until the cluster answers, and return its version; empty: the test has ended before."""
     while not stop.is_set():
         try:
-            sink.found(CLUSTER, await _named(api))
+            version = await _version_of(api)
         except ApiFault as fault:
-            finding = _finding(CLUSTER, fault.why, fault.status, api.access.title)
-            sink.missing(CLUSTER, finding.missing, finding.remedy)
+            _not_reached(sink, _finding(CLUSTER, fault.why, fault.status, api.access.title))
         except NoAccess as problem:
-            sink.missing(CLUSTER, problem.why, problem.remedy)
+            _not_reached(sink, SourceFinding(missing=problem.why, remedy=problem.remedy))
         else:
-            return True
+            sink.found(CLUSTER, f"{api.access.title}, {version}")
+            return version
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_RETRY_SECONDS):
                 await stop.wait()
-    return False
+    return ""
+
+
+def _not_reached(sink: Sink, finding: SourceFinding) -> None:
+    """Say why the cluster is missing, and with it everything else."""
+    sink.missing(CLUSTER, finding.missing, finding.remedy)
+    for part in (PODS, EVENTS, COMPONENTS, USAGE):
+        sink.missing(part, "the Kubernetes API is not there")
 
 
 def _followers(
@@ -316,5 +335,5 @@ class _Usage:
             record = usage_record(fresh, known, self._sink.now())
             self._sink.append(USAGE, USAGE_FILE, record)
             if use := self._components.most_used(record):
-                self._sink.live(USAGE, use)
+                self._sink.live("memory", use)
         return False

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CLOCK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
-_HEADROOM = 1.2
 _MOST_TICKS = 50
 
 
@@ -55,14 +54,11 @@ def seconds_axis(high: float, label: str, low: float = 0.0) -> Axis:
 
 
 def log_seconds_axis(low: float, high: float, label: str) -> Axis:
-    """Times of several orders of magnitude, between the 1, 2 or 5 times a power of ten around them.
-
-    Above them there is room for the letters of scenarios.
-    """
+    """Times of several orders of magnitude, between the 1, 2 or 5 times a power of ten around them."""
     edges = [factor * 10.0**power for power in range(-6, 9) for factor in (1, 2, 5)]
     first = max((place for place, edge in enumerate(edges) if edge <= low * (1 + 1e-9)), default=0)
     last = min(
-        (place for place, edge in enumerate(edges) if edge >= high * _HEADROOM), default=len(edges) - 1
+        (place for place, edge in enumerate(edges) if edge >= high * (1 - 1e-9)), default=len(edges) - 1
     )
     # At least a factor of four, or noise fills the chart.
     first = min(first, len(edges) - 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kfp_perf.reports.charts.chart import FONT, STYLES, Chart, clipped, legend, text_width
+from kfp_perf.reports.charts.chart import BOLD, FONT, STYLES, Chart, clipped, legend, text_width
 from kfp_perf.reports.charts.markup import element, joined, number
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def bar_chart(name: str, title: str, alt: str, x: Axis, bars: Sequence[Bar]) -> 
             ]
         parts.append(element("path", d=f"M2 {number(bottom)}H{number(right)}", class_="axis"))
         for place, bar in enumerate(bars):
-            parts.append(_bar(bar, x, right, top + 6 + place * _ROW, width))
+            parts.append(_bar(bar, x, right, top + 6 + place * _ROW))
         label = element("text", x.label, x=right, y=bottom + 2 * FONT + 10, text_anchor="end", class_="label")
         return joined([*parts, label]), int(bottom) + _BOTTOM
 
@@ -69,8 +69,8 @@ def _swatch(style: int) -> Markup:
     return element("rect", width=26, height=11, class_="part", fill=f"url(#hatch{style % STYLES})")
 
 
-def _bar(bar: Bar, x: Axis, right: float, top: int, width: int) -> Markup:
-    room = width - 24 - text_width(bar.text)
+def _bar(bar: Bar, x: Axis, right: float, top: int) -> Markup:
+    room = (right - 14 - text_width(bar.text)) / BOLD
     drawn = [
         element("text", clipped(bar.name, room), x=2, y=top + FONT, class_="head"),
         element("text", bar.text, x=right, y=top + FONT, text_anchor="end"),

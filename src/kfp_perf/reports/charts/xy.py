@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kfp_perf.reports.charts.chart import FONT, STYLES, Chart, legend, path_of, runs_of, text_width
+from kfp_perf.reports.charts.chart import BOLD, FONT, STYLES, Chart, legend, path_of, runs_of, text_width
 from kfp_perf.reports.charts.markup import element, joined, number
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _TOP = 10
 _BOTTOM = 44
+_LETTERS = 12
+_EDGE = 14.0
 _SHAPES = {
     "dot": "h0",
     "ring": "m-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0",
@@ -56,7 +58,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A stretch of the x axis with a letter at its beginning."""
+    """A stretch of the x axis with a letter above its beginning."""
 
     letter: str
     begin: float
@@ -100,8 +102,9 @@ def xy_chart(
         # A single line is what the title says; marks are not.
         told = entries if len(entries) > 1 or any(isinstance(layer, Marks) for layer in layers) else []
         keys, keys_height = legend(told, width, 0)
-        top = keys_height + FONT + _TOP
-        box = _Box(left, float(top), width - 14.0, float(top + height - _BOTTOM), x, y)
+        # Letters have a row of their own, where no line crosses them.
+        top = keys_height + FONT + _TOP + (_LETTERS if bands else 0)
+        box = _Box(left, float(top), width - _EDGE, float(top + height - _BOTTOM), x, y)
         parts = [
             keys,
             element("text", y.label, x=0, y=keys_height + FONT - 1, class_="label"),
@@ -113,7 +116,7 @@ def xy_chart(
             element(
                 "text",
                 x.label,
-                x=width - 14,
+                x=width - _EDGE,
                 y=box.bottom + 2 * FONT + 12,
                 text_anchor="end",
                 class_="label",
@@ -162,7 +165,8 @@ def _bands(box: _Box, bands: Sequence[Band]) -> Iterable[Markup]:
     for band in sorted(bands, key=lambda band: band.begin):
         left, right = (box.x.place(edge, box.left, box.right) for edge in (band.begin, band.end))
         # Scenarios that begin together have their letters side by side.
-        letter = max(letter, left + 3)
+        letter = max(letter, left)
+        needs = BOLD * text_width(band.letter) + 2
         yield element(
             "g",
             element(
@@ -174,10 +178,15 @@ def _bands(box: _Box, bands: Sequence[Band]) -> Iterable[Markup]:
                 fill_opacity=f"{opacity:.3f}",
             ),
             element("path", d=f"M{number(left)} {number(box.top)}V{number(box.bottom)}"),
-            element("text", band.letter, x=letter, y=box.top + FONT - 1),
+            # What has no room is named in the chart of the scenarios.
+            *(
+                [element("text", band.letter, x=letter, y=box.top - 4)]
+                if letter + needs < _EDGE + box.right
+                else ()
+            ),
             class_="band",
         )
-        letter += text_width(band.letter) + 3
+        letter += needs
 
 
 def _most_at_once(bands: Sequence[Band]) -> int:
@@ -215,7 +224,7 @@ def _sample(layer: Line | Area | Marks) -> Markup:
 def _moment(box: _Box, row: int, x: float, text: str) -> Markup:
     """A line across the chart, and its text on the side where there is space, each in a row of its own."""
     place = box.x.place(x, box.left, box.right)
-    needs = text_width(text) + 12
+    needs = BOLD * text_width(text) + 12
     before = place + needs > box.right and place - needs > box.left
     left = place - needs if before else place + 4
     top = box.top + 18 + 20 * row

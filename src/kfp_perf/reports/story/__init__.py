@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.reports.story.api import operations
 from kfp_perf.reports.story.blocks import Prose, Section, Story, Tone
+from kfp_perf.reports.story.components import components
 from kfp_perf.reports.story.conditions import cleanup, conditions
 from kfp_perf.reports.story.course import course
 from kfp_perf.reports.story.durations import durations
@@ -50,6 +51,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     course,
     slowest,
     operations,
+    components,
     schedules,
     own_metrics,
     generator,

@@ -23,6 +23,7 @@ from kfp_perf.reports.story.blocks import (
     Table,
     Tone,
 )
+from kfp_perf.reports.story.server_time import server_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,7 @@ def operations(material: Material) -> Section | None:
     blocks: list[Block] = [Table(_CAPTION, columns, rows, groups), Prose(_SMALL_PRINT)]
     if any(is_closed(one) for one in material.scenarios):
         blocks.append(Prose(_CLOSED))
+    blocks += server_time(material)
     blocks += _error_tables(list(_errors(material)))
     return Section("api", "How did the API answer?", _lead(material), blocks)
 

@@ -1,0 +1,44 @@
+"""Prometheus' text format: families of samples, and histograms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kfp_emulator.cluster.controller_stats import Histogram
+
+Labels = tuple[tuple[str, object], ...]
+"""Names and values of a sample's labels, in the order in which they are written."""
+
+
+def family(name: str, kind: str, text: str, samples: Mapping[Labels, float]) -> list[str]:
+    """Return the lines of a family of counters or gauges; none where it has no samples."""
+    lines = [f"{name}{_braces(labels)} {_number(value)}" for labels, value in samples.items()]
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines] if lines else []
+
+
+def histograms(name: str, text: str, samples: Mapping[Labels, Histogram]) -> list[str]:
+    """Return the lines of a family of histograms."""
+    lines: list[str] = [f"# HELP {name} {text}", f"# TYPE {name} histogram"]
+    for labels, histogram in samples.items():
+        count = 0
+        bounds: Iterable[str] = (*(f"{bound:g}" for bound in histogram.bounds), "+Inf")
+        for bound, found in zip(bounds, histogram.counts, strict=True):
+            count += found
+            lines.append(f"{name}_bucket{_braces((*labels, ('le', bound)))} {count}")
+        lines.append(f"{name}_sum{_braces(labels)} {_number(histogram.total)}")
+        lines.append(f"{name}_count{_braces(labels)} {count}")
+    return lines
+
+
+def _braces(labels: Labels) -> str:
+    return "{" + ",".join(f'{name}="{value}"' for name, value in labels) + "}" if labels else ""
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+__all__ = ["Labels", "family", "histograms"]
