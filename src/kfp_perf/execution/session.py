@@ -82,7 +82,7 @@ def run_test(
         name=name,
         overrides=overrides,
     )
-    baseline = _baseline_of(plan, config)
+    baseline = baseline_of(plan, config)
     # The first is closed last: it holds the signals of the time after the test.
     with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
         if not emulator:
@@ -113,8 +113,11 @@ def run_test(
         return result
 
 
-def _baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
-    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided."""
+def baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
+    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided.
+
+    Raises `InputError` for a baseline that is missing or cannot be used.
+    """
     if not config.baseline and config.undecided == "pass":
         return None
     found = read_baseline(config.baseline, plan.thresholds)
