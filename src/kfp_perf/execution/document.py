@@ -14,6 +14,7 @@ import msgspec
 from kfp_perf._version import __version__
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.capacity import is_of_capacity
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.metrics.metric import declared_metrics
 from kfp_perf.metrics.registry import Registry
@@ -73,6 +74,7 @@ def given_document(
                 "where": one.where,
             }
             for one in plan.thresholds
+            if not is_of_capacity(one.metric.name)  # a study judges these
         ],
         "lifted": [list(one) for one in plan.lifted],
         "declared_metrics": msgspec.to_builtins(list(declared)),

@@ -10,9 +10,11 @@ import msgspec
 from rich.console import Console
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.reports.csv_records import csv_of
 from kfp_perf.reports.markdown import markdown_of
 from kfp_perf.reports.story_console import parts_of
 from kfp_perf.reports.webpage import body_of, page
+from kfp_perf.result.study import ExecutionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 
 #: For each kind of study the module that has `study_story(study) -> Story`, and `study_document(study)`, the plain
 #: values of its JSON.
-KINDS = {"repetition": "kfp_perf.reports.repetition_story", "duel": "kfp_perf.reports.duel_story"}
+KINDS = {
+    "repetition": "kfp_perf.reports.repetition_story",
+    "duel": "kfp_perf.reports.duel_story",
+    "capacity": "kfp_perf.reports.capacity_story",
+}
 
 SCHEMA_VERSION = 1
 REPORT_FILE = "report.html"
@@ -72,10 +78,19 @@ def draw_html(study: Study) -> dict[str, bytes]:
     return {REPORT_FILE: text.encode(errors="replace")}
 
 
+def draw_csv(study: Study) -> dict[str, bytes]:
+    """A row an execution; of a search for the capacity one a plateau, with what it measured."""
+    table = getattr(_module(study), "study_table", None)
+    if table is not None:
+        return {"plateaus.csv": table(study)}
+    return {"executions.csv": csv_of(ExecutionRecord, study.record.executions)}
+
+
 FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {
     "console": draw_console,
     "markdown": draw_markdown,
     "json": draw_json,
+    "csv": draw_csv,
     "html": draw_html,
 }
 
