@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kfp_perf.compare.baseline import AgainstBaseline, Baseline, against_baseline
+from kfp_perf.compare.baseline_words import relative_reason
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics.metric import Unit
+from kfp_perf.metrics.units import ALL_DIGITS, rounded, scale_of, text_of
+from kfp_perf.statistics.margins import MarginVerdict
 from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, TEST_DEFAULTS, Threshold, parse_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.metrics.figures import Figures
+    from kfp_perf.metrics.window_files import WindowValue
 
 _MOST_REASONS = 3
 #: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
@@ -26,7 +31,7 @@ _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean
 
 
 class Judged(StrEnum):
-    """The result of a threshold; all but the first fail the test."""
+    """The result of a threshold; all but the first fail the test, the last unless it is accepted."""
 
     KEPT = "kept"
     NOT_KEPT = "not kept"
@@ -41,7 +46,11 @@ class Judgement:
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
     failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
+    `window` is when the window that was judged began and ended, in seconds from the start of the test (None: it was
+    the whole test); `aborted`: the test was ended because of it.
     `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
+    `against` is the comparison with a baseline, where the bound is relative to one: the interval is then that of
+    run-to-run variation. `accepted`: it passes although it cannot be told.
     """
 
     threshold: Threshold
@@ -53,11 +62,15 @@ class Judgement:
     reason: str
     not_reached: bool = False
     between: tuple[float, float] | None = None
+    against: AgainstBaseline | None = None
+    accepted: bool = False
+    window: tuple[float, float] | None = None
+    aborted: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether the bound held, with enough data to judge it."""
-        return self.judged is Judged.KEPT
+        return self.judged is Judged.KEPT or (self.judged is Judged.CANNOT_TELL and self.accepted)
 
     @property
     def has_data(self) -> bool:
@@ -67,7 +80,7 @@ class Judgement:
     @property
     def margin(self) -> float | None:
         """How far the value stayed on the good side of the bound, in the metric's unit; negative: it did not."""
-        if self.value is None:
+        if self.value is None or math.isnan(self.threshold.bound):
             return None
         above = self.value - self.threshold.bound
         comparison = self.threshold.comparison
@@ -86,7 +99,7 @@ class Judgement:
             "metric": self.threshold.metric.name,
             "condition": self.threshold.condition,
             "unit": self.threshold.metric.metric.unit.value,
-            "bound": self.threshold.bound,
+            "bound": None if math.isnan(self.threshold.bound) else self.threshold.bound,
             "value": self.value,
             "not_reached": self.not_reached,
             "between": None if self.between is None else [_finite(bound) for bound in self.between],
@@ -98,6 +111,9 @@ class Judgement:
             "judged": self.judged.value,
             "reason": self.reason,
             "default": self.threshold.default,
+            "baseline": None if self.against is None else self.against.document(),
+            "window": None if self.window is None else list(self.window),
+            "aborted": self.aborted,
         }
 
 
@@ -128,7 +144,15 @@ def _defaults(figures: Figures) -> Iterator[tuple[str | None, str, str]]:
     yield from ((None, name, condition) for name, condition in TEST_DEFAULTS.items())
 
 
-def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
+def judge(
+    thresholds: Iterable[Threshold],
+    figures: Figures,
+    baseline: Baseline | None = None,
+    *,
+    accept_undecided: bool = False,
+    windows: Mapping[Threshold, WindowValue] | None = None,
+    t0: float = 0.0,
+) -> list[Judgement]:
     """Judge thresholds by the figures of their scenario, or of the whole test.
 
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
@@ -137,8 +161,24 @@ def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
     between them, it cannot be told, and fails. A threshold with `*` in its name is judged by the value that is
     worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
     or successes beside it is not.
+
+    A threshold relative to the `baseline` is judged by the interval of the change, as `compare` has it: kept if it
+    ends within the margin, not kept if it begins beyond it, else it cannot be told, which fails unless
+    `accept_undecided`. `windows` has the worst window of each sliding threshold that has one to judge, and `t0` is
+    the start of the test in seconds since the Unix epoch.
     """
-    found = [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    thresholds = list(thresholds)
+    comparisons = sum(
+        len(one.metric.expanded(figures.of(one.scenario))) for one in thresholds if one.margin is not None
+    )
+    relative = _Relative(baseline, max(1, comparisons), accept_undecided)
+    worst = windows or {}
+    found = [
+        _judged(threshold, figures.of(threshold.scenario), relative)
+        if threshold.window_seconds is None
+        else _judged_window(threshold, worst.get(threshold), t0)
+        for threshold in thresholds
+    ]
     return [_of_survivors(one, found) for one in found]
 
 
@@ -155,11 +195,23 @@ def why_failed(judgements: Sequence[Judgement]) -> str:
     return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(reasons)}."
 
 
-def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+class _Relative(NamedTuple):
+    """What thresholds that are relative to a baseline are judged by."""
+
+    baseline: Baseline | None = None
+    comparisons: int = 1
+    accept_undecided: bool = False
+
+
+def _judged(
+    threshold: Threshold,
+    metrics: Mapping[str, Any],
+    relative: _Relative = _Relative(),  # noqa: B008  a tuple
+) -> Judgement:
     named = threshold.metric.expanded(metrics)
-    judgements = [_judged_one(dataclasses.replace(threshold, metric=one), metrics) for one in named]
+    judgements = [_judged_one(dataclasses.replace(threshold, metric=one), metrics, relative) for one in named]
     if not judgements:
-        return _judged_one(threshold, metrics)
+        return _judged_one(threshold, metrics, relative)
     return min(judgements, key=lambda one: (one.passed, -math.inf if one.margin is None else one.margin))
 
 
@@ -184,7 +236,7 @@ def _of_survivors(judged: Judgement, all_judged: Sequence[Judgement]) -> Judgeme
     return judged
 
 
-def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Relative) -> Judgement:
     metric = threshold.metric
     value, count = metric.value_in(metrics), metric.count_in(metrics)
     beyond = metric.not_reached_in(metrics)
@@ -194,6 +246,8 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         reason = f"has not enough data: {count} of at least {metric.fewest} values"
     elif count == 0 or (value is None and not beyond and between is None):
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
+    elif threshold.margin is not None:
+        return _judged_relative(threshold, value, count, relative, error=metric.error_in(metrics))
     elif between is not None:
         judged, reason = _judged_between(threshold, *between)
     elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
@@ -215,20 +269,102 @@ def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judg
     below, above = high <= bound, low >= bound
     if (comparison.startswith("<") and below) or (comparison.startswith(">") and above):
         return Judged.KEPT, ""
-    ends = "" if math.isinf(high) else f" and {_shown(high, threshold.metric.metric.unit)}"
-    lies = f"lies {'between' if ends else 'above'} {_shown(low, threshold.metric.metric.unit)}{ends}"
+    ends = "" if math.isinf(high) else f" and {text_of(high, threshold.metric.metric.unit)}"
+    lies = f"lies {'between' if ends else 'above'} {text_of(low, threshold.metric.metric.unit)}{ends}"
     if below or above:
         return Judged.NOT_KEPT, f"{lies}, not {threshold.condition}"
     return Judged.CANNOT_TELL, f"{lies}, so whether it is {threshold.condition} cannot be told"
 
 
-def _shown(value: float, unit: Unit) -> str:
-    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
-    return f"{_rounded(value * factor, 3):.{_ALL_DIGITS}g}{sign}"
-
-
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+_OF_MARGINS = {
+    MarginVerdict.WITHIN: Judged.KEPT,
+    MarginVerdict.BEYOND: Judged.NOT_KEPT,
+    MarginVerdict.UNDECIDED: Judged.CANNOT_TELL,
+}
+
+
+def _judged_relative(
+    threshold: Threshold, value: float | None, count: int | None, relative: _Relative, *, error: float | None
+) -> Judgement:
+    new = math.inf if value is None else value
+    found = against_baseline(threshold, [new], relative.baseline, relative.comparisons)
+    bound = math.nan if found.bound is None else found.bound
+    return Judgement(
+        dataclasses.replace(threshold, bound=bound),
+        _OF_MARGINS[found.finding.verdict],
+        value,
+        None if found.low is None else (found.low, found.high),
+        error,
+        count,
+        relative_reason(threshold, value, found),
+        value is None,
+        against=found,
+        accepted=relative.accept_undecided,
+    )
+
+
+def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -> Judgement:
+    """The judgement of a sliding threshold by its worst window."""
+    if worst is None:
+        fewest = threshold.metric.fewest
+        what = f"at least {fewest} values" if fewest > 1 else "a value"
+        reason = f"has not enough data: the load had no whole window with {what}"
+        return Judgement(threshold, Judged.NOT_ENOUGH_DATA, None, None, None, 0, reason)
+    begin, end = worst.begin - t0, worst.end - t0
+    value = math.inf if worst.value is None else worst.value
+    kept = OPERATORS[threshold.comparison](value, threshold.bound)
+    was = "lay above all that was answered" if worst.value is None else f"was {_formatted(value, threshold)}"
+    reason = "" if kept else f"{was} from {_clock(begin)} to {_clock(end)} min, not {threshold.condition}"
+    return Judgement(
+        threshold,
+        Judged.KEPT if kept else Judged.NOT_KEPT,
+        worst.value,
+        None,
+        None,
+        worst.operations,
+        reason,
+        worst.value is None,
+        window=(begin, end),
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, math.floor(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def aborted(judgements: Sequence[Judgement], by: Mapping[str, Any]) -> list[Judgement]:
+    """The judgements of a test that one of its thresholds aborted: `by` is what was recorded then.
+
+    What was known then decides: that threshold is not kept, whatever its figure became in the end.
+    """
+
+    def decided(one: Judgement) -> Judgement:
+        threshold = one.threshold
+        if threshold.default or (threshold.where, threshold.scenario) != (
+            by.get("where"),
+            by.get("scenario"),
+        ):
+            return one
+        if one.judged is Judged.NOT_KEPT:
+            return dataclasses.replace(one, aborted=True)
+        window = by.get("window")
+        return dataclasses.replace(
+            one,
+            judged=Judged.NOT_KEPT,
+            value=by.get("value"),
+            count=by.get("count"),
+            not_reached=by.get("value") is None,
+            reason=str(by.get("what")),
+            window=(window[0], window[1]) if window else None,
+            aborted=True,
+        )
+
+    return [decided(one) for one in judgements]
 
 
 class Reason(NamedTuple):
@@ -276,29 +412,12 @@ def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> TestVe
     return TestVerdict(_TEXTS[code], code, texts)
 
 
-#: The factor that converts a unit's values for display, and the sign that follows.
-_SIGNS = {
-    Unit.SECONDS: (1.0, " s"),
-    Unit.SHARE: (100.0, " %"),
-    Unit.CHANGE: (100.0, " %"),
-    Unit.COUNT: (1.0, ""),
-    Unit.PER_SECOND: (1.0, "/s"),
-    Unit.BYTES: (2.0**-20, " MiB"),
-    Unit.CORES: (1.0, " cores"),
-}
-_ALL_DIGITS = 15
-
-
 def _formatted(value: float, threshold: Threshold) -> str:
     """Format a value with three digits, or with as many as it takes to differ from the bound."""
     unit = threshold.metric.metric.unit
-    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
+    factor, sign = scale_of(value, unit)
     holds = OPERATORS[threshold.comparison]
-    digits = _ALL_DIGITS if unit is Unit.COUNT else 3
-    while digits < _ALL_DIGITS and holds(_rounded(value * factor, digits) / factor, threshold.bound):
+    digits = ALL_DIGITS if unit is Unit.COUNT else 3
+    while digits < ALL_DIGITS and holds(rounded(value * factor, digits) / factor, threshold.bound):
         digits += 1
-    return f"{_rounded(value * factor, digits):.{_ALL_DIGITS}g}{sign}"
-
-
-def _rounded(value: float, digits: int) -> float:
-    return float(f"{value:.{digits}g}")
+    return f"{rounded(value * factor, digits):.{ALL_DIGITS}g}{sign}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sample_results import Load, SampleTest
 
-from kfp_perf.reports.junit import junit_of
+from kfp_perf.reports.junit import junit_of, junit_of_executions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,3 +217,17 @@ def test_the_check_of_the_structure_finds_what_the_schemas_refuse(sample: Sample
         f"testsuite has its children in another order: {[child.tag for child in root[0]]}",
         "testsuite has properties 2 times",
     ]
+
+
+def test_executions_of_a_study_have_names_of_their_own(sample: Sample) -> None:
+    document = sample(SampleTest(loads=(Load("steady", 5, 0.0, 60.0, 5.0),))).document
+    document["thresholds"] = []
+    stopped = {"name": "nightly", "verdict": {"text": "stopped", "exit_code": 4, "reasons": ["Ctrl-C."]}}
+    root = ET.fromstring(junit_of_executions([("01", document), ("02", document), ("study", stopped)]))
+    assert problems(root) == []
+    assert [suite.get("id") for suite in root] == ["0", "1", "2"]
+    assert outcomes(root) == {
+        ("nightly.01.steady", "steady"): "passed",
+        ("nightly.02.steady", "steady"): "passed",
+        ("nightly.study", "the whole test"): "error",
+    }

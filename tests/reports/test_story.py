@@ -324,7 +324,7 @@ def test_files_that_are_gone_are_named(sample: Sample) -> None:
 _OPTIONAL = frozenset(
     {
         *("schema_version", "thresholds", "complete", "complete_until", "generator", "health"),
-        *("declared_metrics", "evidence"),
+        *("declared_metrics", "evidence", "baseline", "stopped_early"),
     }
 )
 

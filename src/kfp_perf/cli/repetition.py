@@ -150,13 +150,13 @@ def run_and_show(
     except StudyAbandoned as left:
         study, abandoned = left.study, True
     with signals_ignored():
-        try:
-            show_study(study)
-            write_wanted(reports, lambda name: FORMATS[name](study))
-        except InputError as error:  # the exit code stays that of the study
-            with contextlib.suppress(OSError):  # the terminal may be closed
-                click.echo(f"kfp-perf: {error}", err=True)
-        report_to_github(tuple, lambda: FORMATS["markdown"](study)["report.md"])
+        for step in (show_study, lambda study: write_wanted(reports, lambda name: FORMATS[name](study))):
+            try:
+                step(study)
+            except InputError as error:  # the exit code stays that of the study
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    click.echo(f"kfp-perf: {error}", err=True)
+        _to_github(study)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
@@ -176,3 +176,10 @@ def show_study(study: Study) -> None:
             if report.exists()
             else f"Draw the report with: kfp-perf report {shlex.quote(str(study.path))} -f html"
         )
+
+
+def _to_github(study: Study) -> None:
+    from kfp_perf.reports.github import annotations_of_study
+    from kfp_perf.reports.study_reports import draw_markdown
+
+    report_to_github(lambda: annotations_of_study(study), lambda: draw_markdown(study)["report.md"])

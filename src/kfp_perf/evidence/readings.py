@@ -121,6 +121,10 @@ class Readings:
             key: [math.inf if bound is None else bound for bound in bounds]
             for key, bounds in line.bounds.items()
         }
+        line.histograms = {
+            key: values + values[-1:] * (len(self._bounds.get(key, ())) + 1 - len(values))
+            for key, values in line.histograms.items()
+        }
         if self.count == 1:
             self._first_server_at = line.server_at or line.at
         life = next((one for one in reversed(self._lives) if one.began == line.began), None)

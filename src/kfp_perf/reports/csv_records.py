@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kfp_perf.reports.csv_tables import plain_cell
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -20,5 +22,7 @@ def csv_of(kind: type[msgspec.Struct], records: Iterable[msgspec.Struct]) -> byt
     writer.writerow(names)
     for record in records:
         values = (getattr(record, name) for name in names)
-        writer.writerow(["; ".join(value) if isinstance(value, tuple) else value for value in values])
+        writer.writerow(
+            [plain_cell("; ".join(value) if isinstance(value, tuple) else value) for value in values]
+        )
     return text.getvalue().encode()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.compare import Comparison
+    from kfp_perf.result.study import Study
 
 #: Of each level GitHub shows so many annotations a step.
 MOST_ANNOTATIONS = 10
@@ -76,6 +77,26 @@ def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annota
         *(f"left on the server: {left}" for left in whole["leftovers"]),
     ]
     found += [Annotation(Level.WARNING, whole["name"], str(text), file) for text in warnings]
+    return limited(found)
+
+
+def annotations_of_study(study: Study) -> list[Annotation]:
+    """An error for each execution of a study that did not pass, or a notice; and why it ended early."""
+    record = study.record
+    found = [Annotation(Level.WARNING, record.name, record.ended)] if record.ended else []
+    if record.exit_code == ExitCode.GOOD:
+        text = f"{count_of(len(record.counted), 'execution')}."
+        return [*found, Annotation(Level.NOTICE, f"{record.name}: passed", text)]
+    found += [
+        Annotation(
+            Level.WARNING if one.warmup else Level.ERROR,
+            f"{record.name}: {one.verdict}",
+            f"execution {one.number:02}: {reason}",
+        )
+        for one in record.executions
+        if one.exit_code not in {ExitCode.GOOD, None}
+        for reason in one.reasons or (one.verdict,)
+    ]
     return limited(found)
 
 

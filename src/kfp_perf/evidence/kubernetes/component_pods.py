@@ -98,7 +98,7 @@ class ComponentPods:
         if not shares:
             return ""
         share, component = max(shares)
-        return f"{component} at {share:.0%} of its memory limit".replace("%", " %")
+        return f"{component} at {100.0 * share:.0f} % of its limit"
 
     def changed(self, pod: Pod) -> None:
         """Note the state of a pod."""

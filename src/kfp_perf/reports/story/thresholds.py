@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.few_runs import few_runs
-from kfp_perf.reports.quantities import between_of, count_of, quantity_of
+from kfp_perf.reports.quantities import between_of, clock_of, condition_of, count_of, quantity_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
@@ -20,9 +20,13 @@ def thresholds(material: Material) -> Section | None:
         return None
     judged.sort(key=lambda one: bool(one.get("passed")))
     failed = sum(not one.get("passed") for one in judged)
+    undecided = sum(one.get("judged") == "cannot be told" for one in judged if one.get("passed"))
     lead = (
         f"{failed:,} of {count_of(len(judged), 'threshold')} failed."
         if failed
+        else f"{len(judged) - undecided:,} of {count_of(len(judged), 'threshold')} kept; of the rest it cannot be "
+        "told, which was accepted."
+        if undecided
         else f"{'All ' if len(judged) > 1 else ''}{count_of(len(judged), 'threshold')} kept."
     )
     columns = [
@@ -51,13 +55,17 @@ def thresholds(material: Material) -> Section | None:
 
 def _row(one: dict[str, Any]) -> list[Cell]:
     count = one.get("count")
-    kept = (
-        Flag("kept", Tone.GOOD) if one.get("passed") else Flag(str(one.get("reason") or "failed"), Tone.BAD)
-    )
+    passed, reason = bool(one.get("passed")), str(one.get("reason") or "")
+    if passed:
+        kept = Flag(f"accepted: {reason}", Tone.WARNING) if reason else Flag("kept", Tone.GOOD)
+    else:
+        kept = Flag(reason or "failed", Tone.BAD)
     of = str(one.get("scenario") or "the whole test")
+    if one.get("aborted"):
+        kept = Flag(f"{one.get('reason')}: it ended the test", Tone.BAD)
     return [
         Noted(str(one.get("metric")), f"{of}, default" if one.get("default") else of),
-        str(one.get("condition")),
+        _condition(one),
         _value(one),
         _margin(one),
         f"{count:,}" if isinstance(count, int) else "–",
@@ -65,13 +73,27 @@ def _row(one: dict[str, Any]) -> list[Cell]:
     ]
 
 
+def _condition(one: dict[str, Any]) -> Cell:
+    """The condition, and below it the bound where that is relative to a baseline."""
+    baseline = one.get("baseline")
+    if not isinstance(baseline, dict) or one.get("bound") is None:
+        return condition_of(one)
+    executions = count_of(int(baseline.get("executions") or 0), "execution")
+    return Noted(condition_of(one), f"{quantity_of(one['bound'], one.get('unit'))}, by {executions}")
+
+
 def _value(one: dict[str, Any]) -> Cell:
-    """The value, with its confidence interval below it where both ends are known."""
-    if one.get("not_reached"):
-        return "not reached"
+    """The value, and below it its window, or its confidence interval where both ends are known."""
     if isinstance(between := one.get("between"), list) and len(between) == 2:
         return between_of(between[0], between[1], one.get("unit"))
     value, ends = quantity_of(one.get("value"), one.get("unit")), one.get("interval")
+    if one.get("not_reached"):
+        value = "not reached"
+    window = one.get("window")
+    if isinstance(window, list) and all(isinstance(at, int | float) for at in window) and len(window) == 2:
+        return Noted(value, f"worst, {clock_of(window[0])} to {clock_of(window[1])} min")
+    if one.get("not_reached"):
+        return value
     if not isinstance(ends, list) or any(not isinstance(end, int | float) for end in ends):
         return value
     return Noted(value, " to ".join(quantity_of(end, one.get("unit")) for end in ends))
