@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
@@ -270,16 +270,6 @@ def remedy_for(name: str, registry: Registry) -> str:
         return f"say which: {', '.join(f'{name}.{statistic}' for statistic in statistics)}"
     near = registry.nearest(name)
     return f"did you mean {near}?" if near else "docs/metrics.md lists them all"
-
-
-def _relative(threshold: Threshold, text: str) -> Threshold | Problem:
-    """The threshold with the margin that follows the word baseline."""
-    unit = threshold.metric.metric.unit
-    margin = _margin(text, threshold.comparison, unit)
-    if isinstance(margin, str):
-        what = f"{margin}, got {format_value(threshold.condition)}"
-        return Problem(threshold.where, what, f"write {MARGIN_EXAMPLES[unit]}")
-    return replace(threshold, margin=margin)
 
 
 def _margin(text: str, comparison: str, unit: Unit) -> Margin | str:
