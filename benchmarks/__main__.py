@@ -19,6 +19,7 @@ BENCHMARKS = (
     "client_cost",
     "lateness",
     "looking",
+    "evidence",
     "observer",
     "in_flight",
     "memory",

@@ -225,6 +225,13 @@ def margins() -> str:
     return table(("unit", "conditions, for example"), ([unit.value, MARGIN_EXAMPLES[unit]] for unit in Unit))
 
 
+def metrics_with_windows() -> str:
+    """Return the metrics that have a figure in a window."""
+    from kfp_perf.metrics.windowed import WINDOWED_NAMES
+
+    return ", ".join(f"`{name}`" for name in WINDOWED_NAMES)
+
+
 def metric_calls() -> str:
     """Return the values of `{call}`."""
     from kfp_perf.metrics.registry import CALLS
@@ -368,6 +375,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "comparing.md": {"margins": margins},
     "metrics.md": {
         "conditions": metric_conditions,
+        "windows": metrics_with_windows,
         **{family: metrics_of(family) for family in METRICS},
         "operations": metric_calls,
         "beside": beside_metrics,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.metrics.figures import Figures
+    from kfp_perf.metrics.window_files import WindowValue
 
 _MOST_REASONS = 3
 #: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
@@ -45,6 +46,8 @@ class Judgement:
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
     there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
     failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
+    `window` is when the window that was judged began and ended, in seconds from the start of the test (None: it was
+    the whole test); `aborted`: the test was ended because of it.
     `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
     `against` is the comparison with a baseline, where the bound is relative to one: the interval is then that of
     run-to-run variation. `accepted`: it passes although it cannot be told.
@@ -61,6 +64,8 @@ class Judgement:
     between: tuple[float, float] | None = None
     against: AgainstBaseline | None = None
     accepted: bool = False
+    window: tuple[float, float] | None = None
+    aborted: bool = False
 
     @property
     def passed(self) -> bool:
@@ -107,6 +112,8 @@ class Judgement:
             "reason": self.reason,
             "default": self.threshold.default,
             "baseline": None if self.against is None else self.against.document(),
+            "window": None if self.window is None else list(self.window),
+            "aborted": self.aborted,
         }
 
 
@@ -143,6 +150,8 @@ def judge(
     baseline: Baseline | None = None,
     *,
     accept_undecided: bool = False,
+    windows: Mapping[Threshold, WindowValue] | None = None,
+    t0: float = 0.0,
 ) -> list[Judgement]:
     """Judge thresholds by the figures of their scenario, or of the whole test.
 
@@ -155,14 +164,21 @@ def judge(
 
     A threshold relative to the `baseline` is judged by the interval of the change, as `compare` has it: kept if it
     ends within the margin, not kept if it begins beyond it, else it cannot be told, which fails unless
-    `accept_undecided`.
+    `accept_undecided`. `windows` has the worst window of each sliding threshold that has one to judge, and `t0` is
+    the start of the test in seconds since the Unix epoch.
     """
     thresholds = list(thresholds)
     comparisons = sum(
         len(one.metric.expanded(figures.of(one.scenario))) for one in thresholds if one.margin is not None
     )
     relative = _Relative(baseline, max(1, comparisons), accept_undecided)
-    found = [_judged(threshold, figures.of(threshold.scenario), relative) for threshold in thresholds]
+    worst = windows or {}
+    found = [
+        _judged(threshold, figures.of(threshold.scenario), relative)
+        if threshold.window_seconds is None
+        else _judged_window(threshold, worst.get(threshold), t0)
+        for threshold in thresholds
+    ]
     return [_of_survivors(one, found) for one in found]
 
 
@@ -293,6 +309,66 @@ def _judged_relative(
         against=found,
         accepted=relative.accept_undecided,
     )
+
+
+def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -> Judgement:
+    """The judgement of a sliding threshold by its worst window."""
+    if worst is None:
+        fewest = threshold.metric.fewest
+        what = f"at least {fewest} values" if fewest > 1 else "a value"
+        reason = f"has not enough data: the load had no whole window with {what}"
+        return Judgement(threshold, Judged.NOT_ENOUGH_DATA, None, None, None, 0, reason)
+    begin, end = worst.begin - t0, worst.end - t0
+    value = math.inf if worst.value is None else worst.value
+    kept = OPERATORS[threshold.comparison](value, threshold.bound)
+    was = "lay above all that was answered" if worst.value is None else f"was {_formatted(value, threshold)}"
+    reason = "" if kept else f"{was} from {_clock(begin)} to {_clock(end)} min, not {threshold.condition}"
+    return Judgement(
+        threshold,
+        Judged.KEPT if kept else Judged.NOT_KEPT,
+        worst.value,
+        None,
+        None,
+        worst.operations,
+        reason,
+        worst.value is None,
+        window=(begin, end),
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, math.floor(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def aborted(judgements: Sequence[Judgement], by: Mapping[str, Any]) -> list[Judgement]:
+    """The judgements of a test that one of its thresholds aborted: `by` is what was recorded then.
+
+    What was known then decides: that threshold is not kept, whatever its figure became in the end.
+    """
+
+    def decided(one: Judgement) -> Judgement:
+        threshold = one.threshold
+        if threshold.default or (threshold.where, threshold.scenario) != (
+            by.get("where"),
+            by.get("scenario"),
+        ):
+            return one
+        if one.judged is Judged.NOT_KEPT:
+            return dataclasses.replace(one, aborted=True)
+        window = by.get("window")
+        return dataclasses.replace(
+            one,
+            judged=Judged.NOT_KEPT,
+            value=by.get("value"),
+            count=by.get("count"),
+            not_reached=by.get("value") is None,
+            reason=str(by.get("what")),
+            window=(window[0], window[1]) if window else None,
+            aborted=True,
+        )
+
+    return [decided(one) for one in judgements]
 
 
 class Reason(NamedTuple):

@@ -127,7 +127,7 @@ def _states(baseline: Side, new: Side) -> Iterator[str]:
             code = verdict.get("exit_code")
             if code in {ExitCode.INVALID, ExitCode.TARGET}:
                 reasons = verdict.get("reasons") or ()
-                first = f": {reasons[0]}" if reasons else ""
+                first = f": {str(reasons[0]).splitlines()[0]}" if reasons else ""
                 yield f"{one.path}: {verdict.get('text', 'invalid')}{first}"
 
 

@@ -163,8 +163,9 @@ async def _collect(endpoint: Endpoint, interval: float, sink: Sink, stop: asynci
         is_last = stopped.done()
         began, cpu = time.monotonic(), time.process_time()
         seconds = min(_LAST_SCRAPE_SECONDS if is_last else _LONGEST_SCRAPE_SECONDS, interval)
-        line = await _scraped(endpoint, sink, seconds)
+        line, failure = await _scraped(endpoint, sink, seconds)
         sink.append(endpoint.name, f"{endpoint.name}{SCRAPES_SUFFIX}", changes.of(line))
+        _report(endpoint, failure, sink)
         if text := live.text(line):
             sink.live(endpoint.name, text)
         cost = (time.process_time() - cpu) / _MOST_CPU_SHARE
@@ -173,16 +174,20 @@ async def _collect(endpoint: Endpoint, interval: float, sink: Sink, stop: asynci
             await asyncio.wait([stopped], timeout=max(0.0, rest))
 
 
-async def _scraped(endpoint: Endpoint, sink: Sink, seconds: float) -> ScrapeLine:
+async def _scraped(endpoint: Endpoint, sink: Sink, seconds: float) -> tuple[ScrapeLine, Unusable | None]:
     try:
-        line = await endpoint.scrape(seconds)
+        return await endpoint.scrape(seconds), None
     except Unusable as error:
-        sink.missing(endpoint.name, f"{endpoint.url}: {error}", error.remedy)
-        return ScrapeLine(at=sink.now(), missed=shorten(str(error)))
+        return ScrapeLine(at=sink.now(), missed=shorten(str(error))), error
+
+
+def _report(endpoint: Endpoint, failure: Unusable | None, sink: Sink) -> None:
+    if failure is not None:
+        sink.missing(endpoint.name, f"{endpoint.url}: {failure}", failure.remedy)
+        return
     sink.found(endpoint.name, _where(endpoint))
     if endpoint.reader is not None and endpoint.reader.dubious:
         sink.failed(endpoint.name, endpoint.reader.dubious)
-    return line
 
 
 class _Live:

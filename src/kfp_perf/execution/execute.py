@@ -13,9 +13,11 @@ from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, Tes
 from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.execution.document import given_document, result_document
 from kfp_perf.execution.signals import interruptible
+from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.pacing import RealClock, run_in_own_loop
+from kfp_perf.reports.quantities import clock_of
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
 from kfp_perf.result.evidence import EVIDENCE_FOLDER
 from kfp_perf.result.files import LOGS_FOLDER
@@ -169,6 +171,7 @@ class Execution:
             with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
         )
         self._blind: Exception | None = None
+        self._thresholds = ThresholdWatch(plan)
         self._stop_when = stop_when
         self._stopped_early: dict[str, Any] | None = None
         self._left: dict[str, dict[str, int]] = {}
@@ -239,10 +242,14 @@ class Execution:
         try:
             counters = engine.counters()
             checks.look(counters)
+            early = self._stopped_early is not None
             self._evidence.look()
             self._stop_if_wanted(engine, counters)
+            self._abort_if_broken(engine, counters)
+            if self._stopped_early is not None and not early:
+                self._writer.save_health(self._health(checks))
             stopping = self.interruptions > 0 or self._stopped_early is not None
-            snapshot = self._watch.look(counters, engine.t0, stopping=stopping)
+            snapshot = self._watch.look(counters, engine.t0, self._thresholds.states, stopping=stopping)
             snapshot.evidence = self._evidence.live
             display.update(snapshot)
             self._save_meanwhile(counters, checks)
@@ -253,9 +260,7 @@ class Execution:
 
     def _stop_if_wanted(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
         """End the test early, in good order, where `stop_when` returns a reason."""
-        if self._stop_when is None or engine.t0 is None or self.interruptions or self._stopped_early:
-            return
-        if all(one.phase in _MEASURED for one in counters.values()):
+        if self._stop_when is None or engine.t0 is None or not self._may_end(counters):
             return
         now = self._clock.now()
         elapsed = now - engine.t0
@@ -263,6 +268,29 @@ class Execution:
             self._stopped_early = {"at": now, "elapsed_seconds": elapsed, "reason": reason}
             log.info("Ending the test early: %s", reason)
             engine.stop()
+
+    def _abort_if_broken(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
+        """Judge the thresholds so far; end the test, as failed, where one that is not kept says so."""
+        if engine.t0 is None:
+            return
+        now = self._clock.now()
+        abort = self._thresholds.look(counters, engine.t0, now)
+        if abort is None or not self._may_end(counters):
+            return
+        elapsed = now - engine.t0
+        self._stopped_early = {
+            "at": now,
+            "elapsed_seconds": elapsed,
+            "reason": f"Aborted after {clock_of(elapsed)} min: {abort}.",
+            "threshold": abort.document(),
+        }
+        log.error("Aborting the test, as %s. Runs in flight are terminated, then the clean-up follows", abort)
+        engine.stop()
+
+    def _may_end(self, counters: Mapping[str, ScenarioCounters]) -> bool:
+        """Whether there is something to be ended: the test still measures, and is not being stopped."""
+        stopping = self.interruptions or self._stopped_early is not None
+        return not stopping and any(one.phase not in _MEASURED for one in counters.values())
 
     def _save_meanwhile(self, counters: Mapping[str, ScenarioCounters], checks: HealthChecks) -> None:
         """Save the result when all scenarios have measured: the clean-up may take long, and be killed."""

@@ -227,7 +227,9 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
             waiting, started = (
                 sum(counts) for counts in zip(*(one.open() for one in pods.values()), strict=True)
             )
-            sink.live(PODS, f"{waiting} waiting for a node, {started} started")
+            sink.live(PODS, f"{waiting} waiting for a node, {started} on one")
+            if components.restarts:
+                sink.live("restarts", f"{components.restarts} of components")
             await asyncio.wait([stopped, *tasks], timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
@@ -249,10 +251,9 @@ async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
         try:
             version = await _version_of(api)
         except ApiFault as fault:
-            finding = _finding(CLUSTER, fault.why, fault.status, api.access.title)
-            sink.missing(CLUSTER, finding.missing, finding.remedy)
+            _not_reached(sink, _finding(CLUSTER, fault.why, fault.status, api.access.title))
         except NoAccess as problem:
-            sink.missing(CLUSTER, problem.why, problem.remedy)
+            _not_reached(sink, SourceFinding(missing=problem.why, remedy=problem.remedy))
         else:
             sink.found(CLUSTER, f"{api.access.title}, {version}")
             return version
@@ -260,6 +261,13 @@ async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
             async with asyncio.timeout(_RETRY_SECONDS):
                 await stop.wait()
     return ""
+
+
+def _not_reached(sink: Sink, finding: SourceFinding) -> None:
+    """Say why the cluster is missing, and with it everything else."""
+    sink.missing(CLUSTER, finding.missing, finding.remedy)
+    for part in (PODS, EVENTS, COMPONENTS, USAGE):
+        sink.missing(part, "the Kubernetes API is not there")
 
 
 def _followers(
@@ -327,5 +335,5 @@ class _Usage:
             record = usage_record(fresh, known, self._sink.now())
             self._sink.append(USAGE, USAGE_FILE, record)
             if use := self._components.most_used(record):
-                self._sink.live(USAGE, use)
+                self._sink.live("memory", use)
         return False

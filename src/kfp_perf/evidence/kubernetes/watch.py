@@ -33,7 +33,7 @@ _GONE = 410
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 30.0
 #: A watch that lasted so long was a good one, even if nothing happened.
-_LONG_SECONDS = 5.0
+_LONG_SECONDS = 0.5
 #: After these no answer will be different soon, until somebody changes rights or installs something.
 _REFUSED = frozenset({401, 403, 404})
 

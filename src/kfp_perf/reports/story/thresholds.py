@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare.baseline_words import executions_needed
 from kfp_perf.reports.few_runs import few_runs
-from kfp_perf.reports.quantities import between_of, count_of, quantity_of
+from kfp_perf.reports.quantities import between_of, clock_of, count_of, quantity_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def _row(one: dict[str, Any]) -> list[Cell]:
     else:
         kept = Flag(reason or "failed", Tone.BAD)
     of = str(one.get("scenario") or "the whole test")
+    if one.get("aborted"):
+        kept = Flag(f"{one.get('reason')}: it ended the test", Tone.BAD)
     return [
         Noted(str(one.get("metric")), f"{of}, default" if one.get("default") else of),
         _condition(one),
@@ -116,12 +118,17 @@ def _condition(one: dict[str, Any]) -> Cell:
 
 
 def _value(one: dict[str, Any]) -> Cell:
-    """The value, with its confidence interval below it where both ends are known."""
-    if one.get("not_reached"):
-        return "not reached"
+    """The value, and below it its window, or its confidence interval where both ends are known."""
     if isinstance(between := one.get("between"), list) and len(between) == 2:
         return between_of(between[0], between[1], one.get("unit"))
     value, ends = quantity_of(one.get("value"), one.get("unit")), one.get("interval")
+    if one.get("not_reached"):
+        value = "not reached"
+    window = one.get("window")
+    if isinstance(window, list) and all(isinstance(at, int | float) for at in window) and len(window) == 2:
+        return Noted(value, f"worst, {clock_of(window[0])} to {clock_of(window[1])} min")
+    if one.get("not_reached"):
+        return value
     if not isinstance(ends, list) or any(not isinstance(end, int | float) for end in ends):
         return value
     return Noted(value, " to ".join(quantity_of(end, one.get("unit")) for end in ends))
