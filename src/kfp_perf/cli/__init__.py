@@ -27,6 +27,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Decide": {
         "duel": ("kfp_perf.cli.duel", "duel", "Compare two live targets: executions in turn."),
         "compare": ("kfp_perf.cli.compare", "compare", "Compare executions: slower, faster, or the same?"),
+        "capacity": ("kfp_perf.cli.capacity", "capacity", "Find the highest load that is carried."),
         "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
     },
     "Set up": {

@@ -107,6 +107,7 @@ def run_repetition(
         until_stable=flags.until_stable,
         first_seed=emulator_seed,
         registry=registry,
+        accept_undecided=config.undecided == "pass",
     )
     study = run_and_show(design, scenario_file, config, pause=flags.pause_seconds, **options)
     return study.record.exit_code or 0

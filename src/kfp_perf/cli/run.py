@@ -93,7 +93,7 @@ def run(
     """
     from kfp_perf.execution import TestFailed, run_test
 
-    _refuse_contradictions()
+    refuse_contradictions()
     wanted = _wanted(report, plugin, repetition)
     changes: dict[str, Any] = {}
     if results is not None:
@@ -179,7 +179,7 @@ def _write(wanted: tuple[WantedReport, ...], result: TestResult, plugins: tuple[
     write_wanted(wanted, lambda name: known[name].draw(result, loaded.sections))
 
 
-def _refuse_contradictions() -> None:
+def refuse_contradictions() -> None:
     """Raise `UsageError` for flags that exclude each other or need another one."""
     context = click.get_current_context()
     given = {
