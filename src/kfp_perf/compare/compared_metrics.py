@@ -27,8 +27,9 @@ FURTHER = (
     *(f"run.duration.{statistic}" for statistic in ("mean", "p50", "p95")),
     "run.throughput",
     *(f"phase.{name}.mean" for name in PHASES),
+    *(f"{of}.{what}" for of in ("server", "controller") for what in ("cpu.mean", "memory.max")),
 )
-FURTHER_OF_A_CALL = ("api.{call}.latency.mean", "api.{call}.latency.p95")
+FURTHER_OF_A_CALL = ("api.{call}.latency.mean", "api.{call}.latency.p95", "server.{call}.handling.mean")
 
 #: Shares that must not get worse, and whether a higher one is better.
 GUARDS = {"run.success_rate": True, "api.{call}.error_rate": False}
@@ -48,8 +49,8 @@ class ComparedMetric:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether a smaller value is a better one: of times, not of rates."""
-        return self.metric.metric.unit is Unit.SECONDS
+        """Whether a smaller value is a better one: of times and resources, not of rates."""
+        return self.metric.metric.unit in {Unit.SECONDS, Unit.BYTES, Unit.CORES}
 
     def value_in(self, execution: ComparedExecution) -> float | None:
         """The value; None where it is not reached, and where there is none."""

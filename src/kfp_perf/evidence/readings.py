@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: A shorter time tells no rate of CPU time, which is counted in hundredths of a second.
 _LEAST_SECONDS = 1.0
-#: The Date header has whole seconds.
-_DATE_SECONDS = 1.0
 
 
 class Stretch(NamedTuple):
@@ -129,7 +127,7 @@ class Readings:
             self._first_server_at = line.server_at or line.at
         life = next((one for one in reversed(self._lives) if one.began == line.began), None)
         if life is None:
-            is_new = bool(self._lives) and line.began > self._first_server_at + _DATE_SECONDS
+            is_new = bool(self._lives) and line.began > self._first_server_at
             self.restarts += is_new
             self._lives.append(_Life(line.began, is_new, [_State(0.0).after(line)]))
         elif life.states[-1].falls(line):
