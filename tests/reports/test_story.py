@@ -92,6 +92,7 @@ def test_a_test_with_everything_tells_it(nightly: TestResult) -> None:
         "keeping-up",
         "durations",
         "phases",
+        "pods",
         "course",
         "slowest",
         "api",
