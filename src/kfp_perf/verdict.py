@@ -31,7 +31,7 @@ _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean
 
 
 class Judged(StrEnum):
-    """The result of a threshold; all but the first fail the test, the last unless it is accepted."""
+    """The result of a threshold; all but the first fail the test, the last unless that is accepted."""
 
     KEPT = "kept"
     NOT_KEPT = "not kept"
@@ -246,10 +246,10 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Rel
         reason = f"has not enough data: {count} of at least {metric.fewest} values"
     elif count == 0 or (value is None and not beyond and between is None):
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
-    elif threshold.margin is not None:
-        return _judged_relative(threshold, value, count, relative, error=metric.error_in(metrics))
     elif between is not None:
         judged, reason = _judged_between(threshold, *between)
+    elif threshold.margin is not None:
+        return _judged_relative(threshold, value, count, relative, error=metric.error_in(metrics))
     elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
         judged = Judged.KEPT
     else:
@@ -257,7 +257,10 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Rel
         is_ = "lies above all that was answered" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
-    return Judgement(threshold, judged, value, interval, error, count, reason, beyond, between)
+    accepted = threshold.margin is not None and relative.accept_undecided
+    return Judgement(
+        threshold, judged, value, interval, error, count, reason, beyond, between, accepted=accepted
+    )
 
 
 def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judged, str]:
@@ -280,7 +283,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-_OF_MARGINS = {
+#: What the judgement of a relative threshold is by its interval.
+OF_MARGINS = {
     MarginVerdict.WITHIN: Judged.KEPT,
     MarginVerdict.BEYOND: Judged.NOT_KEPT,
     MarginVerdict.UNDECIDED: Judged.CANNOT_TELL,
@@ -295,7 +299,7 @@ def _judged_relative(
     bound = math.nan if found.bound is None else found.bound
     return Judgement(
         dataclasses.replace(threshold, bound=bound),
-        _OF_MARGINS[found.finding.verdict],
+        OF_MARGINS[found.finding.verdict],
         value,
         None if found.low is None else (found.low, found.high),
         error,

@@ -58,6 +58,8 @@ QUEUE = {"depth": {"mean": 12.5}, "busy_workers": {"mean": 31.0, "max": 32.0}}
         ({"controller": {"kubernetes_requests_per_second": 19.8}}, "which is 20 (--qps)"),
         ({"controller": {"kubernetes_requests_per_second": 11.0}}, ""),
         ({"controller": {"kubernetes_requests_per_second": 80.0}}, ""),
+        ({"controller": {"client_limiter_seconds": {"mean": 0.4}}}, "waited 400 ms on average"),
+        ({"controller": {"client_limiter_seconds": {"mean": 0.01}}}, ""),
     ],
 )
 def test_what_the_evidence_says_of_the_bottleneck(total: dict[str, Any], said: str) -> None:

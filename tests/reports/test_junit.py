@@ -152,6 +152,33 @@ def test_an_invalid_test_is_an_error_and_judges_no_threshold(sample: Sample) -> 
     assert "2 min 32 s" in (slow.text or ""), "what was measured is not lost"
 
 
+def test_a_threshold_that_could_not_be_told_is_skipped_where_that_was_accepted(sample: Sample) -> None:
+    against = {"executions": 2}
+    told = {**SLOW, "condition": "<= baseline + 10%", "judged": "cannot be told", "baseline": against}
+    accepted = {**told, "passed": True, "reason": "lies within the variation"}
+    assert (
+        outcomes(drawn(sample, exit_code=1, thresholds=[told]))[
+            "nightly.steady", "run.duration.p95 <= baseline + 10%"
+        ]
+        == "failure"
+    )
+    root = drawn(sample, thresholds=[accepted])
+    (skipped,) = root.iter("skipped")
+    assert skipped.get("message") == "Accepted: run.duration.p95 lies within the variation"
+    assert "bound <= baseline + 10% (2 min)" in (skipped.text or "")
+    assert "run-to-run variation 2 min 20 s to 2 min 40 s" in (skipped.text or "")
+
+
+def test_a_sliding_threshold_has_its_window(sample: Sample) -> None:
+    sliding = {**SLOW, "condition": "< 120s over 5m", "window": [60.0, 360.0], "aborted": True}
+    root = drawn(sample, exit_code=1, thresholds=[sliding])
+    assert ("nightly.steady", "run.duration.p95 < 120s over 5m") in outcomes(root)
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert "worst window from 1:00 to 6:00 min" in (failure.text or "")
+    assert "it ended the test" in (failure.text or "")
+
+
 def test_an_interrupted_test_keeps_the_thresholds_that_failed_before(sample: Sample) -> None:
     root = drawn(sample, exit_code=4, reasons=["The test was stopped."], thresholds=[SLOW, CLEAN, FEW])
     found = outcomes(root)

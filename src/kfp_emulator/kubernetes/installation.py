@@ -9,7 +9,7 @@ from kfp_emulator.kubernetes.component_documents import Work
 from kfp_emulator.kubernetes.components import Components
 from kfp_emulator.kubernetes.controller_metrics import ControllerMetrics
 from kfp_emulator.kubernetes.identity import host_address, uid
-from kfp_emulator.kubernetes.pod_document import rfc3339
+from kfp_emulator.kubernetes.pod_status import rfc3339
 from kfp_emulator.kubernetes.stated import Stated
 from kfp_emulator.kubernetes.usage import Usage
 

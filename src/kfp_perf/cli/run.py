@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from kfp_perf.cli.ending import signals_ignored
-from kfp_perf.cli.github import errors_to_github, report_to_github
+from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.repetition import repetition_options, run_repetition
 from kfp_perf.cli.scenario import scenario_options
@@ -93,7 +93,7 @@ def run(
     """
     from kfp_perf.execution import TestFailed, run_test
 
-    _refuse_contradictions()
+    refuse_contradictions()
     wanted = _wanted(report, plugin, repetition)
     changes: dict[str, Any] = {}
     if results is not None:
@@ -126,8 +126,7 @@ def run(
         )
     code = ExitCode.GOOD
     try:
-        with errors_to_github(unless=TestFailed):
-            result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
+        result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
         abandoned = failed.abandoned
@@ -180,7 +179,7 @@ def _write(wanted: tuple[WantedReport, ...], result: TestResult, plugins: tuple[
     write_wanted(wanted, lambda name: known[name].draw(result, loaded.sections))
 
 
-def _refuse_contradictions() -> None:
+def refuse_contradictions() -> None:
     """Raise `UsageError` for flags that exclude each other or need another one."""
     context = click.get_current_context()
     given = {

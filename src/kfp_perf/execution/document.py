@@ -15,6 +15,7 @@ from kfp_perf._version import __version__
 from kfp_perf.compare.baseline import baseline_in, with_warnings
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.capacity import is_of_capacity
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.metrics.metric import declared_metrics
 from kfp_perf.metrics.registry import Registry
@@ -81,6 +82,7 @@ def given_document(
                 "delay_seconds": one.delay_seconds,
             }
             for one in plan.thresholds
+            if not is_of_capacity(one.metric.name)  # a study judges these
         ],
         "lifted": [list(one) for one in plan.lifted],
         "declared_metrics": msgspec.to_builtins(list(declared)),

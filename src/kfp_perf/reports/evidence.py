@@ -8,7 +8,7 @@ from kfp_perf.metrics import OF_THE_TEST
 from kfp_perf.metrics.metric import Unit, fewest_values
 from kfp_perf.metrics.registry import built_in
 from kfp_perf.reports.document import dig
-from kfp_perf.reports.quantities import between_of, count_of, rate_of, share_of
+from kfp_perf.reports.quantities import between_of, count_of, rate_of, seconds_of, share_of
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def bucketed_cell(distribution: Any, statistic: str) -> str:
 #: The defaults of Argo's controller, see `tuning`.
 _CONTROLLER_REQUESTS_A_SECOND = 20.0
 _NEARLY = 0.9
+#: Less is no bottleneck.
+_WAITS_SECONDS = 0.1
 
 
 def signs(total: Mapping[str, Any]) -> list[str]:
@@ -89,6 +91,16 @@ def _controller_requests(total: Mapping[str, Any]) -> str:
     )
 
 
+def _client_limiter(total: Mapping[str, Any]) -> str:
+    mean = dig(total, "controller", "client_limiter_seconds", "mean")
+    if mean is None or mean < _WAITS_SECONDS:
+        return ""
+    return (
+        f"Requests of Argo's controller to the Kubernetes API waited {seconds_of(mean)} on average for the limit "
+        "of its own client (--qps, --burst)."
+    )
+
+
 def _open_files(total: Mapping[str, Any]) -> str:
     share = dig(total, "server", "open_files_share")
     if share is None or share < _NEARLY:
@@ -96,4 +108,4 @@ def _open_files(total: Mapping[str, Any]) -> str:
     return f"The API server had {share_of(share)} of the open files that it may have."
 
 
-_SIGNS = (_restarts, _workers, _controller_requests, _open_files)
+_SIGNS = (_restarts, _workers, _controller_requests, _client_limiter, _open_files)
