@@ -63,9 +63,9 @@ def test_a_stage_that_did_not_end_is_longer_than_any_and_one_that_did_not_begin_
     waiting = pod_record("a", T0, scheduled=None, started=None, finished=None, ended=None, over=False)
     assert stage_of(waiting, "scheduling") == float("inf")
     assert stage_of(waiting, "start") is None
-    pulling = pod_record("a", T0, started=None, pulls=None, pull_seconds=None, pulling=True, over=False)
+    pulling = pod_record("a", T0, started=None, pulls=None, pull_seconds=0.0, pulling=True, over=False)
     assert stage_of(pulling, "pull") == stage_of(pulling, "start") == float("inf")
-    unknown = pod_record("a", T0, pulls=None, pull_seconds=None)
+    unknown = pod_record("a", T0, pulls=None, pull_seconds=0.0)
     assert stage_of(unknown, "start") == 7.0, "the pull is part of it where nothing says how long it took"
 
 
