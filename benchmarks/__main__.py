@@ -20,6 +20,7 @@ BENCHMARKS = (
     "lateness",
     "looking",
     "evidence",
+    "pods",
     "observer",
     "in_flight",
     "memory",

@@ -208,8 +208,8 @@ def test_without_events_the_pull_is_unknown_and_one_that_does_not_end_is_named(i
     it.pods.happened(event("Pulling", 'Pulling image "gone:latest"', 4, uid="b"))
     it.pods.close()
     known, stuck = it.written
-    assert (known.pulls, known.pull_seconds, known.pulling) == (None, None, False)
-    assert (stuck.pull_seconds, stuck.pulling) == (None, True)
+    assert (known.pulls, known.pulling) == (None, False)
+    assert (stuck.pulls, stuck.pulling) == (None, True)
 
 
 def test_why_a_pod_had_no_node(it: Scene) -> None:

@@ -182,7 +182,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         oom_killed=any(map(was_oom_killed, (*inits, *containers))),
         exit_code=exit_code,
         pulls=None if took is None else len(took),
-        pull_seconds=None if took is None else round(sum(took), 3),
+        pull_seconds=round(sum(took or ()), 3),
         pulling=started is None and pulls is not None and pulls.pending,
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,
