@@ -15,12 +15,13 @@ from kfp_perf.evidence.kubernetes.records import (
     USAGE_FILE,
     ClusterRecord,
 )
+from kfp_perf.judgement import Judged
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.metrics.pods import stage_of
 from kfp_perf.result.evidence import EVIDENCE_FOLDER, SOURCES_FILE, SourceState
 from kfp_perf.result.reader import TestResult
 from kfp_perf.thresholds import parse_threshold
-from kfp_perf.verdict import Judged, judge, with_defaults
+from kfp_perf.verdict import judge, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
