@@ -251,6 +251,7 @@ def test_without_any_cluster_it_says_what_to_name(tmp_path: Path, monkeypatch: p
     with pytest.raises(NoAccess, match="none does not exist"):
         find_access(TestConfig(KUBECONFIG=str(tmp_path / "none")), {}, tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     with pytest.raises(NoAccess, match="there is no kubeconfig, and this is no pod of a cluster"):
         find_access(TestConfig(), {}, tmp_path)
     (tmp_path / ".kube").mkdir()

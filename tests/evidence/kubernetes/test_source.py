@@ -253,7 +253,7 @@ def test_without_a_cluster_one_part_says_so(tmp_path: Path) -> None:
     (part,) = source.parts(config)
     assert part == (source.CLUSTER, "Kubernetes API")
     finding = asyncio.run(source.look(config, source.CLUSTER))
-    assert finding.missing == f"{tmp_path / 'none'} does not exist"
+    assert finding.missing == f"the kubeconfig {tmp_path / 'none'} does not exist"
     assert "kubernetes" in [one.name for one in SOURCES]
 
 

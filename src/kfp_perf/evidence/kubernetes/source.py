@@ -51,6 +51,8 @@ _TICK_SECONDS = 1.0
 #: metrics-server measures every 15 s; what it has measured should not be much older when it is read.
 _USAGE_SECONDS = 5.0
 _LAST_USAGE_SECONDS = 1.5
+#: Pods of the first runs may be there before they are followed; those that are over already are of earlier ones.
+_NOT_OVER = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _MISSING_RIGHT = "deploy/ has a Role that gives the right."
 
 _Seen = TypeVar("_Seen", bound=WithMetadata)
@@ -279,7 +281,7 @@ def _followers(
         of_pods: Receiver[RunPod] = _Part(
             sink, PODS, where, changed=seen.changed, deleted=seen.deleted, listed=seen.listed
         )
-        found.append(Follower(api, _pods_of(namespace), of_pods, from_now=True))
+        found.append(Follower(api, _pods_of(namespace), of_pods, first=_NOT_OVER))
         of_events: Receiver[Event] = _Part(
             sink, EVENTS, where, changed=seen.happened, listed=seen.all_happened
         )
