@@ -21,6 +21,7 @@ BENCHMARKS = (
     "looking",
     "observer",
     "in_flight",
+    "long_loops",
     "memory",
     "poll_error",
     "omission",
