@@ -19,6 +19,8 @@ BENCHMARKS = (
     "client_cost",
     "lateness",
     "looking",
+    "evidence",
+    "pods",
     "observer",
     "in_flight",
     "long_loops",

@@ -1,7 +1,8 @@
 """Lateness of requests that are due at a constant rate: kfp-perf's, and Locust's with constant throughput.
 
 kfp-perf runs completely: `Drive` in the open model and `RestClient` in one thread, a second scenario that observes
-runs on the emulator in another, the display drawn on a (pseudo) terminal, and the execution's checks. The load goes
+runs on the emulator in another, the display drawn on a (pseudo) terminal, the execution's checks, and the collector
+of evidence, which scrapes the emulator and follows its pods, in a process of its own. The load goes
 to a static server. Locust's users send the same requests with FastHttpUser and `constant_throughput`; its lateness
 is counted from its own schedule, which restarts after each task, so that a late start delays all that follow. Both
 take turns, round by round.
@@ -47,11 +48,12 @@ def quantiles(lateness_seconds: list[float]) -> dict[str, float]:
     }
 
 
-def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str, float]:
+def ours(port: int, emulator_url: str, kubernetes_url: str, rate: float, seconds: float) -> dict[str, float]:
     """Be kfp-perf for a round."""
     from kfp_perf.config import TestConfig
     from kfp_perf.engine import ScenarioWork, ThreadEngine
     from kfp_perf.engine.worker import new_event_loop  # type: ignore[attr-defined]
+    from kfp_perf.evidence.process import EvidenceProcess
     from kfp_perf.execution.watch import Watch
     from kfp_perf.health import GeneratorWatch
     from kfp_perf.live import open_display
@@ -71,7 +73,13 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
         "pipelineFileName": "hello.yaml",
     }
     (folder / "t.json").write_text(json.dumps([follower]))
-    config = TestConfig(KFP_API_HOST=emulator_url, results_folder=folder, keep="all")
+    config = TestConfig(
+        KFP_API_HOST=emulator_url,
+        results_folder=folder,
+        keep="all",
+        evidence=True,
+        kubernetes_url=kubernetes_url or None,
+    )
     plan = make_plan(str(folder / "t.json"), config)
     lateness: list[float] = []
     clock = RealClock()
@@ -84,13 +92,18 @@ def ours(port: int, emulator_url: str, rate: float, seconds: float) -> dict[str,
     with Logger("WARNING") as logger:
         display = open_display(logger, quiet=False)
         watch = Watch(plan, config.KFP_url, clock, emulator=True)
-        with GeneratorWatch(folder) as generator, ThreadEngine(clock.now) as engine:
+        with (
+            EvidenceProcess(config, folder / "evidence", clock.anchor) as evidence,
+            GeneratorWatch(folder) as generator,
+            ThreadEngine(clock.now) as engine,
+        ):
             engine.start([work])
             load.start()
             while load.is_alive():
                 load.join(0.25)
                 counters = engine.counters()
-                watch.look(counters, engine.t0, stopping=False)
+                evidence.look()
+                watch.look(counters, engine.t0, stopping=False).evidence = evidence.live
                 generator.look(counters)
                 display.update(watch.snapshot)
             display.close()
@@ -207,7 +220,8 @@ def main() -> None:
     parser.add_argument("places", nargs="*", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.role == "ours":
-        print(json.dumps(ours(int(given.places[0]), given.places[1], given.rate, given.seconds)))
+        port, url, kubernetes_url = given.places
+        print(json.dumps(ours(int(port), url, kubernetes_url, given.rate, given.seconds)))
         return
     if given.role == "locust":
         print(json.dumps(locust(int(given.places[0]), given.rate, given.seconds)))
@@ -218,7 +232,9 @@ def main() -> None:
     options = ["--rate", str(given.rate), "--seconds", str(given.seconds)]
     with static_server(server_cpu) as port, emulator("fast", cpu=server_cpu) as emulated:
         for _ in range(given.rounds):
-            rounds["ours"].append(round_of("ours", [*options, str(port), emulated.url]))
+            rounds["ours"].append(
+                round_of("ours", [*options, str(port), emulated.url, emulated.kubernetes_url or ""])
+            )
             rounds["locust"].append(round_of("locust", [*options, str(port)]))
     print(
         f"lateness at {given.rate:g} requests/s in ms, "

@@ -217,6 +217,21 @@ def metric_conditions() -> str:
     return table(("unit", "conditions, for example"), ([unit.value, EXAMPLES[unit]] for unit in Unit))
 
 
+def margins() -> str:
+    """Return how conditions relative to a baseline are written, by unit."""
+    from kfp_perf.metrics.metric import Unit
+    from kfp_perf.thresholds import MARGIN_EXAMPLES
+
+    return table(("unit", "conditions, for example"), ([unit.value, MARGIN_EXAMPLES[unit]] for unit in Unit))
+
+
+def metrics_with_windows() -> str:
+    """Return the metrics that have a figure in a window."""
+    from kfp_perf.metrics.windowed import WINDOWED_NAMES
+
+    return ", ".join(f"`{name}`" for name in WINDOWED_NAMES)
+
+
 def metric_calls() -> str:
     """Return the values of `{call}`."""
     from kfp_perf.metrics.registry import CALLS
@@ -357,8 +372,10 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "report": example_of("run_ids", "REPORTS"),
         "config": example_of("ExtendedTestConfig"),
     },
+    "comparing.md": {"margins": margins},
     "metrics.md": {
         "conditions": metric_conditions,
+        "windows": metrics_with_windows,
         **{family: metrics_of(family) for family in METRICS},
         "operations": metric_calls,
         "beside": beside_metrics,

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_perf.errors import ExitCode, Problem
+from kfp_perf.judgement import Judged, Judgement
 from kfp_perf.metrics import METRICS, MetricsCollector
 from kfp_perf.metrics.figures import Figures
 from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.registry import Registry, built_in
 from kfp_perf.result.records import Purpose
 from kfp_perf.thresholds import Threshold, parse_threshold
-from kfp_perf.verdict import Judged, Judgement, Reason, decide, judge, why_failed
+from kfp_perf.verdict import Reason, decide, judge, why_failed
 
 
 def parsed(name: str, condition: str, scenario: str | None = None) -> Threshold:
@@ -97,21 +98,22 @@ def test_what_is_wrong_is_said_with_a_remedy(name: str, condition: str, what: st
 
 
 @pytest.mark.parametrize(
-    ("name", "condition", "word"),
+    ("name", "condition", "word", "remedy"),
     [
-        ("run.duration.p95", "< 90s over 5m", "a sliding window"),
-        ("run.duration.p95{team=search}", "< 90s", "tags"),
-        ("run.duration.p95[team]", "< 90s", "tags"),
-        ("run.failed", "== 0, abort", "ending a test early"),
-        ("run.failed", "== 0 abortOnFail", "ending a test early"),
+        ("run.duration.p95{team=search}", "< 90s", "tags", "leave out"),
+        ("run.duration.p95[team]", "< 90s", "tags", "leave out"),
+        ("run.failed", "== 0, abort", "ending a test early", '"abortOnFail": true'),
+        ("run.failed", "== 0 abortOnFail", "ending a test early", '"abortOnFail": true'),
     ],
 )
-def test_what_cannot_be_judged_yet_is_refused_by_its_name(name: str, condition: str, word: str) -> None:
+def test_what_cannot_be_judged_is_refused_by_its_name(
+    name: str, condition: str, word: str, remedy: str
+) -> None:
     found = parse_threshold(name, condition, "$")
     assert isinstance(found, Problem)
     assert word in found.what
-    assert "cannot be judged yet" in found.what
-    assert "leave" in found.remedy
+    assert "cannot be judged" in found.what
+    assert remedy in found.remedy
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
@@ -236,6 +238,79 @@ def test_the_interval_of_a_value_comes_with_it() -> None:
     assert found.interval == (1.2, None)
     assert found.document()["interval"] == [1.2, None]
     assert judged("run.duration.max", "< 2s", durations(max=1.5)).document()["interval"] is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "between", "expected", "reason"),
+    [
+        ("< 1s", [0.1, 0.3], Judged.KEPT, ""),
+        ("< 300ms", [0.1, 0.3], Judged.KEPT, ""),
+        ("< 100ms", [0.1, 0.3], Judged.NOT_KEPT, "lies between 100 ms and 300 ms, not < 100ms"),
+        ("<= 50ms", [0.1, 0.3], Judged.NOT_KEPT, "lies between 100 ms and 300 ms, not <= 50ms"),
+        (
+            "< 200ms",
+            [0.1, 0.3],
+            Judged.CANNOT_TELL,
+            "lies between 100 ms and 300 ms, so whether it is < 200ms cannot be told",
+        ),
+        ("> 100ms", [0.1, 0.3], Judged.KEPT, ""),
+        ("> 300ms", [0.1, 0.3], Judged.NOT_KEPT, "lies between 100 ms and 300 ms, not > 300ms"),
+        ("> 200ms", [0.1, 0.3], Judged.CANNOT_TELL, "cannot be told"),
+        ("< 10m", [300.0, None], Judged.CANNOT_TELL, "lies above 300 s, so whether it is < 10m"),
+        ("< 5m", [300.0, None], Judged.NOT_KEPT, "lies above 300 s, not < 5m"),
+        ("> 5m", [300.0, None], Judged.KEPT, ""),
+        ("== 200ms", [0.1, 0.3], Judged.CANNOT_TELL, "cannot be told"),
+        ("== 1s", [0.1, 0.3], Judged.NOT_KEPT, "not == 1s"),
+    ],
+)
+def test_a_value_between_two_bounds_is_judged_by_both(
+    condition: str, between: list[float | None], expected: Judged, reason: str
+) -> None:
+    handling = {"n": 500, "p99": between[1], "between": {"p99": between}}
+    metrics = {"server": {"methods": {"CreateRun": {"handling_seconds": handling}}}}
+    found = judged("server.CreateRun.handling.p99", condition, metrics)
+    assert found.judged is expected
+    assert reason in found.reason
+    assert found.passed is (expected is Judged.KEPT)
+    assert found.document()["between"] == between
+
+
+def test_too_few_values_in_buckets_are_not_enough_data() -> None:
+    handling = {"n": 99, "p99": 0.3, "between": {"p99": [0.1, 0.3]}}
+    metrics = {"server": {"methods": {"CreateRun": {"handling_seconds": handling}}}}
+    assert judged("server.CreateRun.handling.p99", "< 1s", metrics).judged is Judged.NOT_ENOUGH_DATA
+    assert judged("server.GetRun.handling.p99", "< 1s", metrics).judged is Judged.NOT_ENOUGH_DATA
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "bound"),
+    [
+        ("server.memory.max", "< 500MiB", 500 * 2**20),
+        ("server.memory.max", "< 1.5 GB", 1.5e9),
+        ("server.memory.mean", "<= 2Gi", 2 * 2**30),
+        ("server.memory.mean", "> 0", 0.0),
+        ("server.cpu.max", "< 1.5", 1.5),
+        ("server.cpu.mean", "<= 500m", 0.5),
+    ],
+)
+def test_bounds_in_bytes_and_cores(name: str, condition: str, bound: float) -> None:
+    assert parsed(name, condition).bound == bound
+
+
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [("server.memory.max", "< 500"), ("server.memory.max", "< 5 XiB"), ("server.cpu.max", "< 50%")],
+)
+def test_what_is_no_bound_in_bytes_or_cores(name: str, condition: str) -> None:
+    found = parse_threshold(name, condition, "$")
+    assert isinstance(found, Problem)
+    assert "is not a bound in " in found.what
+
+
+def test_a_metric_of_the_whole_test_is_no_threshold_of_a_scenario() -> None:
+    found = parse_threshold("server.restarts", "== 0", "$[0].thresholds", "load")
+    assert isinstance(found, Problem)
+    assert found.what == "server.restarts is of the whole test, and no scenario has it"
 
 
 @pytest.mark.parametrize("metric", built_in().metrics, ids=lambda metric: metric.name)

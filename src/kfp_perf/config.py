@@ -88,17 +88,18 @@ Port = Annotated[int, BeforeValidator(_check_port), Field(ge=1, le=65535)]
 Namespace = Annotated[str, AfterValidator(_check_namespace)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
-Folders = Annotated[
+#: Paths as those of PATH are given: a text that is split, or a sequence.
+Paths = Annotated[
     tuple[Path, ...],
     NoDecode,
     BeforeValidator(lambda value: value.split(os.pathsep) if isinstance(value, str) else value),
-    AfterValidator(_check_folders),
 ]
 Names = Annotated[
     tuple[Namespace, ...],
     NoDecode,
     BeforeValidator(lambda value: re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value),
 ]
+Folders = Annotated[Paths, AfterValidator(_check_folders)]
 #: Program and arguments; as a text they are split as by a shell, which does not run.
 Command = Annotated[
     tuple[str, ...],
@@ -251,6 +252,14 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
     )
     pipeline_folders: Folders = Field(
         (), description="More folders to look for pipelines in, separated as those of PATH are"
+    )
+    baseline: Paths = Field(
+        (),
+        description="Results that thresholds such as `<= baseline + 10%` are relative to, separated as those of "
+        "PATH are",
+    )
+    undecided: Literal["fail", "pass"] = Field(
+        "fail", description="What becomes of such a threshold that cannot be told: fail or pass"
     )
     pool_size: int | None = Field(None, ge=1, le=1000, description="Threads for scenarios; default: one each")
 

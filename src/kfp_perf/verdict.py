@@ -6,99 +6,26 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kfp_perf.compare.baseline import Baseline, against_baseline
 from kfp_perf.errors import ExitCode
+from kfp_perf.judgement import Judged, Judgement, judged_against
 from kfp_perf.metrics.metric import Unit
+from kfp_perf.metrics.units import ALL_DIGITS, rounded, scale_of, text_of
 from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, TEST_DEFAULTS, Threshold, parse_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.metrics.figures import Figures
+    from kfp_perf.metrics.window_files import WindowValue
 
 _MOST_REASONS = 3
 #: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
 _BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
 #: The operation, with its purpose unless that is the load, and its variant.
 _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean")
-
-
-class Judged(StrEnum):
-    """The result of a threshold; all but the first fail the test."""
-
-    KEPT = "kept"
-    NOT_KEPT = "not kept"
-    NOT_ENOUGH_DATA = "not enough data"
-    CANNOT_TELL = "cannot be told"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A threshold and the value that it was compared with.
-
-    `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
-    there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
-    failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
-    `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
-    """
-
-    threshold: Threshold
-    judged: Judged
-    value: float | None
-    interval: tuple[float | None, float | None] | None
-    error: float | None
-    count: int | None
-    reason: str
-    not_reached: bool = False
-    between: tuple[float, float] | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the bound held, with enough data to judge it."""
-        return self.judged is Judged.KEPT
-
-    @property
-    def has_data(self) -> bool:
-        """Whether there was something to judge, and enough of it."""
-        return self.judged is not Judged.NOT_ENOUGH_DATA
-
-    @property
-    def margin(self) -> float | None:
-        """How far the value stayed on the good side of the bound, in the metric's unit; negative: it did not."""
-        if self.value is None:
-            return None
-        above = self.value - self.threshold.bound
-        comparison = self.threshold.comparison
-        return (
-            0.0 - abs(above) if comparison == "==" else above if comparison.startswith(">") else 0.0 - above
-        )
-
-    def __str__(self) -> str:
-        scenario = f"{self.threshold.scenario}: " if self.threshold.scenario else ""
-        return f"{scenario}{self.threshold.metric.name} {self.reason or 'holds'}"
-
-    def document(self) -> dict[str, Any]:
-        """The plain values that the result holds."""
-        return {
-            "scenario": self.threshold.scenario,
-            "metric": self.threshold.metric.name,
-            "condition": self.threshold.condition,
-            "unit": self.threshold.metric.metric.unit.value,
-            "bound": self.threshold.bound,
-            "value": self.value,
-            "not_reached": self.not_reached,
-            "between": None if self.between is None else [_finite(bound) for bound in self.between],
-            "margin": self.margin,
-            "interval": None if self.interval is None else list(self.interval),
-            "error": self.error,
-            "count": self.count,
-            "passed": self.passed,
-            "judged": self.judged.value,
-            "reason": self.reason,
-            "default": self.threshold.default,
-        }
 
 
 def with_defaults(
@@ -128,7 +55,15 @@ def _defaults(figures: Figures) -> Iterator[tuple[str | None, str, str]]:
     yield from ((None, name, condition) for name, condition in TEST_DEFAULTS.items())
 
 
-def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
+def judge(
+    thresholds: Iterable[Threshold],
+    figures: Figures,
+    baseline: Baseline | None = None,
+    *,
+    accept_undecided: bool = False,
+    windows: Mapping[Threshold, WindowValue] | None = None,
+    t0: float = 0.0,
+) -> list[Judgement]:
     """Judge thresholds by the figures of their scenario, or of the whole test.
 
     A value that was made from too few others is not enough data, and fails: a quantile needs so many that one lies
@@ -137,8 +72,24 @@ def judge(thresholds: Iterable[Threshold], figures: Figures) -> list[Judgement]:
     between them, it cannot be told, and fails. A threshold with `*` in its name is judged by the value that is
     worst. A mean is of what was answered or ended, so its upper bound is not kept where the threshold on the errors
     or successes beside it is not.
+
+    A threshold relative to the `baseline` is judged by the interval of the change, as `compare` has it: kept if it
+    ends within the margin, not kept if it begins beyond it, else it cannot be told, which fails unless
+    `accept_undecided`. `windows` has the worst window of each sliding threshold that has one to judge, and `t0` is
+    the start of the test in seconds since the Unix epoch.
     """
-    found = [_judged(threshold, figures.of(threshold.scenario)) for threshold in thresholds]
+    thresholds = list(thresholds)
+    comparisons = sum(
+        len(one.metric.expanded(figures.of(one.scenario))) for one in thresholds if one.margin is not None
+    )
+    relative = _Relative(baseline, max(1, comparisons), accept_undecided)
+    worst = windows or {}
+    found = [
+        _judged(threshold, figures.of(threshold.scenario), relative)
+        if threshold.window_seconds is None
+        else _judged_window(threshold, worst.get(threshold), t0)
+        for threshold in thresholds
+    ]
     return [_of_survivors(one, found) for one in found]
 
 
@@ -155,11 +106,23 @@ def why_failed(judgements: Sequence[Judgement]) -> str:
     return f"{len(failed)} of {len(judgements)} thresholds failed: {'; '.join(reasons)}."
 
 
-def _judged(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+class _Relative(NamedTuple):
+    """What thresholds that are relative to a baseline are judged by."""
+
+    baseline: Baseline | None = None
+    comparisons: int = 1
+    accept_undecided: bool = False
+
+
+def _judged(
+    threshold: Threshold,
+    metrics: Mapping[str, Any],
+    relative: _Relative = _Relative(),  # noqa: B008  a tuple
+) -> Judgement:
     named = threshold.metric.expanded(metrics)
-    judgements = [_judged_one(dataclasses.replace(threshold, metric=one), metrics) for one in named]
+    judgements = [_judged_one(dataclasses.replace(threshold, metric=one), metrics, relative) for one in named]
     if not judgements:
-        return _judged_one(threshold, metrics)
+        return _judged_one(threshold, metrics, relative)
     return min(judgements, key=lambda one: (one.passed, -math.inf if one.margin is None else one.margin))
 
 
@@ -184,7 +147,7 @@ def _of_survivors(judged: Judgement, all_judged: Sequence[Judgement]) -> Judgeme
     return judged
 
 
-def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
+def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Relative) -> Judgement:
     metric = threshold.metric
     value, count = metric.value_in(metrics), metric.count_in(metrics)
     beyond = metric.not_reached_in(metrics)
@@ -196,6 +159,11 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
     elif between is not None:
         judged, reason = _judged_between(threshold, *between)
+    elif threshold.margin is not None:
+        new = [math.inf if value is None else value]
+        found = against_baseline(threshold, new, relative.baseline, relative.comparisons)
+        error, accepted = metric.error_in(metrics), relative.accept_undecided
+        return judged_against(threshold, found, value, count, error=error, accepted=accepted)
     elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
         judged = Judged.KEPT
     else:
@@ -203,7 +171,10 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any]) -> Judgement:
         is_ = "lies above all that was answered" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
-    return Judgement(threshold, judged, value, interval, error, count, reason, beyond, between)
+    accepted = threshold.margin is not None and relative.accept_undecided
+    return Judgement(
+        threshold, judged, value, interval, error, count, reason, beyond, between, accepted=accepted
+    )
 
 
 def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judged, str]:
@@ -215,20 +186,71 @@ def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judg
     below, above = high <= bound, low >= bound
     if (comparison.startswith("<") and below) or (comparison.startswith(">") and above):
         return Judged.KEPT, ""
-    ends = "" if math.isinf(high) else f" and {_shown(high, threshold.metric.metric.unit)}"
-    lies = f"lies {'between' if ends else 'above'} {_shown(low, threshold.metric.metric.unit)}{ends}"
+    ends = "" if math.isinf(high) else f" and {text_of(high, threshold.metric.metric.unit)}"
+    lies = f"lies {'between' if ends else 'above'} {text_of(low, threshold.metric.metric.unit)}{ends}"
     if below or above:
         return Judged.NOT_KEPT, f"{lies}, not {threshold.condition}"
     return Judged.CANNOT_TELL, f"{lies}, so whether it is {threshold.condition} cannot be told"
 
 
-def _shown(value: float, unit: Unit) -> str:
-    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
-    return f"{_rounded(value * factor, 3):.{_ALL_DIGITS}g}{sign}"
+def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -> Judgement:
+    """The judgement of a sliding threshold by its worst window."""
+    if worst is None:
+        fewest = threshold.metric.fewest
+        what = f"at least {fewest} values" if fewest > 1 else "a value"
+        reason = f"has not enough data: the load had no whole window with {what}"
+        return Judgement(threshold, Judged.NOT_ENOUGH_DATA, None, None, None, 0, reason)
+    begin, end = worst.begin - t0, worst.end - t0
+    value = math.inf if worst.value is None else worst.value
+    kept = OPERATORS[threshold.comparison](value, threshold.bound)
+    was = "lay above all that was answered" if worst.value is None else f"was {_formatted(value, threshold)}"
+    reason = "" if kept else f"{was} from {_clock(begin)} to {_clock(end)} min, not {threshold.condition}"
+    return Judgement(
+        threshold,
+        Judged.KEPT if kept else Judged.NOT_KEPT,
+        worst.value,
+        None,
+        None,
+        worst.operations,
+        reason,
+        worst.value is None,
+        window=(begin, end),
+    )
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, math.floor(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def aborted(judgements: Sequence[Judgement], by: Mapping[str, Any]) -> list[Judgement]:
+    """The judgements of a test that one of its thresholds aborted: `by` is what was recorded then.
+
+    What was known then decides: that threshold is not kept, whatever its figure became in the end.
+    """
+
+    def decided(one: Judgement) -> Judgement:
+        threshold = one.threshold
+        if threshold.default or (threshold.where, threshold.scenario) != (
+            by.get("where"),
+            by.get("scenario"),
+        ):
+            return one
+        if one.judged is Judged.NOT_KEPT:
+            return dataclasses.replace(one, aborted=True)
+        window = by.get("window")
+        return dataclasses.replace(
+            one,
+            judged=Judged.NOT_KEPT,
+            value=by.get("value"),
+            count=by.get("count"),
+            not_reached=by.get("value") is None,
+            reason=str(by.get("what")),
+            window=(window[0], window[1]) if window else None,
+            aborted=True,
+        )
+
+    return [decided(one) for one in judgements]
 
 
 class Reason(NamedTuple):
@@ -276,29 +298,12 @@ def decide(reasons: Iterable[Reason], judgements: Sequence[Judgement]) -> TestVe
     return TestVerdict(_TEXTS[code], code, texts)
 
 
-#: The factor that converts a unit's values for display, and the sign that follows.
-_SIGNS = {
-    Unit.SECONDS: (1.0, " s"),
-    Unit.SHARE: (100.0, " %"),
-    Unit.CHANGE: (100.0, " %"),
-    Unit.COUNT: (1.0, ""),
-    Unit.PER_SECOND: (1.0, "/s"),
-    Unit.BYTES: (2.0**-20, " MiB"),
-    Unit.CORES: (1.0, " cores"),
-}
-_ALL_DIGITS = 15
-
-
 def _formatted(value: float, threshold: Threshold) -> str:
     """Format a value with three digits, or with as many as it takes to differ from the bound."""
     unit = threshold.metric.metric.unit
-    factor, sign = (1e3, " ms") if unit is Unit.SECONDS and abs(value) < 1.0 else _SIGNS[unit]
+    factor, sign = scale_of(value, unit)
     holds = OPERATORS[threshold.comparison]
-    digits = _ALL_DIGITS if unit is Unit.COUNT else 3
-    while digits < _ALL_DIGITS and holds(_rounded(value * factor, digits) / factor, threshold.bound):
+    digits = ALL_DIGITS if unit is Unit.COUNT else 3
+    while digits < ALL_DIGITS and holds(rounded(value * factor, digits) / factor, threshold.bound):
         digits += 1
-    return f"{_rounded(value * factor, digits):.{_ALL_DIGITS}g}{sign}"
-
-
-def _rounded(value: float, digits: int) -> float:
-    return float(f"{value:.{digits}g}")
+    return f"{rounded(value * factor, digits):.{ALL_DIGITS}g}{sign}"

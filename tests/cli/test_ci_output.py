@@ -26,6 +26,8 @@ def scenario(folder: Path) -> str:
         "name": "reads",
         "mode": "RANDOM_GETS",
         "runTime": "500ms",
+        "mix": {"ListRuns": 1},
+        "thinkTime": "20ms",
         "thresholds": {"api.ListRuns.latency.mean": "< 1us", "api.ListRuns.error_rate": "<= 50%"},
     }
     (folder / "perf" / "reads.json").write_text(json.dumps([reads]))
@@ -120,11 +122,17 @@ def test_a_summary_that_cannot_be_written_changes_nothing(
     assert ("the summary of the step could not be written" in err) == (state == "a folder")
 
 
-def test_wrong_input_is_an_annotation(kfp_perf: KfpPerf, summary: Path) -> None:
-    code, _, err = kfp_perf("run", "nothing.json", "--emulator")
-    assert code == 2
-    (one,) = commands(err)
-    assert one.startswith("::error title=kfp-perf::nothing.json: does not exist%0A")
+def test_wrong_input_is_an_annotation_at_its_file(folder: Path, kfp_perf: KfpPerf, summary: Path) -> None:
+    (folder / "perf").mkdir()
+    (folder / "perf" / "bad.json").write_text('[{"mode": "RANDOM_GETS", "runTime": -1, "foo": 1}]')
+    for command in ("validate", "run"):
+        code, _, err = kfp_perf(command, "perf/bad.json")
+        assert code == 2
+        first, second = commands(err)
+        assert first.startswith(
+            "::error title=kfp-perf,file=perf/bad.json::perf/bad.json: $[0].runTime: must be greater than 0"
+        )
+        assert "$[0].foo" in second
     assert not summary.exists()
 
 
@@ -138,3 +146,27 @@ def test_a_comparison_is_shown_too(folder: Path, kfp_perf: KfpPerf, summary: Pat
     assert errors == ["::error title=b%3A slower::run.visible.mean: slower by 14.9 %25, more than 5.0 %25"]
     assert "### ❌ Comparison: slower" in summary.read_text()
     assert kfp_perf("compare", "a", "a")[0] == 2
+
+
+def test_a_repetition_writes_reports_of_all_its_executions(
+    folder: Path, kfp_perf: KfpPerf, scenario: str, emulator_url: str, summary: Path
+) -> None:
+    code, _, err = kfp_perf(
+        *("run", scenario, "--host", emulator_url, "-q", "--repeat", "2", "--no-warmup", "--pause", "0s"),
+        *("--report", "junit=junit.xml", "--report", "openmetrics=metrics.txt"),
+    )
+    assert code == 1
+    failed = [
+        case.get("classname")
+        for case in ET.parse(folder / "junit.xml").iter("testcase")
+        if case.find("failure") is not None
+    ]
+    assert failed == ["reads.01.reads", "reads.02.reads"]
+    text = (folder / "metrics.txt").read_text()
+    assert 'kfp_perf_exit_code{test="reads",execution="02"} 1' in text
+    errors = [line for line in commands(err) if line.startswith("::error")]
+    assert [line.partition("::execution ")[2][:3] for line in errors] == ["01:", "02:"]
+    assert summary.read_text().startswith("### ")
+    code, _, err = kfp_perf("run", scenario, "--emulator", "--repeat", "2", "--report", "svg=charts")
+    assert code == 2
+    assert "there is no report 'svg'" in err

@@ -31,8 +31,12 @@ def test_the_code_of_the_page_runs(
     assert "run.visible.mean slower 0.16" in capsys.readouterr().out
 
 
-def test_the_scenario_file_of_the_page_is_valid(tmp_path: Path) -> None:
-    (text,) = blocks("json")
-    (tmp_path / "mine.json").write_text(text)
-    plan = make_plan(tmp_path / "mine.json", TestConfig.from_environment())
-    assert [one.metric for one in plan.primary] == json.loads(text)["primary"]
+def test_the_scenario_files_of_the_page_are_valid(tmp_path: Path) -> None:
+    for text in blocks("json"):
+        (tmp_path / "mine.json").write_text(text)
+        plan = make_plan(tmp_path / "mine.json", TestConfig.from_environment())
+        content = json.loads(text)
+        assert [one.metric for one in plan.primary] == content.get("primary", [])
+        assert [one.metric.name for one in plan.thresholds if one.margin] == list(
+            content.get("thresholds", ())
+        )

@@ -61,7 +61,7 @@ class Api:
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
+    urls: dict[str, Any] = field(default_factory=dict)
     """Where the emulator's other ports are, by the names that its ready line gives them."""
 
     @property
@@ -231,7 +231,8 @@ def spawn() -> Iterator[Callable[..., tuple[Api, subprocess.Popen[bytes]]]]:
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, process.stderr.read() if process.stderr else ""
-        return Api(json.loads(ready)["url"]), process
+        urls = json.loads(ready)
+        return Api(urls["url"], urls=urls), process
 
     yield begin
     for process in processes:

@@ -13,6 +13,7 @@ import pytest
 from kfp_emulator.cluster.timing import PROFILE_FIELDS, list_profiles, parse_profile
 from kfp_emulator.command import emulator
 from kfp_emulator.http.routes import ROUTES
+from kfp_emulator.kubernetes.component_table import COMPONENTS, Component
 from kfp_emulator.protocol import messages
 from kfp_emulator.server import faults
 
@@ -67,6 +68,7 @@ def test_every_field_of_a_rule(name: Any) -> None:
         faults.BrokenYaml,
         faults.CutWatch,
         faults.ExpireWatch,
+        faults.FalseValues,
         faults.SlowReports,
         faults.StuckRuns,
         faults.FailedPods,
@@ -103,3 +105,17 @@ def test_the_example_of_a_profile_is_one() -> None:
 def test_the_example_of_a_plan_is_one() -> None:
     example = TEXT.split("## Faults")[1].split("```json")[1].split("```")[0]
     assert len(faults.read_rules(example)) == 5
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+def test_the_formula_of_every_component(component: Component) -> None:
+    rates = component.consumption
+    times = (rates.request, rates.report, rates.pod, rates.look)
+    cells = [
+        f"`{component.name}`",
+        f"{rates.idle:g}",
+        *(f"{seconds * 1000:g} ms" if seconds else "" for seconds in times),
+        f"{rates.memory >> 20} MiB",
+        f"{rates.workflow_bytes >> 10} KiB" if rates.workflow_bytes else "",
+    ]
+    assert f"| {' | '.join(cells)} |" in TEXT

@@ -109,6 +109,16 @@ def test_a_histogram_grows_bucket_by_bucket() -> None:
     assert growth.bounds == [0.1, 0.3, float("inf")]
 
 
+def test_counts_are_written_until_they_have_reached_the_last_and_read_back_whole() -> None:
+    reader = ScrapeReader(SERVER)
+    line = reader.read(exposition("server", 10.0), TEST.begin)
+    assert line.histograms["handling/CreateRun"] == [15.0, 50.0, 100.0]
+    later = reader.read(exposition("server", 20.0), TEST.end)
+    growth = readings(line, later).growth("handling/CreateRun", TEST)
+    assert growth is not None
+    assert growth.counts == [50.0, 50.0, 0.0]
+
+
 def test_a_single_scrape_tells_levels_and_no_growth() -> None:
     found = readings(scrape(10_050.0, calls=9.0))
     assert found.gauge("memory", TEST) == [(10_050.0, 1.0)]
@@ -150,6 +160,7 @@ argo_workflows_k8s_request_duration_sum{verb="List"} 2
 """
     line = ScrapeReader(CONTROLLER).read(text, 1.0)
     assert line.histograms == {"kubernetes_request": [3.0, 4.0, 7.0]}
+    assert line.bounds == {"kubernetes_request": [0.1, None]}
 
 
 @pytest.mark.parametrize(

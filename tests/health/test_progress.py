@@ -20,7 +20,7 @@ def answer(runner: Any, error: str = "", purpose: Purpose = Purpose.LOAD) -> Non
 
 def end(runner: Any, outcome: Outcome = Outcome.SUCCEEDED, seconds: float = 10.0) -> None:
     runner.progress.on_run(
-        RunRecord(scenario="a", name="r", due=0.0, outcome=outcome, duration_seconds=seconds)
+        RunRecord(scenario="a", name="r", due=0.0, outcome=outcome, duration_seconds=seconds), seconds
     )
 
 

@@ -454,3 +454,26 @@ def test_a_quantile_of_more_runs_than_will_be_started_is_doubted(
         (warning,) = plan.warnings
         assert warning.where.endswith('$[0].thresholds["run.duration.p99"]')
         assert "needs 100 runs, and 60 are expected" in warning.what
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "nearest"),
+    [
+        ("server.CreateRun.handling.p99", "< 500ms", "300ms"),
+        ("server.*.handling.p95", "< 900ms", "1s"),
+        ("server.GetRun.handling.p50", "< 2ms", "5ms"),
+        ("controller.workflow_queue.latency.p95", "< 30s", "20s"),
+        ("server.CreateRun.handling.p99", "< 1s", ""),
+        ("server.CreateRun.handling.p99", "< 10m", ""),
+        ("server.CreateRun.handling.mean", "< 500ms", ""),
+        ("api.CreateRun.latency.p99", "< 500ms", ""),
+    ],
+)
+def test_a_bound_within_a_bucket_is_warned_of(
+    plan_of: Callable[..., Plan], name: str, condition: str, nearest: str
+) -> None:
+    warnings = plan_of({"thresholds": {name: condition}, "scenarios": [RUN]}).warnings
+    found = [one for one in warnings if "lies within a bucket" in one.what]
+    assert [one.remedy for one in found] == (
+        [f"take the bound of a bucket, of which {nearest} is the nearest"] if nearest else []
+    )

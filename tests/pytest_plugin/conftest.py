@@ -19,6 +19,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for field in TestConfig.model_fields:
         monkeypatch.delenv(variable_name(TestConfig, field), raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("KFP_PERF_EVIDENCE", "false")  # a process more for each test that is run
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ def test_the_tally_counts_operations_of_the_load_and_attempts_of_all(sample: Cal
 def test_the_tally_counts_runs_by_outcome() -> None:
     tally = Tally()
     for outcome, seconds in ((Outcome.SUCCEEDED, 5.0), (Outcome.FAILED, 9.0), (Outcome.NEVER_STARTED, None)):
-        tally.on_run(RunRecord(scenario="s", name="r", due=T0, outcome=outcome, duration_seconds=seconds))
+        record = RunRecord(scenario="s", name="r", due=T0, outcome=outcome, duration_seconds=seconds)
+        tally.on_run(record, T0 + 20.0)
     counters = ScenarioCounters(scenario="s", **tally.fields())  # type: ignore[arg-type]
     assert (counters.ended, counters.runs_lost, counters.longest_run_seconds) == (2, 1, 9.0)

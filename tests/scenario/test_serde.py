@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from kfp_perf.errors import InputError
+from kfp_perf.scenario.conditions import GivenThreshold
 from kfp_perf.scenario.model import TestMode, TestScenario
 from kfp_perf.scenario.serde import EnumSerDe, JsonDeserializationUtils, parse_scenarios, read_scenario_file
 
@@ -88,7 +89,7 @@ def test_a_file_knows_its_name_and_thresholds(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"name": "n", "thresholds": {"a": "< 1"}, "scenarios": [RUN]}))
     file = read_scenario_file(path)
-    assert (file.name, file.thresholds, len(file.scenarios)) == ("n", {"a": "< 1"}, 1)
+    assert (file.name, file.thresholds, len(file.scenarios)) == ("n", {"a": (GivenThreshold("< 1"),)}, 1)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,11 @@ def test_a_file_knows_its_name_and_thresholds(tmp_path: Path) -> None:
         ([RUN] * 1001, "$", "holds 1001 scenarios"),
         ({"scenarios": [RUN], "defaults": 3}, "$.defaults", "must be an object, got 3"),
         ({"scenarios": [RUN], "name": "a/b"}, "$.name", "must match"),
-        ({"scenarios": [RUN], "thresholds": {"a": 1}}, "$.thresholds.a", "must be a string, got 1"),
+        (
+            {"scenarios": [RUN], "thresholds": {"a": 1}},
+            "$.thresholds.a",
+            "must be a string, an object or a list, got 1",
+        ),
     ],
 )
 def test_a_file_of_the_wrong_shape(value: object, path: str, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kfp_emulator import control, control_kubernetes
 from kfp_emulator.api import (
     artifacts,
     experiments,
@@ -13,6 +12,7 @@ from kfp_emulator.api import (
     uploads,
     versions,
 )
+from kfp_emulator.control import api_server, cluster
 from kfp_emulator.http.router import Route
 
 V2 = "/apis/v2beta1"
@@ -77,27 +77,25 @@ BESIDE_ROUTES: tuple[Route, ...] = (
 API_ROUTES = GATEWAY_ROUTES + BESIDE_ROUTES
 
 CONTROL_ROUTES: tuple[Route, ...] = (
-    Route("GET", "/metrics", "Metrics", control.metrics),
-    Route("GET", "/emulator/v1/truth", "Truth", control.truth),
-    Route("GET", "/emulator/v1/server", "Server", control.server),
-    Route("GET", "/emulator/v1/faults", "ListFaults", control.list_faults),
-    Route("POST", "/emulator/v1/faults", "AddFaults", control.add_faults),
-    Route("DELETE", "/emulator/v1/faults", "ClearFaults", control.remove_faults),
-    Route("DELETE", "/emulator/v1/faults/{id}", "RemoveFault", control.remove_faults),
-    Route("GET", "/emulator/v1/outcomes", "ListOutcomes", control.list_outcomes),
-    Route("POST", "/emulator/v1/outcomes", "AddOutcomes", control.add_outcomes),
-    Route("DELETE", "/emulator/v1/outcomes", "ClearOutcomes", control.clear_outcomes),
-    Route("POST", "/emulator/v1/restart", "Restart", control.restart),
-    Route("GET", "/emulator/v1/components", "ListComponents", control_kubernetes.list_components),
-    Route(
-        "POST", "/emulator/v1/components/{name}:restart", "RestartComponent", control_kubernetes.restart_one
-    ),
-    Route("GET", "/emulator/v1/pods", "PodTruth", control_kubernetes.list_pods),
-    Route("POST", "/emulator/v1/kubernetes/compact", "Compact", control_kubernetes.compact),
-    Route("GET", "/emulator/v1/kubernetes/denials", "ListDenials", control_kubernetes.list_denials),
-    Route("POST", "/emulator/v1/kubernetes/denials", "SetDenials", control_kubernetes.set_denials),
-    Route("DELETE", "/emulator/v1/kubernetes/denials", "ClearDenials", control_kubernetes.set_denials),
-    Route("GET", "/emulator/v1/openapi.json", "OpenApi", control.get_openapi),
+    Route("GET", "/metrics", "Metrics", api_server.metrics),
+    Route("GET", "/emulator/v1/truth", "Truth", api_server.truth),
+    Route("GET", "/emulator/v1/server", "Server", api_server.server),
+    Route("GET", "/emulator/v1/faults", "ListFaults", api_server.list_faults),
+    Route("POST", "/emulator/v1/faults", "AddFaults", api_server.add_faults),
+    Route("DELETE", "/emulator/v1/faults", "ClearFaults", api_server.remove_faults),
+    Route("DELETE", "/emulator/v1/faults/{id}", "RemoveFault", api_server.remove_faults),
+    Route("GET", "/emulator/v1/outcomes", "ListOutcomes", api_server.list_outcomes),
+    Route("POST", "/emulator/v1/outcomes", "AddOutcomes", api_server.add_outcomes),
+    Route("DELETE", "/emulator/v1/outcomes", "ClearOutcomes", api_server.clear_outcomes),
+    Route("POST", "/emulator/v1/restart", "Restart", api_server.restart),
+    Route("GET", "/emulator/v1/components", "ListComponents", cluster.list_components),
+    Route("POST", "/emulator/v1/components/{name}:restart", "RestartComponent", cluster.restart_one),
+    Route("GET", "/emulator/v1/pods", "PodTruth", cluster.list_pods),
+    Route("POST", "/emulator/v1/kubernetes/compact", "Compact", cluster.compact),
+    Route("GET", "/emulator/v1/kubernetes/denials", "ListDenials", cluster.list_denials),
+    Route("POST", "/emulator/v1/kubernetes/denials", "SetDenials", cluster.set_denials),
+    Route("DELETE", "/emulator/v1/kubernetes/denials", "ClearDenials", cluster.set_denials),
+    Route("GET", "/emulator/v1/openapi.json", "OpenApi", api_server.get_openapi),
 )
 """The emulator's own, which KFP has not."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.kubernetes.component_documents import MODELLED
-from kfp_emulator.kubernetes.pod_document import rfc3339
 from kfp_emulator.kubernetes.pod_stages import RUNNING
+from kfp_emulator.kubernetes.pod_status import rfc3339
 from kfp_emulator.kubernetes.run_pod import RunPod
 from kfp_emulator.kubernetes.stated import Stated
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.cli.ending import ignore_signals
+from kfp_perf.cli.github import error_to_github
 from kfp_perf.errors import ExitCode, KfpPerfError
 from kfp_perf.streams import flush_streams
 
@@ -26,6 +27,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Decide": {
         "duel": ("kfp_perf.cli.duel", "duel", "Compare two live targets: executions in turn."),
         "compare": ("kfp_perf.cli.compare", "compare", "Compare executions: slower, faster, or the same?"),
+        "capacity": ("kfp_perf.cli.capacity", "capacity", "Find the highest load that is carried."),
         "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
     },
     "Set up": {
@@ -103,6 +105,7 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except KfpPerfError as error:
         with contextlib.suppress(OSError):
             click.echo(f"kfp-perf: {error}", err=True)
+        error_to_github(error)
         return int(error.exit_code)
     except SystemExit:
         # What click puts there; its releases differ in the underscore.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kfp_perf.cli.ending import signals_ignored
-from kfp_perf.cli.github import errors_to_github, report_to_github
+from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage, seconds
 from kfp_perf.cli.written_reports import write_wanted
@@ -107,6 +107,7 @@ def run_repetition(
         until_stable=flags.until_stable,
         first_seed=emulator_seed,
         registry=registry,
+        accept_undecided=config.undecided == "pass",
     )
     study = run_and_show(design, scenario_file, config, pause=flags.pause_seconds, **options)
     return study.record.exit_code or 0
@@ -136,27 +137,26 @@ def run_and_show(
 
     abandoned = False
     try:
-        with errors_to_github():
-            study = run_study(
-                design,
-                scenario_file,
-                config,
-                emulator=emulator,
-                quiet=quiet,
-                pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
-                announce=announce,
-                **options,
-            )
+        study = run_study(
+            design,
+            scenario_file,
+            config,
+            emulator=emulator,
+            quiet=quiet,
+            pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
+            announce=announce,
+            **options,
+        )
     except StudyAbandoned as left:
         study, abandoned = left.study, True
     with signals_ignored():
-        try:
-            show_study(study)
-            write_wanted(reports, lambda name: FORMATS[name](study))
-        except InputError as error:  # the exit code stays that of the study
-            with contextlib.suppress(OSError):  # the terminal may be closed
-                click.echo(f"kfp-perf: {error}", err=True)
-        report_to_github(tuple, lambda: FORMATS["markdown"](study)["report.md"])
+        for step in (show_study, lambda study: write_wanted(reports, lambda name: FORMATS[name](study))):
+            try:
+                step(study)
+            except InputError as error:  # the exit code stays that of the study
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    click.echo(f"kfp-perf: {error}", err=True)
+        _to_github(study)
     if abandoned:
         # Threads of the scenarios still wait for the server; the user asked not to wait.
         flush_streams()
@@ -176,3 +176,10 @@ def show_study(study: Study) -> None:
             if report.exists()
             else f"Draw the report with: kfp-perf report {shlex.quote(str(study.path))} -f html"
         )
+
+
+def _to_github(study: Study) -> None:
+    from kfp_perf.reports.github import annotations_of_study
+    from kfp_perf.reports.study_reports import draw_markdown
+
+    report_to_github(lambda: annotations_of_study(study), lambda: draw_markdown(study)["report.md"])

@@ -49,11 +49,21 @@ class _ReportCommand(click.Command):
     is_eager=True,
     help="Module or Python file with a table REPORTS or SECTIONS of your own; may be given several times.",
 )
-def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, ...]) -> None:
+@click.option(
+    "--baseline",
+    "-b",
+    type=click.Path(path_type=Path, readable=False),
+    multiple=True,
+    help="Judge thresholds that are relative to a baseline by these results instead.",
+)
+def report(
+    *, results: Path, name: str, output: Path | None, plugin: tuple[str, ...], baseline: tuple[Path, ...]
+) -> None:
     """Draw a report of RESULTS, a folder that `kfp-perf run` made, again: of a test, or of a study.
 
     Without --output, a report that is one text goes to the standard output, any other into RESULTS. A test that
-    did not reach its end has a report of what it had written.
+    did not reach its end has a report of what it had written. With --baseline its thresholds are judged again; the
+    files of the result stay as they are.
     """
     from kfp_perf.engine.plugins import load_plugins
     from kfp_perf.errors import InputError, Problem
@@ -63,6 +73,10 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     from kfp_perf.result.study import is_study
 
     if is_study(results):
+        if baseline:
+            what = "the executions of a study have been judged, each by its baseline"
+            remedy = f"`kfp-perf compare {results} --baseline {baseline[0]}` compares the study."
+            raise InputError(Problem("--baseline", what, remedy))
         _report_study(results, name, output)
         return
     plugins = load_plugins(plugin)
@@ -74,6 +88,9 @@ def report(*, results: Path, name: str, output: Path | None, plugin: tuple[str, 
     result = Result.open(results)
     if not result.document:
         result = _computed(result)
+    if baseline:
+        with _readable(results):
+            result = _judged_again(result, baseline)
     if name == "console" and output is None:
         # In colours, and as wide as the terminal.
         with _readable(results), standard_output():
@@ -115,6 +132,31 @@ def _computed(result: TestResult) -> TestResult:
     if left := stays(computed):
         click.echo(f"kfp-perf: {left}; delete with: {cleanup_command(result.path)}", err=True)
     return computed
+
+
+def _judged_again(result: TestResult, paths: tuple[Path, ...]) -> TestResult:
+    """The result with its thresholds judged by another baseline."""
+    from kfp_perf.compare.baseline import read_baseline
+    from kfp_perf.compare.comparability import refuse_the_same
+    from kfp_perf.compare.sides import ComparedExecution, Side
+    from kfp_perf.errors import InputError, Problem
+    from kfp_perf.execution.document import given_thresholds, result_document, with_baseline
+    from kfp_perf.result.timestamps import epoch_of
+
+    given, document = result.given, result.document
+    found = read_baseline(paths, given_thresholds(given))
+    if found is None:
+        what = "has no threshold that is relative to a baseline"
+        remedy = f"`kfp-perf compare {paths[0]} {result.path}` compares the two."
+        raise InputError(Problem(str(result.path), what, remedy))
+    refuse_the_same(found[0], Side(str(result.path), (ComparedExecution(result.path, document, given),)))
+    again = result_document(
+        result,
+        document.get("total"),
+        epoch_of(document.get("finished")),
+        given=with_baseline(given, *found),
+    )
+    return type(result)(result.path, again)
 
 
 @contextlib.contextmanager

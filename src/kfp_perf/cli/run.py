@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from kfp_perf.cli.ending import signals_ignored
-from kfp_perf.cli.github import errors_to_github, report_to_github
+from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.repetition import repetition_options, run_repetition
 from kfp_perf.cli.scenario import scenario_options
@@ -39,6 +39,18 @@ if TYPE_CHECKING:
 )
 @click.option("--keep", is_flag=True, help="Leave all that was made on the server.")
 @click.option("--keep-failed", is_flag=True, help="Leave failed runs, and what they need, on the server.")
+@click.option(
+    "--baseline",
+    "-b",
+    type=click.Path(path_type=Path, readable=False),
+    multiple=True,
+    help="Results that thresholds are relative to; may be given several times.  [KFP_PERF_BASELINE]",
+)
+@click.option(
+    "--undecided",
+    type=click.Choice(["fail", "pass"]),
+    help="What becomes of a relative threshold that cannot be told.  [KFP_PERF_UNDECIDED]",
+)
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
 @click.option("--ui", is_flag=True, help="Serve a live page to browsers on this machine.")
@@ -59,6 +71,8 @@ def run(
     results: Path | None,
     keep: bool,
     keep_failed: bool,
+    baseline: tuple[Path, ...],
+    undecided: str | None,
     plugin: tuple[str, ...],
     yes: bool,
     ui: bool,
@@ -79,13 +93,17 @@ def run(
     """
     from kfp_perf.execution import TestFailed, run_test
 
-    _refuse_contradictions()
+    refuse_contradictions()
     wanted = _wanted(report, plugin, repetition)
     changes: dict[str, Any] = {}
     if results is not None:
         changes["results_folder"] = results
     if keep or keep_failed:
         changes["keep"] = "all" if keep else "failed"
+    if baseline:
+        changes["baseline"] = baseline
+    if undecided:
+        changes["undecided"] = undecided
     config = config.model_copy(update=changes)
     options: dict[str, Any] = {
         "plugins": plugin,
@@ -108,8 +126,7 @@ def run(
         )
     code = ExitCode.GOOD
     try:
-        with errors_to_github(unless=TestFailed):
-            result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
+        result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
         abandoned = failed.abandoned
@@ -162,7 +179,7 @@ def _write(wanted: tuple[WantedReport, ...], result: TestResult, plugins: tuple[
     write_wanted(wanted, lambda name: known[name].draw(result, loaded.sections))
 
 
-def _refuse_contradictions() -> None:
+def refuse_contradictions() -> None:
     """Raise `UsageError` for flags that exclude each other or need another one."""
     context = click.get_current_context()
     given = {

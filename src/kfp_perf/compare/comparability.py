@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare.compared_metrics import declared_primary, number_in
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, InputError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kfp_perf.compare.sides import ComparedExecution, Side
 
     Check = Callable[[Side, Side], Iterator[str]]
+
+#: Parts of a scenario file that do not change the load.
+_JUDGING = frozenset({"thresholds", "primary"})
 
 CACHED_POINTS = 0.05
 """By how much the share of cached runs may differ."""
@@ -25,6 +28,16 @@ def warnings_of(baseline: Side, new: Side, *, paired: bool = False) -> Iterator[
         yield from check(baseline, new)
     if not paired:
         yield from _not_interleaved(baseline, new)
+
+
+def refuse_the_same(baseline: Side, new: Side) -> None:
+    """Raise `InputError` where an execution stands on both sides."""
+    places = {one.path.resolve() for one in baseline.executions}
+    for one in new.executions:
+        if one.path.resolve() in places:
+            what = "stands on both sides: a result says nothing when it is compared with itself"
+            remedy = "Name two different results; keep new ones out of the folder of the baseline."
+            raise InputError(Problem(str(one.path), what, remedy))
 
 
 def _differs(what: str, of: Callable[[ComparedExecution], Any]) -> Check:
@@ -64,13 +77,26 @@ def _scenario(baseline: Side, new: Side) -> Iterator[str]:
 
 
 def _scenario_of(execution: ComparedExecution) -> str:
-    """The content of the scenario file, without its layout."""
+    """The content of the scenario file, without its layout and what only judges the results."""
     file = execution.document.get("scenario_file")
     text = str(file.get("text", "")) if isinstance(file, dict) else ""
     try:
-        return json.dumps(json.loads(text), sort_keys=True)
+        content = json.loads(text)
     except ValueError:
         return text
+    whole = {"scenarios": content} if isinstance(content, list) else content
+    if isinstance(whole, dict):
+        scenarios = whole.get("scenarios")
+        if isinstance(scenarios, list):
+            whole = whole | {"scenarios": [_load_of(one) for one in scenarios]}
+        whole = _load_of(whole)
+    return json.dumps(whole, sort_keys=True)
+
+
+def _load_of(part: Any) -> Any:
+    return (
+        {key: value for key, value in part.items() if key not in _JUDGING} if isinstance(part, dict) else part
+    )
 
 
 def _pipelines(baseline: Side, new: Side) -> Iterator[str]:
@@ -101,7 +127,7 @@ def _states(baseline: Side, new: Side) -> Iterator[str]:
             code = verdict.get("exit_code")
             if code in {ExitCode.INVALID, ExitCode.TARGET}:
                 reasons = verdict.get("reasons") or ()
-                first = f": {reasons[0]}" if reasons else ""
+                first = f": {str(reasons[0]).splitlines()[0]}" if reasons else ""
                 yield f"{one.path}: {verdict.get('text', 'invalid')}{first}"
 
 

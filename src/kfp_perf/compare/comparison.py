@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from kfp_perf.compare.comparability import warnings_of
+from kfp_perf.compare.comparability import refuse_the_same, warnings_of
 from kfp_perf.compare.compared_metrics import ComparedMetric, further_metrics, guards, primary_metrics
-from kfp_perf.errors import InputError, Problem
 from kfp_perf.statistics.comparison import (
     FEWEST_EXECUTIONS,
     GUARD_POINTS,
@@ -185,7 +184,7 @@ def compare_sides(
     Raises `InputError` where an execution stands on both sides, where a primary metric has no values, and
     `ValueError` for pairs of different numbers.
     """
-    _refuse_the_same(baseline, new)
+    refuse_the_same(baseline, new)
     primary = primary_metrics(baseline, new, registry)
     found_guards = tuple(
         _guard(one, baseline, new, higher_is_better=better) for one, better in guards(baseline, new)
@@ -207,15 +206,6 @@ def compare_sides(
         guards=found_guards,
         warnings=tuple(warnings_of(baseline, new, paired=paired)),
     )
-
-
-def _refuse_the_same(baseline: Side, new: Side) -> None:
-    places = {one.path.resolve() for one in baseline.executions}
-    for one in new.executions:
-        if one.path.resolve() in places:
-            what = "stands on both sides: a result says nothing when it is compared with itself"
-            remedy = "Name two different results; keep new ones out of the folder of the baseline."
-            raise InputError(Problem(str(one.path), what, remedy))
 
 
 def _compared(

@@ -55,6 +55,11 @@ class EvidenceProcess:
         """How its sources stand now, a few words each; empty where nothing was found yet."""
         return [f"{part} {text}" for part, text in self._live.items()]
 
+    @property
+    def pid(self) -> int:
+        """The number of its process; 0 where there is none."""
+        return self._process.pid if self._process is not None else 0
+
     def __enter__(self) -> Self:
         if self._config.evidence:
             try:

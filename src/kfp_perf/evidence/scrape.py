@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 SCRAPES_SUFFIX = ".scrapes.jsonl"
+#: Whole numbers below it are exact.
+_EXACT = 2.0**53
 
 
 class ScrapeLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What one scrape found; of the values of one process only those that have changed since its line before.
 
-    `at` is when the answer was whole, `seconds` how long it took, and `server_at` the endpoint's own time, from the
-    answer's Date header (0.0: it sent none). `began` is when the process started by its own clock (0.0: it does not
-    say). `counters` are as they were read, so they fall when the process is replaced. A histogram is its sum, and
-    then its cumulative counts, whose upper bounds are in `bounds` when they are first seen; the last is infinite,
-    and written `null`. `missed` is why the scrape found nothing.
+    `at` is when the answer was whole, `seconds` how long it took, and `server_at` the endpoint's own time, from
+    the answer's Date header (0.0: it sent none). `began` is when the process started by its own clock (0.0: it
+    does not say). `counters` are as they were read, so they fall when the process is replaced. A histogram is
+    its sum, and then its cumulative counts until they have reached the last one. Their upper bounds are in
+    `bounds` when they are first seen; the last is infinite, and written `null`. `missed` is why the scrape
+    found nothing.
     """
 
     at: float
@@ -89,16 +92,23 @@ class ScrapeReader:
             self.dubious = f"{sample.name} is {value}"
         else:
             values = line.counters if wanted.kind is Kind.COUNTER else line.gauges
-            values[key] = values.get(key, 0.0) + value
+            values[key] = _short(values.get(key, 0.0) + value)
 
     def _add_histogram(self, key: str, counts: dict[float, float], total: float, line: ScrapeLine) -> None:
         bounds = sorted(counts)
-        values = [counts[bound] for bound in bounds]
+        values = [_short(counts[bound]) for bound in bounds]
         if bounds[-1] != math.inf or not all(map(is_count, values)) or values != sorted(values):
             self.dubious = f"the buckets of {key} contradict each other"
             return
-        line.histograms[key] = [total if math.isfinite(total) else 0.0, *values]
+        # Most values lie in the first buckets: the counts of those after the last value are all the same.
+        last = values.index(values[-1]) + 1
+        line.histograms[key] = [total if math.isfinite(total) else 0.0, *values[:last]]
         line.bounds[key] = [None if math.isinf(bound) else bound for bound in bounds]
+
+
+def _short(value: float) -> float:
+    """A value as it is shortest in JSON."""
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
 
 
 #: Linux computes the start of a process from the time of the boot, which may be a second off from look to look.

@@ -12,25 +12,31 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf._version import __version__
+from kfp_perf.compare.baseline import baseline_in, with_warnings
 from kfp_perf.errors import ExitCode
 from kfp_perf.metrics import METRICS
+from kfp_perf.metrics.capacity import is_of_capacity
 from kfp_perf.metrics.figures import Figures, figures_of
 from kfp_perf.metrics.metric import declared_metrics
 from kfp_perf.metrics.registry import Registry
+from kfp_perf.metrics.window_files import worst_window
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.files import safe_name
 from kfp_perf.result.records import Outcome
 from kfp_perf.result.timestamps import epoch_of, utc_of
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.thresholds import Threshold, parse_threshold
-from kfp_perf.verdict import Reason, decide, judge, with_defaults
+from kfp_perf.verdict import Reason, aborted, decide, judge, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kfp_perf.client.messages import Healthz
+    from kfp_perf.compare import Side
+    from kfp_perf.compare.baseline import Baseline
     from kfp_perf.config import TestConfig
     from kfp_perf.metrics.metric import Metric
+    from kfp_perf.metrics.window_files import WindowValue
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import ScenarioFiles, TestResult
@@ -51,9 +57,10 @@ def given_document(
     emulator_profile: str,
     started: float,
     declared: Iterable[Metric] = (),
+    baseline: tuple[Side, Baseline] | None = None,
 ) -> dict[str, Any]:
-    """The input of a test: plan, settings, target and the users' metrics; `given.json`."""
-    return {
+    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
+    given = {
         "name": plan.name,
         "started": utc_of(started),
         "duration_seconds": plan.duration_seconds,
@@ -71,8 +78,11 @@ def given_document(
                 "metric": one.metric.name,
                 "condition": one.condition,
                 "where": one.where,
+                "abort_on_fail": one.abort_on_fail,
+                "delay_seconds": one.delay_seconds,
             }
             for one in plan.thresholds
+            if not is_of_capacity(one.metric.name)  # a study judges these
         ],
         "lifted": [list(one) for one in plan.lifted],
         "declared_metrics": msgspec.to_builtins(list(declared)),
@@ -95,29 +105,49 @@ def given_document(
         ),  # secrets are masked with stars, as pydantic's secrets are
         "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
+    return given if baseline is None else with_baseline(given, *baseline)
+
+
+def with_baseline(given: dict[str, Any], side: Side, baseline: Baseline) -> dict[str, Any]:
+    """The input of a test, with the values that its thresholds are relative to."""
+    return {**given, "baseline": msgspec.to_builtins(with_warnings(baseline, side, given))}
 
 
 def result_document(
     result: TestResult,
     custom: Mapping[str, Any] | None = None,
     finished: float | None = None,
+    *,
+    given: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The result of a test from its folder: figures, thresholds and verdict.
 
     Times are UTC in text, durations are in seconds. Works while scenarios still run, and for a test that was
     killed: `complete_until` is then the time of the last write. `custom` are the users' own figures of the whole
-    test. `finished` is when the test was over (None: the time of the last write).
+    test. `finished` is when the test was over (None: the time of the last write). `given` is used in place of
+    `given.json`, to judge the test by another baseline.
     """
-    given, health = result.given, result.health
+    given, health = result.given if given is None else given, result.health
     scenarios = result.scenarios
     infos = [one.info for one in scenarios]
     figures = figures_of(scenarios, result.evidence)
     in_flight = _in_flight(scenarios, health)
     _count_cut_off(figures, in_flight, infos)
     figures = Figures(figures.scenarios, {**(custom or {}), **figures.total})
-    thresholds = list(_thresholds(given))
+    thresholds = list(given_thresholds(given))
     lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
-    judgements = judge(with_defaults(thresholds, lifted, figures), figures)
+    baseline = baseline_in(given)
+    judgements = judge(
+        with_defaults(thresholds, lifted, figures),
+        figures,
+        baseline,
+        windows=_windows(thresholds, scenarios),
+        t0=_t0(given, infos),
+        accept_undecided=(given.get("configuration") or {}).get("undecided") == "pass",
+    )
+    early = health.get("stopped_early") or {}
+    if one := early.get("threshold"):
+        judgements = aborted(judgements, one)
     last = max((_last_written(one) for one in scenarios), default=0.0)
     ended = bool(infos) and all(info.ended for info in infos)
     started = epoch_of(given.get("started")) or 0.0
@@ -146,7 +176,8 @@ def result_document(
         "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
-        "warnings": list(given.get("warnings") or ()),
+        "baseline": _named(baseline),
+        "warnings": [*(given.get("warnings") or ()), *(baseline.warnings if baseline else ())],
         "leftovers": [line for info in infos for line in info.leftovers],
         "environment": given.get("environment") or {},
         "configuration": given.get("configuration") or {},
@@ -154,13 +185,52 @@ def result_document(
     }
 
 
-def _thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
+def _named(baseline: Baseline | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    return {
+        "name": baseline.name,
+        "executions": list(baseline.executions),
+        "left_out": list(baseline.left_out),
+    }
+
+
+def given_thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
     """Parse the thresholds again, by the metrics that the test had."""
     registry = Registry(METRICS, declared_metrics(given.get("declared_metrics")))
     for one in given.get("thresholds") or ():
-        parsed = parse_threshold(one["metric"], one["condition"], one["where"], one["scenario"], registry)
+        parsed = parse_threshold(
+            one["metric"],
+            one["condition"],
+            one["where"],
+            one["scenario"],
+            registry,
+            abort_on_fail=bool(one.get("abort_on_fail")),
+            delay_seconds=float(one.get("delay_seconds") or 0.0),
+        )
         if isinstance(parsed, Threshold):
             yield parsed
+
+
+def _windows(
+    thresholds: Sequence[Threshold], scenarios: Sequence[ScenarioFiles]
+) -> dict[Threshold, WindowValue]:
+    """The worst window of each sliding threshold that has one to judge."""
+    found = {}
+    for one in thresholds:
+        if one.window_seconds is None or one.windowed is None:
+            continue
+        about = [files for files in scenarios if one.scenario in {None, files.info.name}]
+        worst = worst_window(about, one.windowed, one.window_seconds, one.comparison, one.bound)
+        if worst is not None:
+            found[one] = worst
+    return found
+
+
+def _t0(given: dict[str, Any], infos: Sequence[ScenarioInfo]) -> float:
+    """The start of the test, in seconds since the Unix epoch; 0.0 where no scenario has started."""
+    starts = {one.get("name"): float(one.get("start_seconds") or 0.0) for one in given.get("scenarios") or ()}
+    return min((info.start_at - starts.get(info.name, 0.0) for info in infos if info.start_at), default=0.0)
 
 
 def _in_flight(scenarios: Sequence[ScenarioFiles], health: dict[str, Any]) -> dict[str, int]:
@@ -204,6 +274,9 @@ def _reasons(
     for info in infos:
         if info.error:
             yield Reason(ExitCode(info.exit_code), info.error, info.name)
+    early = health.get("stopped_early") or {}
+    if early.get("threshold"):
+        yield Reason(ExitCode.FAILED, str(early["reason"]))
     for code, text in health.get("reasons") or ():
         yield Reason(ExitCode(code), str(text))
     if not health.get("over") and not (infos and all(info.ended for info in infos)):

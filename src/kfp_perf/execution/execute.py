@@ -13,9 +13,11 @@ from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, Tes
 from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.execution.document import given_document, result_document
 from kfp_perf.execution.signals import interruptible
+from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.pacing import RealClock, run_in_own_loop
+from kfp_perf.reports.quantities import clock_of
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
 from kfp_perf.result.evidence import EVIDENCE_FOLDER
 from kfp_perf.result.files import LOGS_FOLDER
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.client.messages import Healthz
+    from kfp_perf.compare import Side
+    from kfp_perf.compare.baseline import Baseline
     from kfp_perf.config import TestConfig
     from kfp_perf.engine import Engine, ScenarioResult
     from kfp_perf.live import Display
@@ -79,14 +83,16 @@ def execute(
     engine: Callable[[], Engine] | None = None,
     stop_when: StopWhen | None = None,
     folder: Path | None = None,
+    baseline: tuple[Side, Baseline] | None = None,
 ) -> TestResult:
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
     `engine` makes the engine that runs the scenarios (default: a thread for each). `stop_when` may end the test
     early, in good order and without failing it: see `StopWhen`. `folder` is where the result goes (default: a new
-    folder in the configuration's). Raises `TargetError` before anything is made if the target does not answer as
-    KFP does, `InputError` if no result folder can be made, and `TestFailed`, which has the result, if a scenario or
-    a threshold failed, the test was stopped by the user, or its figures could not be saved.
+    folder in the configuration's), `baseline` what the plan's thresholds are relative to, if any are. Raises
+    `TargetError` before anything is made if the target does not answer as KFP does, `InputError` if no result
+    folder can be made, and `TestFailed`, which has the result, if a scenario or a threshold failed, the test was
+    stopped by the user, or its figures could not be saved.
     """
     RealClock.read_wall_time()
     clock = RealClock()
@@ -98,7 +104,7 @@ def execute(
         else ResultWriter.create(config.results_folder, plan.name, clock.now())
     )
     declared = (one for family in (plugins or Plugins()).collectors.values() for one in family.metrics)
-    writer.save_given(given_document(plan, config, health, emulator_profile, clock.now(), declared))
+    writer.save_given(given_document(plan, config, health, emulator_profile, clock.now(), declared, baseline))
     logger.write_to(
         config.log_directory or writer.path / LOGS_FOLDER,
         config.log_file_name,
@@ -165,6 +171,7 @@ class Execution:
             with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
         )
         self._blind: Exception | None = None
+        self._thresholds = ThresholdWatch(plan)
         self._stop_when = stop_when
         self._stopped_early: dict[str, Any] | None = None
         self._left: dict[str, dict[str, int]] = {}
@@ -235,10 +242,14 @@ class Execution:
         try:
             counters = engine.counters()
             checks.look(counters)
+            early = self._stopped_early is not None
             self._evidence.look()
             self._stop_if_wanted(engine, counters)
+            self._abort_if_broken(engine, counters)
+            if self._stopped_early is not None and not early:
+                self._writer.save_health(self._health(checks))
             stopping = self.interruptions > 0 or self._stopped_early is not None
-            snapshot = self._watch.look(counters, engine.t0, stopping=stopping)
+            snapshot = self._watch.look(counters, engine.t0, self._thresholds.states, stopping=stopping)
             snapshot.evidence = self._evidence.live
             display.update(snapshot)
             self._save_meanwhile(counters, checks)
@@ -249,9 +260,7 @@ class Execution:
 
     def _stop_if_wanted(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
         """End the test early, in good order, where `stop_when` returns a reason."""
-        if self._stop_when is None or engine.t0 is None or self.interruptions or self._stopped_early:
-            return
-        if all(one.phase in _MEASURED for one in counters.values()):
+        if self._stop_when is None or engine.t0 is None or not self._may_end(counters):
             return
         now = self._clock.now()
         elapsed = now - engine.t0
@@ -259,6 +268,29 @@ class Execution:
             self._stopped_early = {"at": now, "elapsed_seconds": elapsed, "reason": reason}
             log.info("Ending the test early: %s", reason)
             engine.stop()
+
+    def _abort_if_broken(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
+        """Judge the thresholds so far; end the test, as failed, where one that is not kept says so."""
+        if engine.t0 is None:
+            return
+        now = self._clock.now()
+        abort = self._thresholds.look(counters, engine.t0, now)
+        if abort is None or not self._may_end(counters):
+            return
+        elapsed = now - engine.t0
+        self._stopped_early = {
+            "at": now,
+            "elapsed_seconds": elapsed,
+            "reason": f"Aborted after {clock_of(elapsed)} min: {abort}.",
+            "threshold": abort.document(),
+        }
+        log.error("Aborting the test, as %s. Runs in flight are terminated, then the clean-up follows", abort)
+        engine.stop()
+
+    def _may_end(self, counters: Mapping[str, ScenarioCounters]) -> bool:
+        """Whether there is something to be ended: the test still measures, and is not being stopped."""
+        stopping = self.interruptions or self._stopped_early is not None
+        return not stopping and any(one.phase not in _MEASURED for one in counters.values())
 
     def _save_meanwhile(self, counters: Mapping[str, ScenarioCounters], checks: HealthChecks) -> None:
         """Save the result when all scenarios have measured: the clean-up may take long, and be killed."""

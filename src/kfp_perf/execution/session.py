@@ -7,6 +7,7 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
+from kfp_perf.compare.baseline import read_baseline
 from kfp_perf.config import TestConfig
 from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kfp_perf.compare import Side
+    from kfp_perf.compare.baseline import Baseline
     from kfp_perf.engine import Plugins
     from kfp_perf.execution.execute import StopWhen
+    from kfp_perf.plan import Plan
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner
 
@@ -78,6 +82,7 @@ def run_test(
         name=name,
         overrides=overrides,
     )
+    baseline = baseline_of(plan, config)
     # The first is closed last: it holds the signals of the time after the test.
     with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
         if not emulator:
@@ -98,6 +103,7 @@ def run_test(
                 emulator_profile=emulator,
                 folder=folder,
                 stop_when=stop_when,
+                baseline=baseline,
             )
         except TestFailed as failed:
             if not failed.abandoned:
@@ -105,6 +111,19 @@ def run_test(
             raise
         display.finish(result, _draw_report(result, loaded, after))
         return result
+
+
+def baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
+    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided.
+
+    Raises `InputError` for a baseline that is missing or cannot be used.
+    """
+    if not config.baseline and config.undecided == "pass":
+        return None
+    found = read_baseline(config.baseline, plan.thresholds)
+    if config.baseline and found is None:
+        log.info("No threshold is relative to a baseline, so the one that is given has no effect")
+    return found
 
 
 def _draw_report(result: TestResult, plugins: Plugins, after: contextlib.ExitStack) -> Path | None:

@@ -6,15 +6,17 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.live.snapshot import ScenarioState, Snapshot
+from kfp_perf.metrics.window_counters import runs_due
 from kfp_perf.result.counters import ScenarioCounters, coarse_counts, coarse_quantile
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from kfp_perf.live.snapshot import ThresholdState
     from kfp_perf.pacing import Clock
     from kfp_perf.plan import Plan
     from kfp_perf.scenario.model import TestScenario
@@ -42,8 +44,15 @@ class Watch:
         self._looks: deque[_Look] = deque()
         self.snapshot = Snapshot(plan.name, target, 0.0, plan.duration_seconds, [], emulator=emulator)
 
-    def look(self, counters: Mapping[str, ScenarioCounters], t0: float | None, *, stopping: bool) -> Snapshot:
-        """Make a new snapshot. `t0` is None while scenarios are still preparing."""
+    def look(
+        self,
+        counters: Mapping[str, ScenarioCounters],
+        t0: float | None,
+        thresholds: Sequence[ThresholdState] = (),
+        *,
+        stopping: bool,
+    ) -> Snapshot:
+        """Make a new snapshot, with the thresholds so far. `t0` is None while scenarios are still preparing."""
         now = self._clock.now()
         if t0 is not None and not self._measuring:
             # The requests of the preparation are no load.
@@ -85,6 +94,7 @@ class Watch:
             runs_due=runs_due,
             visible_p50=_median_of(_sum(one.visible_seconds for one in known), runs_due),
             errors=dict(errors.most_common(_MOST_ERRORS)),
+            thresholds=list(thresholds),
             stopping=stopping,
             emulator=self.snapshot.emulator,
         )
@@ -113,10 +123,7 @@ def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
 
 def _runs_due(counters: ScenarioCounters) -> int:
     """How many runs of a scenario were due until now; none where it starts none."""
-    if not counters.outcomes:
-        return 0
-    waiting = max(0, counters.due - counters.started - counters.never_started)
-    return sum(counters.outcomes.values()) + counters.in_flight + waiting
+    return runs_due(counters) if counters.outcomes else 0
 
 
 def _median_of(succeeded: NDArray[np.uint64], due: int) -> float | None:

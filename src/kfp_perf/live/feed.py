@@ -74,7 +74,7 @@ class _NoDisplay:
 
 
 class _Lines(_NoDisplay):
-    """A line in the log every ten seconds, for CI."""
+    """A line in the log every ten seconds, for CI, and one on the components where there is evidence."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -83,6 +83,8 @@ class _Lines(_NoDisplay):
         if snapshot.elapsed_seconds >= self._next:
             self._next = snapshot.elapsed_seconds + _PLAIN_EVERY_SECONDS
             log.info("%s", line_of(snapshot))
+            if snapshot.evidence:
+                log.info("Components: %s", "; ".join(snapshot.evidence))
 
 
 class _Terminal(_NoDisplay):

@@ -28,7 +28,6 @@ def line_of(snapshot: Snapshot) -> str:
         parts.append(f"p99 {seconds_of(snapshot.latency_p99)}")
     if errors := sum(snapshot.errors.values()):
         parts.append(count_of(errors, "error"))
-    parts += snapshot.evidence
     parts += waits_of(scenarios, snapshot.elapsed_seconds)
     if any(s.away for s in scenarios):
         parts.append("the target does not answer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kfp_perf.reports.quantities import clock_of, seconds_of
+from kfp_perf.reports.quantities import clock_of, quantity_of, seconds_of
 
 
 class ScenarioState(msgspec.Struct, omit_defaults=True):
@@ -38,6 +38,26 @@ def waits_of(scenarios: list[ScenarioState], elapsed: float) -> list[str]:
     return lines
 
 
+class ThresholdState(msgspec.Struct, omit_defaults=True):
+    """A threshold so far; `value` is in the unit of its metric, None where there is none.
+
+    `state` is `kept`, `not kept`, `too few` (values to judge it) or `at the end` (it is judged then only).
+    `at_least`: the value may be larger; `not_reached`: it lies above all that was answered. `final`: no more can be
+    done about a state of `not kept`, as it is of one window, or of a number that only grows.
+    """
+
+    metric: str
+    condition: str
+    unit: str
+    state: str
+    value: float | None = None
+    scenario: str = ""
+    at_least: bool = False
+    not_reached: bool = False
+    default: bool = False
+    final: bool = False
+
+
 class Snapshot(msgspec.Struct, omit_defaults=True):
     """The whole test; latencies and lateness in seconds, over the last few seconds, None where there were none."""
 
@@ -56,9 +76,41 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         None  # their median from due to visible success; None: not reached, or no runs
     )
     errors: dict[str, int] = {}
+    thresholds: list[ThresholdState] = []
     evidence: list[str] = []  # how the sources of evidence stand, a few words each
     stopping: bool = False
     emulator: bool = False
+
+
+def threshold_value(one: ThresholdState) -> str:
+    """The value of a threshold so far, in words; empty where there is none."""
+    if one.not_reached:
+        return "not reached"
+    if one.value is None:
+        return ""
+    return f"{'≥ ' if one.at_least else ''}{quantity_of(one.value, one.unit)}"
+
+
+def threshold_state(one: ThresholdState) -> str:
+    """Its state in words."""
+    match one.state:
+        case "kept":
+            return "kept so far"
+        case "not kept" if not one.final:
+            return "not kept so far"
+        case "too few":
+            return "too early to tell"
+    return one.state
+
+
+#: The most urgent first.
+_ORDER = ("not kept", "kept", "too few", "at the end")
+
+
+def ordered_thresholds(snapshot: Snapshot) -> list[ThresholdState]:
+    """The thresholds that can be judged meanwhile: those that are not kept first."""
+    meanwhile = [one for one in snapshot.thresholds if one.state != "at the end"]
+    return sorted(meanwhile, key=lambda one: _ORDER.index(one.state) if one.state in _ORDER else len(_ORDER))
 
 
 def visible_text(snapshot: Snapshot) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kfp_perf.metrics.api import ApiMetrics
+from kfp_perf.metrics.capacity import CapacityMetrics
 from kfp_perf.metrics.cleanup import CleanupMetrics
 from kfp_perf.metrics.collector import EvidenceFamily, GuardedCollector, MetricFamily, MetricsCollector
 from kfp_perf.metrics.components import ComponentMetrics
@@ -35,6 +36,7 @@ METRICS: dict[str, type[MetricFamily]] = {
     "prefill": PrefillMetrics,
     "generator": GeneratorMetrics,
     "cleanup": CleanupMetrics,
+    "capacity": CapacityMetrics,
     "server": ServerMetrics,
     "controller": ControllerMetrics,
     "scheduledworkflow": ScheduleControllerMetrics,

@@ -102,11 +102,7 @@ class LoadMetrics(ReportedFamily):
 
     def on_run(self, record: RunRecord) -> None:
         """Record when a run was due and when it left: its end was seen, or it was refused or lost."""
-        left = math.inf
-        if record.seen_finished is not None:
-            left = record.seen_finished
-        elif record.outcome in {Outcome.REFUSED, Outcome.LOST}:
-            left = record.seen_unfinished or record.ended or record.due
+        left = record.left
         self._due.append(record.due)
         self._left.append(left)
         if record.outcome is Outcome.SUCCEEDED and len(self._visible) < FIRST_RUNS:

@@ -138,6 +138,25 @@ def thresholds_without_values(draft: Draft) -> Iterator[Problem]:
             yield Problem(threshold.where, what, f"use it with {', '.join(modes)}")
 
 
+def windows_longer_than_the_load(draft: Draft) -> Iterator[Problem]:
+    """A window that is never whole, or a delay after which nothing is left to abort."""
+    for threshold in _valid(draft):
+        about = [draft.scenarios[index] for index in draft.about(threshold)]
+        if not about:
+            continue
+        begin = min(one.start_seconds + one.warmup_seconds for one in about)
+        end = max(one.start_seconds + one.run_seconds for one in about)
+        for what, seconds in (
+            ("a window", threshold.window_seconds),
+            ("a delay", threshold.delay_seconds),
+        ):
+            if seconds and seconds > end - begin:
+                problem = (
+                    f"has {what} of {seconds:g} s, and the load lasts {end - begin:g} s after its warm-up"
+                )
+                yield Problem(threshold.where, problem, "make it shorter, or the test longer")
+
+
 def fields_not_used(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
     """Fields that the mode does not use, and that are not errors there."""
     for attribute in unused_fields(scenario):
@@ -292,6 +311,7 @@ FILE_ERRORS: tuple[FileCheck, ...] = (
     pool_smaller_than_overlap,
     thresholds_invalid,
     thresholds_without_values,
+    windows_longer_than_the_load,
 )
 SCENARIO_WARNINGS: tuple[ScenarioCheck, ...] = (
     fields_not_used,

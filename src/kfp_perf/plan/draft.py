@@ -11,6 +11,7 @@ from kfp_perf.errors import InputError, Problem
 from kfp_perf.pipelines.find import find_pipeline
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.scenario.cron import firings
+from kfp_perf.scenario.documents import step
 from kfp_perf.scenario.estimate import estimate
 from kfp_perf.scenario.quantities import format_value
 from kfp_perf.scenario.rules import suits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
+    from kfp_perf.scenario.conditions import Conditions
     from kfp_perf.scenario.estimate import LoadEstimate
     from kfp_perf.scenario.model import TestScenario
     from kfp_perf.scenario.serde import ParsedFile
@@ -114,32 +116,42 @@ def parse_thresholds(
     `null` lifts a default threshold; for any other metric it is an error.
     """
     found: list[Threshold | Problem] = []
-    for name, condition, where, scenario in _thresholds(parsed, names):
-        if condition is not None:
-            found.append(parse_threshold(name, condition, where, scenario, registry))
-        elif not is_default(name):
-            known = ", ".join([*SCENARIO_DEFAULTS, *TEST_DEFAULTS])
-            what = f"null lifts a default threshold, and {name} has none"
-            found.append(Problem(where, what, f"default thresholds are on {known}"))
+    for name, given, where, scenario in _thresholds(parsed, names):
+        if given is None:
+            if not is_default(name):
+                known = ", ".join([*SCENARIO_DEFAULTS, *TEST_DEFAULTS])
+                what = f"null lifts a default threshold, and {name} has none"
+                found.append(Problem(where, what, f"default thresholds are on {known}"))
+            continue
+        found += (
+            parse_threshold(
+                name,
+                one.condition,
+                where if len(given) == 1 else step(where, place),
+                scenario,
+                registry,
+                abort_on_fail=one.abort_on_fail,
+                delay_seconds=one.delay_seconds,
+            )
+            for place, one in enumerate(given)
+        )
     return found
 
 
 def lifted_thresholds(parsed: ParsedFile, names: Mapping[int, str]) -> tuple[tuple[str | None, str], ...]:
     """Return the default thresholds that `null` lifts: pairs of scenario (None: the whole test) and metric."""
-    return tuple(
-        (scenario, name) for name, condition, _, scenario in _thresholds(parsed, names) if condition is None
-    )
+    return tuple((scenario, name) for name, given, _, scenario in _thresholds(parsed, names) if given is None)
 
 
 def _thresholds(
     parsed: ParsedFile, names: Mapping[int, str]
-) -> Iterator[tuple[str, str | None, str, str | None]]:
-    """Yield each threshold's metric, condition, place and scenario."""
-    for name, condition in parsed.thresholds.items():
-        yield name, condition, parsed.place("$", ("thresholds", name)), None
+) -> Iterator[tuple[str, Conditions, str, str | None]]:
+    """Yield each metric's conditions, with its name, their place and scenario."""
+    for name, given in parsed.thresholds.items():
+        yield name, given, parsed.place("$", ("thresholds", name)), None
     for index, scenario in parsed.scenarios.items():
-        for name, condition in scenario.thresholds.items():
-            yield name, condition, parsed.where(index, ("thresholds", name)), names[index]
+        for name, given in scenario.thresholds.items():
+            yield name, given, parsed.where(index, ("thresholds", name)), names[index]
 
 
 def estimates_of(

@@ -17,7 +17,15 @@ from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of
-from kfp_perf.reports.quantities import between_of, brief_of, clock_of, count_of, quantity_of, share_of
+from kfp_perf.reports.quantities import (
+    between_of,
+    brief_of,
+    clock_of,
+    condition_of,
+    count_of,
+    quantity_of,
+    share_of,
+)
 from kfp_perf.scenario.modes import MODES
 
 if TYPE_CHECKING:
@@ -143,14 +151,16 @@ def _threshold_value(one: Mapping[str, Any]) -> str:
 
 
 def _threshold_row(one: Mapping[str, Any]) -> list[RenderableType]:
-    style = "green" if one.get("passed") else "red"
+    sign, style = ("✓", "green") if one.get("passed") else ("✗", "red")
+    if one.get("passed") and one.get("judged") == "cannot be told":
+        sign, style = "?", "yellow"
     of = f"{one['scenario']}: " if one.get("scenario") else ""
     default = " (default)" if one.get("default") else ""
     return [
-        f"{of}{one.get('metric')} {one.get('condition')}{default}",
+        f"{of}{one.get('metric')} {condition_of(one)}{default}",
         _threshold_value(one),
         quantity_of(one.get("margin"), one.get("unit")),
-        Text(f"{'✓' if one.get('passed') else '✗'} {one.get('judged', '')}".strip(), style=style),
+        Text(f"{sign} {one.get('judged', '')}".strip(), style=style),
     ]
 
 

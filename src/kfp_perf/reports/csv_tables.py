@@ -29,10 +29,11 @@ def draw_csv(result: TestResult) -> dict[str, bytes]:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({column: _plain(value) for column, value in row.items()} for row in rows(result))
+        writer.writerows({column: plain_cell(value) for column, value in row.items()} for row in rows(result))
         files[f"{name}.csv"] = text.getvalue().encode(errors="replace")
     return files
 
 
-def _plain(value: Any) -> Any:
+def plain_cell(value: Any) -> Any:
+    """A value as it is written: a text that a spreadsheet would take for a formula has an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

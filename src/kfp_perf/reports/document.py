@@ -78,6 +78,10 @@ def dig(document: Any, *keys: str) -> Any:
 def ended_early(document: Mapping[str, Any]) -> str:
     """That a test ended early without failing, and why; empty where it did not."""
     early = document.get("stopped_early")
-    if not isinstance(early, dict) or not isinstance(early.get("elapsed_seconds"), int | float):
+    if (
+        not isinstance(early, dict)
+        or early.get("threshold")
+        or not isinstance(early.get("elapsed_seconds"), int | float)
+    ):
         return ""
     return f"Ended early, after {clock_of(early['elapsed_seconds'])} min: {early.get('reason')}."

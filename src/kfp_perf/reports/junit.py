@@ -37,35 +37,40 @@ def draw_junit(result: TestResult) -> dict[str, bytes]:
 
 def junit_of(document: dict[str, Any]) -> bytes:
     """The JUnit XML of a result document."""
-    whole, _ = complete(document)
+    return junit_of_executions([("", document)])
+
+
+def junit_of_executions(executions: Iterable[tuple[str, dict[str, Any]]]) -> bytes:
+    """The JUnit XML of several results, each with a label that is in the names of its suites and classes."""
     root = ET.Element("testsuites")
-    by_scenario: dict[str | None, list[CaseResult]] = {str(one["name"]): [] for one in whole["scenarios"]}
-    for case in cases_of(document):
-        by_scenario.setdefault(case.scenario if case.scenario in by_scenario else None, []).append(case)
-    times = {str(one["name"]): one["started"] for one in whole["scenarios"]}
-    for place, (scenario, cases) in enumerate(by_scenario.items()):
-        started = times.get(scenario or "") or whole["started"]
-        root.append(_suite(place, scenario, cases, str(started or ""), whole))
+    for label, document in executions:
+        whole, _ = complete(document)
+        by_scenario: dict[str | None, list[CaseResult]] = {str(one["name"]): [] for one in whole["scenarios"]}
+        for case in cases_of(document):
+            by_scenario.setdefault(case.scenario if case.scenario in by_scenario else None, []).append(case)
+        for scenario, cases in by_scenario.items():
+            root.append(_suite(label, scenario, cases, whole))
+    for place, suite in enumerate(root):
+        suite.set("id", str(place))
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
 def _suite(
-    place: int,
-    scenario: str | None,
-    cases: Sequence[CaseResult],
-    started: str,
-    document: Mapping[str, Any],
+    label: str, scenario: str | None, cases: Sequence[CaseResult], document: Mapping[str, Any]
 ) -> ET.Element:
     test = str(document["name"])
+    name = scenario or test
+    # Jenkins takes what is before the last dot of a class for its package.
+    classes = ".".join(part for part in (test, label, scenario) if part)
+    times = {str(one["name"]): one["started"] for one in document["scenarios"]}
     counts = {outcome: sum(case.outcome is outcome for case in cases) for outcome in CaseOutcome}
     suite = _element(
         "testsuite",
-        name=_token(scenario or test),
+        name=_token(f"{label}: {name}" if label else name),
         package=_token(test),
-        id=str(place),
-        timestamp=_timestamp(started),
+        timestamp=_timestamp(str(times.get(scenario or "") or document["started"] or "")),
         # The result does not say on which host it was made; Ant's format has this word for it.
         hostname="localhost",
         tests=str(len(cases)),
@@ -78,19 +83,15 @@ def _suite(
     for name, value in _properties(document):
         properties.append(_element("property", name=name, value=value))
     for case in cases:
-        suite.append(_case(case, test))
+        suite.append(_case(case, classes))
     _text(suite, "system-out", _judgements(scenario, document))
     _text(suite, "system-err", _warnings(scenario, document))
     return suite
 
 
-def _case(case: CaseResult, test: str) -> ET.Element:
+def _case(case: CaseResult, classname: str) -> ET.Element:
     element = _element(
-        "testcase",
-        # Jenkins takes what is before the last dot for a package.
-        classname=_token(f"{test}.{case.scenario}" if case.scenario else test),
-        name=_token(case.name),
-        time=f"{case.seconds:.3f}",
+        "testcase", classname=_token(classname), name=_token(case.name), time=f"{case.seconds:.3f}"
     )
     if case.outcome in _CHILDREN:
         name, attributes = _CHILDREN[case.outcome]

@@ -12,7 +12,7 @@ from kfp_perf.metrics.registry import Registry
 from kfp_perf.reports.document import complete, dig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kfp_perf.metrics.registry import NamedMetric
     from kfp_perf.result.reader import TestResult
@@ -46,11 +46,17 @@ def draw_openmetrics(result: TestResult) -> dict[str, bytes]:
 
 
 def openmetrics_of(document: dict[str, Any]) -> bytes:
-    """The OpenMetrics text of a result document; metrics by name, each with its points together."""
-    whole, _ = complete(document)
+    """The OpenMetrics text of a result document."""
+    return openmetrics_of_executions([("", document)])
+
+
+def openmetrics_of_executions(executions: Iterable[tuple[str, dict[str, Any]]]) -> bytes:
+    """The OpenMetrics text of several results, each with its label `execution`; the points of a metric together."""
     families: dict[str, list[_Point]] = {}
-    for point in _points(whole):
-        families.setdefault(point.name, []).append(point)
+    for label, document in executions:
+        for point in _points(complete(document)[0]):
+            labels = (*point.labels, *((("execution", label),) if label else ()))
+            families.setdefault(point.name, []).append(point._replace(labels=labels))
     lines = []
     for name, points in sorted(families.items()):
         first = points[0]

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_perf.metrics.metric import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def condition_of(threshold: Mapping[str, Any]) -> str:
+    """The condition of a threshold of the result; one that is relative to a baseline has its value in brackets."""
+    condition, baseline = str(threshold.get("condition")), threshold.get("baseline")
+    if not isinstance(baseline, dict) or baseline.get("value") is None:
+        return condition
+    value = quantity_of(baseline["value"], threshold.get("unit"))
+    return condition.replace("baseline", f"baseline ({value})", 1)
 
 
 def seconds_of(seconds: float | None) -> str:

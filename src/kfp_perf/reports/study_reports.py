@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,19 @@ import msgspec
 from rich.console import Console
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.reports.capacity_cases import capacity_document
+from kfp_perf.reports.csv_records import csv_of
+from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
+from kfp_perf.reports.openmetrics import openmetrics_of_executions
 from kfp_perf.reports.story_console import parts_of
 from kfp_perf.reports.webpage import body_of, page
+from kfp_perf.result.capacity import KIND as CAPACITY
+from kfp_perf.result.reader import TestResult
+from kfp_perf.result.study import ExecutionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import TextIO
 
     from kfp_perf.reports.story.blocks import Story
@@ -23,7 +31,11 @@ if TYPE_CHECKING:
 
 #: For each kind of study the module that has `study_story(study) -> Story`, and `study_document(study)`, the plain
 #: values of its JSON.
-KINDS = {"repetition": "kfp_perf.reports.repetition_story", "duel": "kfp_perf.reports.duel_story"}
+KINDS = {
+    "repetition": "kfp_perf.reports.repetition_story",
+    "duel": "kfp_perf.reports.duel_story",
+    "capacity": "kfp_perf.reports.capacity_story",
+}
 
 SCHEMA_VERSION = 1
 REPORT_FILE = "report.html"
@@ -72,11 +84,56 @@ def draw_html(study: Study) -> dict[str, bytes]:
     return {REPORT_FILE: text.encode(errors="replace")}
 
 
+def draw_csv(study: Study) -> dict[str, bytes]:
+    """A row an execution; of a search for the capacity one a plateau, with what it measured."""
+    table = getattr(_module(study), "study_table", None)
+    if table is not None:
+        return {"plateaus.csv": table(study)}
+    return {"executions.csv": csv_of(ExecutionRecord, study.record.executions)}
+
+
+def draw_junit(study: Study) -> dict[str, bytes]:
+    """The test cases of each execution that counts."""
+    return {"junit.xml": junit_of_executions(_documents(study))}
+
+
+def draw_openmetrics(study: Study) -> dict[str, bytes]:
+    """The main figures of each execution that counts, with the label `execution`."""
+    return {"metrics.txt": openmetrics_of_executions(_documents(study))}
+
+
+def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The number of each execution that counts, with its result; what `study.json` says where it left none.
+
+    At the end the study itself, where it did not pass and no execution says why. A search for the capacity is one
+    result: loads that do not hold are part of it.
+    """
+    record = study.record
+    if record.kind == CAPACITY:
+        yield "", capacity_document(study)
+        return
+    for one in record.counted:
+        document: dict[str, Any] = {}
+        with contextlib.suppress(InputError):
+            document = TestResult.open(study.folder_of(one)).document
+        if not document:
+            verdict = {"text": one.verdict, "exit_code": one.exit_code, "reasons": list(one.reasons)}
+            document = {"name": record.name, "started": one.started, "verdict": verdict}
+        yield " ".join(filter(None, (f"{one.number:02}", one.label))), document
+    if record.exit_code and not any(one.exit_code for one in record.counted):
+        reasons = [record.ended] if record.ended else []
+        verdict = {"text": "the study did not pass", "exit_code": record.exit_code, "reasons": reasons}
+        yield "study", {"name": record.name, "started": record.started, "verdict": verdict}
+
+
 FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {
     "console": draw_console,
     "markdown": draw_markdown,
     "json": draw_json,
+    "csv": draw_csv,
     "html": draw_html,
+    "junit": draw_junit,
+    "openmetrics": draw_openmetrics,
 }
 
 

@@ -33,8 +33,8 @@ class ScenarioPhase(StrEnum):
     ENDED = "ended"
 
 
-# Bins of a coarse histogram: 32 a decade from 1 us, so that a quantile is at most 7.5 % too high.
-_BINS_A_DECADE = 32
+# Bins of a coarse histogram: 64 a decade from 1 us, so that a quantile is at most 3.7 % too high.
+_BINS_A_DECADE = 64
 _DECADES = 10
 _BINS = _BINS_A_DECADE * _DECADES
 _LOG_OF_MICROSECOND = -6 * _BINS_A_DECADE
@@ -72,6 +72,24 @@ def coarse_quantile(counts: NDArray[np.uint64], share: float) -> float | None:
     return float(10.0 ** ((place + 1 + _LOG_OF_MICROSECOND) / _BINS_A_DECADE))
 
 
+#: The shortest time of each bin of a coarse histogram, in seconds.
+COARSE_BOTTOMS = 10.0 ** ((np.arange(_BINS) + _LOG_OF_MICROSECOND) / _BINS_A_DECADE)
+#: And the longest.
+COARSE_TOPS = COARSE_BOTTOMS * 10.0 ** (1.0 / _BINS_A_DECADE)
+
+
+class CallCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The operations of the load of one kind that ended, by any outcome.
+
+    `latency` is a coarse histogram of those that were answered, `failed` one of those that were not, from due to
+    the end of the last attempt. Reads of what others had deleted are in neither.
+    """
+
+    ended: int = 0
+    latency: bytes = b""
+    failed: bytes = b""
+
+
 class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One scenario at one time. All counts are cumulative: readers take differences, so a lost one loses nothing.
 
@@ -81,9 +99,11 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     `errors` those of the load that ended, `attempts` and `attempt_errors` (by operation and kind) HTTP requests
     for every purpose. `outcomes` counts runs. `local_failures` are attempts that failed because this machine had
     no descriptors or ports left. `latency` and `lateness` are coarse histograms of answered operations of the load
-    (`coarse_counts`), `visible_seconds` one of runs that succeeded, from due until that was seen. `starts`,
-    `moments` and what follows them are as in `Lateness`; `connections_*` and `decode_seconds` as in
-    `ConnectionCounters`. `away_since` is the time since when no request was answered (None: the last one was).
+    (`coarse_counts`), `visible_seconds` one of runs that succeeded, from due until that was seen, and
+    `failed_seconds` one of all others but those cut off, from due until that was known. `by_call` has the
+    operations of the load by name, list reads also by variant (`ListRuns.newest`). `starts`, `moments` and what
+    follows them are as in `Lateness`; `connections_*` and `decode_seconds` as in `ConnectionCounters`. `away_since`
+    is the time since when no request was answered (None: the last one was).
     """
 
     scenario: str
@@ -100,6 +120,8 @@ class ScenarioCounters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     outcomes: dict[str, int] = {}
     longest_run_seconds: float = 0.0
     visible_seconds: bytes = b""
+    failed_seconds: bytes = b""
+    by_call: dict[str, CallCounters] = {}
     operations: int = 0
     answered: int = 0
     errors: int = 0
@@ -143,6 +165,24 @@ LOCAL_KINDS = frozenset({"descriptors", "ports"})
 _MOST_ERROR_KINDS = 200
 
 
+class _Call:
+    """The operations of one kind that ended."""
+
+    __slots__ = ("ended", "failed", "latency")
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.latency = CoarseHistogram()
+        self.failed: CoarseHistogram | None = None
+
+    def counters(self) -> CallCounters:
+        return CallCounters(
+            ended=self.ended,
+            latency=self.latency.counts.tobytes(),
+            failed=b"" if self.failed is None else self.failed.counts.tobytes(),
+        )
+
+
 class Tally:
     """The counters of a scenario under way, written by its thread only."""
 
@@ -163,9 +203,10 @@ class Tally:
         self._cleaning_since = 0.0
         #: When the clean-up will be over at the rate so far; None: not known yet.
         self.cleaned_up_at: float | None = None
-        self._latency = CoarseHistogram()
         self._lateness = CoarseHistogram()
         self._visible = CoarseHistogram()
+        self._failed = CoarseHistogram()
+        self._calls: dict[tuple[str, str], _Call] = {}
 
     def on_sample(self, sample: Sample) -> None:
         """Count one operation and its attempts."""
@@ -176,9 +217,16 @@ class Tally:
         if sample.purpose is not Purpose.LOAD:
             return
         self.operations += 1
+        call = self._calls.get((sample.operation, sample.variant))
+        if call is None:
+            call = self._calls[sample.operation, sample.variant] = _Call()
+        call.ended += 1
         if sample.outcome is CallOutcome.ANSWERED:
             self.answered += 1
-            self._latency.record(sample.ended - sample.due)
+            call.latency.record(sample.ended - sample.due)
+        elif sample.outcome is not CallOutcome.GONE:
+            call.failed = call.failed or CoarseHistogram()
+            call.failed.record(sample.ended - sample.due)
         if (late := sample.lateness_seconds) is not None:
             self._lateness.record(late)
 
@@ -195,14 +243,16 @@ class Tally:
                 self.attempt_errors[kind] += 1
                 self.local_failures += attempt.error in LOCAL_KINDS
 
-    def on_run(self, record: RunRecord) -> None:
-        """Count a run at its end."""
+    def on_run(self, record: RunRecord, now: float) -> None:
+        """Count a run at its end, which became known at `now`, in seconds since the Unix epoch."""
         self.outcomes[record.outcome.value] += 1
         self.last_error = record.error or self.last_error
         if record.duration_seconds is not None:
             self.longest_run_seconds = max(self.longest_run_seconds, record.duration_seconds)
         if record.outcome is Outcome.SUCCEEDED and record.seen_finished is not None:
             self._visible.record(record.seen_finished - record.due)
+        elif record.outcome is not Outcome.CUT_OFF:
+            self._failed.record(now - record.due)
 
     def on_cleanup(self, done: int, total: int, now: float) -> None:
         """Record how far the clean-up is, at a time in seconds since the Unix epoch."""
@@ -211,6 +261,22 @@ class Tally:
         self.cleaned_up, self.to_clean_up = done, total
         if done:
             self.cleaned_up_at = now + (now - self._cleaning_since) / done * (total - done)
+
+    def _by_call(self) -> dict[str, CallCounters]:
+        # A copy in one step of the interpreter, as in `_copied`.
+        return {
+            f"{operation}.{variant}" if variant else operation: call.counters()
+            for (operation, variant), call in tuple(self._calls.items())
+        }
+
+    def _all_latencies(self) -> bytes:
+        calls = tuple(self._calls.values())
+        if len(calls) == 1:
+            return calls[0].latency.counts.tobytes()
+        total = coarse_counts(b"").copy()
+        for call in calls:
+            total += np.frombuffer(call.latency.counts, dtype=np.uint64)
+        return total.tobytes()
 
     @property
     def ended(self) -> int:
@@ -232,9 +298,11 @@ class Tally:
             "outcomes": _copied(self.outcomes),
             "longest_run_seconds": self.longest_run_seconds,
             "visible_seconds": self._visible.counts.tobytes(),
+            "failed_seconds": self._failed.counts.tobytes(),
+            "by_call": self._by_call(),
             "cleaned_up": self.cleaned_up,
             "to_clean_up": self.to_clean_up,
-            "latency": self._latency.counts.tobytes(),
+            "latency": self._all_latencies(),
             "lateness": self._lateness.counts.tobytes(),
         }
 

@@ -6,6 +6,7 @@ server gave are whole seconds on the server's clock, and named `*_at`. Differenc
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Any
 
@@ -197,6 +198,15 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def created(self) -> bool:
         """Whether the server is known to have created this run."""
         return bool(self.run_id)
+
+    @property
+    def left(self) -> float:
+        """When the run left: its end was seen, or it was refused or lost. `inf`: it did not."""
+        if self.seen_finished is not None:
+            return self.seen_finished
+        if self.outcome in {Outcome.REFUSED, Outcome.LOST}:
+            return self.seen_unfinished or self.ended or self.due
+        return math.inf
 
     @property
     def seen_for_seconds(self) -> float:

@@ -99,7 +99,7 @@ def _encoded(info: ScenarioInfo) -> bytes:
 
 _DONE = object()
 #: Large or only for display: not in `counters.jsonl`.
-_NOT_WRITTEN = ("latency", "lateness", "visible_seconds", "last_error")
+_NOT_WRITTEN = ("latency", "lateness", "visible_seconds", "failed_seconds", "by_call", "last_error")
 
 
 class ScenarioWriter:

@@ -102,8 +102,11 @@ class Study:
 
 
 def is_study(path: Path) -> bool:
-    """Whether a folder holds a study."""
-    return (path / STUDY_FILE).is_file()
+    """Whether a folder holds a study; not where it cannot be read."""
+    try:
+        return (path / STUDY_FILE).is_file()
+    except OSError:
+        return False
 
 
 def write_study(path: Path, record: StudyRecord) -> None:

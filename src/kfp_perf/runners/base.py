@@ -209,7 +209,7 @@ class BaseRunner(ABC):
 
     def record_run(self, record: RunRecord) -> None:
         """Record a run that ended, or was in flight at the end of the test."""
-        self.progress.on_run(record)
+        self.progress.on_run(record, self.clock.now())
         self.write_run(record)
 
     def write_run(self, record: RunRecord) -> None:

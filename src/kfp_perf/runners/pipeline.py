@@ -295,7 +295,7 @@ class PipelineRunner(JournaledRunner):
             if tracked.outcome is Outcome.FAILED and self.config.keep == "failed":
                 self._keep(tracked.name)
         if recorded:
-            self.progress.on_run(tracked.record())
+            self.progress.on_run(tracked.record(), self.clock.now())
         else:
             self.record_run(tracked.record())
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from kfp_perf.scenario.conditions import Conditions
 from kfp_perf.scenario.cron import checked_cron
 from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.modes import EARLIER_MODES, Mode, TestMode, mode_of
@@ -180,11 +181,11 @@ class ScenarioFields(BaseModel):
         "the configuration; `null` leaves the pipeline as it is.",
         examples=[True],
     )
-    thresholds: dict[str, str | None] = Field(
+    thresholds: dict[str, Conditions] = Field(
         default_factory=dict,
         description="Bounds of the scenario's own metrics that decide whether it passed; `null` lifts a "
         "default one.",
-        examples=[{"run.duration.p95": "< 90s"}],
+        examples=[{"run.duration.p95": "< 90s", "run.visible.p95": "< 2m over 5m"}],
     )
     primary: tuple[str, ...] = Field(
         default=(),

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field, model_validator
 
 from kfp_perf.scenario import rules
+from kfp_perf.scenario.conditions import Conditions
 from kfp_perf.scenario.fields import MOST_PRIMARY, NAME_PATTERN, ScenarioFields
 from kfp_perf.scenario.modes import TestMode
 from kfp_perf.scenario.parts import DEFAULT_MIX, FROZEN, Prefill, ReadCall, Stage
@@ -57,7 +58,7 @@ class FileHead(BaseModel):
         description="Fields for every scenario that does not give them and whose mode they suit.",
         examples=[{"runTime": 5, "pipelineFileName": "hello.yaml"}],
     )
-    thresholds: dict[str, str | None] = Field(
+    thresholds: dict[str, Conditions] = Field(
         default_factory=dict,
         description="Bounds of the whole test's metrics that decide whether it passed; `null` lifts a default one.",
         examples=[{"api.CreateRun.error_rate": "<= 1%"}],

@@ -200,7 +200,7 @@ def _typed(text: str, path: Path) -> Any:
 def _takes_only_text(path: Path) -> bool:
     fields = [part for part in path if isinstance(part, str) and part not in {"scenarios", "defaults"}]
     if not fields or fields[0] in {"thresholds", "$schema"}:
-        return bool(fields)
+        return bool(fields) and fields[-1] != "abortOnFail"
     definitions = resolved_schema()["$defs"]
     properties = definitions["TestScenario"]["properties"]
     if len(fields) > 1 or fields[0] not in properties:

@@ -22,6 +22,8 @@ from kfp_perf.scenario.wording import kind_of, problems_of, unknown_field
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from kfp_perf.scenario.conditions import Conditions
+
 __all__ = [
     "SCENARIO_FILE_KIND",
     "EnumSerDe",
@@ -121,7 +123,7 @@ class ParsedFile:
     text: str = ""
     name: str | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
-    thresholds: dict[str, str | None] = field(default_factory=dict)
+    thresholds: dict[str, Conditions] = field(default_factory=dict)
     primary: tuple[str, ...] = ()
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)

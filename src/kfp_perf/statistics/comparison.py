@@ -34,7 +34,7 @@ GUARD_POINTS = 0.01
 
 _SPREAD_CONFIDENCE = 0.8
 """The confidence of the standard deviation behind the range of executions."""
-_NO_SPREAD = 1e-9
+NO_SPREAD = 1e-9
 """A standard deviation of logarithms, or of shares, that is a rounding error."""
 
 
@@ -220,7 +220,7 @@ def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired:
             spread,
             freedom,
             paired=True,
-            coarse=spread < _NO_SPREAD,
+            coarse=spread < NO_SPREAD,
         )
     of_before = float(before.var(ddof=1)) / before.size
     of_after = float(after.var(ddof=1)) / after.size
@@ -230,12 +230,12 @@ def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired:
     pooled = _pooled(before, after, paired=False)
     return Difference(
         float(after.mean() - before.mean()),
-        math.sqrt(variance) if max(spreads) >= _NO_SPREAD else 0.0,
+        math.sqrt(variance) if max(spreads) >= NO_SPREAD else 0.0,
         variance**2 / parts if parts > 0.0 else pooled.freedom,
         pooled.spread,
         pooled.spread_freedom,
         paired=False,
-        coarse=min(spreads) < _NO_SPREAD,
+        coarse=min(spreads) < NO_SPREAD,
     )
 
 
@@ -264,7 +264,14 @@ def executions_needed(
     A range: the spread is known from few executions itself, and each end is for an end of its 80 % confidence
     interval (by the chi-squared distribution). None without any spread.
     """
-    if found.spread < _NO_SPREAD:
+    return executions_to_find(found, math.log1p(within), confidence, power)
+
+
+def executions_to_find(
+    found: Difference, difference: float, confidence: float = CONFIDENCE, power: float = POWER
+) -> tuple[int | None, int | None] | None:
+    """The same for a difference of the values that `found` is of."""
+    if found.spread < NO_SPREAD:
         return None
     from scipy.special import chdtri
 
@@ -276,8 +283,7 @@ def executions_needed(
 
     def enough(spread: float) -> Callable[[int], bool]:
         return lambda executions: (
-            power_of(math.log1p(within), spread, executions, confidence=confidence, paired=found.paired)
-            >= power
+            power_of(difference, spread, executions, confidence=confidence, paired=found.paired) >= power
         )
 
     return _first(enough(least)), _first(enough(most))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, second_of
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
 #: The events of a pod come by another watch, and may be later than its end.
 _EVENTS_LATE_SECONDS = 3.0
+#: The same where a pull has begun and its end was not seen.
+_PULLS_LATE_SECONDS = 30.0
 #: Of pods that are not followed, or not yet.
 _MOST_WITH_EVENTS = 20_000
+#: By how much the clocks of the cluster and of this machine may differ.
+_CLOCKS_APART_SECONDS = 60.0
 _OVER = frozenset({"Succeeded", "Failed"})
 _MAIN = "main"
 _ROLE = "pipelines.kubeflow.org/runtime-role"
@@ -27,16 +32,30 @@ _LONGEST_MESSAGE = 200
 
 
 class _Pulls:
-    """What the events say about one pod: image pulls, and why it had no node."""
+    """What the events say about one pod: image pulls by container, and why it had no node.
 
-    __slots__ = ("images", "known", "seconds", "since", "unschedulable")
+    `ends` has the seconds that a pull took, None where the node had the image. An event may come more than once.
+    """
+
+    __slots__ = ("begins", "ends", "unschedulable", "waited_for")
 
     def __init__(self) -> None:
-        self.known = False
-        self.images = 0
-        self.seconds = 0.0
-        self.since: dict[str, float] = {}
+        self.begins: dict[str, float] = {}
+        self.ends: dict[str, float | None] = {}
         self.unschedulable = ""
+        self.waited_for = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether a pull has begun and its end was not seen."""
+        return not self.begins.keys() <= self.ends.keys()
+
+    @property
+    def took(self) -> list[float] | None:
+        """How long each pull took; None where that is not known."""
+        if self.pending or not self.ends:
+            return None
+        return [seconds for seconds in self.ends.values() if seconds is not None]
 
 
 class RunPods:
@@ -48,8 +67,9 @@ class RunPods:
     def __init__(self, write: Callable[[PodRecord], object], now: Callable[[], float]) -> None:
         self._write = write
         self._now = now
+        self._began = now()
         self._pods: dict[str, RunPod] = {}
-        self._ended: deque[tuple[float, str]] = deque()
+        self._ended: list[tuple[float, str]] = []
         self._written: set[str] = set()
         self._pulls: OrderedDict[str, _Pulls] = OrderedDict()
 
@@ -68,17 +88,23 @@ class RunPods:
         if uid in self._written:
             return
         before = self._pods.get(uid)
+        if before is None and self._is_of_an_earlier_run(pod):
+            return
         self._pods[uid] = pod
         if pod.status.phase in _OVER and (before is None or before.status.phase not in _OVER):
-            self._ended.append((self._now() + _EVENTS_LATE_SECONDS, uid))
+            heapq.heappush(self._ended, (self._now() + _EVENTS_LATE_SECONDS, uid))
+
+    def _is_of_an_earlier_run(self, pod: RunPod) -> bool:
+        """Whether a pod that is seen for the first time was over before the test: a whole list has them."""
+        created = second_of(pod.metadata.creation_timestamp) or 0
+        return pod.status.phase in _OVER and created < self._began - _CLOCKS_APART_SECONDS
 
     def deleted(self, pod: RunPod) -> None:
         """Write a pod that has gone: nothing more will be seen of it."""
         uid = pod.metadata.uid
         if uid in self._written:
             self._written.discard(uid)
-        else:
-            self._pods.pop(uid, None)
+        elif self._pods.pop(uid, None) is not None or not self._is_of_an_earlier_run(pod):
             self._finish(pod, deleted=True)
         self._pulls.pop(uid, None)
 
@@ -94,6 +120,8 @@ class RunPods:
     def happened(self, event: Event) -> None:
         """Note what an event says about a pod."""
         uid = event.involved_object.uid
+        if uid in self._written:
+            return
         pulls = self._pulls.get(uid)
         if pulls is None:
             pulls = self._pulls[uid] = _Pulls()
@@ -110,7 +138,13 @@ class RunPods:
         """Write the pods that have been over for long enough; to be called about once a second."""
         now = self._now()
         while self._ended and self._ended[0][0] <= now:
-            self._write_one(self._ended.popleft()[1])
+            _, uid = heapq.heappop(self._ended)
+            pulls = self._pulls.get(uid)
+            if pulls is not None and pulls.pending and not pulls.waited_for:
+                pulls.waited_for = True
+                heapq.heappush(self._ended, (now + _PULLS_LATE_SECONDS, uid))
+            else:
+                self._write_one(uid)
 
     def close(self) -> None:
         """Write all pods: those that are over, and those that are not, as they stand."""
@@ -136,6 +170,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
     started, finished, exit_code = _times(main)
     ends = [end for one in containers if (end := _times(one)[1]) is not None]
     over = status.phase in _OVER
+    took = pulls.took if pulls is not None else None
     main_ended = main is not None and main.state is not None and main.state.terminated
     return PodRecord(
         run_id=(metadata.labels or {}).get(RUN_LABEL, ""),
@@ -155,9 +190,9 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         restarts=sum(one.restart_count for one in (*inits, *containers)),
         oom_killed=any(map(was_oom_killed, (*inits, *containers))),
         exit_code=exit_code,
-        pulls=pulls.images if pulls is not None and pulls.known else None,
-        pull_seconds=pulls.seconds if pulls is not None and pulls.known else None,
-        pulling=started is None and pulls is not None and bool(pulls.since),
+        pulls=None if took is None else len(took),
+        pull_seconds=round(sum(took or ()), 3),
+        pulling=started is None and pulls is not None and pulls.pending,
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,
         deleted=deleted,
@@ -213,24 +248,20 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6,
 
 
 def _note(pulls: _Pulls, event: Event) -> None:
+    container = event.involved_object.field_path
+    at = _at(event.last_timestamp or event.event_time)
     if event.reason == "FailedScheduling":
         pulls.unschedulable = event.message[:_LONGEST_MESSAGE]
-    elif event.reason == "Pulling":
-        at = _at(event.last_timestamp or event.event_time)
-        if at is not None:
-            pulls.since[event.involved_object.field_path] = at
+    elif event.reason == "Pulling" and at is not None:
+        pulls.begins[container] = at
     elif event.reason == "Pulled":
-        pulls.known = True
-        since = pulls.since.pop(event.involved_object.field_path, None)
-        found = _PULLED.match(event.message)
-        at = _at(event.last_timestamp or event.event_time)
-        if found:
-            pulls.seconds += duration_of(found[2] or found[1])
-        elif "already present" in event.message or since is None or at is None:
-            return
+        begin = pulls.begins.get(container)
+        if found := _PULLED.match(event.message):
+            pulls.ends[container] = duration_of(found[2] or found[1])
+        elif "already present" in event.message or begin is None or at is None:
+            pulls.ends[container] = None
         else:
-            pulls.seconds += max(0.0, at - since)
-        pulls.images += 1
+            pulls.ends[container] = max(0.0, at - begin)
 
 
 def _at(moment: datetime | None) -> float | None:

@@ -51,6 +51,8 @@ _TICK_SECONDS = 1.0
 #: metrics-server measures every 15 s; what it has measured should not be much older when it is read.
 _USAGE_SECONDS = 5.0
 _LAST_USAGE_SECONDS = 1.5
+#: Pods of the first runs may be there before they are followed; those that are over already are of earlier ones.
+_NOT_OVER = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _MISSING_RIGHT = "deploy/ has a Role that gives the right."
 
 _Seen = TypeVar("_Seen", bound=WithMetadata)
@@ -227,7 +229,9 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
             waiting, started = (
                 sum(counts) for counts in zip(*(one.open() for one in pods.values()), strict=True)
             )
-            sink.live(PODS, f"{waiting} waiting for a node, {started} started")
+            sink.live(PODS, f"{waiting} waiting for a node, {started} on one")
+            if components.restarts:
+                sink.live("restarts", f"{components.restarts} of components")
             await asyncio.wait([stopped, *tasks], timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
@@ -249,10 +253,9 @@ async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
         try:
             version = await _version_of(api)
         except ApiFault as fault:
-            finding = _finding(CLUSTER, fault.why, fault.status, api.access.title)
-            sink.missing(CLUSTER, finding.missing, finding.remedy)
+            _not_reached(sink, _finding(CLUSTER, fault.why, fault.status, api.access.title))
         except NoAccess as problem:
-            sink.missing(CLUSTER, problem.why, problem.remedy)
+            _not_reached(sink, SourceFinding(missing=problem.why, remedy=problem.remedy))
         else:
             sink.found(CLUSTER, f"{api.access.title}, {version}")
             return version
@@ -260,6 +263,13 @@ async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
             async with asyncio.timeout(_RETRY_SECONDS):
                 await stop.wait()
     return ""
+
+
+def _not_reached(sink: Sink, finding: SourceFinding) -> None:
+    """Say why the cluster is missing, and with it everything else."""
+    sink.missing(CLUSTER, finding.missing, finding.remedy)
+    for part in (PODS, EVENTS, COMPONENTS, USAGE):
+        sink.missing(part, "the Kubernetes API is not there")
 
 
 def _followers(
@@ -271,7 +281,7 @@ def _followers(
         of_pods: Receiver[RunPod] = _Part(
             sink, PODS, where, changed=seen.changed, deleted=seen.deleted, listed=seen.listed
         )
-        found.append(Follower(api, _pods_of(namespace), of_pods, from_now=True))
+        found.append(Follower(api, _pods_of(namespace), of_pods, first=_NOT_OVER))
         of_events: Receiver[Event] = _Part(
             sink, EVENTS, where, changed=seen.happened, listed=seen.all_happened
         )
@@ -327,5 +337,5 @@ class _Usage:
             record = usage_record(fresh, known, self._sink.now())
             self._sink.append(USAGE, USAGE_FILE, record)
             if use := self._components.most_used(record):
-                self._sink.live(USAGE, use)
+                self._sink.live("memory", use)
         return False

@@ -1,4 +1,4 @@
-"""The emulator's own API: the truth, the faults, outcomes of tasks, restarts, and its OpenAPI document."""
+"""The emulator's own API about the API server: truth, faults, outcomes of tasks, restarts, its OpenAPI document."""
 
 from __future__ import annotations
 

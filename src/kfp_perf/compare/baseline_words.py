@@ -1,0 +1,45 @@
+"""Why a threshold that is relative to a baseline was not kept, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_perf.metrics.units import text_of
+from kfp_perf.statistics.margins import MarginVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kfp_perf.compare.baseline import AgainstBaseline
+    from kfp_perf.thresholds import Threshold
+
+
+def relative_reason(threshold: Threshold, value: float | None, found: AgainstBaseline) -> str:
+    """Why a relative threshold was not kept, or cannot be told; empty where it was kept."""
+
+    def text(number: float) -> str:
+        return text_of(number, threshold.metric.metric.unit)
+
+    verdict, finding = found.finding.verdict, found.finding
+    if verdict is MarginVerdict.WITHIN:
+        return ""
+    bound = "" if found.bound is None else f" ({text(found.bound)})"
+    if verdict is MarginVerdict.BEYOND:
+        is_ = "lies above all that was answered" if value is None else f"is {text(value)}"
+        return f"{is_}, not {threshold.condition}{bound}"
+    if found.low is None or found.high is None:
+        return f"cannot be told from run-to-run variation: {finding.reason}"
+    needed = f"; {span}" if (span := executions_needed(finding.executions)) else ""
+    between = f"it lies between {text(found.low)} and {text(found.high)}, on both sides of the bound{bound}"
+    return f"cannot be told from run-to-run variation: {between}{needed}"
+
+
+def executions_needed(span: Sequence[int | None] | None) -> str:
+    """How many executions a side would do, in words; empty where that is not known."""
+    if span is None:
+        return ""
+    low, high = span
+    if low is None:
+        return "more than 1,000 executions a side would do"
+    text = f"{low}" if low == high else f"{low} to {high}" if high else f"{low} to more than 1,000"
+    return f"{text} executions a side would do"

@@ -1,0 +1,136 @@
+"""The words of a search for the capacity: loads, the answer in a sentence, and what gave way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_perf.reports.quantities import span_of
+from kfp_perf.reports.tuning import SETTINGS, Setting
+
+if TYPE_CHECKING:
+    from kfp_perf.result.capacity import CapacityRecord, Component
+
+_A_MINUTE_BELOW = 10.0
+"""Rates below this many a second are written a minute."""
+
+_PLURAL = {"run": "runs", "read": "reads", "operation": "operations"}
+
+WHY = {
+    "api server": "CreateRun and the final reports of runs wait for the API server's Kubernetes client",
+    "controller": "runs queue for Argo's workflow controller",
+    "pods": "pods wait for a place on a node",
+    "agent": "runs that have ended wait for the persistence agent to report them",
+    "unknown": "it is unknown what limits it",
+}
+"""What happens beyond the limit, by the component that gave way."""
+
+SETTING: dict[str, Setting] = {
+    "api server": SETTINGS["submit"][0],
+    "controller": SETTINGS["queue"][0],
+    "pods": SETTINGS["driver"][0],
+    "agent": SETTINGS["visible"][0],
+}
+"""The setting to look at first."""
+
+ENDED = {
+    "found": "",
+    "at least": "",
+    "below": "",
+    "plateaus": "The search used up its plateaus before the interval was narrow enough.",
+    "duration": "The next plateau would have taken longer than --max-duration allows.",
+    "interrupted": "The search was interrupted.",
+    "outage": "The target failed during the search.",
+    "invalid": "The load generator did not keep up, so higher loads could not be measured.",
+    "": "The search did not reach its end.",
+}
+"""Why a search ended without an answer, by its status."""
+
+
+def in_unit(rate: float, unit_of: float, *, closed: bool) -> tuple[float, str]:
+    """A load as a number and its unit; `unit_of` is the load whose size decides between a second and a minute."""
+    if closed:
+        return rate, "in flight"
+    return (rate, "a second") if unit_of >= _A_MINUTE_BELOW else (rate * 60.0, "a minute")
+
+
+def number_of(value: float) -> str:
+    """A number with three digits, or all of a larger one."""
+    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
+
+
+def load_words(rate: float, operation: str, *, closed: bool) -> str:
+    """A load in words: `96 runs a minute`, `8 runs in flight`."""
+    value, unit = in_unit(rate, rate, closed=closed)
+    return f"{number_of(value)} {_PLURAL.get(operation, operation)} {unit}"
+
+
+def rate_words(rate: float, record: CapacityRecord) -> str:
+    """A load as a number alone, in the unit of the answer."""
+    return number_of(in_unit(rate, _scale(record), closed=record.closed)[0])
+
+
+def unit_words(record: CapacityRecord) -> str:
+    """The unit of the answer: `runs a minute`."""
+    unit = in_unit(1.0, _scale(record), closed=record.closed)[1]
+    return f"{_PLURAL.get(record.operation, record.operation)} {unit}"
+
+
+def _scale(record: CapacityRecord) -> float:
+    return record.rate or record.held or record.high or record.first_rate
+
+
+def sentence(record: CapacityRecord) -> str:
+    """The answer in a sentence."""
+    unit = unit_words(record)
+    if record.rate is not None and record.low is not None and record.high is not None:
+        interval = f"({rate_words(record.low, record)} to {rate_words(record.high, record)})"
+        return f"{rate_words(record.rate, record)} {unit} {interval}; beyond that, {beyond(record)}."
+    if record.status == "at least" and record.held is not None:
+        return f"At least {rate_words(record.held, record)} {unit}: the highest load of the search held."
+    if record.status == "below":
+        lowest = min((one.rate for one in record.plateaus if not one.held), default=record.first_rate)
+        return f"Less than {rate_words(lowest, record)} {unit}: no load of the search held; {beyond(record)}."
+    known = [
+        f"at least {rate_words(record.low, record)}" if record.low is not None else "",
+        f"less than {rate_words(record.high, record)}" if record.high is not None else "",
+    ]
+    bounds = " and ".join(filter(None, known))
+    return f"{bounds[0].upper()}{bounds[1:]} {unit}." if bounds else "No load was measured to its end."
+
+
+def beyond(record: CapacityRecord) -> str:
+    """What happens beyond the limit."""
+    cause = record.cause
+    if cause is None:
+        return WHY["unknown"]
+    if cause.thresholds and cause.component == "unknown" and not cause.phases:
+        return f"a threshold is not kept ({cause.thresholds[0]})"
+    return WHY[cause.component]
+
+
+def caveats(record: CapacityRecord) -> list[str]:
+    """What bears on the answer."""
+    found = [ENDED.get(record.status, "")]
+    if record.rate is not None and record.rate < record.first_rate:
+        found.append("The light load (--from) was above the limit, so the search went below it.")
+    invalid = [str(one.execution) for one in record.plateaus if one.invalid]
+    if invalid and record.status != "invalid":
+        found.append(
+            f"Measured again because the load generator did not keep up: execution {', '.join(invalid)}."
+        )
+    found.append(
+        "One search cannot tell a change from the variation between searches: repeat it to compare."
+        if record.rate is not None
+        else ""
+    )
+    return [one for one in found if one]
+
+
+def setting_of(component: Component) -> Setting | None:
+    """The setting that governs a component; None where it is unknown."""
+    return SETTING.get(component)
+
+
+def duration_words(seconds: float) -> str:
+    """A time for a plan: `about 12 min`."""
+    return f"about {span_of(seconds)}"

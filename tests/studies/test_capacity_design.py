@@ -1,0 +1,118 @@
+"""A whole search on the emulator in virtual time: requests, files, figures, answer and report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from emulated_executions import execute
+
+from kfp_emulator.cluster.timing import PROFILES
+from kfp_perf.config import TestConfig
+from kfp_perf.errors import ExitCode
+from kfp_perf.plan import make_plan
+from kfp_perf.reports.study_reports import draw_console, draw_csv, draw_html, draw_json, draw_markdown
+from kfp_perf.result.capacity import CapacityRecord, capacity_of
+from kfp_perf.studies import run_executions
+from kfp_perf.studies.capacity import CapacitySearch, SearchLimits, find_searched
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfp_perf.result.reader import TestResult
+    from kfp_perf.result.study import Study
+    from kfp_perf.studies import PlannedExecution
+
+SECONDS_PER_RUN = 3.0
+PLACES = 3
+
+
+def profile(folder: Path) -> Path:
+    """A cluster of a few places, whose runs hold one for three seconds: the capacity is places over seconds."""
+    document = json.loads((PROFILES / "fast.json").read_text("utf-8"))
+    document |= {
+        "nodes": 1,
+        "pods_per_node": PLACES,
+        "image_pull_seconds": 0,
+        "scheduling_seconds": 0,
+        "startup_seconds": 0,
+        "driver_seconds": 0.5,
+        "executor_seconds": SECONDS_PER_RUN - 2 * 0.5,
+    }
+    file = folder / "places.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+class Searching:
+    """A search whose executions are played in virtual time; `fail_at` is the one that ends with another code."""
+
+    def __init__(self, folder: Path, scenario: dict[str, Any], limits: SearchLimits, **failing: Any) -> None:
+        self.folder = folder
+        self.profile = profile(folder)
+        self.failing = failing
+        self.number = 0
+        file = folder / "load.json"
+        file.write_text(json.dumps([scenario]))
+        self.plan = make_plan(file, TestConfig.from_environment())
+        self.design = CapacitySearch(self.plan, find_searched(self.plan), limits, 0)
+        self.study = run_executions(self.design, "load", folder / "results", self.run)
+
+    def run(self, planned: PlannedExecution, folder: Path) -> TestResult:
+        self.number += 1
+        changed = make_plan(self.plan.path, TestConfig.from_environment(), overrides=planned.overrides)
+        fields = changed.scenarios[0].model_dump(by_alias=True, exclude_unset=True, mode="json")
+        result = execute(self.folder / "played", "t", self.profile, planned.emulator_seed or 0, fields)
+        if self.number == self.failing.get("number"):
+            result.document["verdict"]["exit_code"] = int(self.failing["code"])
+        return result
+
+
+SCENARIO = {
+    "name": "t",
+    "mode": "PIPELINE_RUN",
+    "pipelineFileName": "hello.yaml",
+    "arrivalRate": "60/min",
+    "runTime": "60s",
+    "gracePeriod": "30s",
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    limits = SearchLimits(0.75, precision=0.45)
+    return Searching(tmp_path_factory.mktemp("capacity"), SCENARIO, limits).study
+
+
+def test_the_capacity_of_the_emulated_cluster_is_found(found: Study) -> None:
+    record = capacity_of(found)
+    assert record.status == "found"
+    assert record.low is not None
+    assert record.high is not None
+    assert record.low <= PLACES / SECONDS_PER_RUN <= record.high
+    assert found.record.exit_code == ExitCode.GOOD
+
+
+def test_what_gave_way_is_the_places_for_pods(found: Study) -> None:
+    cause = capacity_of(found).cause
+    assert cause is not None
+    assert cause.component == "pods"
+    assert cause.phases[0].phase in {"driver", "execute"}
+
+
+def test_the_reports_say_it(found: Study) -> None:
+    record = capacity_of(found)
+    text = draw_console(found)["summary.txt"].decode()
+    assert "runs a minute" in text
+    assert "pods wait for a place on a node" in text
+    assert "maxPods of the kubelet" in text
+    page = draw_html(found)["report.html"].decode()
+    assert "Completed load by offered load" in page
+    assert "What gave way first?" in draw_markdown(found)["report.md"].decode()
+    document = json.loads(draw_json(found)["study.json"])
+    assert msgspec.convert(document["capacity"], CapacityRecord) == record
+    rows = draw_csv(found)["plateaus.csv"].decode().splitlines()
+    assert len(rows) == 1 + len(record.plateaus)
+    assert rows[0].startswith("execution,part,rate")
