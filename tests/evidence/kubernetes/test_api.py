@@ -171,7 +171,7 @@ class Blocks:
 async def test_a_watch_is_read_in_batches_and_without_a_pause_while_more_is_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answer = Blocks(b"x" * 10 + b"\n", b"x" * 100_000, b"\n" * 100_000, b"y\n")
+    answer = Blocks(b"x" * 10 + b"\n", b"x" * 200_000, b"\n" * 200_000, b"y\n")
 
     @contextlib.asynccontextmanager
     async def asked(*_: Any) -> Any:
@@ -180,9 +180,9 @@ async def test_a_watch_is_read_in_batches_and_without_a_pause_while_more_is_wait
     api = api_of("http://127.0.0.1:1")
     monkeypatch.setattr(api, "_asked", asked)
     lines = [line async for piece in api.lines("/api/v1/pods", {}, 1.0) for line in piece if line]
-    assert [len(line) for line in lines] == [10, 100_000, 1]
+    assert [len(line) for line in lines] == [10, 200_000, 1]
     assert answer.steps == [
-        *("11 bytes", "0.1 s", "100000 bytes", "100000 bytes"),
+        *("11 bytes", "0.1 s", "200000 bytes", "200000 bytes"),
         *("2 bytes", "0.1 s", "0 bytes"),
     ]
 
