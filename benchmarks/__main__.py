@@ -23,6 +23,7 @@ BENCHMARKS = (
     "pods",
     "observer",
     "in_flight",
+    "long_loops",
     "memory",
     "poll_error",
     "omission",
