@@ -10,10 +10,11 @@ import pytest
 
 from kfp_perf.compare.baseline import Baseline, BaselineValues
 from kfp_perf.errors import ExitCode, Problem
+from kfp_perf.judgement import Judged, Judgement
 from kfp_perf.metrics.figures import Figures
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.thresholds import MARGIN_EXAMPLES, Margin, Threshold, parse_threshold
-from kfp_perf.verdict import Judged, Judgement, decide, judge, with_defaults
+from kfp_perf.verdict import decide, judge, with_defaults
 
 STEADY = (10.0, 10.2, 9.9, 10.1, 9.8)
 

@@ -167,6 +167,6 @@ def test_a_repetition_writes_reports_of_all_its_executions(
     errors = [line for line in commands(err) if line.startswith("::error")]
     assert [line.partition("::execution ")[2][:3] for line in errors] == ["01:", "02:"]
     assert summary.read_text().startswith("### ")
-    code, _, err = kfp_perf("run", scenario, "--emulator", "--repeat", "2", "--report", "csv=tables")
+    code, _, err = kfp_perf("run", scenario, "--emulator", "--repeat", "2", "--report", "svg=charts")
     assert code == 2
-    assert "there is no report 'csv'" in err
+    assert "there is no report 'svg'" in err

@@ -65,6 +65,8 @@ def test_the_first_failure_is_enough_where_that_is_asked_for(
     runs(monkeypatch, tmp_path, 1, [], thresholds=[failed])
     pytester.runpytest("--kfp-perf", "-x", "-p", "no:cacheprovider").assert_outcomes(failed=1)
     pytester.runpytest("--kfp-perf", "-k", "two").assert_outcomes(passed=1, deselected=2)
+    pytester.runpytest("--kfp-perf").assert_outcomes(passed=2, failed=1)
+    pytester.runpytest("--kfp-perf", "--lf").assert_outcomes(failed=1)
 
 
 def test_workers_agree_on_one_run(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_all_executions_are_judged_together(
     assert all(one.judged_together for one in planned)
     page = draw_markdown(study)["report.md"].decode()
     assert "Were the thresholds kept?" in page
-    assert "\\<= baseline (10.0 s) + 10%" in page
+    assert "\\<= baseline + 10% (baseline 10.0 s (5 executions), bound 11.0 s)" in page
 
 
 def test_several_executions_tell_what_one_cannot(tmp_path: Path) -> None:

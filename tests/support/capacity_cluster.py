@@ -14,9 +14,10 @@ from kfp_emulator.cluster.cluster import Cluster, Report, RunRequest
 from kfp_emulator.cluster.timing import PROFILES, parse_profile
 from kfp_emulator.pipelines.ir import parse_pipeline
 from kfp_perf.statistics.backlog import Flow, plateau_growth
-from kfp_perf.studies.capacity.cause import PhaseTimes
+from kfp_perf.studies.capacity.cause import PhaseTimes, component_of, growths
 from kfp_perf.studies.capacity.guard import CliffGuard
 from kfp_perf.studies.capacity.plateau import PlannedPlateau, Plateau, growth_of
+from kfp_perf.studies.capacity.search import SearchLimits, next_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kfp_emulator.cluster.timing import Profile
+    from kfp_perf.result.capacity import Component
+    from kfp_perf.studies.capacity.search import SearchEnd
 
 START = 1_790_000_000 * SECOND
 PHASES = ("create", "queue", "driver", "execute", "transition", "finish", "visible")
@@ -201,6 +204,9 @@ class KnownCluster:
         return min(self.limits.values())
 
 
+COMPONENTS = ("pods", "throttle", "workers", "reporter")
+GIVES_WAY = {"pods": "pods", "throttle": "api server", "workers": "controller", "reporter": "agent"}
+"""What a search calls each of them."""
 PODS_PER_RUN = 3
 """Of a run of one task: the root's driver, the task's driver, and its executor."""
 CALLS_PER_RUN = 3
@@ -264,9 +270,6 @@ def random_cluster(seed: int, component: str = "") -> KnownCluster:
     return KnownCluster(parse_profile(f"random-{seed}", document), limits)
 
 
-COMPONENTS = ("pods", "throttle", "workers", "reporter")
-
-
 def true_capacity(cluster: KnownCluster, *, runs: int = 4000, seed: int = 1_000_000) -> float:
     """The highest rate at which nothing piles up, by long runs in a bisection to 0.5 %."""
     low, high = 0.85 * cluster.capacity, 1.2 * cluster.capacity
@@ -281,3 +284,26 @@ def true_capacity(cluster: KnownCluster, *, runs: int = 4000, seed: int = 1_000_
             low = rate
         seed += 1
     return float(np.sqrt(low * high))
+
+
+def search(
+    cluster: KnownCluster, limits: SearchLimits, *, seed: int
+) -> tuple[list[Plateau], SearchEnd, Component]:
+    """Search the capacity of a cluster: the plateaus, how the search ended, and what gave way."""
+    done: list[Plateau] = []
+    times: list[PhaseTimes] = []
+    while isinstance(planned := next_step(limits, done), PlannedPlateau):
+        plateau, seen = measure(cluster.profile, planned, seed=100 * seed + len(done))
+        done.append(plateau)
+        times.append(times_of(seen))
+    failed = [place for place, one in enumerate(done) if not one.kept_up]
+    if not failed:
+        return done, planned, "unknown"
+    lowest = min(failed, key=lambda place: done[place].rate)
+    return done, planned, component_of(growths(times[0], times[lowest]))
+
+
+def first_rate(cluster: KnownCluster, seed: int) -> float:
+    """A light load: an eighth of what a user may have put into the file, a quarter to twice the capacity."""
+    random = np.random.default_rng([seed, 5])
+    return cluster.capacity * float(np.exp(random.uniform(np.log(1 / 32), np.log(1 / 4))))

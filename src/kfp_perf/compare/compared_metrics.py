@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.metrics.metric import Unit
+from kfp_perf.metrics.pods import ROLES, STAGES
 from kfp_perf.metrics.registry import CALLS, built_in
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.result.records import Purpose
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 #: The primary metric of tests that start runs, unless their scenario file names others.
 DEFAULT_PRIMARY = "run.visible.mean"
 
+#: The components whose CPU and memory are compared where there is evidence of them.
+_COMPONENTS = ("ml-pipeline", "ml-pipeline-persistenceagent", "workflow-controller", "mysql")
+
 #: Compared besides the primary ones, where both sides have values.
 FURTHER = (
     *(f"run.visible.{statistic}" for statistic in ("mean", "p50", "p95")),
@@ -28,6 +32,8 @@ FURTHER = (
     "run.throughput",
     *(f"phase.{name}.mean" for name in PHASES),
     *(f"{of}.{what}" for of in ("server", "controller") for what in ("cpu.mean", "memory.max")),
+    *(f"pods.{role}.{stage}.mean" for role in ROLES for stage in STAGES),
+    *(f"components.{of}.{what}" for of in _COMPONENTS for what in ("cpu.mean", "memory.max")),
 )
 FURTHER_OF_A_CALL = ("api.{call}.latency.mean", "api.{call}.latency.p95", "server.{call}.handling.mean")
 

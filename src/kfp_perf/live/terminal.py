@@ -50,6 +50,7 @@ _LEAST_WIDTH_OF_STATES = 64
 _MOST_ROWS = 12
 _MOST_ERRORS = 3
 _MOST_WAITS = 3
+_MOST_EVIDENCE = 4
 _MOST_THRESHOLDS = 6
 #: The sign before a threshold, and its style.
 _THRESHOLD_SIGNS = {"kept": ("✓", "green"), "not kept": ("✗", "bold red")}
@@ -62,7 +63,7 @@ def draw(snapshot: Snapshot, width: int) -> RenderableType:
         _scenarios(snapshot, width),
         *_runs(snapshot),
         _figures(snapshot),
-        *_evidence(snapshot),
+        *_evidence(snapshot, width),
         *_thresholds(snapshot, width),
         *_waits(snapshot),
         *_errors(snapshot),
@@ -170,11 +171,15 @@ def _figures(snapshot: Snapshot) -> Text:
     return text
 
 
-def _evidence(snapshot: Snapshot) -> list[Text]:
-    """How the sources of evidence stand, in one line."""
-    if not snapshot.evidence:
-        return []
-    return [Text("   ".join(snapshot.evidence), style="dim", no_wrap=True, overflow="ellipsis")]
+def _evidence(snapshot: Snapshot, width: int) -> list[Text]:
+    """How the sources of evidence stand, as many on a line as fit."""
+    lines: list[str] = []
+    for text in snapshot.evidence:
+        if lines and len(lines[-1]) + len(text) + 3 <= width:
+            lines[-1] += f"   {text}"
+        else:
+            lines.append(text)
+    return [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in lines[:_MOST_EVIDENCE]]
 
 
 def _thresholds(snapshot: Snapshot, width: int) -> list[RenderableType]:

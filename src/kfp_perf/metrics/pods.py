@@ -139,7 +139,7 @@ class PodMetrics(EvidenceFamily):
 def stage_of(pod: PodRecord, stage: str) -> float | None:
     """How long a stage of a pod took, in seconds; infinite: it began and did not end; None: it did not begin."""
     if stage == "pull":
-        return math.inf if pod.pulling else pod.pull_seconds
+        return math.inf if pod.pulling else None if pod.pulls is None else pod.pull_seconds
     begin, end = {
         "scheduling": (pod.created or None, pod.scheduled),
         "start": (pod.scheduled, pod.started),
@@ -151,7 +151,7 @@ def stage_of(pod: PodRecord, stage: str) -> float | None:
     if end is None:
         return math.inf
     # From whole seconds it may be less than none, which keeps means right.
-    return end - begin - (pod.pull_seconds or 0.0 if stage == "start" else 0.0)
+    return end - begin - (pod.pull_seconds if stage == "start" else 0.0)
 
 
 def _stages(pods: Sequence[PodRecord]) -> dict[str, dict[str, Any]]:

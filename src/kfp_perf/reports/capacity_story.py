@@ -20,7 +20,7 @@ from kfp_perf.reports.capacity_words import (
 )
 from kfp_perf.reports.charts import Line, Marks, count_axis, log_seconds_axis, xy_chart
 from kfp_perf.reports.csv_records import csv_of
-from kfp_perf.reports.quantities import seconds_of, share_of, span_of
+from kfp_perf.reports.quantities import quantity_of, seconds_of, share_of, span_of
 from kfp_perf.reports.story.blocks import (
     Column,
     Figure,
@@ -196,7 +196,7 @@ def _completed_words(one: PlateauRecord, record: CapacityRecord) -> str:
     if one.completed is None:
         return "–"
     if record.closed:
-        value, unit = in_unit(one.completed, one.completed, closed=False)
+        value, unit = in_unit(one.completed, record.operation, closed=False)
         return f"{number_of(value)} {unit}"
     return rate_words(one.completed, record)
 
@@ -217,10 +217,9 @@ def _outcome(one: PlateauRecord) -> Flag:
 def _completed(record: CapacityRecord) -> Chart:
     """Completed over offered load."""
     valid = sorted((one for one in record.plateaus if not one.invalid), key=lambda one: one.rate)
-    scale = record.rate or record.held or record.first_rate
 
     def number(rate: float) -> float:
-        return in_unit(rate, scale, closed=False)[0]
+        return in_unit(rate, record.operation, closed=False)[0]
 
     points = [(number(one.rate), number(one.completed or 0.0), one) for one in valid]
     highest = max(x for x, _, _ in points)
@@ -242,11 +241,10 @@ def _completed(record: CapacityRecord) -> Chart:
 
 def _visible(record: CapacityRecord) -> Chart:
     """Times over offered load."""
-    scale = record.rate or record.held or record.first_rate
     valid = sorted((one for one in record.plateaus if not one.invalid), key=lambda one: one.rate)
 
     def number(rate: float) -> float:
-        return in_unit(rate, scale, closed=record.closed)[0]
+        return in_unit(rate, record.operation, closed=record.closed)[0]
 
     lines = [
         ("p50", [(number(one.rate), one.visible_p50) for one in valid if one.visible_p50]),
@@ -295,7 +293,14 @@ def _cause(record: CapacityRecord) -> Iterator[Section]:
             for one in shown
         ]
         blocks.append(Table(f"Phases of execution {cause.execution}, which did not hold", columns, rows))
-    setting = setting_of(cause.component)
+    if cause.evidence:
+        said: list[list[Cell]] = [
+            [one.meaning, quantity_of(one.light, one.unit), quantity_of(one.limit, one.unit)]
+            for one in cause.evidence
+        ]
+        columns = [Column("Evidence", is_number=False), Column("Light load"), Column("At the limit")]
+        blocks.append(Table("What the components say of themselves", columns, said))
+    setting = setting_of(cause)
     if setting is not None:
         blocks.append(
             Prose(

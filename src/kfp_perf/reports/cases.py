@@ -76,7 +76,8 @@ def cases_of(document: dict[str, Any]) -> list[CaseResult]:
         cases.append(_of_scenario(one, whole))
         cases += [_of_threshold(each, whole) for each in judged if each.get("scenario") == one["name"]]
     cases += [_of_threshold(each, whole) for each in judged if each.get("scenario") not in names]
-    if whole["verdict"]["exit_code"] != ExitCode.GOOD and not any(case.went_wrong for case in cases):
+    good = whole["verdict"]["exit_code"] == ExitCode.GOOD
+    if not good and not any(case.went_wrong for case in cases):
         cases.append(_of_the_test(whole))
     return cases
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kfp_perf.metrics import OF_THE_TEST
 from kfp_perf.metrics.metric import Unit, fewest_values
 from kfp_perf.metrics.registry import built_in
+from kfp_perf.reports.cluster_signs import CLUSTER_SIGNS
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import between_of, count_of, rate_of, seconds_of, share_of
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
@@ -108,4 +109,4 @@ def _open_files(total: Mapping[str, Any]) -> str:
     return f"The API server had {share_of(share)} of the open files that it may have."
 
 
-_SIGNS = (_restarts, _workers, _controller_requests, _client_limiter, _open_files)
+_SIGNS = (_restarts, _workers, _controller_requests, _client_limiter, _open_files, *CLUSTER_SIGNS)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare import ComparisonVerdict
 from kfp_perf.errors import ExitCode, InputError
+from kfp_perf.reports.capacity_cases import capacity_document
 from kfp_perf.reports.cases import WHOLE_TEST, CaseOutcome, cases_of
 from kfp_perf.reports.comparison_words import overall, sentence_of
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.quantities import count_of
+from kfp_perf.result.capacity import KIND as CAPACITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,6 +88,8 @@ def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annota
 def annotations_of_study(study: Study) -> list[Annotation]:
     """An error for each execution of a study that did not pass, or a notice; and why it ended early."""
     record = study.record
+    if record.kind == CAPACITY:
+        return annotations_of_test(capacity_document(study))
     found = [Annotation(Level.WARNING, record.name, record.ended)] if record.ended else []
     if record.exit_code == ExitCode.GOOD:
         text = f"{count_of(len(record.counted), 'execution')}."

@@ -22,7 +22,7 @@ from kfp_perf.reports.story.blocks import (
     VerdictBlock,
     without_zeros,
 )
-from kfp_perf.reports.story.thresholds import how_many_kept, judged_of, thresholds_table
+from kfp_perf.reports.story.thresholds import executions_to_tell, how_many_kept, judged_of, thresholds_table
 from kfp_perf.reports.study_executions import executions_section, study_ended, study_facts, study_verdict
 from kfp_perf.statistics.variation import smallest_changes
 
@@ -103,7 +103,12 @@ def _sections(study: Study, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Sec
         lead = (
             f"{how_many_kept(judged)} Those relative to the baseline are judged by all executions together."
         )
-        yield Section("thresholds", "Were the thresholds kept?", lead, [thresholds_table(judged)])
+        yield Section(
+            "thresholds",
+            "Were the thresholds kept?",
+            lead,
+            [thresholds_table(judged), *executions_to_tell(judged)],
+        )
     if metrics:
         yield Section(
             "variation",

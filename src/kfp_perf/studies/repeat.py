@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kfp_perf.compare import RepeatedMetric
+    from kfp_perf.judgement import Judgement
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.studies.study import Executed
-    from kfp_perf.verdict import Judgement
 
 MOST_UNTIL_STABLE = 20
 """Executions with `until_stable` at most, unless another number is given."""

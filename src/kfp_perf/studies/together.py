@@ -7,10 +7,9 @@ import math
 from typing import TYPE_CHECKING
 
 from kfp_perf.compare.baseline import against_baseline, baseline_in, typical_of
-from kfp_perf.compare.baseline_words import relative_reason
 from kfp_perf.execution.document import given_thresholds
+from kfp_perf.judgement import Judged, Judgement, judged_against
 from kfp_perf.reports.quantities import count_of
-from kfp_perf.verdict import OF_MARGINS, Judged, Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,14 +77,4 @@ def _judged(
     reached = all(map(math.isfinite, values))
     is_relative = threshold.margin is not None and threshold.margin.is_relative
     value = typical_of(values, is_relative=is_relative) if reached else None
-    return Judgement(
-        dataclasses.replace(threshold, bound=math.nan if found.bound is None else found.bound),
-        OF_MARGINS[found.finding.verdict],
-        value,
-        None if found.low is None else (found.low, found.high),
-        None,
-        len(values),
-        relative_reason(threshold, value, found),
-        not reached,
-        against=found,
-    )
+    return judged_against(threshold, found, value, len(values))

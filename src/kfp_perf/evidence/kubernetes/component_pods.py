@@ -46,12 +46,12 @@ class ComponentPods:
         )
 
     def most_used(self, record: UsageRecord) -> str:
-        """The component that is nearest to its memory limit, in words; empty where none has a limit."""
+        """The component that is nearest to its memory limit, in words; empty where none has one that is real."""
         shares = [
             (record.bytes[one.pod].get(container.name, 0.0) / container.memory_limit, one.component)
             for one in self._known.values()
             for container in one.containers
-            if container.memory_limit and one.pod in record.bytes
+            if container.memory_limit and one.pod in record.bytes and not one.modelled
         ]
         if not shares:
             return ""

@@ -69,7 +69,7 @@ def _lead(material: Material) -> str:
         _endpoints(material).items(), key=lambda one: dig(one[1], "cpu_cores", "max") or 0.0, default=None
     )
     most = dig(busiest[1], "cpu_cores", "max") if busiest else None
-    if busiest is None or most is None:
+    if busiest is None or most is None or dig(material.document, "target", "emulator"):
         return "Collected beside the load; docs/evidence.md says from where."
     return f"Of CPU, {_NAMES.get(busiest[0], busiest[0])} used most: up to {rate_of(most)} cores."
 

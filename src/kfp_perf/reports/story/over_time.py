@@ -27,7 +27,7 @@ def chart_over_time(
     lines: Mapping[str, TimedValues],
     moments: Sequence[tuple[float, str]] = (),
 ) -> Iterator[Block]:
-    """A chart of lines over the time of the test; nothing where no line has two points.
+    """A chart of lines over the time of the test; nothing where no line has two points, or all are 0.
 
     `moments` are marked beside those of the test, in seconds since the Unix epoch.
     """
@@ -36,9 +36,9 @@ def chart_over_time(
         for key, points in lines.items()
         if len(points) > 1
     }
-    if not drawn:
+    most = max((value for points in drawn.values() for _, value in points), default=0.0)
+    if most <= 0.0:
         return
-    most = max(value for points in drawn.values() for _, value in points)
     chart: Chart = xy_chart(
         f"component-{name}",
         title,

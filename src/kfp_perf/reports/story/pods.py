@@ -53,7 +53,7 @@ def pods(material: Material) -> Section | None:
     if texts := _troubles(found):
         blocks.append(Items(texts, Tone.WARNING))
     if isinstance(reasons := found.get("reasons"), dict) and reasons:
-        said = [f"{count:,} times: {reason}" for reason, count in reasons.items()]
+        said = [f"{reason} ({count_of(count, 'pod')})" for reason, count in reasons.items()]
         blocks += [Prose("Why pods failed, or had no node at first:"), Items(said)]
     return Section("pods", "Where did pods wait?", _lead(material, found, roles), blocks)
 

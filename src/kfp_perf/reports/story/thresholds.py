@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare.baseline_words import executions_needed
 from kfp_perf.reports.few_runs import few_runs
-from kfp_perf.reports.quantities import between_of, clock_of, condition_of, count_of, quantity_of
+from kfp_perf.reports.quantities import between_of, clock_of, count_of, quantity_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def thresholds(material: Material) -> Section | None:
     if not judged:
         return None
     defaults = sum(bool(one.get("default")) for one in judged)
-    blocks: list[Block] = [thresholds_table(judged)]
+    blocks: list[Block] = [thresholds_table(judged), *executions_to_tell(judged)]
     if defaults:
         blocks.append(
             Prose(
@@ -90,21 +90,31 @@ def _row(one: dict[str, Any]) -> list[Cell]:
 
 def _brief_reason(one: dict[str, Any]) -> str:
     """Why it was not kept; without the interval and the bound of a baseline, which stand beside it."""
-    reason, baseline = str(one.get("reason") or ""), one.get("baseline")
-    if not reason or not isinstance(baseline, dict) or baseline.get("change_interval") is None:
-        return reason
-    return "; ".join(
-        filter(None, (str(one.get("judged")), executions_needed(baseline.get("executions_needed"))))
-    )
+    baseline = one.get("baseline")
+    if not one.get("reason") or not isinstance(baseline, dict) or baseline.get("change_interval") is None:
+        return str(one.get("reason") or "")
+    return str(one.get("judged"))
+
+
+def executions_to_tell(judged: Sequence[dict[str, Any]]) -> list[Block]:
+    """How many executions would do, for each threshold that cannot be told from run-to-run variation."""
+    found: list[Block] = []
+    for one in judged:
+        baseline = one.get("baseline")
+        needed = executions_needed(baseline.get("executions_needed")) if isinstance(baseline, dict) else ""
+        if needed:
+            found.append(Prose(f"{one.get('metric')} cannot be told from run-to-run variation: {needed}."))
+    return found
 
 
 def _condition(one: dict[str, Any]) -> Cell:
-    """The condition, and below it the bound where that is relative to a baseline."""
-    baseline = one.get("baseline")
+    """The condition, and below it the baseline's value and the bound where it is relative to them."""
+    baseline, unit = one.get("baseline"), one.get("unit")
     if not isinstance(baseline, dict) or one.get("bound") is None:
-        return condition_of(one)
+        return str(one.get("condition"))
     executions = count_of(int(baseline.get("executions") or 0), "execution")
-    return Noted(condition_of(one), f"{quantity_of(one['bound'], one.get('unit'))}, from {executions}")
+    value, bound = quantity_of(baseline.get("value"), unit), quantity_of(one["bound"], unit)
+    return Noted(str(one.get("condition")), f"baseline {value} ({executions}), bound {bound}")
 
 
 def _value(one: dict[str, Any]) -> Cell:

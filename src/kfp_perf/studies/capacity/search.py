@@ -284,11 +284,22 @@ def _estimate(state: _SoFar) -> float | None:
     return hinge.capacity if hinge else None
 
 
+def _carried(done: Sequence[Plateau], rate: float) -> float:
+    """What the server completed at a rate that held: less than offered, where its backlog grew within the bound."""
+    growths = [
+        one.growth.per_second
+        for one in done
+        if one.rate == rate and one.step.part is Part.PLATEAU and one.growth is not None
+    ]
+    return rate * (1.0 - max(0.0, sum(growths) / len(growths))) if growths else rate
+
+
 def answer(limits: SearchLimits, done: Sequence[Plateau]) -> CapacityEstimate:
     """The result of the plateaus so far."""
     bracket = bracket_of(done)
     widened = 1.0 if limits.closed else WIDENED
-    low = None if bracket.held is None else bracket.held / widened
+    carried = None if bracket.held is None else _carried(done, bracket.held)
+    low = None if carried is None else carried / widened
     high = None if bracket.failed is None else bracket.failed * widened
     if high is None:
         # The ramp's plateaus are short, but what failed there is far beyond the limit.
@@ -305,7 +316,7 @@ def answer(limits: SearchLimits, done: Sequence[Plateau]) -> CapacityEstimate:
             default=None,
         )
     rate = None
-    if bracket.held is not None and bracket.failed is not None and bracket.is_closed(limits):
+    if carried is not None and bracket.failed is not None and bracket.is_closed(limits):
         # The highest number of slots that held is exact; a rate lies between two plateaus.
-        rate = bracket.held if limits.closed else math.sqrt(bracket.held * bracket.failed)
+        rate = bracket.held if limits.closed else math.sqrt(carried * bracket.failed)
     return CapacityEstimate(bracket, rate, low, high)
