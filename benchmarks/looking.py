@@ -1,8 +1,9 @@
 """Cost of observing a test beside its load: counters, snapshot and health checks, four times a second.
 
 A thread records operations at a constant rate, as a scenario does. The main thread does what the execution does:
-`ThreadEngine.counters()`, `Watch.look` and `HealthChecks.look`; its own CPU time is counted. A bare loop measures
-the speed of the machine at that time.
+`ThreadEngine.counters()`, `HealthChecks.look`, `ThresholdWatch.look` and `Watch.look`; its own CPU time is counted.
+Each scenario has five thresholds on histograms, four of them over windows. A bare loop measures the speed of the
+machine at that time.
 
 Usage: python -m benchmarks.looking [--seconds N] [--rate N] [--scenarios N]
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
+from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.execution.watch import Watch
 from kfp_perf.health import GeneratorWatch, HealthChecks
 from kfp_perf.health.connectivity import ApiHealth
@@ -30,6 +32,12 @@ from kfp_perf.runners import BaseRunner
 LOOK_EVERY_SECONDS = 0.25
 BOUND = 0.01
 _BATCHES_A_SECOND = 100
+THRESHOLDS = {
+    "api.GetRun.latency.p95": ["< 1s", "< 1s over 10s"],
+    "api.GetRun.error_rate": "<= 1% over 10s",
+    "api.GetRun.latency.p99": "< 2s over 10s",
+    "generator.lateness.p99": "< 1s over 10s",
+}
 
 
 class Recording(BaseRunner):
@@ -66,7 +74,13 @@ def measure(seconds: float, rate: float, scenarios: int) -> dict[str, float]:
     folder = Path(tempfile.mkdtemp(prefix="kfp-perf-looking-"))
     Recording.rate = rate / scenarios
     given: list[dict[str, Any]] = [
-        {"name": f"s{number}", "mode": "RECORDING", "runTime": f"{seconds}s"} for number in range(scenarios)
+        {
+            "name": f"s{number}",
+            "mode": "RECORDING",
+            "runTime": f"{seconds}s",
+            "thresholds": THRESHOLDS,
+        }
+        for number in range(scenarios)
     ]
     (folder / "t.json").write_text(json.dumps(given))
     config = TestConfig(KFP_API_HOST="127.0.0.1", KFP_API_PORT=1)
@@ -74,6 +88,7 @@ def measure(seconds: float, rate: float, scenarios: int) -> dict[str, float]:
     plan = make_plan(str(folder / "t.json"), config, extra_modes=plugins.runners)
     clock = RealClock()
     watch = Watch(plan, config.KFP_url, clock, emulator=False)
+    thresholds = ThresholdWatch(plan)
     checks = HealthChecks(GeneratorWatch(folder, plan.scenarios), ApiHealth(), scenarios=plan.scenarios)
     looks, looking_seconds = 0, 0.0
     with ThreadEngine(clock.now) as engine, checks:
@@ -91,7 +106,9 @@ def measure(seconds: float, rate: float, scenarios: int) -> dict[str, float]:
             before = time.thread_time()
             counters = engine.counters()
             checks.look(counters)
-            watch.look(counters, engine.t0, stopping=False)
+            if thresholds.look(counters, engine.t0, clock.now()) is not None:
+                raise SystemExit("no threshold here ends a test")
+            watch.look(counters, engine.t0, thresholds.states, stopping=False)
             looking_seconds += time.thread_time() - before
             looks += 1
         lasted = time.monotonic() - began
@@ -110,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=30.0, help="at least 10")
     parser.add_argument("--rate", type=float, default=20_000.0, help="operations recorded a second")
     parser.add_argument("--scenarios", type=int, default=2)
     given = parser.parse_args()

@@ -32,7 +32,7 @@ class HealthRunner(BaseRunner):
 
     async def run(self) -> dict[str, Any]:
         """Send requests until the run time is over."""
-        drive = self.drive(self.ask)
+        drive = self.drive(self.ask, call="GetHealthz")
         await drive.run()
         await drive.finish()
         return {"asked": drive.report.started, "team": getattr(self.config, "team", "")}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 # The collector is a process more for each test that is executed, which half a second of CPU time starts: the
 # tests of evidence ask for it.
 os.environ.setdefault("KFP_PERF_EVIDENCE", "false")
+# Whoever runs the tests may have a cluster, which is none of their business.
+os.environ["KUBECONFIG"] = os.devnull
 pytest_plugins = ["pytester"]
 
 # Commands under test would write to the page of the step that runs the tests.

@@ -10,10 +10,11 @@ import pytest
 
 from kfp_perf.compare.baseline import Baseline, BaselineValues
 from kfp_perf.errors import ExitCode, Problem
+from kfp_perf.judgement import Judged, Judgement
 from kfp_perf.metrics.figures import Figures
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.thresholds import MARGIN_EXAMPLES, Margin, Threshold, parse_threshold
-from kfp_perf.verdict import Judged, Judgement, decide, judge, with_defaults
+from kfp_perf.verdict import decide, judge, with_defaults
 
 STEADY = (10.0, 10.2, 9.9, 10.1, 9.8)
 
@@ -108,6 +109,8 @@ def test_each_unit_has_examples_that_are_conditions(unit: Unit) -> None:
         Unit.CHANGE: "run.duration.drift",
         Unit.COUNT: "run.failed",
         Unit.PER_SECOND: "run.throughput",
+        Unit.BYTES: "server.memory.max",
+        Unit.CORES: "server.cpu.max",
     }[unit]
     for example in MARGIN_EXAMPLES[unit].split('"')[1::2]:
         assert parsed(metric, example).margin is not None
@@ -225,3 +228,12 @@ def test_a_relative_threshold_takes_the_place_of_the_default_one() -> None:
 def test_a_threshold_is_still_a_value() -> None:
     found = parsed("run.visible.mean", "<= baseline + 10%")
     assert dataclasses.replace(found, bound=11.0) == dataclasses.replace(found, bound=11.0)
+
+
+def test_a_value_of_which_only_bounds_are_known_cannot_be_told() -> None:
+    """Such as the quantile of a server's own histogram: it is not above every bound, though it has no value."""
+    metrics = visible(None, p95=None, between={"p95": [1.0, 20.0]})
+    found = judged("<= baseline + 10%", metrics, name="run.visible.p95")
+    assert (found.judged, found.passed, found.not_reached) == (Judged.CANNOT_TELL, False, False)
+    assert found.reason == "lies between 1 s and 20 s, so whether it is <= baseline + 10% cannot be told"
+    assert judged("<= baseline + 10%", metrics, name="run.visible.p95", accept=True).passed

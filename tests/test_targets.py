@@ -64,6 +64,10 @@ def test_a_table_sets_what_it_says(write: Write, tmp_path: Path) -> None:
         user_header = "x-user"
         ca_cert = "ca.pem"
         client_cert = "/etc/client.pem"
+        kubeconfig = "kubeconfig"
+        kubernetes_context = "staging"
+        metrics_urls = { controller = "https://localhost:9090/metrics" }
+        run_namespaces = ["team-a", "team-b"]
         ui_url = "https://kubeflow.example.com"
         request_timeout_seconds = 20
         max_connections = 5
@@ -76,6 +80,9 @@ def test_a_table_sets_what_it_says(write: Write, tmp_path: Path) -> None:
     assert (found.KFP_USER, found.KFP_USER_HEADER) == ("me@example.com", "x-user")
     assert tmp_path / "ca.pem" == found.KFP_CA_CERT
     assert str(found.KFP_CLIENT_CERT) == "/etc/client.pem"
+    assert (found.KUBECONFIG, found.kubernetes_context) == (str(tmp_path / "kubeconfig"), "staging")
+    assert found.metrics_urls == {"controller": "https://localhost:9090/metrics"}
+    assert found.run_namespaces == ("team-a", "team-b")
     assert (found.request_timeout_seconds, found.max_connections) == (20.0, 5)
     assert found.KFP_UI_URL == "https://kubeflow.example.com"
 
@@ -105,6 +112,12 @@ def test_nothing_that_describes_a_target_comes_from_the_environment(
         "KFP_CLIENT_CERT": "/cert",
         "KFP_CLIENT_KEY": "/key",
         "KFP_UI_URL": "https://production.example.com",
+        "KFP_PERF_METRICS_URLS": "controller=https://production.example.com/metrics",
+        "KFP_PERF_KUBERNETES_CONTEXT": "production",
+        "KFP_PERF_KUBERNETES_URL": "https://production.example.com",
+        "KFP_PERF_KUBERNETES_TOKEN": "t0ken",
+        "KFP_PERF_RUN_NAMESPACES": "production",
+        "KFP_PERF_KFP_NAMESPACE": "production",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_perf.errors import ExitCode, Problem
+from kfp_perf.judgement import Judged, Judgement
 from kfp_perf.metrics import METRICS, MetricsCollector
 from kfp_perf.metrics.figures import Figures
 from kfp_perf.metrics.metric import Metric, Unit, distribution
 from kfp_perf.metrics.registry import Registry, built_in
 from kfp_perf.result.records import Purpose
 from kfp_perf.thresholds import Threshold, parse_threshold
-from kfp_perf.verdict import Judged, Judgement, Reason, decide, judge, why_failed
+from kfp_perf.verdict import Reason, decide, judge, why_failed
 
 
 def parsed(name: str, condition: str, scenario: str | None = None) -> Threshold:

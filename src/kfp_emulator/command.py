@@ -311,8 +311,11 @@ async def _serve(
         loop.add_signal_handler(number, done.set)
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
-    click.echo(json.dumps({"url": server.url, **sides.urls, "pid": os.getpid()}))
-    sys.stdout.flush()
+    try:
+        click.echo(json.dumps({"url": server.url, **sides.urls, "pid": os.getpid()}))
+        sys.stdout.flush()
+    except OSError as error:
+        raise _end(f"standard output: cannot be written: {error.strerror}") from None
     await done.wait()
     await sides.stop()
     await server.stop()
@@ -334,4 +337,5 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
             pass
     except (OSError, ValueError):
         pass
-    loop.call_soon_threadsafe(done.set)
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended otherwise
+        loop.call_soon_threadsafe(done.set)

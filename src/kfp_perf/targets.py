@@ -41,12 +41,20 @@ OF_THE_TARGET = {
     "client_cert": "KFP_CLIENT_CERT",
     "client_key": "KFP_CLIENT_KEY",
     "ui_url": "KFP_UI_URL",
+    "metrics_urls": "metrics_urls",
+    "kubernetes_context": "kubernetes_context",
+    "kubernetes_url": "kubernetes_url",
+    "kubernetes_token": "kubernetes_token",
+    "run_namespaces": "run_namespaces",
+    "kfp_namespace": "kfp_namespace",
 }
 #: How a target is used: where a table leaves one out, that of the environment holds.
 OF_ITS_USE = {
     "http_proxy": "HTTP_PROXY",
     "https_proxy": "HTTPS_PROXY",
     "no_proxy": "NO_PROXY",
+    "kubeconfig": "KUBECONFIG",
+    "evidence": "evidence",
     "connect_timeout_seconds": "connect_timeout_seconds",
     "request_timeout_seconds": "request_timeout_seconds",
     "max_connections": "max_connections",
@@ -56,7 +64,7 @@ OF_ITS_USE = {
     "cleanup_timeout_seconds": "cleanup_timeout_seconds",
 }
 _FIELDS_OF_THE_TARGET = frozenset({*OF_THE_TARGET.values(), "KFP_TOKEN_FILE", "KFP_TOKEN_COMMAND"})
-_FILES = frozenset({"ca_cert", "client_cert", "client_key"})
+_FILES = frozenset({"ca_cert", "client_cert", "client_key", "kubeconfig"})
 #: A token is renewed during the test, so where it comes from is a setting of its own.
 _TOKEN_FIELDS = {"env": "KFP_TOKEN", "file": "KFP_TOKEN_FILE", "command": "KFP_TOKEN_COMMAND"}
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -243,7 +251,7 @@ def _literal(place: _Place, setting: str) -> Problem:
 def _value(place: _Place, field: str, value: Any, kind: type[TestConfig]) -> tuple[str, Any]:
     """Return the field and its value, with references resolved. Raises `InputError`."""
     if place.setting in _FILES and isinstance(value, str):
-        return field, _beside(place.path, value)
+        return field, str(_beside(place.path, value))
     secret = is_secret_type(kind.model_fields[field].annotation)
     if not secret or (field in PROXY_FIELDS and isinstance(value, str)):
         return field, value

@@ -6,15 +6,13 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kfp_perf.compare.baseline import AgainstBaseline, Baseline, against_baseline
-from kfp_perf.compare.baseline_words import relative_reason
+from kfp_perf.compare.baseline import Baseline, against_baseline
 from kfp_perf.errors import ExitCode
+from kfp_perf.judgement import Judged, Judgement, judged_against
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.units import ALL_DIGITS, rounded, scale_of, text_of
-from kfp_perf.statistics.margins import MarginVerdict
 from kfp_perf.thresholds import OPERATORS, SCENARIO_DEFAULTS, TEST_DEFAULTS, Threshold, parse_threshold
 
 if TYPE_CHECKING:
@@ -28,93 +26,6 @@ _MOST_REASONS = 3
 _BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
 #: The operation, with its purpose unless that is the load, and its variant.
 _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean")
-
-
-class Judged(StrEnum):
-    """The result of a threshold; all but the first fail the test, the last unless it is accepted."""
-
-    KEPT = "kept"
-    NOT_KEPT = "not kept"
-    NOT_ENOUGH_DATA = "not enough data"
-    CANNOT_TELL = "cannot be told"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A threshold and the value that it was compared with.
-
-    `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
-    there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
-    failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
-    `window` is when the window that was judged began and ended, in seconds from the start of the test (None: it was
-    the whole test); `aborted`: the test was ended because of it.
-    `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
-    `against` is the comparison with a baseline, where the bound is relative to one: the interval is then that of
-    run-to-run variation. `accepted`: it passes although it cannot be told.
-    """
-
-    threshold: Threshold
-    judged: Judged
-    value: float | None
-    interval: tuple[float | None, float | None] | None
-    error: float | None
-    count: int | None
-    reason: str
-    not_reached: bool = False
-    between: tuple[float, float] | None = None
-    against: AgainstBaseline | None = None
-    accepted: bool = False
-    window: tuple[float, float] | None = None
-    aborted: bool = False
-
-    @property
-    def passed(self) -> bool:
-        """Whether the bound held, with enough data to judge it."""
-        return self.judged is Judged.KEPT or (self.judged is Judged.CANNOT_TELL and self.accepted)
-
-    @property
-    def has_data(self) -> bool:
-        """Whether there was something to judge, and enough of it."""
-        return self.judged is not Judged.NOT_ENOUGH_DATA
-
-    @property
-    def margin(self) -> float | None:
-        """How far the value stayed on the good side of the bound, in the metric's unit; negative: it did not."""
-        if self.value is None or math.isnan(self.threshold.bound):
-            return None
-        above = self.value - self.threshold.bound
-        comparison = self.threshold.comparison
-        return (
-            0.0 - abs(above) if comparison == "==" else above if comparison.startswith(">") else 0.0 - above
-        )
-
-    def __str__(self) -> str:
-        scenario = f"{self.threshold.scenario}: " if self.threshold.scenario else ""
-        return f"{scenario}{self.threshold.metric.name} {self.reason or 'holds'}"
-
-    def document(self) -> dict[str, Any]:
-        """The plain values that the result holds."""
-        return {
-            "scenario": self.threshold.scenario,
-            "metric": self.threshold.metric.name,
-            "condition": self.threshold.condition,
-            "unit": self.threshold.metric.metric.unit.value,
-            "bound": None if math.isnan(self.threshold.bound) else self.threshold.bound,
-            "value": self.value,
-            "not_reached": self.not_reached,
-            "between": None if self.between is None else [_finite(bound) for bound in self.between],
-            "margin": self.margin,
-            "interval": None if self.interval is None else list(self.interval),
-            "error": self.error,
-            "count": self.count,
-            "passed": self.passed,
-            "judged": self.judged.value,
-            "reason": self.reason,
-            "default": self.threshold.default,
-            "baseline": None if self.against is None else self.against.document(),
-            "window": None if self.window is None else list(self.window),
-            "aborted": self.aborted,
-        }
 
 
 def with_defaults(
@@ -246,10 +157,13 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Rel
         reason = f"has not enough data: {count} of at least {metric.fewest} values"
     elif count == 0 or (value is None and not beyond and between is None):
         reason = f"has not enough data: {metric.metric.absent if count else 'there is none'}"
-    elif threshold.margin is not None:
-        return _judged_relative(threshold, value, count, relative, error=metric.error_in(metrics))
     elif between is not None:
         judged, reason = _judged_between(threshold, *between)
+    elif threshold.margin is not None:
+        new = [math.inf if value is None else value]
+        found = against_baseline(threshold, new, relative.baseline, relative.comparisons)
+        error, accepted = metric.error_in(metrics), relative.accept_undecided
+        return judged_against(threshold, found, value, count, error=error, accepted=accepted)
     elif OPERATORS[threshold.comparison](math.inf if value is None else value, threshold.bound):
         judged = Judged.KEPT
     else:
@@ -257,7 +171,10 @@ def _judged_one(threshold: Threshold, metrics: Mapping[str, Any], relative: _Rel
         is_ = "lies above all that was answered" if value is None else f"is {_formatted(value, threshold)}"
         reason = f"{is_}, not {threshold.condition}"
     interval, error = metric.interval_in(metrics), metric.error_in(metrics)
-    return Judgement(threshold, judged, value, interval, error, count, reason, beyond, between)
+    accepted = threshold.margin is not None and relative.accept_undecided
+    return Judgement(
+        threshold, judged, value, interval, error, count, reason, beyond, between, accepted=accepted
+    )
 
 
 def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judged, str]:
@@ -274,37 +191,6 @@ def _judged_between(threshold: Threshold, low: float, high: float) -> tuple[Judg
     if below or above:
         return Judged.NOT_KEPT, f"{lies}, not {threshold.condition}"
     return Judged.CANNOT_TELL, f"{lies}, so whether it is {threshold.condition} cannot be told"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-_OF_MARGINS = {
-    MarginVerdict.WITHIN: Judged.KEPT,
-    MarginVerdict.BEYOND: Judged.NOT_KEPT,
-    MarginVerdict.UNDECIDED: Judged.CANNOT_TELL,
-}
-
-
-def _judged_relative(
-    threshold: Threshold, value: float | None, count: int | None, relative: _Relative, *, error: float | None
-) -> Judgement:
-    new = math.inf if value is None else value
-    found = against_baseline(threshold, [new], relative.baseline, relative.comparisons)
-    bound = math.nan if found.bound is None else found.bound
-    return Judgement(
-        dataclasses.replace(threshold, bound=bound),
-        _OF_MARGINS[found.finding.verdict],
-        value,
-        None if found.low is None else (found.low, found.high),
-        error,
-        count,
-        relative_reason(threshold, value, found),
-        value is None,
-        against=found,
-        accepted=relative.accept_undecided,
-    )
 
 
 def _judged_window(threshold: Threshold, worst: WindowValue | None, t0: float) -> Judgement:

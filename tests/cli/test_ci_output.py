@@ -122,11 +122,17 @@ def test_a_summary_that_cannot_be_written_changes_nothing(
     assert ("the summary of the step could not be written" in err) == (state == "a folder")
 
 
-def test_wrong_input_is_an_annotation(kfp_perf: KfpPerf, summary: Path) -> None:
-    code, _, err = kfp_perf("run", "nothing.json", "--emulator")
-    assert code == 2
-    (one,) = commands(err)
-    assert one.startswith("::error title=kfp-perf::nothing.json: does not exist%0A")
+def test_wrong_input_is_an_annotation_at_its_file(folder: Path, kfp_perf: KfpPerf, summary: Path) -> None:
+    (folder / "perf").mkdir()
+    (folder / "perf" / "bad.json").write_text('[{"mode": "RANDOM_GETS", "runTime": -1, "foo": 1}]')
+    for command in ("validate", "run"):
+        code, _, err = kfp_perf(command, "perf/bad.json")
+        assert code == 2
+        first, second = commands(err)
+        assert first.startswith(
+            "::error title=kfp-perf,file=perf/bad.json::perf/bad.json: $[0].runTime: must be greater than 0"
+        )
+        assert "$[0].foo" in second
     assert not summary.exists()
 
 
@@ -161,6 +167,6 @@ def test_a_repetition_writes_reports_of_all_its_executions(
     errors = [line for line in commands(err) if line.startswith("::error")]
     assert [line.partition("::execution ")[2][:3] for line in errors] == ["01:", "02:"]
     assert summary.read_text().startswith("### ")
-    code, _, err = kfp_perf("run", scenario, "--emulator", "--repeat", "2", "--report", "csv=tables")
+    code, _, err = kfp_perf("run", scenario, "--emulator", "--repeat", "2", "--report", "svg=charts")
     assert code == 2
-    assert "there is no report 'csv'" in err
+    assert "there is no report 'svg'" in err

@@ -8,6 +8,10 @@ import pytest
 from emulated_executions import execute, write_profile
 
 from kfp_perf.compare import ComparisonVerdict, compare_sides, read_side
+from kfp_perf.compare.baseline import against_baseline, read_baseline
+from kfp_perf.compare.compared_metrics import number_in
+from kfp_perf.statistics.margins import MarginVerdict
+from kfp_perf.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +47,31 @@ def test_executors_that_take_a_tenth_longer_are_found(sides: dict[str, Side]) ->
     assert phases["phase.execute.mean"].change == pytest.approx(0.1, abs=0.03)
     assert found.warnings == ()
     assert found.regressions(0.02)
+
+
+@pytest.mark.parametrize(
+    ("side", "condition", "verdict"),
+    [
+        ("longer", "<= baseline + 2%", MarginVerdict.BEYOND),
+        ("longer", "<= baseline + 20%", MarginVerdict.WITHIN),
+        ("again", "<= baseline + 5%", MarginVerdict.WITHIN),
+    ],
+)
+def test_thresholds_against_a_baseline_say_so_too(
+    sides: dict[str, Side], side: str, condition: str, verdict: MarginVerdict
+) -> None:
+    threshold = parse_threshold("run.visible.mean", condition, "x")
+    assert isinstance(threshold, Threshold)
+    read = read_baseline([one.path for one in sides["a"].executions], [threshold])
+    assert read is not None
+    values = [
+        number_in(one.metrics(None), "runs", "visible_seconds", "mean") for one in sides[side].executions
+    ]
+    new = [value for value in values if value is not None]
+    assert len(new) == EXECUTIONS
+    assert against_baseline(threshold, new, read[1]).finding.verdict is verdict
+    alone = {against_baseline(threshold, [value], read[1]).finding.verdict for value in new}
+    assert alone <= {verdict, MarginVerdict.UNDECIDED}
 
 
 def test_the_same_server_is_the_same(sides: dict[str, Side]) -> None:

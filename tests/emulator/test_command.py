@@ -156,3 +156,14 @@ def test_a_port_in_use() -> None:
         result = CliRunner().invoke(emulator, ["--port", str(port)])
     assert result.exit_code == 2
     assert f"cannot listen on 127.0.0.1:{port}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"), [("<&- >&- 2>&-", 0), ("</dev/null >/dev/full", 2)], ids=["closed", "full"]
+)
+def test_standard_streams_that_are_closed_or_full(streams: str, code: int) -> None:
+    command = f"exec {sys.executable} -m kfp_emulator --port 0 --exit-with-stdin {streams}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert bool(ended.stderr) is bool(code)

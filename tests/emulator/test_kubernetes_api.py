@@ -76,6 +76,28 @@ def test_a_continued_list_is_of_its_own_version() -> None:
     assert "second" not in runs
 
 
+@pytest.mark.parametrize("path", [PODS, "/api/v1/pods", "/api/v1/events", "/api/v1/nodes"])
+@pytest.mark.parametrize("older", [True, False])
+def test_the_number_of_objects_that_are_left_is_exact(path: str, older: bool) -> None:
+    world = World(load_profile("fast"))
+    world.submit(hello(), "first")
+    world.clock.run_until_idle()
+    page = world.get(path, limit=3)
+    if older:
+        world.cluster.delete("first")
+        world.submit(hello(), "second")
+        world.clock.run_until_idle()
+    lefts = [page["metadata"]["remainingItemCount"]]
+    seen = len(page["items"])
+    while "continue" in page["metadata"]:
+        page = world.get(path, **{"limit": 3, "continue": page["metadata"]["continue"]})
+        seen += len(page["items"])
+        lefts.append(page["metadata"].get("remainingItemCount", 0))
+    assert lefts[0] == seen - 3
+    assert lefts == sorted(lefts, reverse=True)
+    assert lefts[-1] == 0
+
+
 def test_a_compacted_history_is_gone_but_for_the_inconsistent_rest() -> None:
     world = World(Profile())
     page = world.get(PODS, limit=3)

@@ -265,6 +265,17 @@ def test_a_failed_task_shows_its_exit_code_and_a_retry_makes_another_pod_of_its_
     assert events[-1]["object"]["status"]["phase"] == "Succeeded"
 
 
+def test_a_task_that_takes_too_much_memory_shows_it() -> None:
+    world = World(SLOW)
+    world.cluster.set_outcome(Outcome(failures=-1, oom_killed=True))
+    world.submit(one_task())
+    world.clock.run_until_idle()
+    (failed,) = (pod for pod in world.run_pods() if pod["status"]["phase"] == "Failed")
+    ends = {each["name"]: each["state"]["terminated"] for each in failed["status"]["containerStatuses"]}
+    assert (ends["main"]["reason"], ends["main"]["exitCode"]) == ("OOMKilled", 137)
+    assert (ends["wait"]["reason"], ends["wait"]["exitCode"]) == ("Completed", 0)
+
+
 def test_a_terminated_run_ends_its_running_pods_and_deletes_those_that_wait() -> None:
     world = World(SLOW)
     world.submit(one_task(), "running")

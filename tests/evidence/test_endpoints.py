@@ -62,6 +62,24 @@ async def test_other_endpoints_get_no_credentials_and_need_no_trusted_certificat
     assert b"secret" not in heads[0]
 
 
+@pytest.mark.parametrize(
+    ("url", "host", "path"),
+    [
+        ("https://argo.example/metrics", "argo.example:443", "/metrics"),
+        ("http://argo.example", "argo.example:80", "/metrics"),
+        ("http://[::1]:9090/a b/é?x=ü", "[::1]:9090", "/a%20b/%C3%A9?x=%C3%BC"),
+    ],
+)
+def test_an_endpoint_is_asked_at_its_own_port_and_path(url: str, host: str, path: str) -> None:
+    config = config_for("http://api.example", KFP_API_PORT=8888)
+    endpoint = Endpoint("argo", config.model_copy(update={"metrics_urls": {"argo": url}}))
+    assert endpoint._path == path
+    assert (endpoint._transport._host, endpoint._transport._port) == (
+        host.rpartition(":")[0].strip("[]"),
+        int(host.rpartition(":")[2]),
+    )
+
+
 HTML = b"<!doctype html><title>Sign in</title>"
 
 

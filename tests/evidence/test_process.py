@@ -213,3 +213,18 @@ def test_a_file_that_cannot_be_written_is_a_failure_said_once(tmp_path: Path) ->
         assert not sink.append("a", "a.jsonl", _Line("x"))
     assert [notice.failed for notice in said] == ["a.jsonl cannot be written: No such file or directory"]
     assert sink.states[0].failures == 3
+
+
+def test_an_endpoint_that_finds_a_new_reason_each_time_does_not_fill_the_log(tmp_path: Path) -> None:
+    said: list[Notice] = []
+    sink = Sink(tmp_path, [("a", "A"), ("b", "B")], 2**20, lambda: 0.0, said.append)
+    sink.found("a", "here")
+    for number in range(100):
+        sink.failed("a", f"reason {number}")
+        sink.missing("b", f"reason {number}")
+    assert len([one for one in said if one.part == "a" and one.failed]) == 5
+    assert len([one for one in said if one.part == "b"]) == 5
+    assert [(one.failures, one.missing) for one in sink.states] == [(100, ""), (0, "reason 99")]
+    sink.found("b", "there")
+    assert said[-1].state is not None
+    assert said[-1].state.found == "there"

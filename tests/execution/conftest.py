@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _clean_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for field in TestConfig.model_fields:
-            if field != "evidence":  # which is off for all tests, see tests/conftest.py
+            if field not in {"evidence", "KUBECONFIG"}:  # which tests/conftest.py sets for all tests
                 patch.delenv(variable_name(TestConfig, field), raising=False)
         yield
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kfp_perf.cli import outcome
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ExitCode
 from kfp_perf.execution import TestFailed, execute
 from kfp_perf.execution.document import result_document
+from kfp_perf.execution.signals import interruptible
 from kfp_perf.health import HealthChecks
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
@@ -69,3 +71,38 @@ def test_an_interruption_before_the_scenarios_start_stops_the_test(
     assert failed.value.result.document["total"]["runs"]["due"] == 0, "the load never started"
     assert failed.value.exit_code == ExitCode.INTERRUPTED
     assert not failed.value.abandoned
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_report_is_drawn_stops_the_drawing_and_nothing_else(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        signal.raise_signal(number)
+        pytest.fail("the drawing went on")
+
+    monkeypatch.setattr("kfp_perf.execution.session.write_report", interrupted)
+    (tmp_path / "t.json").write_text(json.dumps([{**SCENARIO, "runTime": "200ms"}]))
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(number)
+    assert outcome(["run", "t.json", "--host", server.url, "--quiet"]) == ExitCode.FAILED, "as the test"
+    assert signal.getsignal(number) is before
+    printed = capsys.readouterr().out
+    assert "Verdict" in printed
+    assert "kfp-perf report" in printed
+    assert json.loads((tmp_path / "results/latest/result.json").read_bytes())["verdict"]["exit_code"] == 1
+    assert not (tmp_path / "results/latest/report.html").exists()
+
+
+def test_an_outer_handler_sees_such_a_signal_too() -> None:
+    seen = []
+    with (
+        interruptible(lambda: seen.append("study")),
+        interruptible(lambda: seen.append("report"), outer_too=True),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == ["study", "report"]

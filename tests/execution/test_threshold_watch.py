@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.config import TestConfig
-from kfp_perf.execution.threshold_watch import Abort, ThresholdWatch
+from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.plan import make_plan
 from kfp_perf.result.counters import ScenarioCounters, Tally
 from kfp_perf.result.records import Outcome, RunRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kfp_perf.execution.watched_threshold import Abort
 
 T0 = 1_790_000_000.0
 
@@ -138,6 +140,29 @@ def test_a_share_of_few_runs_ends_nothing(tmp_path: Path) -> None:
     (second, abort), *_ = played(Played(tmp_path, thresholds), 60, 2.0, failing_from=0.0)
     assert abort.figure.operations >= 20
     assert second == 10
+
+
+def test_a_worse_window_of_few_runs_hides_no_other(tmp_path: Path) -> None:
+    """At a run a second there are ten runs in a window, of which none may end the test; then there are more."""
+    thresholds = {"run.success_rate": {"condition": ">= 90% over 10s", "abortOnFail": True}}
+    test = Played(tmp_path, thresholds)
+    due = 0
+    for second in range(60):
+        for _ in range(1 if second < 30 else 4):
+            test.run(float(second), 0.5, Outcome.FAILED if second < 5 or due % 4 == 0 else Outcome.SUCCEEDED)
+            due += 1
+        if (abort := test.look(second + 1.0, due)) is not None:
+            assert 30 < second < 40
+            assert abort.figure.operations >= 20
+            break
+    else:
+        pytest.fail("it was not ended")
+
+
+def test_one_relative_to_a_baseline_is_judged_at_the_end(tmp_path: Path) -> None:
+    test = Played(tmp_path, {"run.visible.p95": "<= baseline + 10%", "run.failed": "<= baseline + 2"})
+    played(test, 30, 2.0)
+    assert test.states() == dict.fromkeys(("run.visible.p95", "run.failed"), ("at the end", None))
 
 
 def test_nothing_is_judged_before_the_common_start(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kfp_perf.live.page import PageServer, State, linger, read_feed
-from kfp_perf.live.snapshot import FeedMessage, Finish, LogLine
+from kfp_perf.live.snapshot import FeedMessage, Finish, LogLine, ThresholdState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +98,31 @@ def test_the_page_holds_the_state_and_may_load_nothing_from_elsewhere(
     assert answer.headers["Cache-Control"] == "no-store"
     assert "http://" not in text.replace("http://localhost:8888", "").replace("http://www.w3.org", "")
     assert get(server, f"/{server.token}/page.js").body.startswith(b"//")
+
+
+def test_the_page_shows_the_thresholds_so_far(snapshot: Callable[..., Snapshot]) -> None:
+    state = State()
+    kept = ThresholdState("run.visible.p95", "< 5m", "seconds", "kept", 34.2, at_least=True)
+    broken = ThresholdState(
+        "run.success_rate", ">= 90% over 5m", "share", "not kept", 0.85, "<b>evil</b>", final=True
+    )
+    later = ThresholdState("run.duration.p95", "< 90s", "seconds", "at the end")
+    state.take(FeedMessage(snapshot=snapshot(thresholds=[kept, later, broken])))
+    part = str(state.parts()[1]["thresholds"])
+    assert part.index("run.success_rate") < part.index("run.visible.p95"), "those that are not kept first"
+    for text in (
+        "&gt;= 90% over 5m",
+        "85 %",
+        "</span> not kept<",
+        "≥ 34.2 s",
+        "kept so far",
+        "&lt;b&gt;evil",
+    ):
+        assert text in part
+    assert "1 threshold is judged at the end" in part
+    assert "run.duration.p95" not in part
+    state.take(FeedMessage(snapshot=snapshot()))
+    assert str(state.parts()[1]["thresholds"]) == ""
 
 
 def test_what_was_seen_is_not_sent_again(server: PageServer, snapshot: Callable[..., Snapshot]) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kfp_perf.live import ScenarioState, Snapshot
 from kfp_perf.live.plain import line_of
-from kfp_perf.live.snapshot import FeedMessage
+from kfp_perf.live.snapshot import FeedMessage, ThresholdState
 from kfp_perf.live.terminal import draw, show
 
 if TYPE_CHECKING:
@@ -45,6 +45,19 @@ def test_the_screen_says_how_the_test_stands(snapshot: Callable[..., Snapshot]) 
         assert part in text
     assert "lateness p99 200 us" in text
     assert "3 × CreateRun 503" in text
+
+
+@pytest.mark.parametrize(("width", "lines"), [(40, 2), (80, 1), (200, 1)])
+def test_the_components_have_as_many_lines_as_they_need(
+    snapshot: Callable[..., Snapshot], width: int, lines: int
+) -> None:
+    state = snapshot()
+    before = screen(state, width)
+    state.evidence = ["server 0.42 cores, 181 MiB", "controller 1.20 cores, 77 workflows queued"]
+    found = [line for line in screen(state, width) if line not in before]
+    assert len(found) == lines
+    assert found[0].startswith("server 0.42 cores, 181 MiB")
+    assert max(map(len, found)) <= width
 
 
 def test_the_bar_grows_and_can_be_read_without_colours(snapshot: Callable[..., Snapshot]) -> None:
@@ -141,3 +154,39 @@ def test_what_a_user_waits_is_shown_with_all_runs_due(snapshot: Callable[..., Sn
     assert "visible" not in "\n".join(screen(snapshot(), 80)), "no runs"
     assert "visible p50 12.5 s" in "\n".join(screen(snapshot(runs_due=40, visible_p50=12.5), 80))
     assert "visible p50 not reached" in "\n".join(screen(snapshot(runs_due=40), 80))
+
+
+THRESHOLDS = [
+    ThresholdState("run.visible.p95", "< 5m", "seconds", "kept", 34.2, at_least=True),
+    ThresholdState("run.duration.p95", "< 90s", "seconds", "at the end"),
+    ThresholdState("run.success_rate", ">= 90% over 5m", "share", "not kept", 0.85, "steady", final=True),
+    ThresholdState("run.throughput", ">= 30/min", "per second", "not kept", 0.2),
+    ThresholdState("api.GetRun.latency.p99", "< 1s", "seconds", "too few", scenario="<b>evil</b>"),
+    ThresholdState("api.CreateRun.error_rate", "<= 5%", "share", "not kept", 0.25, default=True),
+    ThresholdState("api.CreateRun.latency.p99", "< 1s", "seconds", "not kept", not_reached=True),
+]
+
+
+def test_thresholds_so_far_those_that_are_not_kept_first(snapshot: Callable[..., Snapshot]) -> None:
+    lines = [" ".join(line.split()) for line in screen(snapshot(thresholds=THRESHOLDS), 120)]
+    shown = lines[lines.index("✗ steady: run.success_rate >= 90% over 5m 85 % not kept") :][:7]
+    assert shown[1:] == [
+        "✗ run.throughput >= 30/min 0.200 /s not kept so far",
+        "✗ api.CreateRun.error_rate <= 5% (default) 25 % not kept so far",
+        "✗ api.CreateRun.latency.p99 < 1s not reached not kept so far",
+        "✓ run.visible.p95 < 5m ≥ 34.2 s kept so far",
+        "· <b>evil</b>: api.GetRun.latency.p99 < 1s too early to tell",
+        "1 threshold judged at the end",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 63, 80, 120])
+def test_many_thresholds_fit_the_screen(snapshot: Callable[..., Snapshot], width: int) -> None:
+    lines = screen(snapshot(thresholds=THRESHOLDS * 5), width)
+    assert max(map(len, lines)) <= width
+    assert "24 thresholds more, 5 thresholds judged at the end" in lines or width == 40
+    assert len(lines) < 24
+
+
+def test_without_thresholds_nothing_is_said_of_them(snapshot: Callable[..., Snapshot]) -> None:
+    assert "threshold" not in "\n".join(screen(snapshot(), 80))

@@ -268,7 +268,12 @@ def test_every_family_has_a_heading(family: str) -> None:
 def test_the_example_of_the_reference_is_a_plan_that_can_be_judged(
     everything: dict[str, Any], tmp_path: Path
 ) -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    example, aborting = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "aborting.json").write_text(aborting)
+    ending = [
+        one for one in make_plan(tmp_path / "aborting.json", TestConfig()).thresholds if one.abort_on_fail
+    ]
+    assert [(one.window_seconds, one.delay_seconds) for one in ending] == [(120.0, 300.0), (300.0, 0.0)]
     (tmp_path / "t.json").write_text(example)
     plan = make_plan(tmp_path / "t.json", TestConfig())
     assert len(plan.thresholds) == 5

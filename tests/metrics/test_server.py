@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from made_evidence import exposition, write_scrapes
 
+from kfp_perf.judgement import Judged
 from kfp_perf.metrics.figures import figures_of
 from kfp_perf.result.reader import TestResult
-from kfp_perf.verdict import Judged, judge, with_defaults
+from kfp_perf.verdict import judge, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -65,10 +65,17 @@ def test_an_invalid_test_is_an_error(sample: Callable[[SampleTest], TestResult])
     assert (one.level, one.text) == (Level.ERROR, "steady: The generator was late.")
 
 
-def test_each_problem_of_wrong_input_is_an_error() -> None:
-    problems = [Problem("a.json: $[0]", "is wrong", "right it"), Problem("b", "too")]
-    assert [one.text for one in annotations_of_error(InputError(problems))] == list(map(str, problems))
-    assert [one.level for one in annotations_of_error(TargetError("Not there."))] == [Level.ERROR]
+def test_each_problem_of_wrong_input_is_an_error_at_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    problems = [
+        Problem(f"{tmp_path}/a.json: $[0].runTime", "is wrong", "right it"),
+        Problem("API_PORT", "too"),
+    ]
+    found = annotations_of_error(InputError(problems), {"GITHUB_WORKSPACE": str(tmp_path)})
+    assert [one.text for one in found] == list(map(str, problems))
+    assert [one.file for one in found] == ["a.json", ""]
+    (one,) = annotations_of_error(TargetError("Not there."), {})
+    assert (one.level, one.text) == (Level.ERROR, "Not there.")
 
 
 def test_no_more_than_github_shows() -> None:

@@ -6,13 +6,18 @@ import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from sample_results import Load, SampleTest
 
 from kfp_perf.reports.junit import junit_of, junit_of_executions
+from kfp_perf.reports.study_reports import FORMATS as STUDY_FORMATS
+from kfp_perf.result.capacity import BoundRecord, CapacityRecord
+from kfp_perf.result.study import Study, StudyRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from kfp_perf.result.reader import TestResult
 
@@ -152,6 +157,33 @@ def test_an_invalid_test_is_an_error_and_judges_no_threshold(sample: Sample) -> 
     assert "2 min 32 s" in (slow.text or ""), "what was measured is not lost"
 
 
+def test_a_threshold_that_could_not_be_told_is_skipped_where_that_was_accepted(sample: Sample) -> None:
+    against = {"executions": 2}
+    told = {**SLOW, "condition": "<= baseline + 10%", "judged": "cannot be told", "baseline": against}
+    accepted = {**told, "passed": True, "reason": "lies within the variation"}
+    assert (
+        outcomes(drawn(sample, exit_code=1, thresholds=[told]))[
+            "nightly.steady", "run.duration.p95 <= baseline + 10%"
+        ]
+        == "failure"
+    )
+    root = drawn(sample, thresholds=[accepted])
+    (skipped,) = root.iter("skipped")
+    assert skipped.get("message") == "Accepted: run.duration.p95 lies within the variation"
+    assert "bound <= baseline + 10% (2 min)" in (skipped.text or "")
+    assert "run-to-run variation 2 min 20 s to 2 min 40 s" in (skipped.text or "")
+
+
+def test_a_sliding_threshold_has_its_window(sample: Sample) -> None:
+    sliding = {**SLOW, "condition": "< 120s over 5m", "window": [60.0, 360.0], "aborted": True}
+    root = drawn(sample, exit_code=1, thresholds=[sliding])
+    assert ("nightly.steady", "run.duration.p95 < 120s over 5m") in outcomes(root)
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert "worst window from 1:00 to 6:00 min" in (failure.text or "")
+    assert "it ended the test" in (failure.text or "")
+
+
 def test_an_interrupted_test_keeps_the_thresholds_that_failed_before(sample: Sample) -> None:
     root = drawn(sample, exit_code=4, reasons=["The test was stopped."], thresholds=[SLOW, CLEAN, FEW])
     found = outcomes(root)
@@ -231,3 +263,50 @@ def test_executions_of_a_study_have_names_of_their_own(sample: Sample) -> None:
         ("nightly.02.steady", "steady"): "passed",
         ("nightly.study", "the whole test"): "error",
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "bounds", "expected"),
+    [
+        (0, (), {"steady": "passed"}),
+        (0, ((">= 60/min", True),), {"steady": "passed", "capacity.rate >= 60/min": "passed"}),
+        (1, ((">= 200/min", False),), {"steady": "passed", "capacity.rate >= 200/min": "failure"}),
+        (1, ((">= 96/min", None),), {"steady": "passed", "capacity.rate >= 96/min": "failure"}),
+        (1, (), {"steady": "failure"}),
+        (5, ((">= 60/min", True),), {"steady": "error", "capacity.rate >= 60/min": "skipped"}),
+    ],
+)
+def test_a_search_for_the_capacity_is_a_case_and_each_bound_on_it(
+    tmp_path: Path, code: int, bounds: tuple[tuple[str, bool | None], ...], expected: dict[str, str]
+) -> None:
+    found = CapacityRecord(
+        scenario="steady",
+        operation="run",
+        closed=False,
+        precision=0.1,
+        first_rate=0.5,
+        highest_rate=None,
+        status="found",
+        rate=1.6,
+        low=1.5,
+        high=1.7,
+        bounds=tuple(BoundRecord("capacity.rate", text, 1.6, passed) for text, passed in bounds),
+    )
+    answer = msgspec.to_builtins(found)
+    record = StudyRecord(kind="capacity", name="nightly", started="", exit_code=code, answer=answer)
+    study = Study(tmp_path, record)
+    root = ET.fromstring(STUDY_FORMATS["junit"](study)["junit.xml"])
+    assert problems(root) == []
+    assert {name: outcome for (_, name), outcome in outcomes(root).items()} == expected
+    text = STUDY_FORMATS["openmetrics"](study)["metrics.txt"].decode()
+    assert ('kfp_perf_capacity_rate{test="nightly",scenario="steady"} 1.6' in text) == bool(bounds)
+
+
+def test_a_search_without_a_plateau_is_an_error(tmp_path: Path) -> None:
+    record = StudyRecord(
+        kind="capacity", name="nightly", started="", exit_code=3, ended="The target is away."
+    )
+    root = ET.fromstring(STUDY_FORMATS["junit"](Study(tmp_path, record))["junit.xml"])
+    assert problems(root) == []
+    (error,) = root.iter("error")
+    assert error.get("message") == "The target is away."

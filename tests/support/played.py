@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from kfp_perf.errors import RunnerError, TargetError
 from kfp_perf.metrics import Recorder
 from kfp_perf.runners import RUNNERS
 from kfp_perf.scenario.model import TestScenario
+from kfp_perf.scenario.modes import TestMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 def recorder_for(collector: Any) -> Recorder:
     """A recorder that writes nothing, and hands everything to a collector."""
     return Recorder(None, (collector,))
+
+
+async def _done(returned: object) -> None:
+    """Wait for what a runner's method returned, which may be no coroutine."""
+    if inspect.isawaitable(returned):
+        await returned
 
 
 class Played:
@@ -43,7 +51,10 @@ class Played:
         clean_up: bool = True,
         **config: Any,
     ) -> None:
-        self.scenario = TestScenario.model_validate({"runTime": "60s", "name": "t", **fields})
+        own = {name for name in RUNNERS if name not in TestMode.__members__}
+        self.scenario = TestScenario.model_validate(
+            {"runTime": "60s", "name": "t", **fields}, context={"extra_modes": own}
+        )
         self.config = TestConfig.from_environment(**config)
         self.journal = journal
         self.clean_up = clean_up
@@ -62,19 +73,19 @@ class Played:
         self.runner = kind(self.scenario, config=self.config, client=self.kfp, clock=clock, **given)
         self.kfp.record = self.runner.record_sample
         try:
-            await self.runner.prepare()
+            await _done(self.runner.prepare())
             self.runner.t0 = clock.now()
             self.runner.calculate_timing()
             meanwhile(self)
             try:
-                await self.runner.run()
+                await _done(self.runner.run())
             finally:
                 self.told, self.remarks = self.runner.reports(), list(self.runner.remarks())
         except (RunnerError, TargetError) as error:
             self.error = error
         self.ended = clock.now() - self.runner.start_at
         if self.clean_up:
-            await self.runner.stop()
+            await _done(self.runner.stop())
 
     def on_sample(self, sample: Sample) -> None:
         self.samples.append(sample)

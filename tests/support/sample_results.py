@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from made_cluster import write_cluster
 from made_evidence import exposition, write_scrapes
 from made_samples import made_sample
 
@@ -99,6 +100,7 @@ def _write_evidence(folder: Path, missing: str, until: float) -> None:
     for name in ("server", "controller"):
         levels = {at: 100.0 + 5.0 * place for place, at in enumerate(times)}
         write_scrapes(folder, name, {at: exposition(name, level) for at, level in levels.items()})
+    write_cluster(folder, [f"00000000-0000-4000-8000-{place:012d}" for place in range(20)], STARTED)
     states = [
         SourceState(
             name="server", title="metrics of the KFP API server", found="https://kubeflow.example/metrics"

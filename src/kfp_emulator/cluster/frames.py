@@ -68,6 +68,7 @@ class Pod:
         "killed",
         "kind",
         "node",
+        "oom_killed",
         "phase",
         "place",
         "run",
@@ -96,6 +97,7 @@ class Pod:
         """What runs in it: `driver`, `executor` or `importer`."""
         self.phase = PENDING
         self.killed = False
+        self.oom_killed = False
         self.started: int | None = None
         self.ended: int | None = None
         self.event: Event | None = None

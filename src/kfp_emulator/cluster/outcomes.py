@@ -15,7 +15,8 @@ class Outcome:
     """One rule. Patterns are those of the shell (`*`, `?`); a task's name is that of its DAG, in a loop too.
 
     `outputs` by output parameter; `failures` how many attempts of an executor fail, -1 all, and `error` whether
-    they end in Argo's Error, which is what a lost pod leaves, and not in Failed; `stuck` never ends by itself;
+    they end in Argo's Error, which is what a lost pod leaves, and not in Failed; `oom_killed` whether their main
+    container is shown to have been killed for its memory; `stuck` never ends by itself;
     `seconds` how long the executor takes; `share` of the runs for which the rule holds.
     """
 
@@ -25,6 +26,7 @@ class Outcome:
     outputs: dict[str, Any] = field(default_factory=dict)
     failures: int = 0
     error: bool = False
+    oom_killed: bool = False
     stuck: bool = False
     seconds: float | None = None
     share: float = 1.0

@@ -252,6 +252,7 @@ class Pods:
         if outcome is not None:
             if outcome.failures < 0 or pod.attempt < outcome.failures:
                 pod.phase = ERROR if outcome.error else FAILED
+                pod.oom_killed = outcome.oom_killed
             if outcome.seconds is not None:
                 took = round(outcome.seconds * SECOND)
             return None if outcome.stuck else took

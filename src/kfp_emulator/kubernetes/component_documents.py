@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_emulator.kubernetes.identity import address, digest, host_address, uid
 from kfp_emulator.kubernetes.managed_fields import entry, fields_of
-from kfp_emulator.kubernetes.pod_document import rfc3339
+from kfp_emulator.kubernetes.pod_status import rfc3339
 
 if TYPE_CHECKING:
     from kfp_emulator.kubernetes.component_table import Component

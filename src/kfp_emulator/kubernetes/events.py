@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.kubernetes.identity import uid
-from kfp_emulator.kubernetes.pod_document import rfc3339
+from kfp_emulator.kubernetes.pod_status import rfc3339
 
 if TYPE_CHECKING:
     from kfp_emulator.kubernetes.journal import Recorded

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.kubernetes.component_documents import Work
 from kfp_emulator.kubernetes.components import Components
 from kfp_emulator.kubernetes.controller_metrics import ControllerMetrics
 from kfp_emulator.kubernetes.identity import host_address, uid
-from kfp_emulator.kubernetes.pod_document import rfc3339
+from kfp_emulator.kubernetes.pod_status import rfc3339
+from kfp_emulator.kubernetes.resources import VERSION
 from kfp_emulator.kubernetes.stated import Stated
 from kfp_emulator.kubernetes.usage import Usage
 
@@ -70,50 +71,61 @@ def state_surroundings(journal: Journal, time: OutwardTime, namespace: str, node
     """Write the namespaces and nodes, which never change, into the journal."""
     created = rfc3339(time.seconds(journal.now()))
     for name in dict.fromkeys(("default", "kube-system", namespace)):
+        labels = {"kubernetes.io/metadata.name": name}
         Stated("namespaces", "", name).state(
             journal,
             {
-                "metadata": {
-                    "creationTimestamp": created,
-                    "labels": {"kubernetes.io/metadata.name": name},
-                    "name": name,
-                    "uid": uid("namespace", name),
-                },
+                "metadata": _metadata("namespace", name, created, labels),
                 "spec": {"finalizers": ["kubernetes"]},
                 "status": {"phase": "Active"},
             },
         )
     for number in range(nodes):
         name = f"node-{number}"
+        labels = {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name}
         Stated("nodes", "", name).state(
             journal,
             {
-                "metadata": {
-                    "creationTimestamp": created,
-                    "labels": {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name},
-                    "name": name,
-                    "uid": uid("node", name),
-                },
+                "metadata": _metadata("node", name, created, labels),
                 "spec": {},
-                "status": {
-                    "addresses": [
-                        {"address": host_address(name), "type": "InternalIP"},
-                        {"address": name, "type": "Hostname"},
-                    ],
-                    "conditions": [
-                        {
-                            "lastHeartbeatTime": created,
-                            "lastTransitionTime": created,
-                            "message": "kubelet is posting ready status",
-                            "reason": "KubeletReady",
-                            "status": "True",
-                            "type": "Ready",
-                        }
-                    ],
-                    "nodeInfo": {"kubeletVersion": "v1.31.4"},
-                },
+                "status": _node_status(name, created),
             },
         )
+
+
+def _metadata(kind: str, name: str, created: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {"creationTimestamp": created, "labels": labels, "name": name, "uid": uid(kind, name)}
+
+
+def _node_status(name: str, created: str) -> dict[str, Any]:
+    ready = {
+        "lastHeartbeatTime": created,
+        "lastTransitionTime": created,
+        "message": "kubelet is posting ready status",
+        "reason": "KubeletReady",
+        "status": "True",
+        "type": "Ready",
+    }
+    identity = uid("machine", name)
+    return {
+        "addresses": [
+            {"address": host_address(name), "type": "InternalIP"},
+            {"address": name, "type": "Hostname"},
+        ],
+        "conditions": [ready],
+        "nodeInfo": {
+            "architecture": "amd64",
+            "bootID": identity,
+            "containerRuntimeVersion": "containerd://none",
+            "kernelVersion": "none",
+            "kubeProxyVersion": VERSION["gitVersion"],
+            "kubeletVersion": VERSION["gitVersion"],
+            "machineID": identity.replace("-", ""),
+            "operatingSystem": "linux",
+            "osImage": "kfp-perf-emulator",
+            "systemUUID": identity,
+        },
+    }
 
 
 __all__ = ["Installation", "install", "state_surroundings"]

@@ -15,7 +15,6 @@ _MERGE_KEYS = {
     "initContainers": "name",
     "initContainerStatuses": "",
     "ownerReferences": "uid",
-    "podIPs": "ip",
     "volumeMounts": "mountPath",
     "volumes": "name",
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kfp_emulator.kubernetes.argo_template import ARGO_IMAGE, LAUNCHER_IMAGE
 from kfp_emulator.kubernetes.journal import DELETED
 from kfp_emulator.kubernetes.occurrences import Occurrence
-from kfp_emulator.kubernetes.pod_document import main_image, unschedulable_message
-from kfp_emulator.kubernetes.pod_spec import ARGO_IMAGE, LAUNCHER_IMAGE, containers_of
+from kfp_emulator.kubernetes.pod_spec import containers_of
 from kfp_emulator.kubernetes.pod_stages import (
     ENDED,
     INITIALIZED,
@@ -17,6 +17,7 @@ from kfp_emulator.kubernetes.pod_stages import (
     TERMINATING,
     UNSCHEDULABLE,
 )
+from kfp_emulator.kubernetes.pod_status import main_image, unschedulable_message
 
 if TYPE_CHECKING:
     from kfp_emulator.kubernetes.run_pod import RunPod

@@ -37,6 +37,7 @@ class RunPod(Recorded):
         "node",
         "nodes",
         "on_exit",
+        "oom_killed",
         "phase",
         "plan",
         "request",
@@ -72,6 +73,7 @@ class RunPod(Recorded):
         self.killed: int | None = None
         self.ended: int | None = None
         self.phase = ""
+        self.oom_killed = False
         # An executor is inside its task, and so is the driver of a loop; other drivers are beside theirs.
         self._path = run.path if self.kind == "executor" or run.looped else run.frame.path
         self._last = node.name

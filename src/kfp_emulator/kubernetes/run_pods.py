@@ -122,6 +122,7 @@ class RunPods:
         seen.started = pod.started
         seen.ended = self._clock.now() if pod.ended is None else pod.ended
         seen.phase = pod.phase
+        seen.oom_killed = pod.oom_killed
         if seen.started is None:
             self._delete(seen)
             return

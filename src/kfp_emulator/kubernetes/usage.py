@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.kubernetes.component_documents import MODELLED
-from kfp_emulator.kubernetes.pod_document import rfc3339
 from kfp_emulator.kubernetes.pod_stages import RUNNING
+from kfp_emulator.kubernetes.pod_status import rfc3339
 from kfp_emulator.kubernetes.run_pod import RunPod
 from kfp_emulator.kubernetes.stated import Stated
 
@@ -57,7 +57,7 @@ class Usage:
         """Return the metrics of every pod that runs, without kind and apiVersion, by key."""
         self._look()
         found = []
-        for pod in sorted(self._journal.objects("pods"), key=lambda each: each.key):
+        for pod, _ in self._journal.snapshot("pods", self._journal.version):
             containers = self._containers(pod)
             if containers:
                 found.append(self._document(pod, containers))

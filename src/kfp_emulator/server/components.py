@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kfp_emulator.clock import SECOND
 from kfp_emulator.kubernetes.controller_metrics import SCHEDULE_CONTROLLER, WORKFLOW_CONTROLLER
+from kfp_emulator.kubernetes.pod_status import OOM_EXIT_CODE
 from kfp_emulator.server.lifecycle import API_SERVER
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 AGENT = "ml-pipeline-persistenceagent"
 OOM_KILLED = "OOMKilled"
-_OOM_EXIT_CODE = 137
 
 
 def restart_component(
@@ -26,7 +26,7 @@ def restart_component(
     """
     now = backend.clock.now()
     until = now + round(outage_seconds * SECOND)
-    code = exit_code if exit_code is not None else _OOM_EXIT_CODE if reason == OOM_KILLED else 1
+    code = exit_code if exit_code is not None else OOM_EXIT_CODE if reason == OOM_KILLED else 1
     components = backend.kubernetes.components
     components.went_down(name, reason, code)
     if name == API_SERVER:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kfp_perf.cli.ending import ignore_signals
+from kfp_perf.cli.github import error_to_github
 from kfp_perf.errors import ExitCode, KfpPerfError
 from kfp_perf.streams import flush_streams
 
@@ -104,6 +105,7 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except KfpPerfError as error:
         with contextlib.suppress(OSError):
             click.echo(f"kfp-perf: {error}", err=True)
+        error_to_github(error)
         return int(error.exit_code)
     except SystemExit:
         # What click puts there; its releases differ in the underscore.

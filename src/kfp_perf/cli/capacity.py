@@ -13,6 +13,7 @@ from kfp_perf.cli.repetition import PAUSE_SECONDS, pause_option, run_and_show
 from kfp_perf.cli.run import refuse_contradictions
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
+from kfp_perf.cli.written_reports import report_option, wanted_reports
 
 if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
@@ -52,6 +53,7 @@ _LIGHT_SECONDS = {True: 120.0, False: 15.0}
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@report_option
 @scenario_options
 @target_options
 def capacity(
@@ -72,6 +74,7 @@ def capacity(
     plugin: tuple[str, ...],
     yes: bool,
     quiet: bool,
+    report: tuple[str, ...],
     overrides: tuple[str, ...],
     name: str | None,
 ) -> int:
@@ -88,9 +91,11 @@ def capacity(
     from kfp_perf.metrics import METRICS
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.plan import make_plan
+    from kfp_perf.reports.study_reports import FORMATS
     from kfp_perf.studies.capacity import CapacitySearch, find_searched
 
     refuse_contradictions()
+    wanted = wanted_reports(report, FORMATS)
     if results is not None:
         config = config.model_copy(update={"results_folder": results})
     loaded = load_plugins(plugin)
@@ -122,6 +127,7 @@ def capacity(
         assume_yes=yes,
         name=name,
         overrides=overrides,
+        reports=wanted,
     )
     return study.record.exit_code or 0
 

@@ -43,22 +43,12 @@ def report_to_github(
             append_summary(Path(path), markdown())
 
 
-@contextlib.contextmanager
-def errors_to_github(
-    environment: Mapping[str, str] = os.environ, *, unless: type[Exception] | tuple[()] = ()
-) -> Iterator[None]:
-    """Annotate an error that ends a command before it has a result, `unless` it has one."""
-    from kfp_perf.errors import KfpPerfError
+def error_to_github(error: Exception, environment: Mapping[str, str] = os.environ) -> None:
+    """Annotate an error that ends a command before it has a result."""
+    if is_github(environment):
+        from kfp_perf.reports.github import annotations_of_error
 
-    try:
-        yield
-    except KfpPerfError as error:
-        if is_github(environment) and not isinstance(error, unless):
-            from kfp_perf.reports.github import annotations_of_error
-
-            found = annotations_of_error(error)
-            report_to_github(lambda: found, environment=environment)
-        raise
+        report_to_github(lambda: annotations_of_error(error, environment), environment=environment)
 
 
 @contextlib.contextmanager

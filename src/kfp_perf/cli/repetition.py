@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from kfp_perf.cli.ending import signals_ignored
-from kfp_perf.cli.github import errors_to_github, report_to_github
+from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage, seconds
 from kfp_perf.cli.written_reports import write_wanted
@@ -107,6 +107,7 @@ def run_repetition(
         until_stable=flags.until_stable,
         first_seed=emulator_seed,
         registry=registry,
+        accept_undecided=config.undecided == "pass",
     )
     study = run_and_show(design, scenario_file, config, pause=flags.pause_seconds, **options)
     return study.record.exit_code or 0
@@ -136,17 +137,16 @@ def run_and_show(
 
     abandoned = False
     try:
-        with errors_to_github():
-            study = run_study(
-                design,
-                scenario_file,
-                config,
-                emulator=emulator,
-                quiet=quiet,
-                pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
-                announce=announce,
-                **options,
-            )
+        study = run_study(
+            design,
+            scenario_file,
+            config,
+            emulator=emulator,
+            quiet=quiet,
+            pause_seconds=pause if pause is not None else 0.0 if emulator else PAUSE_SECONDS,
+            announce=announce,
+            **options,
+        )
     except StudyAbandoned as left:
         study, abandoned = left.study, True
     with signals_ignored():

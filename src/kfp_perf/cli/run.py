@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from kfp_perf.cli.ending import signals_ignored
-from kfp_perf.cli.github import errors_to_github, report_to_github
+from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.repetition import repetition_options, run_repetition
 from kfp_perf.cli.scenario import scenario_options
@@ -126,8 +126,7 @@ def run(
         )
     code = ExitCode.GOOD
     try:
-        with errors_to_github(unless=TestFailed):
-            result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
+        result = run_test(scenario_file, config, emulator_seed=emulator_seed, **options)
     except TestFailed as failed:
         result, code = failed.result, failed.exit_code
         abandoned = failed.abandoned

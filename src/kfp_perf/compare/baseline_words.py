@@ -8,8 +8,9 @@ from kfp_perf.metrics.units import text_of
 from kfp_perf.statistics.margins import MarginVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kfp_perf.compare.baseline import AgainstBaseline
-    from kfp_perf.statistics.margins import MarginFinding
     from kfp_perf.thresholds import Threshold
 
 
@@ -28,15 +29,17 @@ def relative_reason(threshold: Threshold, value: float | None, found: AgainstBas
         return f"{is_}, not {threshold.condition}{bound}"
     if found.low is None or found.high is None:
         return f"cannot be told from run-to-run variation: {finding.reason}"
+    needed = f"; {span}" if (span := executions_needed(finding.executions)) else ""
     between = f"it lies between {text(found.low)} and {text(found.high)}, on both sides of the bound{bound}"
-    return f"cannot be told from run-to-run variation: {between}{_executions_needed(finding)}"
+    return f"cannot be told from run-to-run variation: {between}{needed}"
 
 
-def _executions_needed(finding: MarginFinding) -> str:
-    if finding.executions is None:
+def executions_needed(span: Sequence[int | None] | None) -> str:
+    """How many executions a side would do, in words; empty where that is not known."""
+    if span is None:
         return ""
-    low, high = finding.executions
+    low, high = span
     if low is None:
-        return "; more than 1,000 executions a side would do"
-    span = f"{low}" if low == high else f"{low} to {high}" if high else f"{low} to more than 1,000"
-    return f"; {span} executions a side would do"
+        return "more than 1,000 executions a side would do"
+    text = f"{low}" if low == high else f"{low} to {high}" if high else f"{low} to more than 1,000"
+    return f"{text} executions a side would do"

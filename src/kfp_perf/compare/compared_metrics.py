@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.metrics.metric import Unit
+from kfp_perf.metrics.pods import ROLES, STAGES
 from kfp_perf.metrics.registry import CALLS, built_in
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.result.records import Purpose
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 #: The primary metric of tests that start runs, unless their scenario file names others.
 DEFAULT_PRIMARY = "run.visible.mean"
 
+#: The components whose CPU and memory are compared where there is evidence of them.
+_COMPONENTS = ("ml-pipeline", "ml-pipeline-persistenceagent", "workflow-controller", "mysql")
+
 #: Compared besides the primary ones, where both sides have values.
 FURTHER = (
     *(f"run.visible.{statistic}" for statistic in ("mean", "p50", "p95")),
     *(f"run.duration.{statistic}" for statistic in ("mean", "p50", "p95")),
     "run.throughput",
     *(f"phase.{name}.mean" for name in PHASES),
+    *(f"{of}.{what}" for of in ("server", "controller") for what in ("cpu.mean", "memory.max")),
+    *(f"pods.{role}.{stage}.mean" for role in ROLES for stage in STAGES),
+    *(f"components.{of}.{what}" for of in _COMPONENTS for what in ("cpu.mean", "memory.max")),
 )
-FURTHER_OF_A_CALL = ("api.{call}.latency.mean", "api.{call}.latency.p95")
+FURTHER_OF_A_CALL = ("api.{call}.latency.mean", "api.{call}.latency.p95", "server.{call}.handling.mean")
 
 #: Shares that must not get worse, and whether a higher one is better.
 GUARDS = {"run.success_rate": True, "api.{call}.error_rate": False}
@@ -49,8 +56,8 @@ class ComparedMetric:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether a smaller value is a better one: of times, not of rates."""
-        return self.metric.metric.unit is Unit.SECONDS
+        """Whether a smaller value is a better one: of times and resources, not of rates."""
+        return self.metric.metric.unit in {Unit.SECONDS, Unit.BYTES, Unit.CORES}
 
     def value_in(self, execution: ComparedExecution) -> float | None:
         """The value; None where it is not reached, and where there is none."""

@@ -11,7 +11,7 @@ import contextlib
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from kfp_perf.client.auth import Credentials
 from kfp_perf.client.connection import AttemptState
@@ -36,7 +36,9 @@ _LAST_SCRAPE_SECONDS = 1.5
 #: A scrape that costs more than a hundredth of the interval makes the interval longer.
 _MOST_CPU_SHARE = 0.01
 
-_FORWARD = "Forward its port, and name it in KFP_PERF_METRICS_URLS; docs/evidence.md says how."
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# What may stand in a path and a query as it is (RFC 3986), and the percent sign of what is encoded already.
+_SAFE = "/%:@!$&'()*+,;=~?"
 
 
 class Unusable(Exception):
@@ -56,16 +58,18 @@ class Endpoint:
         self.url = f"{config.KFP_url}/metrics" if self.is_server else config.metrics_urls[name]
         self.reader: ScrapeReader | None = None
         self._now = now
-        parts = urlsplit(self.url)
-        self._path = (parts.path or "/metrics") + (f"?{parts.query}" if parts.query else "")
         self._credentials: Credentials | None = None
+        self._path = "/metrics"
         if self.is_server:
-            self._path = "/metrics"
             self._credentials = Credentials(config)
         else:
-            config = config.model_copy(
-                update={"KFP_API_HOST": f"{parts.scheme}://{parts.netloc}", "LOCAL": True, **_NO_CREDENTIALS}
-            )
+            parts = urlsplit(self.url)
+            query = f"?{parts.query}" if parts.query else ""
+            self._path = quote((parts.path or "/metrics") + query, safe=_SAFE)
+            # The port is named, or that of the API would be taken.
+            port = "" if parts.port else f":{_DEFAULT_PORTS[parts.scheme]}"
+            host = f"{parts.scheme}://{parts.netloc}{port}"
+            config = config.model_copy(update={"KFP_API_HOST": host, "LOCAL": True, **_NO_CREDENTIALS})
         self._transport = Transport(config)
 
     async def scrape(self, seconds: float = _LONGEST_SCRAPE_SECONDS) -> ScrapeLine:
@@ -75,7 +79,8 @@ class Endpoint:
         body = reply.content
         if attempt.status != 200:
             raise Unusable(
-                f"the answer is {attempt.status}: {describe_body(body) or 'empty'}", _hint(attempt)
+                f"the answer is {attempt.status}: {describe_body(body) or 'empty'}",
+                _HINTS.get(attempt.status, "") if self.is_server else "",
             )
         try:
             line = self._reader_of(body).read(body, attempt.ended)
@@ -115,12 +120,11 @@ _NO_CREDENTIALS = {
 }
 
 
-def _hint(attempt: AttemptState) -> str:
-    return {
-        401: "It wants other credentials than the API.",
-        403: "These credentials lack the right.",
-        404: "A gateway in front of the API server may not pass /metrics on: give API_HOST the server itself.",
-    }.get(attempt.status, "")
+_HINTS = {
+    401: "It wants other credentials than the API.",
+    403: "These credentials lack the right.",
+    404: "A gateway in front of the API server may not pass /metrics on: give API_HOST the server itself.",
+}
 
 
 async def look(config: TestConfig, part: str) -> SourceFinding:

@@ -89,6 +89,8 @@ CONTROLLER = Profile(
         Wanted("argo_workflows_workers_busy_count", Kind.GAUGE, "busy_workers", ("worker_type",)),
         Wanted("argo_workflows_operation_duration_seconds", Kind.HISTOGRAM, "operation"),
         Wanted("argo_workflows_k8s_request_duration", Kind.HISTOGRAM, "kubernetes_request"),
+        # Since Argo 4.1.
+        Wanted("argo_workflows_client_rate_limiter_latency", Kind.HISTOGRAM, "client_limiter"),
         Wanted("argo_workflows_gauge", Kind.GAUGE, "workflows", ("phase",)),
         Wanted("argo_workflows_pods_gauge", Kind.GAUGE, "pods", ("phase",)),
         Wanted("argo_workflows_error_count", Kind.COUNTER, "errors"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 #: How much a source may write at once, whatever the time since its start.
 _FIRST_BYTES = 2**18
 _SAVE_EVERY_SECONDS = 1.0
+_MOST_SAID = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Sink:
         self._bytes_an_hour = bytes_an_hour
         self._began = now()
         self._written = 0
+        self._said: Counter[str] = Counter()
         self._files: dict[str, LineFile] = {}
 
     @property
@@ -110,14 +113,20 @@ class Sink:
         )
         if known != state:
             self._states[part] = known
-            self._say(Notice(part, state=known))
+            if known.found or self._may_say(part):
+                self._say(Notice(part, state=known))
 
     def failed(self, part: str, why: str) -> None:
-        """Count a look that failed; it is said once for each reason that differs from the one before."""
+        """Count a look that failed; a reason that differs from the one before is said, a few times in all."""
         state = self._states[part]
         self._states[part] = msgspec.structs.replace(state, failures=state.failures + 1, last_failure=why)
-        if why != state.last_failure:
+        if why != state.last_failure and self._may_say(part):
             self._say(Notice(part, failed=why))
+
+    def _may_say(self, part: str) -> bool:
+        """Whether what goes wrong with a part is still said: an endpoint may find a new reason each time."""
+        self._said[part] += 1
+        return self._said[part] <= _MOST_SAID
 
     def live(self, part: str, text: str) -> None:
         """Give the displays a few words on how it stands now."""

@@ -13,6 +13,7 @@ from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulator_process import EMULATED_NAMESPACE, EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
+from kfp_perf.execution.signals import interruptible
 from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
 from kfp_perf.log import Logger
@@ -81,8 +82,9 @@ def run_test(
         name=name,
         overrides=overrides,
     )
-    baseline = _baseline_of(plan, config)
-    with contextlib.ExitStack() as stack:
+    baseline = baseline_of(plan, config)
+    # The first is closed last: it holds the signals of the time after the test.
+    with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
         if not emulator:
             namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
             check_quickly(config, namespaces if config.IS_KUBEFLOW_MODE else ())
@@ -105,14 +107,17 @@ def run_test(
             )
         except TestFailed as failed:
             if not failed.abandoned:
-                display.finish(failed.result, _draw_report(failed.result, loaded))
+                display.finish(failed.result, _draw_report(failed.result, loaded, after))
             raise
-        display.finish(result, _draw_report(result, loaded))
+        display.finish(result, _draw_report(result, loaded, after))
         return result
 
 
-def _baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
-    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided."""
+def baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
+    """Read what the plan's thresholds are relative to; None where none is, or where that may remain undecided.
+
+    Raises `InputError` for a baseline that is missing or cannot be used.
+    """
     if not config.baseline and config.undecided == "pass":
         return None
     found = read_baseline(config.baseline, plan.thresholds)
@@ -121,11 +126,30 @@ def _baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None
     return found
 
 
-def _draw_report(result: TestResult, plugins: Plugins) -> Path | None:
+def _draw_report(result: TestResult, plugins: Plugins, after: contextlib.ExitStack) -> Path | None:
+    """Draw the report of a test that is over; None where that fails or is stopped.
+
+    From here on, until `after` is closed, Ctrl-C, SIGTERM and SIGHUP stop the drawing and nothing else: the outcome
+    is known, and is still to be shown.
+    """
+    drawing = False
+
+    def interrupt() -> None:
+        if drawing:
+            raise KeyboardInterrupt
+
+    after.enter_context(interruptible(interrupt, outer_too=True))
+    again = f"kfp-perf report {result.path} --format html"
     try:
-        (path,) = write_report(result, "html", result.path, sections=plugins.sections)
+        try:
+            drawing = True
+            (path,) = write_report(result, "html", result.path, sections=plugins.sections)
+        finally:
+            drawing = False
+    except KeyboardInterrupt:
+        log.warning("The report is not drawn, as you stopped it; draw it with `%s`", again)
+        return None
     except Exception as error:
-        again = f"kfp-perf report {result.path} --format html"
         log.warning(
             "The report could not be drawn (%s); try again with `%s`",
             f"{type(error).__name__}: {error}",

@@ -194,7 +194,7 @@ def whole_page(state: State) -> str:
     """The page with the current state, complete as soon as it is opened or reloaded."""
     _, parts = state.parts()
     name = state.snapshot.name if state.snapshot is not None else "kfp-perf"
-    places = ("tiles", "timeline", "scenarios", "errors", "charts")
+    places = ("tiles", "timeline", "scenarios", "thresholds", "errors", "charts")
     away = element(
         "p",
         "There are no new figures: the test's process is gone, or it was over and nobody looked for a while.",

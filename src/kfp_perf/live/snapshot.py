@@ -42,7 +42,8 @@ class ThresholdState(msgspec.Struct, omit_defaults=True):
     """A threshold so far; `value` is in the unit of its metric, None where there is none.
 
     `state` is `kept`, `not kept`, `too few` (values to judge it) or `at the end` (it is judged then only).
-    `at_least`: the value may be larger; `not_reached`: it lies above all that was answered.
+    `at_least`: the value may be larger; `not_reached`: it lies above all that was answered. `final`: no more can be
+    done about a state of `not kept`, as it is of one window, or of a number that only grows.
     """
 
     metric: str
@@ -54,6 +55,7 @@ class ThresholdState(msgspec.Struct, omit_defaults=True):
     at_least: bool = False
     not_reached: bool = False
     default: bool = False
+    final: bool = False
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):
@@ -87,6 +89,28 @@ def threshold_value(one: ThresholdState) -> str:
     if one.value is None:
         return ""
     return f"{'≥ ' if one.at_least else ''}{quantity_of(one.value, one.unit)}"
+
+
+def threshold_state(one: ThresholdState) -> str:
+    """Its state in words."""
+    match one.state:
+        case "kept":
+            return "kept so far"
+        case "not kept" if not one.final:
+            return "not kept so far"
+        case "too few":
+            return "too early to tell"
+    return one.state
+
+
+#: The most urgent first.
+_ORDER = ("not kept", "kept", "too few", "at the end")
+
+
+def ordered_thresholds(snapshot: Snapshot) -> list[ThresholdState]:
+    """The thresholds that can be judged meanwhile: those that are not kept first."""
+    meanwhile = [one for one in snapshot.thresholds if one.state != "at the end"]
+    return sorted(meanwhile, key=lambda one: _ORDER.index(one.state) if one.state in _ORDER else len(_ORDER))
 
 
 def visible_text(snapshot: Snapshot) -> str:

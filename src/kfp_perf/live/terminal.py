@@ -12,8 +12,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kfp_perf.live.snapshot import FeedMessage, ScenarioState, Snapshot, visible_text, waits_of
-from kfp_perf.reports.quantities import clock_of, seconds_of
+from kfp_perf.live.snapshot import (
+    FeedMessage,
+    ScenarioState,
+    Snapshot,
+    ordered_thresholds,
+    threshold_state,
+    threshold_value,
+    visible_text,
+    waits_of,
+)
+from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,9 +46,14 @@ _COUNTED = {
 #: The columns in their order, and how wide a terminal must be to show them; the one without a title is the bar.
 _LEAST_WIDTH = {"scenario": 0, "": 79, "state": 56, **dict.fromkeys(_COUNTED, 0), "requests": 64}
 _WIDE = 104
+_LEAST_WIDTH_OF_STATES = 64
 _MOST_ROWS = 12
 _MOST_ERRORS = 3
 _MOST_WAITS = 3
+_MOST_EVIDENCE = 4
+_MOST_THRESHOLDS = 6
+#: The sign before a threshold, and its style.
+_THRESHOLD_SIGNS = {"kept": ("✓", "green"), "not kept": ("✗", "bold red")}
 
 
 def draw(snapshot: Snapshot, width: int) -> RenderableType:
@@ -49,7 +63,8 @@ def draw(snapshot: Snapshot, width: int) -> RenderableType:
         _scenarios(snapshot, width),
         *_runs(snapshot),
         _figures(snapshot),
-        *_evidence(snapshot),
+        *_evidence(snapshot, width),
+        *_thresholds(snapshot, width),
         *_waits(snapshot),
         *_errors(snapshot),
     )
@@ -156,11 +171,44 @@ def _figures(snapshot: Snapshot) -> Text:
     return text
 
 
-def _evidence(snapshot: Snapshot) -> list[Text]:
-    """How the sources of evidence stand, in one line."""
-    if not snapshot.evidence:
-        return []
-    return [Text("   ".join(snapshot.evidence), style="dim", no_wrap=True, overflow="ellipsis")]
+def _evidence(snapshot: Snapshot, width: int) -> list[Text]:
+    """How the sources of evidence stand, as many on a line as fit."""
+    lines: list[str] = []
+    for text in snapshot.evidence:
+        if lines and len(lines[-1]) + len(text) + 3 <= width:
+            lines[-1] += f"   {text}"
+        else:
+            lines.append(text)
+    return [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in lines[:_MOST_EVIDENCE]]
+
+
+def _thresholds(snapshot: Snapshot, width: int) -> list[RenderableType]:
+    """A line for each threshold that can be judged meanwhile, and how many are judged at the end."""
+    found = ordered_thresholds(snapshot)
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, justify="right")
+    if width >= _LEAST_WIDTH_OF_STATES:
+        table.add_column(no_wrap=True, style="dim")
+    several = len(snapshot.scenarios) > 1
+    for one in found[:_MOST_THRESHOLDS]:
+        sign, style = _THRESHOLD_SIGNS.get(one.state, ("·", "dim"))
+        scenario = f"{one.scenario}: " if one.scenario and several else ""
+        cells = [
+            Text(sign, style=style),
+            Text(f"{scenario}{one.metric} {one.condition}{' (default)' if one.default else ''}"),
+            Text(threshold_value(one), style=style if one.state == "not kept" else "bold"),
+            Text(threshold_state(one)),
+        ]
+        table.add_row(*cells[: len(table.columns)])
+    rest = []
+    if len(found) > _MOST_THRESHOLDS:
+        rest.append(f"{count_of(len(found) - _MOST_THRESHOLDS, 'threshold')} more")
+    if later := len(snapshot.thresholds) - len(found):
+        rest.append(f"{count_of(later, 'threshold')} judged at the end")
+    lines: list[RenderableType] = [table] if found else []
+    return [*lines, *([Text(", ".join(rest), style="dim")] if rest else [])]
 
 
 def _waits(snapshot: Snapshot) -> list[Text]:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
-from kfp_perf.live.snapshot import visible_text, waits_of
+from kfp_perf.live.snapshot import (
+    ordered_thresholds,
+    threshold_state,
+    threshold_value,
+    visible_text,
+    waits_of,
+)
 from kfp_perf.reports.charts import (
     Band,
     Chart,
@@ -21,8 +27,8 @@ from kfp_perf.reports.charts import (
     xy_chart,
 )
 from kfp_perf.reports.charts.markup import element, joined
-from kfp_perf.reports.quantities import clock_of, rate_of, seconds_of
-from kfp_perf.reports.story.blocks import Column, Figure, Flag, Table, Tile, Tone
+from kfp_perf.reports.quantities import clock_of, count_of, rate_of, seconds_of
+from kfp_perf.reports.story.blocks import Column, Figure, Flag, Noted, Table, Tile, Tone
 from kfp_perf.reports.story.report_data import letter_of
 from kfp_perf.reports.webpage import block_of, tiles
 
@@ -50,6 +56,7 @@ def parts_of(
         "tiles": tiles(list(_tiles(snapshot))),
         "timeline": block_of(Figure(_timeline(snapshot))),
         "scenarios": block_of(_table(snapshot)),
+        "thresholds": _thresholds(snapshot),
         "errors": joined([_errors(snapshot), *_evidence(snapshot)]),
         "charts": joined(block_of(Figure(chart)) for chart in _charts(snapshot, history.points)),
     }
@@ -178,6 +185,38 @@ def _table(snapshot: Snapshot) -> Table:
         for place, one in enumerate(snapshot.scenarios)
     ]
     return Table("Scenarios", columns, rows)
+
+
+_TONES = {"kept": Tone.GOOD, "not kept": Tone.BAD}
+
+
+def _thresholds(snapshot: Snapshot) -> Markup:
+    """The thresholds that can be judged meanwhile, and how many are judged at the end."""
+    found = ordered_thresholds(snapshot)
+    parts = []
+    if found:
+        columns = [
+            Column("Metric", is_number=False),
+            Column("Condition", is_number=False),
+            Column("Value so far"),
+            Column("State", is_number=False),
+        ]
+        rows: list[list[Cell]] = [
+            [
+                Noted(one.metric, f"{one.scenario or 'the whole test'}{', default' if one.default else ''}"),
+                one.condition,
+                threshold_value(one) or "–",
+                Flag(threshold_state(one), _TONES[one.state])
+                if one.state in _TONES
+                else threshold_state(one),
+            ]
+            for one in found
+        ]
+        parts.append(block_of(Table("Thresholds so far; those that are not kept first", columns, rows)))
+    if later := len(snapshot.thresholds) - len(found):
+        are = "is" if later == 1 else "are"
+        parts.append(element("p", f"{count_of(later, 'threshold')} {are} judged at the end.", class_="note"))
+    return joined(parts)
 
 
 def _errors(snapshot: Snapshot) -> Markup:

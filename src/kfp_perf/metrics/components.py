@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kfp_perf.evidence.kubernetes.component_names import COMPONENTS, OPEN_DATA_HUB
 from kfp_perf.evidence.kubernetes.records import (
     COMPONENTS_FILE,
     USAGE_FILE,
@@ -68,39 +69,52 @@ class ComponentMetrics(EvidenceFamily):
     )
 
     def __init__(self) -> None:
-        self._components: dict[str, _ComponentHistory] = {}
+        self._components: dict[str, ComponentHistory] = {}
         self._stretch: Stretch | None = None
-        self._modelled = False
 
     def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
         """Read the states of the components' pods and what they used."""
         if not pods_of_test(evidence, scenarios).is_target:
             return
         self._stretch = measured_stretch(scenarios)
-        by_pod: dict[str, _ComponentHistory] = {}
-        began: float | None = None
-        for record in evidence.read(COMPONENTS_FILE, component_decoder):
-            began = record.at if began is None else began
-            self._modelled |= record.modelled
-            history = self._components.setdefault(record.component, _ComponentHistory())
-            history.add(record, is_new=record.at > began + _FIRST_LIST_SECONDS)
-            by_pod[record.pod] = history
-        for usage in evidence.read(USAGE_FILE, usage_decoder):
-            for history in self._components.values():
-                history.use(usage, {pod for pod, of in by_pod.items() if of is history})
+        self._components = read_histories(evidence)
 
     def result(self) -> dict[str, Any]:
         """The figures by component; empty where there are none."""
         by_name = {name: history.result(self._stretch) for name, history in self._components.items()}
         if not by_name:
             return {}
-        return {**({"modelled": True} if self._modelled else {}), "by_name": by_name}
+        modelled = any(history.modelled for history in self._components.values())
+        return {**({"modelled": True} if modelled else {}), "by_name": by_name}
 
 
-class _ComponentHistory:
-    """What was seen of one component."""
+def read_histories(evidence: EvidenceFiles) -> dict[str, ComponentHistory]:
+    """What was seen of each component, in the order in which they are shown."""
+    found: dict[str, ComponentHistory] = {}
+    by_pod: dict[str, str] = {}
+    began: float | None = None
+    for record in evidence.read(COMPONENTS_FILE, component_decoder):
+        began = record.at if began is None else began
+        by_pod[record.pod] = record.component
+        history = found.setdefault(record.component, ComponentHistory())
+        history.add(record, is_new=record.at > began + _FIRST_LIST_SECONDS)
+    for usage in evidence.read(USAGE_FILE, usage_decoder):
+        for name, history in found.items():
+            history.use(usage, [pod for pod, component in by_pod.items() if component == name])
+    order = {name: place for place, name in enumerate(dict.fromkeys((*COMPONENTS, *OPEN_DATA_HUB)))}
+    return dict(sorted(found.items(), key=lambda one: order.get(one[0], len(order))))
+
+
+class ComponentHistory:
+    """What was seen of one component.
+
+    `points` are the times and values of each figure of its use, `restarted` the times at which its containers had
+    started again. `modelled`: an emulator made up what it used.
+    """
 
     def __init__(self) -> None:
+        self.modelled = False
+        self.restarted: list[float] = []
         self.points: dict[str, list[tuple[float, float]]] = {}
         self._first: dict[tuple[str, str], ContainerRecord] = {}
         self._last: dict[tuple[str, str], ContainerRecord] = {}
@@ -108,12 +122,14 @@ class _ComponentHistory:
         self._pods: dict[str, bool] = {}
 
     def add(self, record: ComponentRecord, *, is_new: bool) -> None:
-        """Note the state of a pod."""
+        """Note the state of a pod; `is_new`: it appeared during the test."""
+        self.modelled |= record.modelled
         for container in record.containers:
             key = (record.uid, container.name)
             # A container of a new pod was started for the first time during the test.
             first = ContainerRecord(name=container.name) if is_new else container
-            self._first.setdefault(key, first)
+            before = self._last.get(key) or self._first.setdefault(key, first)
+            self.restarted += [record.at] * max(0, container.restarts - before.restarts)
             self._last[key] = container
             self._asked[record.pod, container.name] = container
         self._pods[record.uid] = record.gone

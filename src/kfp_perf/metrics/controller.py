@@ -133,6 +133,14 @@ class ControllerMetrics(_Endpoint):
             (),
             ("controller", "scrapes"),
         ),
+        bucketed(
+            "controller.client_limiter",
+            "How long a request of the controller to the Kubernetes API waited for the limit of its own client. "
+            "Argo 4.1 and later serve it.",
+            f"scrapes of {_CONTROLLER}",
+            ("controller", "client_limiter_seconds"),
+            (),
+        ),
         Metric(
             "controller.workflows",
             Unit.COUNT,
@@ -159,6 +167,7 @@ class ControllerMetrics(_Endpoint):
             "queues": {name: _queue_figures(readings, name, stretch) for name in sorted(names)},
             "operation_seconds": bucketed_figures(readings.growth("operation", stretch)),
             "kubernetes_request_seconds": bucketed_figures(requests),
+            "client_limiter_seconds": bucketed_figures(readings.growth("client_limiter", stretch)),
             "kubernetes_requests_per_second": sum(requests.counts) / seconds
             if requests and seconds
             else None,

@@ -122,7 +122,7 @@ def bucketed(
     path: tuple[str, ...],
     buckets: Sequence[float],
 ) -> Metric:
-    """A distribution of times in the buckets of a histogram, whose usual upper bounds are `buckets`."""
+    """A distribution of times in the buckets of a histogram, with their usual upper bounds (empty: not known)."""
     return Metric(name, Unit.SECONDS, meaning, source, path, BUCKETED, (*path, "n"), buckets=tuple(buckets))
 
 

@@ -48,6 +48,7 @@ BESIDE: Mapping[str, str] = {
     "measured_seconds": "How long the time is that the figures are of: that of the load, from the scrape before it "
     "to the one after it.",
     "handled_by_code": "Calls by their gRPC code.",
+    "above": "How many values rank above all others: of pods, those that began a stage and did not end it.",
     "error_seconds": "How far off the values of a distribution are at most.",
     "runs_with_pods": "Of how many runs pods were seen.",
     "other_pods": "Pods of runs that are none of the test's: they are in no other figure.",

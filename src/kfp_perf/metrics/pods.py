@@ -32,7 +32,7 @@ STAGES = {
     "start": "from its node until the container that does the work has started, without the pull: volumes, "
     "network, init containers. Where no event says how long the pull took, it is part of this",
     "work": "from the start of that container to its end",
-    "saving": "from then until the pod's last container has ended: Argo's `wait` saves outputs and logs",
+    "saving": "from then until the pod's last container has ended: Argo's wait container saves outputs and logs",
 }
 
 
@@ -139,7 +139,7 @@ class PodMetrics(EvidenceFamily):
 def stage_of(pod: PodRecord, stage: str) -> float | None:
     """How long a stage of a pod took, in seconds; infinite: it began and did not end; None: it did not begin."""
     if stage == "pull":
-        return math.inf if pod.pulling else pod.pull_seconds
+        return math.inf if pod.pulling else None if pod.pulls is None else pod.pull_seconds
     begin, end = {
         "scheduling": (pod.created or None, pod.scheduled),
         "start": (pod.scheduled, pod.started),
@@ -150,7 +150,8 @@ def stage_of(pod: PodRecord, stage: str) -> float | None:
         return None
     if end is None:
         return math.inf
-    return max(0.0, end - begin - (pod.pull_seconds or 0.0 if stage == "start" else 0.0))
+    # From whole seconds it may be less than none, which keeps means right.
+    return end - begin - (pod.pull_seconds if stage == "start" else 0.0)
 
 
 def _stages(pods: Sequence[PodRecord]) -> dict[str, dict[str, Any]]:
@@ -160,6 +161,7 @@ def _stages(pods: Sequence[PodRecord]) -> dict[str, dict[str, Any]]:
         values = [seconds for pod in pods if (seconds := stage_of(pod, stage)) is not None]
         ended = array("d", (seconds for seconds in values if seconds < math.inf))
         if figures := ranked_values(ended, len(values) - len(ended)):
+            figures["above"] = len(values) - len(ended)
             error = {} if stage == "pull" else {"error_seconds": _ERROR_SECONDS}
             found[f"{stage}_seconds"] = {**figures, **error}
     return found

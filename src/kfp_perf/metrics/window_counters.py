@@ -166,6 +166,11 @@ class CountedWindows:
         self._blur = 0.0
         self._before: Totals | None = None
 
+    @property
+    def kept_slices(self) -> int:
+        """How many slices are kept; memory and time grow with them."""
+        return len(self._due)
+
     def add(self, counters: Iterable[ScenarioCounters], now: float) -> None:
         """Add what has happened since the last call; `now` is in seconds since the Unix epoch."""
         totals = totals_of(self._metric, counters)

@@ -13,7 +13,9 @@ as the path's uncertainty.
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +24,7 @@ from kfp_perf.observe.times import PathSegment, edges_of, range_of
 from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kfp_perf.observe.task_details import Entry, TaskExecutions
 
@@ -65,7 +67,7 @@ class _Candidate(NamedTuple):
     closed: float
     path: CriticalPath
     inner_gap: float
-    used: set[int]
+    used: list[int]
 
     @property
     def work_end(self) -> float:
@@ -73,19 +75,51 @@ class _Candidate(NamedTuple):
         return self.path.segments[-1].end if self.path.segments else self.start
 
 
+class _Taken:
+    """Positions of entries that are on the path already, or around the place where the walk is: a stack."""
+
+    def __init__(self) -> None:
+        self._stack: list[int] = []
+        self._all: set[int] = set()
+
+    def __contains__(self, position: int) -> bool:
+        return position in self._all
+
+    def __len__(self) -> int:
+        return len(self._stack)
+
+    def add(self, positions: Iterable[int]) -> None:
+        """Take what is not taken yet."""
+        for position in positions:
+            if position not in self._all:
+                self._all.add(position)
+                self._stack.append(position)
+
+    def give_back(self, height: int) -> list[int]:
+        """Give back what was taken since there were `height` of them, and return it."""
+        returned = self._stack[height:]
+        del self._stack[height:]
+        self._all.difference_update(returned)
+        return returned
+
+
+def _end_of(entry: Entry) -> float:
+    return entry.ended_at or 0.0
+
+
 class _Walk:
-    """The entries of one run, by name."""
+    """The entries of one run, by name and place; those of each are in order of their ends."""
 
     def __init__(self, entries: Iterable[Entry], executions: TaskExecutions) -> None:
         self._executions = executions
-        #: Positions of entries that are on the path already, or around the place where the walk is.
-        self._taken: set[int] = set()
+        self._taken = _Taken()
         self._by_name: defaultdict[str, list[Entry]] = defaultdict(list)
         self._placed: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
-        for entry in entries:
-            if entry.ended_at is not None:
-                self._by_name[entry.name].append(entry)
-                self._placed[entry.name, entry.within].append(entry)
+        self._items_placed: defaultdict[tuple[str, str, int | None], list[Entry]] = defaultdict(list)
+        for entry in sorted((entry for entry in entries if entry.ended_at is not None), key=_end_of):
+            self._by_name[entry.name].append(entry)
+            self._placed[entry.name, entry.within].append(entry)
+            self._items_placed[entry.name, entry.within, entry.item].append(entry)
 
     def through(self, dag: Dag, begin: float, end: float, within: str) -> CriticalPath:
         """The path through one instance of a DAG, whose entries lie between two times."""
@@ -101,25 +135,44 @@ class _Walk:
     def fitting(
         self, name: str, begin: float, limit: float, within: str = "", item: int | None = None
     ) -> list[Entry]:
-        """The entries of a name between two times that may still be a part of the path.
+        """The entries of a name between two times that may still be a part of the path, in order of their ends.
 
         Those whose place is known to be this one, or else those whose place is not known.
         """
-        if within:
-            placed = self._between(self._placed[name, within], begin, limit)
-            placed = [entry for entry in placed if item in {None, entry.item}]
-            return placed or self._between(self._placed[name, ""], begin, limit)
-        return self._between(self._by_name[name], begin, limit)
+        for entries in self._placed_at(name, within, item):
+            first = bisect_left(entries, begin, key=_end_of)
+            beyond = bisect_right(entries, limit, lo=first, key=_end_of)
+            if found := [entry for entry in entries[first:beyond] if self._fits(entry, begin)]:
+                return found
+        return []
 
-    def _between(self, entries: list[Entry], begin: float, limit: float) -> list[Entry]:
-        return [
-            entry
-            for entry in entries
-            if begin <= entry.started_at
-            and entry.ended_at is not None
-            and entry.ended_at <= limit
-            and entry.position not in self._taken
-        ]
+    def _closing_last(self, name: str, begin: float, limit: float, within: str) -> list[Entry]:
+        """Those of them that ended last."""
+        for entries in self._placed_at(name, within, None):
+            found: list[Entry] = []
+            for place in range(bisect_right(entries, limit, key=_end_of) - 1, -1, -1):
+                entry = entries[place]
+                if _end_of(entry) < begin or (found and entry.ended_at != found[0].ended_at):
+                    break
+                if self._fits(entry, begin):
+                    found.append(entry)
+            if found:
+                return found[::-1]
+        return []
+
+    def _placed_at(self, name: str, within: str, item: int | None) -> Iterator[list[Entry]]:
+        """The entries that have a place, then those of which it is not known."""
+        if not within:
+            yield self._by_name.get(name, [])
+            return
+        if item is None:
+            yield self._placed.get((name, within), [])
+        else:
+            yield self._items_placed.get((name, within, item), [])
+        yield self._placed.get((name, ""), [])
+
+    def _fits(self, entry: Entry, begin: float) -> bool:
+        return begin <= entry.started_at and entry.position not in self._taken
 
     def _last(
         self, dag: Dag, shapes: Iterable[TaskShape], begin: float, limit: float, within: str
@@ -137,8 +190,9 @@ class _Walk:
         closed = [_closed(*each, limit) for each in found]
         latest = max(closed, default=limit)
         together = [each for each, when in zip(found, closed, strict=True) if when == latest]
-        known = [each for each in together if all(entry is None or entry.within for entry in each[1:])]
-        together = [*known, *[each for each in together if each not in known][:_MOST_CANDIDATES]]
+        known = [all(entry is None or entry.within for entry in each[1:]) for each in together]
+        unknown = [each for each, is_known in zip(together, known, strict=True) if not is_known]
+        together = [*itertools.compress(together, known), *unknown[:_MOST_CANDIDATES]]
         candidates = [self._candidate(*each, begin, limit) for each in together]
         if not candidates:
             return None
@@ -147,7 +201,7 @@ class _Walk:
         gap = min(candidate.inner_gap for candidate in equals)
         equals = [candidate for candidate in equals if candidate.inner_gap == gap]
         chosen = max(equals, key=lambda candidate: (candidate.work_end, -candidate.start))
-        self._taken |= chosen.used
+        self._taken.add(chosen.used)
         starts = [candidate.start for candidate in equals]
         uncertainty = _spread(chosen, equals, max(starts) - min(starts))
         return chosen._replace(path=_joined(chosen.path, CriticalPath([], uncertainty)))
@@ -156,16 +210,14 @@ class _Walk:
         self, shape: TaskShape, begin: float, limit: float, within: str
     ) -> list[tuple[Entry | None, Entry | None]]:
         """The driver and entry of a task that was closed last; several where names repeat."""
-        entries = self.fitting(shape.name, begin, limit, within)
+        entries = self._closing_last(shape.name, begin, limit, within)
         if not entries:
             # Where its driver failed, a task has no other entry. An item has one, with the state omitted.
             driver = None if shape.name == _ITEM else self._driver(shape.name, begin, limit, within)
             return [] if driver is None else [(driver, None)]
-        closed = max(entry.ended_at or 0.0 for entry in entries)
         pairs: list[tuple[Entry | None, Entry | None]] = [
             (self._driver(shape.name, begin, entry.started_at, within, entry.item), entry)
             for entry in entries
-            if entry.ended_at == closed
         ]
         # What began outside of the span, as an item of a loop around does, has its driver outside too.
         return [pair for pair in pairs if pair[0] is not None] or pairs
@@ -202,8 +254,8 @@ class _Walk:
     ) -> _Candidate:
         first = driver or entry
         start = limit if first is None else first.started_at
-        before = frozenset(self._taken)
-        self._taken |= {each.position for each in (driver, entry) if each is not None}
+        before = len(self._taken)
+        self._taken.add(each.position for each in (driver, entry) if each is not None)
         path = self._driven(driver, begin, limit if entry is None else entry.started_at)
         gap = 0.0
         if entry is not None and entry.ended_at is not None and entry.ran:
@@ -216,8 +268,7 @@ class _Walk:
             if shape.inner is not None:
                 gap = inside.segments[0].start - entry.started_at if inside.segments else math.inf
             path = _joined(path, inside)
-        used = self._taken - before
-        self._taken -= used
+        used = self._taken.give_back(before)
         return _Candidate(shape, start, _closed(shape, driver, entry, limit), path, gap, used)
 
     def _execution(self, entry: Entry) -> CriticalPath:
@@ -236,17 +287,18 @@ class _Walk:
         item = TaskShape(_ITEM, TaskKind.GROUP, frozenset(), body)
         path = CriticalPath([])
         limit = end
+        before = len(self._taken)
         while (last := self._last(body, [item], begin, limit, within)) is not None:
             if path.segments:
                 if limit - last.closed > _ONE_PASS_SECONDS:
-                    self._taken -= last.used
+                    self._taken.give_back(before)
                     break
                 if len(self.fitting(f"iteration{_DRIVER}", begin, end, within)) > 1:
                     # Loops of the same shape beside this one: it may be an item of theirs.
-                    before = limit - last.start
-                    path = _joined(CriticalPath([], Uncertainty(before, before, before)), path)
+                    off = limit - last.start
+                    path = _joined(CriticalPath([], Uncertainty(off, off, off)), path)
             path = _joined(last.path, path)
-            limit = last.start
+            limit, before = last.start, len(self._taken)
             if not loop.one_after_another:
                 break
         # Loops inside have drivers of the same name, which come later.
@@ -297,12 +349,11 @@ def _pods_in_a_row(entries: list[Entry]) -> list[PathSegment]:
     ]
     segments: list[PathSegment] = []
     limit = math.inf
-    while earlier := [pod for pod in pods if pod.end <= limit]:
-        last = max(earlier, key=lambda pod: (pod.end, pod.start))
-        segments.insert(0, last)
-        pods.remove(last)
-        limit = last.start
-    return segments
+    for pod in sorted(pods, key=lambda pod: (pod.end, pod.start), reverse=True):
+        if pod.end <= limit:
+            segments.append(pod)
+            limit = pod.start
+    return segments[::-1]
 
 
 def _pod(entry: Entry, *, is_driver: bool) -> PathSegment:

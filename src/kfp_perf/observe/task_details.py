@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -156,27 +157,45 @@ def _with_attempts(
         elif position not in shells:
             rest.append(entry)
     yield from _with_likely_attempts(rest)
+    likely = {name: _Attempts(found) for name, found in attempts.items()}
     for position, (name, attempt) in shells.items():
         shell = entries[position]
         if attempt is not None and attempt in entries:
             yield msgspec.structs.replace(shell, work_ended_at=entries[attempt].ended_at)
+        elif name in likely and (ends := likely[name].ends_of_last(shell)) is not None:
+            middle = (ends[0] + ends[1]) / 2
+            yield msgspec.structs.replace(shell, work_ended_at=middle, uncertainty_seconds=ends[1] - middle)
         else:
-            ends = [each.ended_at or 0.0 for each in attempts[name] if _may_be_last(shell, each)]
-            if ends:
-                middle = (min(ends) + max(ends)) / 2
-                shell = msgspec.structs.replace(
-                    shell, work_ended_at=middle, uncertainty_seconds=max(ends) - middle
-                )
             yield shell
 
 
-def _may_be_last(shell: Entry, attempt: Entry) -> bool:
-    """Whether this may be the last attempt of a node."""
-    if attempt.ended_at is None or shell.ended_at is None or attempt.ended_at > shell.ended_at:
-        return False
-    begins = attempt.started_at == shell.started_at or not attempt.name.endswith("(0)")
-    noted = shell.ended_at - attempt.ended_at <= REQUEUE_SECONDS + 1.0
-    return begins and attempt.started_at >= shell.started_at and noted
+class _Attempts:
+    """The attempts of one name in order of their ends: a loop of 400 items has 400 nodes and attempts of a name."""
+
+    def __init__(self, attempts: list[Entry]) -> None:
+        # A first attempt begins with its node, so it is looked for among those that begin in that second.
+        self._are_first = attempts[0].name.endswith("(0)")
+        self._times: defaultdict[float | None, list[tuple[float, float]]] = defaultdict(list)
+        for attempt in attempts:
+            if attempt.ended_at is not None:
+                begin = attempt.started_at if self._are_first else None
+                self._times[begin].append((attempt.ended_at, attempt.started_at))
+        for times in self._times.values():
+            times.sort()
+
+    def ends_of_last(self, shell: Entry) -> tuple[float, float] | None:
+        """The earliest and the latest end of those that may be the last attempt of a node; None without any."""
+        if shell.ended_at is None:
+            return None
+        times = self._times.get(shell.started_at if self._are_first else None, [])
+        first = bisect_left(times, (shell.ended_at - REQUEUE_SECONDS - 1.0,))
+        beyond = bisect_right(times, (shell.ended_at, math.inf))
+        both = (range(first, beyond), range(beyond - 1, first - 1, -1))
+        low, high = (
+            next((times[place][0] for place in places if times[place][1] >= shell.started_at), None)
+            for places in both
+        )
+        return None if low is None or high is None else (low, high)
 
 
 def _with_likely_attempts(entries: list[Entry]) -> Iterator[Entry]:
@@ -265,11 +284,12 @@ def _in_order(tasks: list[Entry], executors: list[Entry]) -> TaskExecutions:
     ends: defaultdict[float | None, list[float]] = defaultdict(list)
     for task, executor in zip(tasks, executors, strict=True):
         ends[task.ended_at].append(executor.work_ended_at or 0.0)
+    spread = {end: max(found) - min(found) for end, found in ends.items()}
     return {
         task.position: TaskExecution(
             executor.work_ended_at or 0.0,
             executor.state == "SKIPPED",
-            max(ends[task.ended_at]) - min(ends[task.ended_at]) + executor.uncertainty_seconds,
+            spread[task.ended_at] + executor.uncertainty_seconds,
         )
         for task, executor in zip(tasks, executors, strict=True)
     }

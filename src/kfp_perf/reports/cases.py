@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ExitCode
 from kfp_perf.reports.document import complete
-from kfp_perf.reports.quantities import count_of, quantity_of
+from kfp_perf.reports.quantities import between_of, clock_of, condition_of, count_of, quantity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,10 @@ class CaseResult:
         return self.outcome in {CaseOutcome.FAILED, CaseOutcome.ERROR}
 
 
+#: Judgements that say nothing of a test that was cut short.
+_UNDECIDED = frozenset({"not enough data", "cannot be told"})
+#: What is said of a threshold beside its numbers.
+_FLAGS = {"default": "a default threshold", "aborted": "it ended the test"}
 #: Verdicts after which no scenario is judged: the figures are not of the target, or not of the whole load.
 _NOTHING_JUDGED = frozenset({ExitCode.INVALID, ExitCode.INTERRUPTED})
 
@@ -59,8 +63,9 @@ def cases_of(document: dict[str, Any]) -> list[CaseResult]:
 
     A scenario passes if it did its work. One of an invalid or interrupted test is an error, as is one that the
     target ended. Then thresholds are skipped where the test says nothing of them: all of an invalid test; of an
-    interrupted one those that were kept until then, or had not enough data. A case of the whole test is added where
-    the verdict is not good and no other case says so.
+    interrupted one those that were kept until then, or could not be judged. So is a threshold that could not be
+    told from its baseline, where that is accepted. A case of the whole test is added where the verdict is not good
+    and no other case says so.
     """
     whole, _ = complete(document)
     found = whole.get("thresholds")
@@ -71,7 +76,8 @@ def cases_of(document: dict[str, Any]) -> list[CaseResult]:
         cases.append(_of_scenario(one, whole))
         cases += [_of_threshold(each, whole) for each in judged if each.get("scenario") == one["name"]]
     cases += [_of_threshold(each, whole) for each in judged if each.get("scenario") not in names]
-    if whole["verdict"]["exit_code"] != ExitCode.GOOD and not any(case.went_wrong for case in cases):
+    good = whole["verdict"]["exit_code"] == ExitCode.GOOD
+    if not good and not any(case.went_wrong for case in cases):
         cases.append(_of_the_test(whole))
     return cases
 
@@ -96,16 +102,19 @@ def _of_scenario(scenario: dict[str, Any], document: dict[str, Any]) -> CaseResu
 
 def _of_threshold(judged: dict[str, Any], document: dict[str, Any]) -> CaseResult:
     scenario, metric = judged.get("scenario"), str(judged.get("metric"))
-    outcome, why = CaseOutcome.PASSED, ""
     code, passed = document["verdict"]["exit_code"], bool(judged.get("passed"))
+    outcome, why = CaseOutcome.PASSED, ""
     if not passed:
         outcome, why = CaseOutcome.FAILED, f"{metric} {judged.get('reason') or 'failed'}"
+    elif judged.get("reason"):
+        outcome, why = CaseOutcome.SKIPPED, f"Accepted: {metric} {judged['reason']}"
     if code == ExitCode.INVALID or (
-        code == ExitCode.INTERRUPTED and (passed or judged.get("judged") == "not enough data")
+        code == ExitCode.INTERRUPTED and (passed or judged.get("judged") in _UNDECIDED)
     ):
         outcome, why = CaseOutcome.SKIPPED, f"Not judged: {_why(document)}"
     return CaseResult(
         None if scenario is None else str(scenario),
+        # The condition as it was written: a name should not change with the value of a baseline.
         " ".join(f"{metric} {judged.get('condition') or ''}".split()),
         outcome,
         metric=metric,
@@ -130,24 +139,39 @@ def _why(document: dict[str, Any]) -> str:
 
 
 def details_of(judged: dict[str, Any]) -> str:
-    """The value of a threshold with its interval, the condition, the margin, and from how many values it is."""
-    unit = judged.get("unit")
+    """The value of a threshold, the bound, the margin, the interval, and from what the value is made."""
+    unit, between, bound = judged.get("unit"), judged.get("between"), judged.get("bound")
     value = "not reached" if judged.get("not_reached") else quantity_of(judged.get("value"), unit)
-    parts = [f"{judged.get('metric')}: {value}, bound {judged.get('condition')}"]
-    parts += _numbers(judged, unit)
-    if judged.get("default"):
-        parts.append("a default threshold")
+    if isinstance(between, list) and len(between) == 2:
+        value = between_of(between[0], between[1], unit)
+    told = condition_of(judged)
+    if isinstance(judged.get("baseline"), dict) and isinstance(bound, int | float):
+        told += f" ({quantity_of(bound, unit)})"
+    parts = [f"{judged.get('metric')}: {value}, bound {told}", *_numbers(judged, unit)]
+    parts += [text for name, text in _FLAGS.items() if judged.get(name)]
     return "; ".join(parts)
 
 
 def _numbers(judged: dict[str, Any], unit: Any) -> Iterator[str]:
-    margin, ends, count = judged.get("margin"), judged.get("interval"), judged.get("count")
+    margin, count = judged.get("margin"), judged.get("count")
     if isinstance(margin, int | float):
         yield f"margin {quantity_of(margin, unit)}"
-    if isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends):
-        yield f"95 % interval {quantity_of(ends[0], unit)} to {quantity_of(ends[1], unit)}"
+    if ends := _pair(judged.get("interval")):
+        name = "run-to-run variation" if judged.get("baseline") else "95 % interval"
+        yield f"{name} {quantity_of(ends[0], unit)} to {quantity_of(ends[1], unit)}"
+    if window := _pair(judged.get("window")):
+        yield f"worst window from {clock_of(window[0])} to {clock_of(window[1])} min"
     if isinstance(count, int):
         yield f"from {count_of(count, 'value')}"
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    """Two numbers; None where one of them is missing."""
+    match value:
+        case [int() | float() as first, int() | float() as last]:
+            return first, last
+        case _:
+            return None
 
 
 def _line(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.compare import ComparisonVerdict
+from kfp_perf.metrics.metric import Unit
 from kfp_perf.reports.quantities import quantity_of, share_of
 from kfp_perf.reports.story.blocks import Tone
 from kfp_perf.statistics.comparison import MOST_EXECUTIONS
@@ -61,10 +62,14 @@ def interval_of(metric: MetricComparison) -> str:
 
 
 def verdict_of(metric: MetricComparison, within: float) -> str:
-    """The verdict in words: `same within 5 %`."""
-    return (
-        f"same within {within * 100:g} %" if metric.verdict is ComparisonVerdict.SAME else str(metric.verdict)
-    )
+    """The verdict in words: `same within 5 %`; of CPU and memory `more` or `less`."""
+    if metric.verdict is ComparisonVerdict.SAME:
+        return f"same within {within * 100:g} %"
+    words = _OF_RESOURCES if metric.unit in {Unit.BYTES, Unit.CORES} else {}
+    return words.get(metric.verdict, str(metric.verdict))
+
+
+_OF_RESOURCES = {ComparisonVerdict.SLOWER: "more", ComparisonVerdict.FASTER: "less"}
 
 
 def values_of(metric: MetricComparison) -> tuple[str, str]:

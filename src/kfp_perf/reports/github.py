@@ -11,23 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare import ComparisonVerdict
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, InputError
+from kfp_perf.reports.capacity_cases import capacity_document
 from kfp_perf.reports.cases import WHOLE_TEST, CaseOutcome, cases_of
 from kfp_perf.reports.comparison_words import overall, sentence_of
 from kfp_perf.reports.document import complete
 from kfp_perf.reports.quantities import count_of
+from kfp_perf.result.capacity import KIND as CAPACITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kfp_perf.compare import Comparison
     from kfp_perf.result.study import Study
 
+_TITLE = "kfp-perf"
 #: Of each level GitHub shows so many annotations a step.
 MOST_ANNOTATIONS = 10
 #: The most that the summary of a step may hold; GitHub refuses more whole.
 MOST_SUMMARY_BYTES = 1024 * 1024
 _CUT = b"\n\nThe rest is left out: a summary holds at most 1 MiB a step.\n"
+#: How a comparison says that an execution was left out on purpose.
+_PLANNED = "the warm-up of its study"
 #: What a comparison says of changes for the worse.
 _WORSE = frozenset({ComparisonVerdict.SLOWER, ComparisonVerdict.MORE_FAILURES})
 
@@ -83,6 +88,8 @@ def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annota
 def annotations_of_study(study: Study) -> list[Annotation]:
     """An error for each execution of a study that did not pass, or a notice; and why it ended early."""
     record = study.record
+    if record.kind == CAPACITY:
+        return annotations_of_test(capacity_document(study))
     found = [Annotation(Level.WARNING, record.name, record.ended)] if record.ended else []
     if record.exit_code == ExitCode.GOOD:
         text = f"{count_of(len(record.counted), 'execution')}."
@@ -100,10 +107,16 @@ def annotations_of_study(study: Study) -> list[Annotation]:
     return limited(found)
 
 
-def annotations_of_error(error: Exception) -> list[Annotation]:
-    """An error for each problem of an input, or for a test that could not start."""
-    problems: Sequence[object] = getattr(error, "problems", ()) or (error,)
-    return limited(Annotation(Level.ERROR, "kfp-perf", str(problem)) for problem in problems)
+def annotations_of_error(error: Exception, environment: Mapping[str, str]) -> list[Annotation]:
+    """An error for each problem of an input, at its file, or for a test that could not start."""
+    problems = error.problems if isinstance(error, InputError) else ()
+    found = [
+        Annotation(
+            Level.ERROR, _TITLE, str(one), relative_to_workspace(one.where.partition(": ")[0], environment)
+        )
+        for one in problems
+    ]
+    return limited(found or [Annotation(Level.ERROR, _TITLE, str(error))])
 
 
 def annotations_of_comparison(comparison: Comparison, failures: Iterable[str]) -> list[Annotation]:
@@ -113,7 +126,11 @@ def annotations_of_comparison(comparison: Comparison, failures: Iterable[str]) -
     for one in comparison.primary:
         level = Level.WARNING if one.verdict in _WORSE else Level.NOTICE
         found.append(Annotation(level, title, sentence_of(one, comparison.within)))
-    found += [Annotation(Level.WARNING, "Comparison", text) for text in comparison.warnings]
+    found += [
+        Annotation(Level.WARNING, "Comparison", text)
+        for text in comparison.warnings
+        if not text.endswith(_PLANNED)
+    ]
     return limited(found)
 
 

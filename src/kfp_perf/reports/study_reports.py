@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.reports.capacity_cases import capacity_document
 from kfp_perf.reports.csv_records import csv_of
 from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
@@ -104,12 +105,14 @@ def draw_openmetrics(study: Study) -> dict[str, bytes]:
 def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
     """The number of each execution that counts, with its result; what `study.json` says where it left none.
 
-    At the end the study itself, where it did not pass and no execution says why. Of a search for the capacity only
-    that: loads that do not hold are part of it.
+    At the end the study itself, where it did not pass and no execution says why. A search for the capacity is one
+    result: loads that do not hold are part of it.
     """
     record = study.record
-    counted = () if record.kind == CAPACITY else record.counted
-    for one in counted:
+    if record.kind == CAPACITY:
+        yield "", capacity_document(study)
+        return
+    for one in record.counted:
         document: dict[str, Any] = {}
         with contextlib.suppress(InputError):
             document = TestResult.open(study.folder_of(one)).document
@@ -117,10 +120,9 @@ def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
             verdict = {"text": one.verdict, "exit_code": one.exit_code, "reasons": list(one.reasons)}
             document = {"name": record.name, "started": one.started, "verdict": verdict}
         yield " ".join(filter(None, (f"{one.number:02}", one.label))), document
-    if record.kind == CAPACITY or (record.exit_code and not any(one.exit_code for one in counted)):
+    if record.exit_code and not any(one.exit_code for one in record.counted):
         reasons = [record.ended] if record.ended else []
-        text = "the study did not pass" if record.exit_code else "the study passed"
-        verdict = {"text": text, "exit_code": record.exit_code, "reasons": reasons}
+        verdict = {"text": "the study did not pass", "exit_code": record.exit_code, "reasons": reasons}
         yield "study", {"name": record.name, "started": record.started, "verdict": verdict}
 
 

@@ -15,7 +15,7 @@ from kfp_perf.config import TestConfig
 from kfp_perf.metrics import Recorder
 from kfp_perf.pacing import Drive, Lateness, RealClock, StopSignal
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.records import Outcome
+from kfp_perf.result.records import CallOutcome, Outcome, Sample
 from kfp_perf.runners.outage import OutageWatch
 from kfp_perf.scenario.workload import OpenLoad, workload_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kfp_perf.pacing import Clock, LoadOperation
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.result.journal import Journal
-    from kfp_perf.result.records import RunRecord, Sample
+    from kfp_perf.result.records import RunRecord
     from kfp_perf.scenario.model import TestScenario
 
 #: What `run`, `prepare` and `stop` may return: nothing or a dictionary, at once or by a coroutine.
@@ -156,12 +156,27 @@ class BaseRunner(ABC):
         """Request that the runner starts no more work and ends soon. Thread-safe; not to be overridden."""
         self.stop_signal.set()
 
-    def drive(self, operation: LoadOperation, skipped: Callable[[int, float], None] | None = None) -> Drive:
+    def drive(
+        self,
+        operation: LoadOperation,
+        skipped: Callable[[int, float], None] | None = None,
+        *,
+        call: str = "",
+    ) -> Drive:
         """Make a drive of the scenario's load from `start_at` to `end_at`.
 
-        `skipped` is called with the index and the due time of each operation that `maxInFlight` held back until the
-        end. See `Drive` for what to call.
+        Operations that were due and that `maxInFlight` held back until the end never start. Each is recorded as one
+        of `call`, the name under which the client counts the operation (`GetRun`), and `skipped` is called with its
+        index and due time; give one of the two, or these operations are missing in the error rate. See `Drive` for
+        what to call.
         """
+
+        def never_started(index: int, due: float) -> None:
+            if call:
+                self.record_sample(Sample(call, due, self.end_at, outcome=CallOutcome.NEVER_STARTED))
+            if skipped is not None:
+                skipped(index, due)
+
         self._drive = Drive(
             workload_of(self.scenario.model_copy(update={"seed": self.seed})),
             operation,
@@ -173,7 +188,7 @@ class BaseRunner(ABC):
             think_seconds=self.scenario.think_seconds,
             seed=self.seed,
             lateness=self.lateness,
-            skipped=skipped,
+            skipped=never_started,
         )
         return self._drive
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from kfp_perf.scenario.quantities import complaint, format_value, parse_minutes
+from kfp_perf.scenario.quantities import TIME_SCHEMA, complaint, format_value, parse_minutes
 
 _REMEDY = (
     'write a condition, "< 90s" or "< 90s over 5m", or an object, {"condition": "<= 5%", "abortOnFail": true}'
@@ -82,7 +82,7 @@ _OBJECT = {
             "description": "Whether the test ends, with its clean-up and its report, as soon as it is not kept.",
         },
         "delay": {
-            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}],
+            "anyOf": [{"type": "number", "minimum": 0}, TIME_SCHEMA],
             "default": 0,
             "description": "How long the test is not aborted, from the start of the load.",
         },

@@ -115,19 +115,19 @@ def _positive_minutes(value: Any) -> float:
     return minutes
 
 
-_TEXT_SCHEMA = {"type": "string", "pattern": rf"^({_DURATION_PART}\s*)+$"}
+TIME_SCHEMA = {"type": "string", "pattern": rf"^({_DURATION_PART}\s*)+$"}
 
 Minutes = Annotated[
     float,
     PlainValidator(_not_negative_minutes),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TEXT_SCHEMA]}),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, TIME_SCHEMA]}),
 ]
 """A time of 0 or more."""
 
 PositiveMinutes = Annotated[
     float,
     PlainValidator(_positive_minutes),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _TEXT_SCHEMA]}),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, TIME_SCHEMA]}),
 ]
 """A time above 0."""
 

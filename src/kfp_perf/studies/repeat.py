@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.compare import repeated_metrics
 from kfp_perf.compare.compared_execution import ComparedExecution
 from kfp_perf.compare.sides import Side
-from kfp_perf.errors import InputError
+from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.statistics.variation import FEWEST_UNTIL_STABLE, is_stable
 from kfp_perf.studies.study import PlannedExecution, worst_of
+from kfp_perf.studies.together import judge_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kfp_perf.compare import RepeatedMetric
-    from kfp_perf.errors import ExitCode
+    from kfp_perf.judgement import Judgement
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.studies.study import Executed
 
@@ -32,7 +33,8 @@ class Repetition:
     that from their means, but not before the fifth execution; `executions` is then the most. The rule is on the
     width, never on a difference. `first_seed` is the seed of the emulator in the first execution, and each later
     one gets the next: with one seed, executions would be alike. `registry` has the primary metrics that may be
-    named.
+    named. Thresholds that are relative to a baseline are judged by all executions together; `accept_undecided` is
+    that of `judge`.
     """
 
     executions: int
@@ -40,6 +42,7 @@ class Repetition:
     until_stable: float | None = None
     first_seed: int | None = None
     registry: Registry | None = None
+    accept_undecided: bool = False
 
     @property
     def kind(self) -> str:
@@ -67,17 +70,31 @@ class Repetition:
             return None
         seed = None if self.first_seed is None else self.first_seed + len(done)
         if self.warmup and not done:
-            return PlannedExecution("Warm-up, which does not count", emulator_seed=seed, warmup=True)
+            return PlannedExecution(
+                "Warm-up, which does not count", emulator_seed=seed, warmup=True, judged_together=True
+            )
         most = f"at most {self.executions}" if self.until_stable is not None else f"{self.executions}"
-        return PlannedExecution(f"Execution {counted + 1} of {most}", emulator_seed=seed)
+        title = f"Execution {counted + 1} of {most}"
+        return PlannedExecution(title, emulator_seed=seed, judged_together=True)
 
     def answer(self, done: Sequence[Executed]) -> Mapping[str, Any]:
-        """Whether the primary metrics are stable, where that was asked for."""
-        return {} if self.until_stable is None else {"stable": self._is_stable(done)}
+        """Whether the primary metrics are stable, where that was asked for, and the relative thresholds."""
+        judged = [one.document() for one in self._judged(done)]
+        return {
+            **({} if self.until_stable is None else {"stable": self._is_stable(done)}),
+            **({"thresholds": judged} if judged else {}),
+        }
 
     def exit_code(self, done: Sequence[Executed]) -> ExitCode:
-        """The worst outcome of the executions."""
-        return worst_of(done)
+        """The worst outcome of the executions, and of what is judged by all of them."""
+        kept = all(one.passed for one in self._judged(done))
+        return ExitCode.worst((worst_of(done), ExitCode.GOOD if kept else ExitCode.FAILED))
+
+    def _judged(self, done: Sequence[Executed]) -> list[Judgement]:
+        counted = [
+            one for one in done if not one.planned.warmup and one.exit_code is not ExitCode.INTERRUPTED
+        ]
+        return judge_together(_side_of(counted).executions, accept_undecided=self.accept_undecided)
 
     def _is_stable(self, done: Sequence[Executed]) -> bool:
         counted = [one for one in done if not one.planned.warmup]
@@ -90,11 +107,14 @@ class Repetition:
 
 def primary_of(executed: Sequence[Executed], registry: Registry | None = None) -> tuple[RepeatedMetric, ...]:
     """The primary metrics of executions that are over; empty where they have no values."""
-    side = Side(
+    try:
+        return tuple(one for one in repeated_metrics(_side_of(executed), registry) if one.primary)
+    except InputError:
+        return ()
+
+
+def _side_of(executed: Sequence[Executed]) -> Side:
+    return Side(
         "",
         tuple(ComparedExecution(one.result.path, one.result.document, one.result.given) for one in executed),
     )
-    try:
-        return tuple(one for one in repeated_metrics(side, registry) if one.primary)
-    except InputError:
-        return ()

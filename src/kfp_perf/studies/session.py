@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution import run_test
+from kfp_perf.execution.session import baseline_of
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
@@ -63,11 +64,15 @@ def run_study(
         name=name,
         overrides=overrides,
     )
+    baseline_of(plan, config)
 
     def run(planned: PlannedExecution, folder: Path) -> TestResult:
+        settings = planned.config or config
+        if planned.judged_together:
+            settings = settings.model_copy(update={"undecided": "pass"})
         return run_test(
             scenario_file,
-            planned.config or config,
+            settings,
             plugins=plugins,
             emulator=emulator if planned.emulator is None else planned.emulator,
             emulator_seed=planned.emulator_seed or 0,

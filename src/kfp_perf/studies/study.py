@@ -41,7 +41,8 @@ class PlannedExecution:
     `title` is for people ("execution 2 of 5"). `overrides` are set in the scenario file after the user's own.
     `config` is the configuration with its target, `emulator` the profile of an emulator that is started for it
     (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of
-    `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`.
+    `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`. `judged_together`: a relative
+    threshold that cannot be told from this execution alone does not fail it, since the study judges it.
     """
 
     title: str
@@ -53,6 +54,7 @@ class PlannedExecution:
     warmup: bool = False
     pair: int | None = None
     stop_when: StopWhen | None = None
+    judged_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,18 @@ def test_pods_that_are_not_over_are_written_at_the_end(it: Scene) -> None:
     assert len(it.written) == 2
 
 
+def test_pods_that_were_over_before_the_test_are_left_out(it: Scene) -> None:
+    it.time = 2e9
+    it.pods = RunPods(it.written.append, lambda: it.time)
+    it.pods.listed([pod("old", "Succeeded", node="node-1", **DONE), pod("runs", "Running", node="node-1")])
+    it.pods.deleted(pod("older", "Succeeded", node="node-1", **DONE))
+    it.later(9.0)
+    assert it.written == []
+    it.pods.changed(pod("runs", "Succeeded", node="node-1", **DONE))
+    it.later(9.0)
+    assert len(it.written) == 1, "that one ended during the test"
+
+
 def test_a_pod_that_goes_before_its_end_is_written_as_it_was_last(it: Scene) -> None:
     it.pods.changed(pod("a", node="node-1"))
     it.pods.deleted(pod("a", node="node-1"))
@@ -208,8 +220,8 @@ def test_without_events_the_pull_is_unknown_and_one_that_does_not_end_is_named(i
     it.pods.happened(event("Pulling", 'Pulling image "gone:latest"', 4, uid="b"))
     it.pods.close()
     known, stuck = it.written
-    assert (known.pulls, known.pull_seconds, known.pulling) == (None, None, False)
-    assert (stuck.pull_seconds, stuck.pulling) == (None, True)
+    assert (known.pulls, known.pulling) == (None, False)
+    assert (stuck.pulls, stuck.pulling) == (None, True)
 
 
 def test_why_a_pod_had_no_node(it: Scene) -> None:

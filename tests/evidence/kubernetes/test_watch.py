@@ -70,7 +70,7 @@ async def following(handle: Any, **options: Any) -> AsyncIterator[tuple[Kept, Fa
     pauses: list[float] = []
     async with FakeCluster(handle) as cluster:
         kept = Kept()
-        api = KubernetesApi(Access(title="test", server=cluster.url))
+        api = KubernetesApi(Access(title="test", server=cluster.url), batch_seconds=0.0)
         task = asyncio.create_task(Follower(api, PODS, kept, sleep=at_once, **options).run())
         try:
             yield kept, cluster

@@ -6,61 +6,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kfp_perf.evidence.kubernetes.component_names import component_of
 from kfp_perf.evidence.kubernetes.objects import amount_of, second_of
 from kfp_perf.evidence.kubernetes.records import ComponentRecord, ContainerRecord, UsageRecord
 from kfp_perf.evidence.kubernetes.run_pods import was_oom_killed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kfp_perf.evidence.kubernetes.objects import ContainerStatus, Pod, PodUsage
 
-#: KFP's components by the label `app` (or `component`) of their pods, in the order in which they are shown.
-COMPONENTS = (
-    "ml-pipeline",
-    "ml-pipeline-persistenceagent",
-    "ml-pipeline-scheduledworkflow",
-    "workflow-controller",
-    "mysql",
-    "postgres",
-    "seaweedfs",
-    "minio",
-    "metadata-grpc-server",
-    "metadata-grpc-deployment",
-    "metadata-envoy",
-    "metadata-writer",
-    "cache-server",
-    "ml-pipeline-ui",
-    "ml-pipeline-viewer-crd",
-    "ml-pipeline-visualizationserver",
-)
-#: Those of Open Data Hub, which have the name of their installation at the end (`ds-pipeline-ui-dspa`).
-OPEN_DATA_HUB = (
-    "ds-pipeline-persistenceagent",
-    "ds-pipeline-scheduledworkflow",
-    "ds-pipeline-workflow-controller",
-    "ds-pipeline-metadata-grpc",
-    "ds-pipeline-metadata-envoy",
-    "ds-pipeline-metadata-writer",
-    "ds-pipeline-ui",
-    "ds-pipeline",
-    "mariadb",
-    "minio",
-)
 #: On pods of the emulator, whose use of CPU and memory follows a formula.
 MODELLED = "kfp-perf-emulator/modelled"
 _CPU, _MEMORY = "cpu", "memory"
-
-
-def component_of(labels: Mapping[str, str]) -> str:
-    """The component that a pod belongs to, without the name of an installation; empty where it is none of KFP's."""
-    for label in (labels.get("app", ""), labels.get("component", "")):
-        if label in COMPONENTS:
-            return label
-        for name in OPEN_DATA_HUB:
-            if label == name or label.startswith(f"{name}-"):
-                return name
-    return ""
 
 
 class ComponentPods:
@@ -88,12 +46,12 @@ class ComponentPods:
         )
 
     def most_used(self, record: UsageRecord) -> str:
-        """The component that is nearest to its memory limit, in words; empty where none has a limit."""
+        """The component that is nearest to its memory limit, in words; empty where none has one that is real."""
         shares = [
             (record.bytes[one.pod].get(container.name, 0.0) / container.memory_limit, one.component)
             for one in self._known.values()
             for container in one.containers
-            if container.memory_limit and one.pod in record.bytes
+            if container.memory_limit and one.pod in record.bytes and not one.modelled
         ]
         if not shares:
             return ""

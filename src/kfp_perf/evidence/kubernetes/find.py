@@ -47,17 +47,19 @@ def find_access(
     found = Kubeconfig.read(paths or [USUAL_KUBECONFIG.expanduser()])
     if found.current_context or config.kubernetes_context:
         return found.access(config.kubernetes_context, lambda url: _proxy(config, url))
-    if environment.get("KUBERNETES_SERVICE_HOST") and (service_account / "token").exists():
+    if not named and environment.get("KUBERNETES_SERVICE_HOST") and (service_account / "token").exists():
         return _own_cluster(environment, service_account)
-    if named:
+    if found.exists:
+        where = named or USUAL_KUBECONFIG
         raise NoAccess(
-            f"the kubeconfig {named} has no current context" if found.exists else f"{named} does not exist",
-            "Name one with KFP_PERF_KUBERNETES_CONTEXT.",
+            f"the kubeconfig {where} has no current context", "Name one with KFP_PERF_KUBERNETES_CONTEXT."
         )
-    raise NoAccess(
-        "there is no kubeconfig, and this is no pod of a cluster",
-        "Name one with KUBECONFIG, or the API with KFP_PERF_KUBERNETES_URL",
+    why = (
+        f"the kubeconfig {named} does not exist"
+        if named
+        else "there is no kubeconfig, and this is no pod of a cluster"
     )
+    raise NoAccess(why, "Name one with KUBECONFIG, or the API with KFP_PERF_KUBERNETES_URL.")
 
 
 def _own_cluster(environment: Mapping[str, str], service_account: Path) -> Access:

@@ -97,7 +97,7 @@ class Kubeconfig:
         found = cls()
         for path in paths:
             try:
-                document = yaml.safe_load(path.read_text("utf-8"))
+                document = yaml.safe_load(path.read_text("utf-8")) or {}
             except FileNotFoundError:
                 continue
             except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -30,8 +30,9 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One pod of a run; a line of `pods.jsonl`, written when it is over, has gone, or the test ends.
 
     `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container that does the work
-    (`main`), and `ended` is when the last container had finished. `pulls` is how many images its node had to pull,
-    and `pull_seconds` how long that took; None where no event says so. `pulling`: a pull had not ended.
+    (`main`), and `ended` is when the last container had finished; `exit_code` is None where `main` has not ended.
+    `pulls` is how many images its node had to pull, None where no event says so, and `pull_seconds` how long that
+    took. `pulling`: a pull had not ended.
     `unschedulable` is why it had no node at first, `reason` why it failed. `over`: it was seen to end; `deleted`:
     it was deleted before.
     """
@@ -51,9 +52,9 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: int | None = None
     restarts: int = 0
     oom_killed: bool = False
-    exit_code: int | None = None
+    exit_code: int | None = 0
     pulls: int | None = None
-    pull_seconds: float | None = None
+    pull_seconds: float = 0.0
     pulling: bool = False
     unschedulable: str = ""
     over: bool = True

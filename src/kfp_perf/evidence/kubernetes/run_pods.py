@@ -22,6 +22,8 @@ _EVENTS_LATE_SECONDS = 3.0
 _PULLS_LATE_SECONDS = 30.0
 #: Of pods that are not followed, or not yet.
 _MOST_WITH_EVENTS = 20_000
+#: By how much the clocks of the cluster and of this machine may differ.
+_CLOCKS_APART_SECONDS = 60.0
 _OVER = frozenset({"Succeeded", "Failed"})
 _MAIN = "main"
 _ROLE = "pipelines.kubeflow.org/runtime-role"
@@ -65,6 +67,7 @@ class RunPods:
     def __init__(self, write: Callable[[PodRecord], object], now: Callable[[], float]) -> None:
         self._write = write
         self._now = now
+        self._began = now()
         self._pods: dict[str, RunPod] = {}
         self._ended: list[tuple[float, str]] = []
         self._written: set[str] = set()
@@ -85,17 +88,23 @@ class RunPods:
         if uid in self._written:
             return
         before = self._pods.get(uid)
+        if before is None and self._is_of_an_earlier_run(pod):
+            return
         self._pods[uid] = pod
         if pod.status.phase in _OVER and (before is None or before.status.phase not in _OVER):
             heapq.heappush(self._ended, (self._now() + _EVENTS_LATE_SECONDS, uid))
+
+    def _is_of_an_earlier_run(self, pod: RunPod) -> bool:
+        """Whether a pod that is seen for the first time was over before the test: a whole list has them."""
+        created = second_of(pod.metadata.creation_timestamp) or 0
+        return pod.status.phase in _OVER and created < self._began - _CLOCKS_APART_SECONDS
 
     def deleted(self, pod: RunPod) -> None:
         """Write a pod that has gone: nothing more will be seen of it."""
         uid = pod.metadata.uid
         if uid in self._written:
             self._written.discard(uid)
-        else:
-            self._pods.pop(uid, None)
+        elif self._pods.pop(uid, None) is not None or not self._is_of_an_earlier_run(pod):
             self._finish(pod, deleted=True)
         self._pulls.pop(uid, None)
 
@@ -182,7 +191,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         oom_killed=any(map(was_oom_killed, (*inits, *containers))),
         exit_code=exit_code,
         pulls=None if took is None else len(took),
-        pull_seconds=None if took is None else round(sum(took), 3),
+        pull_seconds=round(sum(took or ()), 3),
         pulling=started is None and pulls is not None and pulls.pending,
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,

@@ -118,8 +118,9 @@ _any_event = msgspec.json.Decoder(_AnyEvent)
 class Follower(Generic[Watched]):
     """Follows a list until it is cancelled.
 
-    With `from_now`, what exists already is not read, as long as no gap makes that necessary: a namespace may hold
-    thousands of pods of earlier runs, of 18 KB each.
+    A namespace may hold thousands of pods of earlier runs, of 18 KB each. So the first list may be a part of it:
+    `first` are selectors beside those of the resource, and with `from_now` nothing is read of what exists already.
+    After a gap the whole list is read.
     """
 
     def __init__(
@@ -129,12 +130,14 @@ class Follower(Generic[Watched]):
         receiver: Receiver[Watched],
         *,
         from_now: bool = False,
+        first: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._api = api
         self._resource = resource
         self._receiver = receiver
         self._from_now = from_now
+        self._first = first or {}
         self._sleep = sleep
         self._version = ""
         self._delay = 0.0
@@ -150,7 +153,7 @@ class Follower(Generic[Watched]):
             except ApiFault as fault:
                 if fault.status == _GONE:
                     self._version = ""
-                    self._from_now = False
+                    self._from_now, self._first = False, {}
                     await self._wait(self._grown())
                     continue
                 self._receiver.failed(fault.why, fault.status)
@@ -170,7 +173,8 @@ class Follower(Generic[Watched]):
         return self._delay
 
     async def _list(self) -> None:
-        query: dict[str, str | int] = {**self._resource.query, "limit": 1 if self._from_now else _PAGE}
+        limit = 1 if self._from_now else _PAGE
+        query: dict[str, str | int] = {**self._resource.query, **self._first, "limit": limit}
         found: list[Watched] = []
         while True:
             page = await self._api.get(self._resource.path, self._resource.lists, query)

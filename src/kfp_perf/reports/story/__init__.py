@@ -21,6 +21,7 @@ from kfp_perf.reports.story.keeping_up import server_keeping_up
 from kfp_perf.reports.story.overview import facts_of, scenarios, tiles_of
 from kfp_perf.reports.story.own_metrics import own_metrics
 from kfp_perf.reports.story.phases import phases
+from kfp_perf.reports.story.pods import pods
 from kfp_perf.reports.story.report_data import read_material
 from kfp_perf.reports.story.schedules import schedules
 from kfp_perf.reports.story.slowest import slowest
@@ -48,6 +49,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     server_keeping_up,
     durations,
     phases,
+    pods,
     course,
     slowest,
     operations,

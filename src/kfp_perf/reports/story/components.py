@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.evidence.profiles import PROFILES
 from kfp_perf.evidence.readings import Stretch, read_scrapes
 from kfp_perf.evidence.scrape import SCRAPES_SUFFIX
-from kfp_perf.reports.charts import Line, clock_axis, count_axis, xy_chart
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.evidence import bucketed_cell
 from kfp_perf.reports.quantities import (
@@ -23,7 +22,6 @@ from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
     Column,
-    Figure,
     Flag,
     Items,
     Prose,
@@ -32,12 +30,14 @@ from kfp_perf.reports.story.blocks import (
     Tone,
     without_zeros,
 )
+from kfp_perf.reports.story.component_pods import component_pods, restarted_components
+from kfp_perf.reports.story.over_time import chart_over_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from kfp_perf.evidence.readings import Readings
-    from kfp_perf.reports.charts import Chart
+    from kfp_perf.reports.story.over_time import TimedValues
     from kfp_perf.reports.story.report_data import Material
 
 _MIB = 2.0**20
@@ -62,13 +62,14 @@ def _lead(material: Material) -> str:
         for name, figures in _endpoints(material).items()
         if (figures.get("restarts") or 0) > 0
     ]
+    restarted += [name for name in restarted_components(material) if name not in restarted]
     if restarted:
         return f"Restarted during the test: {', '.join(restarted)}."
     busiest = max(
         _endpoints(material).items(), key=lambda one: dig(one[1], "cpu_cores", "max") or 0.0, default=None
     )
     most = dig(busiest[1], "cpu_cores", "max") if busiest else None
-    if busiest is None or most is None:
+    if busiest is None or most is None or dig(material.document, "target", "emulator"):
         return "Collected beside the load; docs/evidence.md says from where."
     return f"Of CPU, {_NAMES.get(busiest[0], busiest[0])} used most: up to {rate_of(most)} cores."
 
@@ -103,11 +104,11 @@ def processes(material: Material) -> Iterator[Block]:
     read = _readings(material, found)
     stretch = _whole(material)
     cpu = {name: one.rates("cpu", stretch) for name, one in read.items()}
-    yield from _chart(material, "cpu", "CPU of the components", "cores", cpu)
+    yield from chart_over_time(material, "cpu", "CPU of the components", "cores", _named(cpu))
     memory = {
         name: [(at, value / _MIB) for at, value in one.gauge("memory", stretch)] for name, one in read.items()
     }
-    yield from _chart(material, "memory", "Memory of the components", "MiB", memory)
+    yield from chart_over_time(material, "memory", "Memory of the components", "MiB", _named(memory))
 
 
 def _process_row(name: str, figures: Mapping[str, Any]) -> list[Cell]:
@@ -160,7 +161,7 @@ def queues(material: Material) -> Iterator[Block]:
             "workers busy": read.gauge("busy_workers/workflow_queue", stretch),
         }
         title = "The workflow queue of Argo's controller"
-        yield from _chart(material, "queue", title, "workflows and workers", lines)
+        yield from chart_over_time(material, "queue", title, "workflows and workers", _named(lines))
 
 
 def missing(material: Material) -> Iterator[Block]:
@@ -185,7 +186,7 @@ def missing(material: Material) -> Iterator[Block]:
 
 
 #: What the section consists of, in order: functions from a result to blocks.
-PARTS: tuple[Callable[[Material], Iterator[Block]], ...] = (processes, queues, missing)
+PARTS: tuple[Callable[[Material], Iterator[Block]], ...] = (processes, component_pods, queues, missing)
 
 
 def _readings(material: Material, names: Any) -> dict[str, Readings]:
@@ -197,36 +198,8 @@ def _whole(material: Material) -> Stretch:
     return Stretch(material.started, material.started + material.seconds)
 
 
-def _chart(
-    material: Material, name: str, title: str, unit: str, lines: Mapping[str, list[tuple[float, float]]]
-) -> Iterator[Block]:
-    """A chart of lines over the time of the test; nothing where no line has two points."""
-    drawn = {
-        _capital(_NAMES.get(key, key)): [
-            (min(max(at - material.started, 0.0), material.seconds), value) for at, value in points
-        ]
-        for key, points in lines.items()
-        if len(points) > 1
-    }
-    if not drawn:
-        return
-    most = max(value for points in drawn.values() for _, value in points)
-    chart: Chart = xy_chart(
-        f"component-{name}",
-        title,
-        "; ".join(
-            f"{key}: at most {rate_of(max(value for _, value in points))} {unit}"
-            for key, points in drawn.items()
-        )
-        + ".",
-        clock_axis(material.seconds),
-        count_axis(most, unit),
-        [Line(key, points, style) for style, (key, points) in enumerate(drawn.items())],
-        bands=material.bands,
-        moments=material.moments,
-        height=170,
-    )
-    yield Figure(chart)
+def _named(lines: Mapping[str, TimedValues]) -> dict[str, TimedValues]:
+    return {_capital(_NAMES.get(name, name)): points for name, points in lines.items()}
 
 
 def _capital(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kfp_perf.reports.charts import Line, clock_axis, count_axis, stepped, xy_chart
+from kfp_perf.reports.evidence import signs
 from kfp_perf.reports.keeping_up import is_closed, keeping_up
 from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
 from kfp_perf.reports.run_states import STATES, growths, levels, thinned
@@ -108,6 +109,7 @@ def _what_grew(material: Material, found: KeepingUp) -> list[Block]:
             f"{advice(SETTINGS_OF_STATES[state])}",
             Tone.WARNING,
         ),
+        *(Prose(text, Tone.WARNING) for text in signs(material.total)),
     ]
 
 

@@ -8,6 +8,7 @@ from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
 from kfp_perf.reports.document import dig
+from kfp_perf.reports.evidence import signs
 from kfp_perf.reports.keeping_up import keeping_up
 from kfp_perf.reports.quantities import brief_of, count_of, seconds_of, share_of
 from kfp_perf.reports.story.blocks import (
@@ -60,7 +61,7 @@ def phases(material: Material) -> Section | None:
         blocks.append(_phase_table(total, submit))
         behind = any(one.behind for one in keeping_up(material.document))
         if total and not behind and (text := _advice(total)):
-            blocks.append(Prose(text))
+            blocks.append(Prose(" ".join([text, *signs(material.total)])))
         blocks += clock_conflicts(material)
         if material.runs.incomplete:
             blocks.append(Prose(_incomplete(material.runs.incomplete), Tone.WARNING))

@@ -4,43 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.compare.baseline_words import executions_needed
 from kfp_perf.reports.few_runs import few_runs
-from kfp_perf.reports.quantities import between_of, clock_of, condition_of, count_of, quantity_of
+from kfp_perf.reports.quantities import between_of, clock_of, count_of, quantity_of
 from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Noted, Prose, Section, Table, Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kfp_perf.reports.story.report_data import Material
 
 
 def thresholds(material: Material) -> Section | None:
     """Every threshold with value, bound and margin; those that failed first."""
-    found = material.document.get("thresholds")
-    judged = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    judged = judged_of(material.document.get("thresholds"))
     if not judged:
         return None
-    judged.sort(key=lambda one: bool(one.get("passed")))
-    failed = sum(not one.get("passed") for one in judged)
-    undecided = sum(one.get("judged") == "cannot be told" for one in judged if one.get("passed"))
-    lead = (
-        f"{failed:,} of {count_of(len(judged), 'threshold')} failed."
-        if failed
-        else f"{len(judged) - undecided:,} of {count_of(len(judged), 'threshold')} kept; of the rest it cannot be "
-        "told, which was accepted."
-        if undecided
-        else f"{'All ' if len(judged) > 1 else ''}{count_of(len(judged), 'threshold')} kept."
-    )
-    columns = [
-        Column("Metric", is_number=False),
-        Column("Condition", is_number=False),
-        Column("Value"),
-        Column("Margin"),
-        Column("Values"),
-        Column("Judgement", is_number=False),
-    ]
     defaults = sum(bool(one.get("default")) for one in judged)
-    blocks: list[Block] = [
-        Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
-    ]
+    blocks: list[Block] = [thresholds_table(judged), *executions_to_tell(judged)]
     if defaults:
         blocks.append(
             Prose(
@@ -50,12 +31,46 @@ def thresholds(material: Material) -> Section | None:
             )
         )
     blocks += [Prose(text) for text in few_runs(material.document)]
-    return Section("thresholds", "Were the thresholds kept?", lead, blocks)
+    return Section("thresholds", "Were the thresholds kept?", how_many_kept(judged), blocks)
+
+
+def judged_of(found: Any) -> list[dict[str, Any]]:
+    """The thresholds of a document, those that failed first; empty where it has none."""
+    judged = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return sorted(judged, key=lambda one: bool(one.get("passed")))
+
+
+def how_many_kept(judged: Sequence[dict[str, Any]]) -> str:
+    """How many thresholds were kept, in a sentence."""
+    failed = sum(not one.get("passed") for one in judged)
+    undecided = sum(one.get("judged") == "cannot be told" for one in judged if one.get("passed"))
+    if failed:
+        return f"{failed:,} of {count_of(len(judged), 'threshold')} failed."
+    if undecided:
+        kept = len(judged) - undecided
+        return (
+            f"{kept:,} of {count_of(len(judged), 'threshold')} kept; of the rest it cannot be told, which was "
+            "accepted."
+        )
+    return f"{'All ' if len(judged) > 1 else ''}{count_of(len(judged), 'threshold')} kept."
+
+
+def thresholds_table(judged: Sequence[dict[str, Any]]) -> Table:
+    """A row for each threshold."""
+    columns = [
+        Column("Metric", is_number=False),
+        Column("Condition", is_number=False),
+        Column("Value"),
+        Column("Margin"),
+        Column("Values"),
+        Column("Judgement", is_number=False),
+    ]
+    return Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
 
 
 def _row(one: dict[str, Any]) -> list[Cell]:
     count = one.get("count")
-    passed, reason = bool(one.get("passed")), str(one.get("reason") or "")
+    passed, reason = bool(one.get("passed")), _brief_reason(one)
     if passed:
         kept = Flag(f"accepted: {reason}", Tone.WARNING) if reason else Flag("kept", Tone.GOOD)
     else:
@@ -73,13 +88,33 @@ def _row(one: dict[str, Any]) -> list[Cell]:
     ]
 
 
-def _condition(one: dict[str, Any]) -> Cell:
-    """The condition, and below it the bound where that is relative to a baseline."""
+def _brief_reason(one: dict[str, Any]) -> str:
+    """Why it was not kept; without the interval and the bound of a baseline, which stand beside it."""
     baseline = one.get("baseline")
+    if not one.get("reason") or not isinstance(baseline, dict) or baseline.get("change_interval") is None:
+        return str(one.get("reason") or "")
+    return str(one.get("judged"))
+
+
+def executions_to_tell(judged: Sequence[dict[str, Any]]) -> list[Block]:
+    """How many executions would do, for each threshold that cannot be told from run-to-run variation."""
+    found: list[Block] = []
+    for one in judged:
+        baseline = one.get("baseline")
+        needed = executions_needed(baseline.get("executions_needed")) if isinstance(baseline, dict) else ""
+        if needed:
+            found.append(Prose(f"{one.get('metric')} cannot be told from run-to-run variation: {needed}."))
+    return found
+
+
+def _condition(one: dict[str, Any]) -> Cell:
+    """The condition, and below it the baseline's value and the bound where it is relative to them."""
+    baseline, unit = one.get("baseline"), one.get("unit")
     if not isinstance(baseline, dict) or one.get("bound") is None:
-        return condition_of(one)
+        return str(one.get("condition"))
     executions = count_of(int(baseline.get("executions") or 0), "execution")
-    return Noted(condition_of(one), f"{quantity_of(one['bound'], one.get('unit'))}, by {executions}")
+    value, bound = quantity_of(baseline.get("value"), unit), quantity_of(one["bound"], unit)
+    return Noted(str(one.get("condition")), f"baseline {value} ({executions}), bound {bound}")
 
 
 def _value(one: dict[str, Any]) -> Cell:

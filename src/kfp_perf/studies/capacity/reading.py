@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_perf.errors import ExitCode
+from kfp_perf.judgement import Judged
 from kfp_perf.result.capacity import PlateauRecord
 from kfp_perf.result.records import Outcome
 from kfp_perf.result.timestamps import epoch_of
 from kfp_perf.statistics.backlog import Flow, Slope
 from kfp_perf.studies.capacity.cause import CREATE, PhaseTimes
 from kfp_perf.studies.capacity.plateau import Part, Plateau, growth_of
-from kfp_perf.verdict import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
