@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from kfp_perf.compare.compared_execution import ComparedExecution
+from kfp_perf.compare.searches import is_search, search_of
 from kfp_perf.errors import ExitCode, InputError, Problem
 from kfp_perf.result.files import GIVEN_FILE, RESULT_FILE
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.study import Study, is_study
-from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 
 WARMUP = "the warm-up of its study"
 """Why an execution does not count, where that was planned."""
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedExecution:
-    """One test with its result: `document` is `result.json`, `given` what the test was given."""
-
-    path: Path
-    document: Mapping[str, Any]
-    given: Mapping[str, Any]
-
-    @property
-    def started(self) -> float | None:
-        """When the test started, in seconds since the Unix epoch; None where that cannot be read."""
-        return epoch_of(self.document.get("started"))
-
-    @property
-    def finished(self) -> float | None:
-        """When it was over."""
-        return epoch_of(self.document.get("finished"))
-
-    @property
-    def scenario_names(self) -> tuple[str, ...]:
-        """The names of its scenarios."""
-        return tuple(str(one.get("name")) for one in self._scenarios)
-
-    @property
-    def _scenarios(self) -> list[dict[str, Any]]:
-        found = self.document.get("scenarios")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-    def metrics(self, scenario: str | None) -> Mapping[str, Any]:
-        """The metrics dictionary of a scenario, or of the whole test (None); empty where there is none."""
-        if scenario is None:
-            found = self.document.get("total")
-        else:
-            found = next((one.get("metrics") for one in self._scenarios if one.get("name") == scenario), None)
-        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +37,7 @@ class Side:
 def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     """Read a side from result folders, studies, and folders of result folders.
 
+    A search for the capacity is one execution, whose only metric is the rate that it found.
     Executions that were interrupted, or killed before their end, are left out, and so are the warm-ups of studies,
     unless `count_warmup`. Raises `InputError` for folders without a result, damaged results, those of another
     schema, an execution that is given twice, a study of executions that differ on purpose, and where none is left.
@@ -139,6 +104,13 @@ def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> 
                 Problem(str(folder), "is given twice on the same side", "Name each result once.")
             )
         seen.add(place)
+        if is_search(folder):
+            search = search_of(folder)
+            if search.metrics(None):
+                executions.append(search)
+            else:
+                why_left_out.append(f"{folder}: the search did not enclose the capacity")
+            continue
         result = TestResult.open(folder)
         if warmup and not count_warmup:
             warmups.append(str(folder))
@@ -158,11 +130,16 @@ def _found_in(path: Path) -> Iterator[_Found]:
     if not path.is_dir() or _is_result(path):
         yield _Found(path)  # opening it tells what is wrong with it
         return
+    if is_search(path):
+        yield _Found(path)
+        return
     if is_study(path):
         yield from _found_in_study(Study.open(path))
         return
     # A link such as `latest` leads to a result that is there by its own name.
-    found = sorted(one for one in path.iterdir() if not one.is_symlink() and _is_result(one))
+    found = sorted(
+        one for one in path.iterdir() if not one.is_symlink() and (_is_result(one) or is_search(one))
+    )
     yield from map(_Found, found or [path])
 
 
