@@ -33,6 +33,7 @@ BENCHMARKS = (
     "report",
     "backlog",
     "intervals",
+    "windows",
     "comparison",
     "comparison_emulated",
     "until_stable",

@@ -1,4 +1,4 @@
-"""Speed of the emulator: GetRun, CreateRun and a ListRuns page of 200, compared with a static answer.
+"""Speed of the emulator: GetRun, CreateRun, a ListRuns page of 200 and lists of pods, beside a static answer.
 
 Run it with `python -m benchmarks.emulator`. The rates are requests per second of the *server's CPU time*, so
 they are those of one core, whatever else the machine does; a static answer by the same HTTP server is the
@@ -17,7 +17,7 @@ import socket
 import statistics
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvloop
 
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 16
 ROUNDS = 5
-REQUESTS = {"static": 20_000, "get_run": 20_000, "create_run": 3_000, "list_page": 500}
+REQUESTS = {
+    "static": 20_000,
+    "get_run": 20_000,
+    "create_run": 3_000,
+    "without_pods": 3_000,
+    "list_page": 500,
+    "list_pods": 100,
+}
+PODS_LISTED = 50
 V2 = "/apis/v2beta1"
 PIPELINE = {
     "pipelineInfo": {"name": "small"},
@@ -126,15 +134,24 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Served(NamedTuple):
+    """A server process, its port, and that of its Kubernetes API."""
+
+    pid: int
+    port: int
+    kubernetes: int = 0
+
+
 @contextlib.contextmanager
-def serving(*arguments: str) -> Iterator[tuple[int, int]]:
-    """Run a server process, and give its pid and port."""
+def serving(*arguments: str) -> Iterator[Served]:
+    """Run a server process."""
     process = subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         ready = json.loads(process.stdout.readline())
-        yield process.pid, int(ready["url"].rsplit(":", 1)[1])
+        ports = [int(ready[name].rsplit(":", 1)[1]) for name in ("url", "kubernetes_url") if name in ready]
+        yield Served(process.pid, *ports)
     finally:
         process.stdin.close()
         process.wait(20)
@@ -193,17 +210,21 @@ def measure() -> dict[str, list[float]]:
         serving("-m", "benchmarks.emulator", "--serve-static") as static,
         serving(*emulator, *history) as reading,
         serving(*emulator, "instant") as writing,
+        serving(*emulator, "instant", "--no-kubernetes") as alone,
     ):
         page = request("GET", f"{V2}/runs?page_size=200")
-        load = Load(reading[1], 1)
+        load = Load(reading.port, 1)
         ids = [run["run_id"] for run in json.loads(load.run(1, lambda _: page))["runs"]]
         load.close()
         create = json.dumps({"display_name": "first", "pipeline_spec": PIPELINE}).encode()
+        pods = request("GET", f"/api/v1/pods?limit={PODS_LISTED}")
         makers: dict[str, tuple[tuple[int, int], Callable[[int], bytes]]] = {
-            "static": (static, lambda _: request("GET", "/")),
-            "get_run": (reading, lambda n: request("GET", f"{V2}/runs/{ids[n % len(ids)]}")),
-            "create_run": (writing, lambda _: request("POST", f"{V2}/runs", create)),
-            "list_page": (reading, lambda _: page),
+            "static": (static[:2], lambda _: request("GET", "/")),
+            "get_run": (reading[:2], lambda n: request("GET", f"{V2}/runs/{ids[n % len(ids)]}")),
+            "create_run": (writing[:2], lambda _: request("POST", f"{V2}/runs", create)),
+            "without_pods": (alone[:2], lambda _: request("POST", f"{V2}/runs", create)),
+            "list_page": (reading[:2], lambda _: page),
+            "list_pods": ((writing.pid, writing.kubernetes), lambda _: pods),
         }
         kinds = {name: Measured(*server, REQUESTS[name], make) for name, (server, make) in makers.items()}
         for _ in range(ROUNDS):
@@ -228,8 +249,10 @@ def main() -> None:
         figures[f"{name}_per_s"] = round(statistics.median(rounds), 1)
         figures[f"{name}_of_static"] = round(ratio, 3)
     del figures["static_of_static"]
+    figures["pods_per_s"] = round(figures.pop("list_pods_per_s") * PODS_LISTED)
     figures["list_page_ms"] = round(1000 / figures.pop("list_page_per_s"), 2)
     print(f"a ListRuns page of 200 takes {figures['list_page_ms']} ms of CPU")
+    print(f"pods are listed at {figures['pods_per_s']} a second of CPU")
     print(json.dumps(figures))
 
 

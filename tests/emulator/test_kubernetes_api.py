@@ -11,6 +11,7 @@ import pytest
 from kubernetes_world import PODS, World
 from small_pipelines import Draft, task
 
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.timing import Profile, load_profile
 from kfp_emulator.kubernetes import journal
 from kfp_emulator.kubernetes.failures import Refusal
@@ -74,6 +75,28 @@ def test_a_continued_list_is_of_its_own_version() -> None:
     runs = [pod["metadata"]["labels"].get("pipeline/runid") for pod in page["items"] + rest["items"]]
     assert runs.count("first") == 3
     assert "second" not in runs
+
+
+@pytest.mark.parametrize("path", [PODS, "/api/v1/pods", "/api/v1/events", "/api/v1/nodes"])
+@pytest.mark.parametrize("older", [True, False])
+def test_the_number_of_objects_that_are_left_is_exact(path: str, older: bool) -> None:
+    world = World(load_profile("fast"))
+    world.submit(hello(), "first")
+    world.clock.run_until_idle()
+    page = world.get(path, limit=3)
+    if older:
+        world.cluster.delete("first")
+        world.submit(hello(), "second")
+        world.clock.run_until_idle()
+    lefts = [page["metadata"]["remainingItemCount"]]
+    seen = len(page["items"])
+    while "continue" in page["metadata"]:
+        page = world.get(path, **{"limit": 3, "continue": page["metadata"]["continue"]})
+        seen += len(page["items"])
+        lefts.append(page["metadata"].get("remainingItemCount", 0))
+    assert lefts[0] == seen - 3
+    assert lefts == sorted(lefts, reverse=True)
+    assert lefts[-1] == 0
 
 
 def test_a_compacted_history_is_gone_but_for_the_inconsistent_rest() -> None:
@@ -183,6 +206,16 @@ def test_refusals(path: str, query: dict[str, Any], code: int, text: str) -> Non
         World(Profile()).get(path, **query)
     assert refused.value.document["code"] == code
     assert text in refused.value.message
+
+
+def test_the_namespaces_of_runs_are_there() -> None:
+    world = World(Profile())
+    pipeline = hello()
+    world.cluster.submit(RunRequest("r", "r", pipeline, {}, namespace="team-a"))
+    world.clock.run_until_idle()
+    assert "team-a" in names(world.get("/api/v1/namespaces")["items"])
+    assert len(world.get("/api/v1/namespaces/team-a/pods")["items"]) == 3
+    assert world.get("/api/v1/namespaces/team-a")["status"] == {"phase": "Active"}
 
 
 def test_nothing_can_be_written() -> None:

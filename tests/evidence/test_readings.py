@@ -193,3 +193,12 @@ def test_values_that_cannot_be_are_left_out_and_named(lines: bytes, dubious: str
 def test_an_answer_without_any_metric_of_the_profile_is_refused() -> None:
     with pytest.raises(NotMetrics, match="none of the metrics of the KFP API server"):
         ScrapeReader(SERVER).read(b"other_metric 1\n", 1.0)
+
+
+def test_an_hour_of_scrapes_at_the_default_interval_is_less_than_a_mebibyte() -> None:
+    reader, changes = ScrapeReader(SERVER), Changes()
+    written = 0
+    for place in range(720):
+        line = changes.of(reader.read(exposition("server", 1e5 + 17.0 * place), 1.79e9 + 5.0 * place))
+        written += len(msgspec.json.encode(line)) + 1
+    assert written < 2**20

@@ -144,6 +144,10 @@ def stages(pull: float, work: float) -> dict[str, Any]:
         (component(restarts=0), ""),
         (component(restarts=1), "mysql restarted 1 time during the test."),
         (
+            component(restarts=1, oom_kills=1),
+            "mysql restarted 1 time during the test, because it had used all of its memory.",
+        ),
+        (
             component(restarts=2, oom_kills=1),
             "mysql restarted 2 times during the test, 1 of them because it had used all of its memory.",
         ),

@@ -30,8 +30,7 @@ COMPONENT = "ml-pipeline"
 def pod_record(run_id: str, at: float, *, role: str = "driver", **fields: Any) -> PodRecord:
     """A pod that was created at a time: 2 s to its node, 3 s of pull, 4 s of start, 5 s of work, 1 s after that."""
     created = int(at)
-    times = {"created": created, "scheduled": created + 2, "initialized": created + 8}
-    times |= {"started": created + 9, "finished": created + 14, "ended": created + 15}
+    times = {"created": created, "scheduled": 2, "initialized": 8, "started": 9, "finished": 14, "ended": 15}
     given = {"node": "node-1", "pulls": 1, "pull_seconds": 3.0, **times, **fields}
     return PodRecord(run_id=run_id, pod=f"{run_id}-{role}-{created}", role=role, **given)
 

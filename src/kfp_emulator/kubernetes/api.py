@@ -20,7 +20,7 @@ from kfp_emulator.kubernetes.lists import read_page, selection
 from kfp_emulator.kubernetes.permissions import Action
 from kfp_emulator.kubernetes.resources import BY_PLACE, Resource, discovery
 from kfp_emulator.kubernetes.selectors import matches
-from kfp_emulator.kubernetes.views import PLAIN_FIELDS, POD_FIELDS, View, event_view, object_view
+from kfp_emulator.kubernetes.views import PLAIN_FIELDS, POD_FIELDS, View, event_view, object_view, show
 from kfp_emulator.kubernetes.watches import Kind, Watch
 
 if TYPE_CHECKING:
@@ -127,11 +127,12 @@ class KubernetesApi:
         return self._views[key]
 
     def _one(self, resource: Resource, namespace: str, name: str) -> Document:
-        journal = self._installation.journal
-        if resource.name != "events" and journal.get(resource.name, namespace, name) is None:
-            raise not_found(resource.name, resource.group, name)
-        entries = self._view(resource).snapshot(journal, journal.version)
-        entry = next((each for each in entries if each.key == f"{namespace}/{name}"), None)
+        journal, entry = self._installation.journal, None
+        if resource.name == "events":
+            events = self._view(resource).snapshot(journal, journal.version, f"{namespace}/{name}")
+            entry = next((each for each in events if each.key == f"{namespace}/{name}"), None)
+        elif (found := journal.get(resource.name, namespace, name)) is not None:
+            entry = show(found, len(found.versions) - 1)
         if entry is None:
             raise not_found(resource.name, resource.group, name)
         kind = Kind(resource.kind, resource.api_version)

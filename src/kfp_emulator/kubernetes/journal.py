@@ -6,7 +6,7 @@ tuple, whoever reads, and a list of an older version is as exact as one of the n
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,22 +34,21 @@ class Version(NamedTuple):
 class Recorded:
     """An object of the cluster and its versions; subclasses hold the facts that a view renders."""
 
-    __slots__ = ("name", "namespace", "resource", "versions")
+    __slots__ = ("key", "name", "namespace", "resource", "versions")
 
     def __init__(self, resource: str, namespace: str, name: str) -> None:
         self.resource = resource
         self.namespace = namespace
         self.name = name
+        self.key = f"{namespace}/{name}"
+        """By which lists are sorted."""
         self.versions: list[Version] = []
-
-    @property
-    def key(self) -> str:
-        """The key under which etcd sorts it."""
-        return f"{self.namespace}/{self.name}"
 
     def place(self, number: int) -> int:
         """Return the place of the newest version not after `number`, -1 where it was not there."""
-        place = bisect_right(self.versions, number, key=lambda version: version.number) - 1
+        place = len(self.versions) - 1
+        if self.versions[place].number > number:
+            place = bisect_right(self.versions, number, key=lambda version: version.number) - 1
         return -1 if place < 0 or self.versions[place].stage == DELETED else place
 
 
@@ -79,6 +78,8 @@ class Journal:
         self._base = 0
         self._changes: list[Change] = []
         self._objects: dict[str, dict[str, Recorded]] = {}
+        self._keys: dict[str, list[str]] = {}
+        """Sorted keys of the objects by resource, made when they are asked for."""
         self._gone: list[Recorded] = []
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -96,9 +97,11 @@ class Journal:
             objects = self._objects[changed.resource] = {}
         if not changed.versions:
             objects[changed.key] = changed
+            self._keys.pop(changed.resource, None)
         elif stage == DELETED:
             if objects.get(changed.key) is changed:
                 del objects[changed.key]
+                self._keys.pop(changed.resource, None)
             self._gone.append(changed)
         changed.versions.append(Version(number, stage, self.now() if at is None else at))
         self._changes.append(Change(number, changed, len(changed.versions) - 1))
@@ -148,13 +151,33 @@ class Journal:
         """Return the objects that are there now."""
         return self._objects.get(resource, {}).values()
 
-    def snapshot(self, resource: str, number: int) -> list[tuple[str, Recorded, int]]:
-        """Return the objects that were there at a version: key, object, and the place of its version, by key."""
-        everything = [*self.objects(resource), *(each for each in self._gone if each.resource == resource)]
-        found = ((each, each.place(number)) for each in everything)
-        return sorted(
-            ((each.key, each, place) for each, place in found if place >= 0), key=lambda entry: entry[0]
-        )
+    def snapshot(self, resource: str, number: int, start: str = "") -> Iterator[tuple[Recorded, int]]:
+        """Yield the objects that were there at a version, from a key on, with the place of the version."""
+        keys, objects = self._sorted_keys(resource), self._objects.get(resource, {})
+        there: Iterable[Recorded] = (objects[key] for key in keys[bisect_left(keys, start) :])
+        if number < self.version:
+            gone = (each for each in self._gone if each.resource == resource and each.key >= start)
+            there = sorted([*there, *gone], key=lambda each: each.key)
+        for each in there:
+            place = each.place(number)
+            if place >= 0:
+                yield each, place
+
+    def count(self, resource: str, number: int, start: str, namespace: str) -> int:
+        """Return how many objects were there at a version, from a key on, in a namespace or (empty) in all."""
+        prefix = f"{namespace}/" if namespace else ""
+        if number < self.version:
+            shown = self.snapshot(resource, number, start)
+            return sum(each.key.startswith(prefix) for each, _ in shown)
+        keys = self._sorted_keys(resource)
+        end = bisect_left(keys, f"{namespace}0") if namespace else len(keys)  # "0" follows "/"
+        return max(0, end - bisect_left(keys, max(start, prefix)))
+
+    def _sorted_keys(self, resource: str) -> list[str]:
+        keys = self._keys.get(resource)
+        if keys is None:
+            keys = self._keys[resource] = sorted(self._objects.get(resource, ()))
+        return keys
 
     def position(self, number: int) -> int:
         """Return the position of the first change whose own version, or one of its events', is after `number`."""

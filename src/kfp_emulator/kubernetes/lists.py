@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -98,15 +99,15 @@ def read_page(journal: Journal, view: View, selected: Selection, query: Mapping[
         if query.get("resourceVersion", "0") not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
         number, start = _resumed(journal, resume)
-    entries = [
-        entry for entry in view.snapshot(journal, number) if entry.key >= start and selected.meets(entry)
-    ]
-    if not limit or len(entries) <= limit:
+    fitting = filter(selected.meets, view.snapshot(journal, number, start))
+    entries = list(islice(fitting, limit or None))
+    following = next(fitting, None) if limit else None
+    if following is None:
         return ListPage(number, entries, "", None)
-    following = _encode(number, entries[limit].key)
     # What is left is only known where nothing but the namespace selects, as there.
-    left = None if selected.labels or selected.fields else len(entries) - limit
-    return ListPage(number, entries[:limit], following, left)
+    chosen = selected.labels or selected.fields
+    left = None if chosen else view.count(journal, number, following.key, selected.namespace)
+    return ListPage(number, entries, _encode(number, following.key), left)
 
 
 def _version(journal: Journal, query: Mapping[str, str]) -> int:

@@ -57,7 +57,7 @@ class Usage:
         """Return the metrics of every pod that runs, without kind and apiVersion, by key."""
         self._look()
         found = []
-        for pod in sorted(self._journal.objects("pods"), key=lambda each: each.key):
+        for pod, _ in self._journal.snapshot("pods", self._journal.version):
             containers = self._containers(pod)
             if containers:
                 found.append(self._document(pod, containers))

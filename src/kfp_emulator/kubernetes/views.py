@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kfp_emulator.kubernetes.events import event_document, event_fields, event_name, modern_event_document
-from kfp_emulator.kubernetes.journal import DELETED, Change, Journal, Recorded
+from kfp_emulator.kubernetes.journal import DELETED
 from kfp_emulator.kubernetes.pod_document import pod_document
 from kfp_emulator.kubernetes.pod_events import pod_occurrences
 from kfp_emulator.kubernetes.run_pod import RunPod
 from kfp_emulator.kubernetes.stated import Stated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from kfp_emulator.kubernetes.journal import Change, Journal, Recorded
     from kfp_emulator.kubernetes.occurrences import Occurrence
     from kfp_emulator.protocol.wire import OutwardTime
 
@@ -37,18 +39,34 @@ EVENT_LIFETIME = 3_600_000_000
 """How long events are kept (--event-ttl of kube-apiserver), in microseconds."""
 
 
-class Shown(NamedTuple):
-    """One object at one version: what selectors ask for, and the document; all made only when asked for."""
+class Shown(Protocol):
+    """One object at one version; everything is made when it is asked for."""
 
-    key: str
-    number: int
-    labels: Callable[[], Mapping[str, str]]
-    fields: Callable[[], Mapping[str, str]]
-    document: Callable[[], Document]
+    @property
+    def key(self) -> str:
+        """Its namespace and name, by which lists are sorted."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """The version."""
+        ...
+
+    def labels(self) -> Mapping[str, str]:
+        """Return its labels."""
+        ...
+
+    def fields(self) -> Mapping[str, str]:
+        """Return the fields that selectors may ask for."""
+        ...
+
+    def document(self) -> Document:
+        """Return it without kind and apiVersion."""
+        ...
 
 
 class Delta(NamedTuple):
-    """A change of one object: the entry before it, and the one after; None where it is not there."""
+    """A change of one object: what it was before, and is after; None where it is not there."""
 
     number: int
     before: Shown | None
@@ -57,117 +75,160 @@ class Delta(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A kind of object: its entries at a version, and the deltas that a change of the journal means for it."""
+    """A kind of object: what is there at a version from a key on, and the deltas that a change means for it."""
 
-    snapshot: Callable[[Journal, int], list[Shown]]
+    snapshot: Callable[[Journal, int, str], Iterator[Shown]]
+    count: Callable[[Journal, int, str, str], int]
+    """How many of them there are, in a namespace or (empty) in all."""
     deltas: Callable[[Change], list[Delta]]
+
+
+class _ShownPod:
+    """A run's pod."""
+
+    __slots__ = ("_place", "_pod", "key", "number")
+
+    def __init__(self, pod: RunPod, place: int) -> None:
+        self._pod = pod
+        self._place = place
+        self.key = pod.key
+        self.number = pod.versions[place].number
+
+    def labels(self) -> Mapping[str, str]:
+        return self._pod.labels(self._place)
+
+    def fields(self) -> Mapping[str, str]:
+        return self._pod.fields(self._place)
+
+    def document(self) -> Document:
+        return pod_document(self._pod, self._place)
+
+
+class _ShownStated:
+    """An object whose documents are written down."""
+
+    __slots__ = ("_document", "key", "number")
+
+    def __init__(self, stated: Stated, place: int) -> None:
+        self._document = stated.documents[place]
+        self.key = stated.key
+        self.number = stated.versions[place].number
+
+    def labels(self) -> Mapping[str, str]:
+        labels: Mapping[str, str] = self._document["metadata"].get("labels", {})
+        return labels
+
+    def fields(self) -> Mapping[str, str]:
+        document = self._document
+        metadata, spec, status = document["metadata"], document.get("spec", {}), document.get("status", {})
+        return {
+            "metadata.name": metadata["name"],
+            "metadata.namespace": metadata.get("namespace", ""),
+            "spec.hostNetwork": "false",
+            "spec.nodeName": spec.get("nodeName", ""),
+            "spec.restartPolicy": spec.get("restartPolicy", ""),
+            "spec.schedulerName": spec.get("schedulerName", ""),
+            "spec.serviceAccountName": spec.get("serviceAccountName", ""),
+            "status.nominatedNodeName": "",
+            "status.phase": status.get("phase", ""),
+            "status.podIP": status.get("podIP", ""),
+        }
+
+    def document(self) -> Document:
+        metadata = {**self._document["metadata"], "resourceVersion": str(self.number)}
+        return {**self._document, "metadata": metadata}
+
+
+class _ShownEvent:
+    """An event about a pod."""
+
+    __slots__ = ("_change", "_occurrence", "_render", "_time", "key", "number")
+
+    def __init__(
+        self, change: Change, number: int, occurrence: Occurrence, render: _RenderEvent, time: OutwardTime
+    ) -> None:
+        self._change = change
+        self._occurrence = occurrence
+        self._render = render
+        self._time = time
+        self.number = number
+        self.key = f"{change.object.namespace}/{event_name(change.object, number)}"
+
+    def labels(self) -> Mapping[str, str]:
+        return {}
+
+    def fields(self) -> Mapping[str, str]:
+        about, place = self._change.object, self._change.place
+        return event_fields(
+            about, event_name(about, self.number), identity_of(about, place), self._occurrence
+        )
+
+    def document(self) -> Document:
+        about, place = self._change.object, self._change.place
+        return self._render(about, self.number, identity_of(about, place), self._occurrence, self._time)
+
+
+_RenderEvent = Callable[["Recorded", int, str, "Occurrence", "OutwardTime"], Document]
+
+
+def show(recorded: Recorded, place: int) -> Shown:
+    """Return an object as it was in one of its versions."""
+    if isinstance(recorded, RunPod):
+        return _ShownPod(recorded, place)
+    if not isinstance(recorded, Stated):
+        raise TypeError(f"{type(recorded).__name__} has no view")
+    return _ShownStated(recorded, place)
 
 
 def object_view(resource: str) -> View:
     """Return the view of what the journal records as `resource`."""
 
-    def snapshot(journal: Journal, number: int) -> list[Shown]:
-        return [_entry(each, place) for _, each, place in journal.snapshot(resource, number)]
+    def snapshot(journal: Journal, number: int, start: str = "") -> Iterator[Shown]:
+        return (show(each, place) for each, place in journal.snapshot(resource, number, start))
+
+    def count(journal: Journal, number: int, start: str, namespace: str) -> int:
+        return journal.count(resource, number, start, namespace)
 
     def deltas(change: Change) -> list[Delta]:
         changed, place = change.object, change.place
         if changed.resource != resource:
             return []
-        before = _entry(changed, place - 1) if place else None
-        after = None if changed.versions[place].stage == DELETED else _entry(changed, place)
+        before = show(changed, place - 1) if place else None
+        after = None if changed.versions[place].stage == DELETED else show(changed, place)
         return [Delta(change.number, before, after)]
 
-    return View(snapshot, deltas)
-
-
-def _entry(shown: Recorded, place: int) -> Shown:
-    number = shown.versions[place].number
-    if isinstance(shown, RunPod):
-        pod = shown
-        return Shown(
-            pod.key,
-            number,
-            lambda: pod.labels(place),
-            lambda: pod.fields(place),
-            lambda: pod_document(pod, place),
-        )
-    if not isinstance(shown, Stated):
-        raise TypeError(f"{type(shown).__name__} has no view")
-    document = shown.documents[place]
-    return Shown(
-        shown.key,
-        number,
-        lambda: document["metadata"].get("labels", {}),
-        lambda: _stated_fields(document),
-        lambda: _numbered(document, number),
-    )
-
-
-def _stated_fields(document: Document) -> dict[str, str]:
-    metadata, spec, status = document["metadata"], document.get("spec", {}), document.get("status", {})
-    return {
-        "metadata.name": metadata["name"],
-        "metadata.namespace": metadata.get("namespace", ""),
-        "spec.hostNetwork": "false",
-        "spec.nodeName": spec.get("nodeName", ""),
-        "spec.restartPolicy": spec.get("restartPolicy", ""),
-        "spec.schedulerName": spec.get("schedulerName", ""),
-        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-        "status.nominatedNodeName": "",
-        "status.phase": status.get("phase", ""),
-        "status.podIP": status.get("podIP", ""),
-    }
-
-
-def _numbered(document: Document, number: int) -> Document:
-    return {**document, "metadata": {**document["metadata"], "resourceVersion": str(number)}}
+    return View(snapshot, count, deltas)
 
 
 def event_view(time: OutwardTime, *, modern: bool) -> View:
     """Return the view of events: of the core API, or of events.k8s.io."""
     render = modern_event_document if modern else event_document
 
-    def entries(change: Change) -> Iterator[Shown]:
-        changed, place = change.object, change.place
-        if changed.resource != "pods":
-            return
-        for index, occurrence in enumerate(occurrences_of(changed, place), 1):
-            number = change.number + index
-            yield Shown(
-                f"{changed.namespace}/{event_name(changed, number)}",
-                number,
-                dict,
-                _event_fields(changed, place, number, occurrence),
-                _event_document(changed, place, number, occurrence),
-            )
+    def shown(change: Change) -> list[Shown]:
+        if change.object.resource != "pods":
+            return []
+        found = enumerate(occurrences_of(change.object, change.place), 1)
+        return [_ShownEvent(change, change.number + index, each, render, time) for index, each in found]
 
-    def _event_fields(
-        changed: Recorded, place: int, number: int, occurrence: Occurrence
-    ) -> Callable[[], dict[str, str]]:
-        return lambda: event_fields(
-            changed, event_name(changed, number), identity_of(changed, place), occurrence
-        )
-
-    def _event_document(
-        changed: Recorded, place: int, number: int, occurrence: Occurrence
-    ) -> Callable[[], Document]:
-        return lambda: render(changed, number, identity_of(changed, place), occurrence, time)
-
-    def snapshot(journal: Journal, number: int) -> list[Shown]:
+    def snapshot(journal: Journal, number: int, start: str = "") -> Iterator[Shown]:
         oldest = journal.now() - EVENT_LIFETIME
         found = [
-            entry
+            event
             for change in journal.kept()
             if change.number <= number and change.object.versions[change.place].at >= oldest
-            for entry in entries(change)
-            if entry.number <= number
+            for event in shown(change)
+            if event.number <= number and event.key >= start
         ]
-        return sorted(found, key=lambda entry: entry.key)
+        return iter(sorted(found, key=lambda event: event.key))
+
+    def count(journal: Journal, number: int, start: str, namespace: str) -> int:
+        prefix = f"{namespace}/" if namespace else ""
+        return sum(event.key.startswith(prefix) for event in snapshot(journal, number, start))
 
     def deltas(change: Change) -> list[Delta]:
-        return [Delta(entry.number, None, entry) for entry in entries(change)]
+        return [Delta(event.number, None, event) for event in shown(change)]
 
-    return View(snapshot, deltas)
+    return View(snapshot, count, deltas)
 
 
 def occurrences_of(changed: Recorded, place: int) -> list[Occurrence]:
@@ -196,4 +257,5 @@ __all__ = [
     "identity_of",
     "object_view",
     "occurrences_of",
+    "show",
 ]

@@ -131,7 +131,7 @@ class Watch:
         if not self._seen:
             self._seen = journal.version
             entries = [
-                each for each in self._view.snapshot(journal, self._seen) if self._selected.meets(each)
+                each for each in self._view.snapshot(journal, self._seen, "") if self._selected.meets(each)
             ]
         elif self._seen < journal.compacted:
             raise watch_expired(self._seen, journal.compacted)

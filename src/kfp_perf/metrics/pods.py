@@ -141,7 +141,7 @@ def stage_of(pod: PodRecord, stage: str) -> float | None:
     if stage == "pull":
         return math.inf if pod.pulling else None if pod.pulls is None else pod.pull_seconds
     begin, end = {
-        "scheduling": (pod.created or None, pod.scheduled),
+        "scheduling": (0, pod.scheduled),
         "start": (pod.scheduled, pod.started),
         "work": (pod.started, pod.finished),
         "saving": (pod.finished, pod.ended),

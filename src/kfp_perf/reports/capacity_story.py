@@ -20,7 +20,7 @@ from kfp_perf.reports.capacity_words import (
 )
 from kfp_perf.reports.charts import Line, Marks, count_axis, log_seconds_axis, xy_chart
 from kfp_perf.reports.csv_records import csv_of
-from kfp_perf.reports.quantities import seconds_of, share_of, span_of
+from kfp_perf.reports.quantities import quantity_of, seconds_of, share_of, span_of
 from kfp_perf.reports.story.blocks import (
     Column,
     Figure,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from kfp_perf.result.study import Study
 
 _PHASES = {"create": "CreateRun", "queue": "queue, without CreateRun"}
+_LIGHT = "light load"
+"""It is too short to fill, so its growth says nothing."""
 _FEWEST_GROWTH = 0.005
 """Phases that grew by less, in seconds a second, are not shown."""
 
@@ -181,7 +183,7 @@ def _row(one: PlateauRecord, record: CapacityRecord) -> list[Cell]:
         f"{one.execution}, {one.part}",
         rate_words(one.rate, record),
         _completed_words(one, record),
-        "–" if one.growth is None or record.closed else f"{one.growth * 100:.1f} %",
+        "–" if one.growth is None or one.part == _LIGHT or record.closed else f"{one.growth * 100:.1f} %",
         *(
             "not reached" if one.visible_p90 is None and value is None else seconds_of(value)
             for value in _times(one)
@@ -196,7 +198,7 @@ def _completed_words(one: PlateauRecord, record: CapacityRecord) -> str:
     if one.completed is None:
         return "–"
     if record.closed:
-        value, unit = in_unit(one.completed, one.completed, closed=False)
+        value, unit = in_unit(one.completed, record.operation, closed=False)
         return f"{number_of(value)} {unit}"
     return rate_words(one.completed, record)
 
@@ -217,10 +219,9 @@ def _outcome(one: PlateauRecord) -> Flag:
 def _completed(record: CapacityRecord) -> Chart:
     """Completed over offered load."""
     valid = sorted((one for one in record.plateaus if not one.invalid), key=lambda one: one.rate)
-    scale = record.rate or record.held or record.first_rate
 
     def number(rate: float) -> float:
-        return in_unit(rate, scale, closed=False)[0]
+        return in_unit(rate, record.operation, closed=False)[0]
 
     points = [(number(one.rate), number(one.completed or 0.0), one) for one in valid]
     highest = max(x for x, _, _ in points)
@@ -233,7 +234,7 @@ def _completed(record: CapacityRecord) -> Chart:
         count_axis(highest, "completed"),
         [
             Line("all that is offered", [(0.0, 0.0), (highest, highest)], 2),
-            Marks("held", [(x, y) for x, y, one in points if one.held], "dot"),
+            Marks("held", [(x, y) for x, y, one in points if one.held], "ring"),
             Marks("not held", [(x, y) for x, y, one in points if not one.held], "cross", 1),
         ],
         height=260,
@@ -242,11 +243,10 @@ def _completed(record: CapacityRecord) -> Chart:
 
 def _visible(record: CapacityRecord) -> Chart:
     """Times over offered load."""
-    scale = record.rate or record.held or record.first_rate
     valid = sorted((one for one in record.plateaus if not one.invalid), key=lambda one: one.rate)
 
     def number(rate: float) -> float:
-        return in_unit(rate, scale, closed=record.closed)[0]
+        return in_unit(rate, record.operation, closed=record.closed)[0]
 
     lines = [
         ("p50", [(number(one.rate), one.visible_p50) for one in valid if one.visible_p50]),
@@ -295,7 +295,14 @@ def _cause(record: CapacityRecord) -> Iterator[Section]:
             for one in shown
         ]
         blocks.append(Table(f"Phases of execution {cause.execution}, which did not hold", columns, rows))
-    setting = setting_of(cause.component)
+    if cause.evidence:
+        said: list[list[Cell]] = [
+            [one.meaning, quantity_of(one.light, one.unit), quantity_of(one.limit, one.unit)]
+            for one in cause.evidence
+        ]
+        columns = [Column("Evidence", is_number=False), Column("Light load"), Column("At the limit")]
+        blocks.append(Table("What the components say of themselves", columns, said))
+    setting = setting_of(cause)
     if setting is not None:
         blocks.append(
             Prose(

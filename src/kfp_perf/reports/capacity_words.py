@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.reports.quantities import span_of
 from kfp_perf.reports.tuning import SETTINGS, Setting
 
 if TYPE_CHECKING:
-    from kfp_perf.result.capacity import CapacityRecord, Component
-
-_A_MINUTE_BELOW = 10.0
-"""Rates below this many a second are written a minute."""
+    from kfp_perf.result.capacity import CapacityRecord, CauseRecord
 
 _PLURAL = {"run": "runs", "read": "reads", "operation": "operations"}
 
@@ -24,13 +20,13 @@ WHY = {
 }
 """What happens beyond the limit, by the component that gave way."""
 
-SETTING: dict[str, Setting] = {
-    "api server": SETTINGS["submit"][0],
-    "controller": SETTINGS["queue"][0],
-    "pods": SETTINGS["driver"][0],
-    "agent": SETTINGS["visible"][0],
+SETTINGS_OF: dict[str, tuple[Setting, ...]] = {
+    "api server": SETTINGS["submit"],
+    "controller": SETTINGS["queue"],
+    "pods": SETTINGS["driver"],
+    "agent": SETTINGS["visible"],
 }
-"""The setting to look at first."""
+"""The settings of each component, the one to look at first at the beginning."""
 
 ENDED = {
     "found": "",
@@ -46,37 +42,33 @@ ENDED = {
 """Why a search ended without an answer, by its status."""
 
 
-def in_unit(rate: float, unit_of: float, *, closed: bool) -> tuple[float, str]:
-    """A load as a number and its unit; `unit_of` is the load whose size decides between a second and a minute."""
+def in_unit(rate: float, operation: str, *, closed: bool) -> tuple[float, str]:
+    """A load as a number and its unit: runs are counted a minute, as KFP takes that long for one."""
     if closed:
         return rate, "in flight"
-    return (rate, "a second") if unit_of >= _A_MINUTE_BELOW else (rate * 60.0, "a minute")
+    return (rate * 60.0, "a minute") if operation == "run" else (rate, "a second")
 
 
 def number_of(value: float) -> str:
     """A number with three digits, or all of a larger one."""
-    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"
 
 
 def load_words(rate: float, operation: str, *, closed: bool) -> str:
     """A load in words: `96 runs a minute`, `8 runs in flight`."""
-    value, unit = in_unit(rate, rate, closed=closed)
+    value, unit = in_unit(rate, operation, closed=closed)
     return f"{number_of(value)} {_PLURAL.get(operation, operation)} {unit}"
 
 
 def rate_words(rate: float, record: CapacityRecord) -> str:
     """A load as a number alone, in the unit of the answer."""
-    return number_of(in_unit(rate, _scale(record), closed=record.closed)[0])
+    return number_of(in_unit(rate, record.operation, closed=record.closed)[0])
 
 
 def unit_words(record: CapacityRecord) -> str:
     """The unit of the answer: `runs a minute`."""
-    unit = in_unit(1.0, _scale(record), closed=record.closed)[1]
+    unit = in_unit(1.0, record.operation, closed=record.closed)[1]
     return f"{_PLURAL.get(record.operation, record.operation)} {unit}"
-
-
-def _scale(record: CapacityRecord) -> float:
-    return record.rate or record.held or record.high or record.first_rate
 
 
 def sentence(record: CapacityRecord) -> str:
@@ -126,11 +118,10 @@ def caveats(record: CapacityRecord) -> list[str]:
     return [one for one in found if one]
 
 
-def setting_of(component: Component) -> Setting | None:
-    """The setting that governs a component; None where it is unknown."""
-    return SETTING.get(component)
-
-
-def duration_words(seconds: float) -> str:
-    """A time for a plan: `about 12 min`."""
-    return f"about {span_of(seconds)}"
+def setting_of(cause: CauseRecord) -> Setting | None:
+    """The setting that governs what gave way, by the evidence if there is any; None where it is unknown."""
+    settings = SETTINGS_OF.get(cause.component)
+    if settings is None:
+        return None
+    said = [one.setting for one in cause.evidence if one.component == cause.component]
+    return settings[said[0] if said else 0]

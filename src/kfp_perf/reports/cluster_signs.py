@@ -28,7 +28,8 @@ def _restarts(total: Mapping[str, Any]) -> str:
     for name, figures in _components(total):
         if restarts := figures.get("restarts") or 0:
             killed = figures.get("oom_kills") or 0
-            why = f", {killed:,} of them because it had used all of its memory" if killed else ""
+            which = "" if killed == restarts else f" {killed:,} of them"
+            why = f",{which} because it had used all of its memory" if killed else ""
             texts.append(f"{name} restarted {count_of(restarts, 'time')} during the test{why}.")
     return " ".join(texts)
 

@@ -58,13 +58,31 @@ class PhaseRecord(msgspec.Struct, frozen=True):
     growth: float
 
 
+class EvidenceRecord(msgspec.Struct, frozen=True):
+    """What a component said of itself: a figure at light load and at the limit, in seconds, pieces or a share.
+
+    `setting` is the place of the setting that it points at among those of the component.
+    """
+
+    component: Component
+    meaning: str
+    light: float | None
+    limit: float
+    unit: str
+    setting: int = 0
+
+
 class CauseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What gave way first: a component, or thresholds; the phases by growth, and the execution that showed it."""
+    """What gave way first: a component, or thresholds; the phases by growth, and the execution that showed it.
+
+    `evidence` is what rose of what the components say of themselves; empty where nothing did, or could be read.
+    """
 
     component: Component
     execution: int | None = None
     phases: tuple[PhaseRecord, ...] = ()
     thresholds: tuple[str, ...] = ()
+    evidence: tuple[EvidenceRecord, ...] = ()
 
 
 class BoundRecord(msgspec.Struct, frozen=True):

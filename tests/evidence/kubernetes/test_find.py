@@ -236,15 +236,18 @@ async def test_an_exec_plugin_that_fails_is_named(
 
 
 @in_a_loop
-async def test_a_pod_uses_its_service_account(tmp_path: Path) -> None:
+async def test_a_pod_uses_its_service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     (tmp_path / "token").write_text("mounted")
     (tmp_path / "ca.crt").write_text("PEM")
     environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
-    config = TestConfig(KUBECONFIG=str(tmp_path / "none"))
-    access = find_access(config, environment, tmp_path)
+    access = find_access(TestConfig(), environment, tmp_path)
     assert access.server == "https://[fd00::1]:443"
     assert access.authorities == "PEM"
     assert (await shown(access)).authorization == "Bearer mounted"
+    with pytest.raises(NoAccess, match="the kubeconfig /dev/null has no current context"):
+        find_access(TestConfig(KUBECONFIG="/dev/null"), environment, tmp_path)
 
 
 def test_without_any_cluster_it_says_what_to_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,17 @@ async def test_a_cluster_that_comes_later_is_found_then(
 
 
 @in_a_loop
+async def test_a_cluster_that_hides_its_version_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster()
+    cluster.refused[source.CLUSTER] = 403
+    async with collecting(tmp_path, monkeypatch, cluster) as it:
+        await it.until(lambda: all(one.found for one in it.sink.states))
+    assert it.said()[0].endswith(", of an unknown version")
+
+
+@in_a_loop
 async def test_every_namespace_of_a_multi_user_test_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

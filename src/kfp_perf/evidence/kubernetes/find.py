@@ -47,7 +47,7 @@ def find_access(
     found = Kubeconfig.read(paths or [USUAL_KUBECONFIG.expanduser()])
     if found.current_context or config.kubernetes_context:
         return found.access(config.kubernetes_context, lambda url: _proxy(config, url))
-    if environment.get("KUBERNETES_SERVICE_HOST") and (service_account / "token").exists():
+    if not named and environment.get("KUBERNETES_SERVICE_HOST") and (service_account / "token").exists():
         return _own_cluster(environment, service_account)
     if found.exists:
         where = named or USUAL_KUBECONFIG

@@ -1,7 +1,7 @@
 """What is written of a cluster: lines for the pods of runs, the states of components' pods, and what these use.
 
 Times of pods are whole seconds of the cluster's clock, with fractions cut off: a time t stands for any in
-[t, t + 1). Those of the looks (`at`) are on the test's clock.
+[t, t + 1). A difference of two is off by less than a second. Those of the looks (`at`) are on the test's clock.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One pod of a run; a line of `pods.jsonl`, written when it is over, has gone, or the test ends.
 
-    `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container that does the work
-    (`main`), and `ended` is when the last container had finished; `exit_code` is None where `main` has not ended.
+    `created` is in seconds since the Unix epoch; the times after it are in seconds since then, None where that
+    has not happened. `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container
+    that does the work (`main`), `exit_code` is how that ended, and `ended` is when the last container had.
     `pulls` is how many images its node had to pull, None where no event says so, and `pull_seconds` how long that
-    took. `pulling`: a pull had not ended.
-    `unschedulable` is why it had no node at first, `reason` why it failed. `over`: it was seen to end; `deleted`:
-    it was deleted before.
+    took. `pulling`: a pull had not ended. `unschedulable` is why it had no node at first, `reason` why it failed.
+    `over`: it was seen to end; `deleted`: it was deleted before.
     """
 
     run_id: str
@@ -53,7 +53,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restarts: int = 0
     oom_killed: bool = False
     exit_code: int | None = 0
-    pulls: int | None = None
+    pulls: int | None = 0
     pull_seconds: float = 0.0
     pulling: bool = False
     unschedulable: str = ""

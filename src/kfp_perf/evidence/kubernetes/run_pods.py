@@ -164,6 +164,11 @@ class RunPods:
 def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
     """The line of a pod, in whole seconds of the cluster's clock."""
     metadata, status = pod.metadata, pod.status
+    created = second_of(metadata.creation_timestamp) or 0
+
+    def since(second: int | None) -> int | None:
+        return None if second is None else second - created
+
     containers = status.container_statuses or []
     inits = status.init_container_statuses or []
     main = next((one for one in containers if one.name == _MAIN), None)
@@ -181,12 +186,12 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         reason=status.reason
         or (main_ended.reason if main_ended and main_ended.reason != "Completed" else ""),
         message=status.message[:_LONGEST_MESSAGE],
-        created=second_of(metadata.creation_timestamp) or 0,
-        scheduled=_condition(status, "PodScheduled"),
-        initialized=_condition(status, "Initialized"),
-        started=started,
-        finished=finished,
-        ended=max(ends) if over and len(ends) == len(containers) and ends else None,
+        created=created,
+        scheduled=since(_condition(status, "PodScheduled")),
+        initialized=since(_condition(status, "Initialized")),
+        started=since(started),
+        finished=since(finished),
+        ended=since(max(ends)) if over and len(ends) == len(containers) and ends else None,
         restarts=sum(one.restart_count for one in (*inits, *containers)),
         oom_killed=any(map(was_oom_killed, (*inits, *containers))),
         exit_code=exit_code,

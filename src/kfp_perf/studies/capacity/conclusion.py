@@ -10,6 +10,7 @@ from kfp_perf.result.capacity import BoundRecord, CapacityRecord, CauseRecord, P
 from kfp_perf.studies.capacity.cause import component_of, growths
 from kfp_perf.studies.capacity.plateau import Part
 from kfp_perf.studies.capacity.reading import phase_times
+from kfp_perf.studies.capacity.saturation import signs_of
 from kfp_perf.studies.capacity.search import SearchEnd, answer
 from kfp_perf.thresholds import OPERATORS
 
@@ -75,18 +76,27 @@ def _cause(
         return None
     first = min(failed, key=lambda one: one.rate)
     light = next((one for one in records if one.part == Part.LIGHT.value and not one.invalid), None)
+    at_light = {} if light is None else results[light.execution].document.get("total") or {}
+    evidence = signs_of(at_light, results[first.execution].document.get("total") or {})
     limit_times = None if first.kept_up else phase_times(results[first.execution], searched)
     if limit_times is None:
-        return CauseRecord(component="unknown", execution=first.execution, thresholds=first.broken)
+        return CauseRecord(
+            component="unknown", execution=first.execution, thresholds=first.broken, evidence=evidence
+        )
     light_times = None if light is None else phase_times(results[light.execution], searched)
     grown = growths(light_times, limit_times)
+    component = component_of(grown)
+    said = {one.component for one in evidence}
+    if component == "unknown" and len(said) == 1:
+        component = said.pop()
     return CauseRecord(
-        component=component_of(grown),
+        component=component,
         execution=first.execution,
         phases=tuple(
             PhaseRecord(one.phase, one.light_seconds, one.limit_seconds, one.growth) for one in grown
         ),
         thresholds=first.broken,
+        evidence=evidence,
     )
 
 
