@@ -109,7 +109,7 @@ def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> 
             if search.metrics(None):
                 executions.append(search)
             else:
-                why_left_out.append(f"{folder}: the search did not enclose the capacity")
+                left_out.append(f"{folder}: the search did not enclose the capacity")
             continue
         result = TestResult.open(folder)
         if warmup and not count_warmup:
