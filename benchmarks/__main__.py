@@ -35,6 +35,7 @@ BENCHMARKS = (
     "intervals",
     "windows",
     "comparison",
+    "capacity",
     "comparison_emulated",
     "until_stable",
 )
