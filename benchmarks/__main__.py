@@ -33,7 +33,9 @@ BENCHMARKS = (
     "report",
     "backlog",
     "intervals",
+    "windows",
     "comparison",
+    "capacity",
     "comparison_emulated",
     "until_stable",
 )

@@ -130,7 +130,7 @@ def main() -> None:
     for row in rows:
         shares = " | ".join(f"{share:.0%}".replace("%", " %") for share in row["ended"].values())
         print(f"| {row['rate_per_second']:g} | {row['quantile']} | {shares} |")
-    print(json.dumps(rows))
+    print(json.dumps({"rows": rows}))
 
 
 if __name__ == "__main__":

@@ -138,14 +138,15 @@ def _schema(transcript: Transcript, _1: Path, _2: str) -> None:
 
 
 def _fields(schema: str) -> str:
-    """Each definition and its fields, with their descriptions."""
+    """Each definition and its fields, with their descriptions; those with the fields of another only name it."""
     lines = []
+    listed: dict[tuple[str, ...], str] = {}
     for name, definition in json.loads(schema)["$defs"].items():
-        lines += [
-            "",
-            name,
-            *[f"  {field}: {_said(it)}" for field, it in definition.get("properties", {}).items()],
-        ]
+        fields = definition.get("properties", {})
+        same_as = listed.setdefault(tuple(fields), name)
+        lines += ["", name if same_as == name else f"{name}: the fields of {same_as}"]
+        if same_as == name:
+            lines += [f"  {field}: {_said(it)}" for field, it in fields.items()]
     return "\n".join(lines)
 
 

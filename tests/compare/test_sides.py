@@ -36,7 +36,8 @@ def test_the_warm_up_of_a_study_is_left_out(tmp_path: Path, warmups: int) -> Non
     write_study(tmp_path, [1.0, 2.0, 3.0], warmups=warmups)
     side = read_side([tmp_path])
     assert len(side.executions) == 3 - warmups
-    assert len(side.left_out) == warmups
+    assert len(side.warmups) == warmups
+    assert side.left_out == ()
     assert len(read_side([tmp_path], count_warmup=True).executions) == 3
 
 
@@ -52,7 +53,8 @@ def test_the_sides_of_a_duel_are_pairs(tmp_path: Path) -> None:
     assert (first.name, second.name) == ("A", "B")
     assert [one.path.name for one in first.executions] == ["02", "04"]
     assert [one.path.name for one in second.executions] == ["03", "05"]
-    assert len(first.left_out) == 2  # the warm-up, and the pair that lacks its second half
+    assert [len(one.warmups) for one in (first, second)] == [1, 1]
+    assert len(first.left_out) == 1  # the pair that lacks its second half
     (duel / "executions" / "03" / "result.json").unlink()
     first, second = read_duel(Study.open(duel))
     assert [one.path.name for one in (*first.executions, *second.executions)] == ["04", "05"]

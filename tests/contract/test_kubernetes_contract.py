@@ -187,9 +187,12 @@ def test_conditions_and_containers_have_whole_seconds(kubernetes: Kubernetes) ->
 
 
 def test_the_namespaces_pods_are_among_all(kubernetes: Kubernetes) -> None:
+    status, found = kubernetes.call("GET", "/api/v1/pods")
+    if status == 403:
+        pytest.skip("the token may not list the pods of all namespaces")
     everywhere = {
         each["metadata"]["name"]
-        for each in kubernetes.get("/api/v1/pods")["items"]
+        for each in found["items"]
         if each["metadata"]["namespace"] == kubernetes.namespace
     }
     assert len(everywhere & set(names(kubernetes.get(kubernetes.pods)["items"]))) >= 2
@@ -261,7 +264,9 @@ def test_a_label_selector_that_is_none(kubernetes: Kubernetes) -> None:
 
 def test_fields(kubernetes: Kubernetes) -> None:
     pods = kubernetes.get(kubernetes.pods)["items"]
-    name, node = pods[0]["metadata"]["name"], pods[0]["spec"]["nodeName"]
+    name, node = next(
+        (pod["metadata"]["name"], pod["spec"]["nodeName"]) for pod in pods if "nodeName" in pod["spec"]
+    )
     found = kubernetes.get(kubernetes.pods, fieldSelector=f"metadata.name={name},spec.nodeName={node}")
     assert names(found["items"]) == [name]
     others = kubernetes.get(kubernetes.pods, fieldSelector=f"metadata.name!={name}")["items"]
@@ -338,7 +343,12 @@ def test_cpu_and_memory_of_pods(kubernetes: Kubernetes) -> None:
     groups = {each["name"] for each in kubernetes.get("/apis")["groups"]}
     if "metrics.k8s.io" not in groups:
         pytest.skip("the cluster has no metrics server")
-    found = kubernetes.get(f"/apis/metrics.k8s.io/v1beta1/namespaces/{kubernetes.namespace}/pods")
+    status, found = kubernetes.call(
+        "GET", f"/apis/metrics.k8s.io/v1beta1/namespaces/{kubernetes.namespace}/pods"
+    )
+    if status == 403:
+        pytest.skip("the token may not read the metrics of pods")
+    assert status == 200, found
     assert (found["kind"], found["apiVersion"]) == ("PodMetricsList", "metrics.k8s.io/v1beta1")
     for pod in found["items"]:
         assert TIME.fullmatch(pod["timestamp"])

@@ -11,6 +11,7 @@ import pytest
 from kubernetes_world import PODS, World
 from small_pipelines import Draft, task
 
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.timing import Profile, load_profile
 from kfp_emulator.kubernetes import journal
 from kfp_emulator.kubernetes.failures import Refusal
@@ -205,6 +206,16 @@ def test_refusals(path: str, query: dict[str, Any], code: int, text: str) -> Non
         World(Profile()).get(path, **query)
     assert refused.value.document["code"] == code
     assert text in refused.value.message
+
+
+def test_the_namespaces_of_runs_are_there() -> None:
+    world = World(Profile())
+    pipeline = hello()
+    world.cluster.submit(RunRequest("r", "r", pipeline, {}, namespace="team-a"))
+    world.clock.run_until_idle()
+    assert "team-a" in names(world.get("/api/v1/namespaces")["items"])
+    assert len(world.get("/api/v1/namespaces/team-a/pods")["items"]) == 3
+    assert world.get("/api/v1/namespaces/team-a")["status"] == {"phase": "Active"}
 
 
 def test_nothing_can_be_written() -> None:

@@ -83,3 +83,32 @@ def test_the_example_of_the_docs_is_python() -> None:
     called = {node.attr for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Attribute)}
     assert {"set_outcomes", "add_faults", "truth"} <= called
     assert called & set(dir(Emulator)) >= {"set_outcomes", "add_faults", "truth", "url"}
+
+
+def test_components_pods_and_the_kubernetes_api(emulator: Emulator, small: Any) -> None:
+    run_id = _create_run(emulator, small)
+    while len(pods := emulator.pods(run_id)) < 3 or not all("ended_us" in pod for pod in pods):
+        pass
+    assert [pod["kind"] for pod in pods] == ["driver", "driver", "executor"]
+    emulator.restart_component("mysql", reason="OOMKilled", outage_seconds=0)
+    while not (mysql := {each["name"]: each for each in emulator.components()}["mysql"])["up"]:
+        pass
+    assert (mysql["restarts"], mysql["last_reason"]) == (1, "OOMKilled")
+    url = f"{emulator.kubernetes_url}/api/v1/pods?resourceVersionMatch=Exact&resourceVersion="
+    version = _list(emulator.kubernetes_url)["metadata"]["resourceVersion"]
+    with urllib.request.urlopen(url + version) as answer:
+        assert json.load(answer)["items"]
+    emulator.restart_component("mysql", outage_seconds=0)
+    emulator.compact()
+    with pytest.raises(urllib.error.HTTPError, match="410"):
+        urllib.request.urlopen(url + version)
+    emulator.deny([{"resource": "pods", "verb": "list"}])
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        _list(emulator.kubernetes_url)
+    emulator.deny([])
+    assert _list(emulator.kubernetes_url)["items"]
+
+
+def _list(url: str) -> Any:
+    with urllib.request.urlopen(f"{url}/api/v1/pods") as answer:
+        return json.load(answer)

@@ -206,6 +206,7 @@ def test_a_clean_up_that_fails_is_the_scenario_s_error_and_names_the_remedy(
     assert played.info.error == played.result.error
     assert played.info.error.startswith(f"Cleaning up failed: {words}")
     assert "may be left on the server; `kfp-perf cleanup` deletes them" in played.info.error
+    assert played.info.cleanup_failed
     assert played.info.exit_code == played.result.exit_code == ExitCode.FAILED
     assert isinstance(played.result.failure, Exception)
     assert played.info.ended

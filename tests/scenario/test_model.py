@@ -61,3 +61,14 @@ def test_the_rate_is_the_highest() -> None:
 
 def test_every_call_has_a_weight() -> None:
     assert set(DEFAULT_MIX) == set(get_args(ReadCall))
+
+
+def test_stages_say_how_long_a_scenario_lasts() -> None:
+    stages = [{"duration": "20s", "target": 5}, {"duration": 1, "target": 5}]
+    fields = {"mode": "PIPELINE_RUN", "stages": stages}
+    assert TestScenario.model_validate(fields).run_seconds == 80.0
+    assert TestScenario.model_validate({**fields, "warmup": "10s", "runTime": "80s"}).run_seconds == 80.0
+    nothing = [{"duration": 0, "target": 5}]
+    for wrong in ({"runTime": "1min"}, {"warmup": "80s"}, {"stages": nothing}, {"stages": None}):
+        with pytest.raises(ValidationError):
+            TestScenario.model_validate(fields | wrong)

@@ -44,6 +44,7 @@ def test_the_schema_takes_the_projects_own_files(validator: Any, path: Any) -> N
         ([{**RUN, "runTime": "soon"}], False),
         ([{**RUN, "numTimes": 1.5}], False),
         ([{"mode": "EXPERIMENT"}], False),
+        ([{"mode": "EXPERIMENT", "stages": [{"duration": "1m", "target": 2}]}], True),
         ({"defaults": {"runtime": 1}, "scenarios": [RUN]}, False),
         ([{**RUN, "mix": {"ListRun": 1}}], False),
         ([{**RUN, "runTime": "${X"}], False),

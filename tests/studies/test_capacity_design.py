@@ -65,7 +65,7 @@ class Searching:
         changed = make_plan(self.plan.path, TestConfig.from_environment(), overrides=planned.overrides)
         fields = changed.scenarios[0].model_dump(by_alias=True, exclude_unset=True, mode="json")
         result = execute(self.folder / "played", "t", self.profile, planned.emulator_seed or 0, fields)
-        if self.number == self.failing.get("number"):
+        if self.number in self.failing.get("numbers", ()):
             result.document["verdict"]["exit_code"] = int(self.failing["code"])
         return result
 
@@ -116,3 +116,57 @@ def test_the_reports_say_it(found: Study) -> None:
     rows = draw_csv(found)["plateaus.csv"].decode().splitlines()
     assert len(rows) == 1 + len(record.plateaus)
     assert rows[0].startswith("execution,part,rate")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "sentence"),
+    [
+        (ExitCode.INTERRUPTED, "interrupted", "The search was interrupted."),
+        (ExitCode.TARGET, "outage", "The target failed during the search."),
+    ],
+)
+def test_a_search_that_is_cut_short_has_the_bracket_so_far(
+    tmp_path: Path, code: ExitCode, status: str, sentence: str
+) -> None:
+    limits = SearchLimits(0.5, precision=0.45)
+    study = Searching(tmp_path, SCENARIO, limits, numbers=(3,), code=code).study
+    record = capacity_of(study)
+    assert (record.status, record.rate) == (status, None)
+    assert study.record.exit_code == code
+    # The light load says nothing of the limit; the ramp held at a minute's 60.
+    assert [one.part for one in record.plateaus] == ["light load", "ramp"]
+    text = draw_console(study)["summary.txt"].decode()
+    assert "At least 60 runs a minute" in text
+    assert sentence in " ".join(text.split())
+
+
+def test_a_plateau_in_which_the_generator_did_not_keep_up_is_measured_again_once(tmp_path: Path) -> None:
+    limits = SearchLimits(0.5, highest_rate=0.5, precision=0.45)
+    scenario = SCENARIO | {"thresholds": {"capacity.rate": ">= 20/min"}}
+    study = Searching(tmp_path, scenario, limits, numbers=(2,), code=ExitCode.INVALID).study
+    record = capacity_of(study)
+    assert [one.invalid for one in record.plateaus] == [False, True, False]
+    assert len({one.rate for one in record.plateaus}) == 1
+    assert record.status == "at least"
+    assert study.record.exit_code == ExitCode.GOOD
+    text = " ".join(draw_console(study)["summary.txt"].decode().split())
+    assert "At least 30 runs a minute" in text
+    assert "Measured again because the load generator did not keep up: execution 2." in text
+    assert "capacity.rate >= 20/min is kept." in text
+
+
+def test_two_such_plateaus_in_a_row_end_the_search(tmp_path: Path) -> None:
+    limits = SearchLimits(0.5, highest_rate=0.5, precision=0.45)
+    study = Searching(tmp_path, SCENARIO, limits, numbers=(1, 2), code=ExitCode.INVALID).study
+    assert capacity_of(study).status == "invalid"
+    assert study.record.exit_code == ExitCode.INVALID
+
+
+def test_a_bound_that_is_not_shown_to_be_kept_fails_the_study(tmp_path: Path) -> None:
+    limits = SearchLimits(0.5, highest_rate=0.5, precision=0.45, longest_seconds=60.0)
+    scenario = SCENARIO | {"thresholds": {"capacity.rate": ">= 60/min"}}
+    study = Searching(tmp_path, scenario, limits).study
+    assert study.record.exit_code == ExitCode.FAILED
+    text = " ".join(draw_console(study)["summary.txt"].decode().split())
+    assert "capacity.rate >= 60/min cannot be judged: the interval is open." in text
+    assert "The next plateau would have taken longer than --max-duration allows." in text

@@ -19,8 +19,11 @@ class Histogram:
 
     def observe(self, seconds: float) -> None:
         """Count a value."""
-        self.counts[bisect_left(self.bounds, seconds)] += 1
-        self.total += seconds
+        if seconds:
+            self.counts[bisect_left(self.bounds, seconds)] += 1
+            self.total += seconds
+        else:  # nothing has to wait on profiles on which no time passes
+            self.counts[0] += 1
 
 
 @dataclass(slots=True)
@@ -49,7 +52,12 @@ class ControllerStats:
     def sent(self, kind: str, verb: str, status: int, wait: int) -> None:
         """Count a request that waited so many microseconds for the throttle."""
         self.requests[kind, verb, status] += 1
-        self.throttled.observe(wait / 1e6)
+        self.throttled.observe(wait and wait / 1e6)
+
+    def looked_at(self, seconds: float) -> None:
+        """Count how long a look took."""
+        self.looked.observe(seconds)
+        self.operated.observe(seconds)
 
     def reset(self) -> None:
         """Count from zero again, as a process that was started again."""

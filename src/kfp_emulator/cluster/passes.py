@@ -73,7 +73,7 @@ class Passes:
             run.postponed = True
         elif self._profile.controller_pass_seconds.constant == 0:
             self._stats.waited.observe(0.0)
-            self._looked(0)
+            self._stats.looked_at(0.0)
             self._make(run, _nothing)
         elif self._busy < self._profile.controller_workers:
             self._start(run, now)
@@ -96,15 +96,11 @@ class Passes:
     def _release(self, began: int) -> None:
         """Let a worker that is free begin with the workflow that waits longest."""
         self._busy -= 1
-        self._looked(self._clock.now() - began)
+        self._stats.looked_at((self._clock.now() - began) / 1e6)
         while self._waiting and self._busy < self._profile.controller_workers:
             since, following = self._waiting.popleft()
             if not following.gone:
                 self._start(following, since)
-
-    def _looked(self, took: int) -> None:
-        self._stats.looked.observe(took / 1e6)
-        self._stats.operated.observe(took / 1e6)
 
 
 def _nothing() -> None:

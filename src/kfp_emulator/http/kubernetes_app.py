@@ -67,7 +67,7 @@ class KubernetesApp:
             kinds = [effect for effect, _ in effects]
             await self._watch(scope, receive, send, answer, kinds)
         else:
-            await _stream(send, answer)
+            await _stream(receive, send, answer)
 
     async def _answer(self, request: Request, receive: Receive) -> Answer | Watch | AsyncIterator[bytes]:
         try:
@@ -99,11 +99,9 @@ class KubernetesApp:
                 timers.append(loop.call_later(effect.seconds, watch.expire))
             elif isinstance(effect, CutWatch):
                 timers.append(loop.call_later(effect.seconds, _cut, watch, transport, effect))
-        listening = loop.create_task(_until_disconnected(receive, watch))
         try:
-            await _stream(send, watch.lines())
+            await _stream(receive, send, watch.lines(), watch.close)
         finally:
-            listening.cancel()
             for timer in timers:
                 timer.cancel()
 
@@ -112,12 +110,6 @@ def _cut(watch: Watch, transport: asyncio.Transport | None, effect: CutWatch) ->
     watch.close()
     if effect.reset and transport is not None:
         reset(transport)
-
-
-async def _until_disconnected(receive: Receive, watch: Watch) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    watch.close()
 
 
 def _request(scope: Scope) -> Request:
@@ -146,13 +138,31 @@ async def send_answer(send: Send, answer: Answer, injection: Injection | None) -
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _stream(send: Send, parts: AsyncIterator[bytes]) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [JSON_HEADER]})
-    # A watch shows its headers before anything has changed.
-    await send({"type": "http.response.body", "body": b"", "more_body": True})
-    async for part in parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+async def _stream(
+    receive: Receive, send: Send, parts: AsyncIterator[bytes], gone: Callable[[], None] | None = None
+) -> None:
+    """Send parts until there are no more, or the client has gone; `gone` is called then, so that waiting ends."""
+    disconnected = asyncio.Event()
+
+    async def listen() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        disconnected.set()
+        if gone is not None:
+            gone()
+
+    listening = asyncio.get_running_loop().create_task(listen())
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON_HEADER]})
+        # A watch shows its headers before anything has changed.
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        async for part in parts:
+            if disconnected.is_set():
+                return
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        listening.cancel()
 
 
 __all__ = ["KubernetesApp", "send_answer"]

@@ -24,6 +24,7 @@ from kfp_emulator.kubernetes.pod_stages import (
     UNSCHEDULABLE,
 )
 from kfp_emulator.kubernetes.run_pod import RunPod
+from kfp_emulator.kubernetes.surroundings import state_namespace
 
 if TYPE_CHECKING:
     from kfp_emulator.clock import Clock
@@ -65,6 +66,7 @@ class RunPods:
         seen = pod.seen = RunPod(
             pod, request, self._time, self._clock.now(), doubled=self._doubled, nodes=self._nodes
         )
+        state_namespace(self._journal, self._time, seen.namespace)
         before = self._journal.get("pods", seen.namespace, seen.name)
         if isinstance(before, RunPod):
             self._delete(before)

@@ -146,9 +146,9 @@ def _limits(
 
     if precision > 0.5:
         raise click.UsageError("--precision is at most 50%.", click.get_current_context())
-    begin = max(searched.load / FROM_SHARE, 1.0 if searched.closed else 0.0)
-    begin = begin if first is None else _load("--from", first, searched)
     most = searched.highest if highest is None else _load("--to", highest, searched)
+    begin = max(min(searched.load, most) / FROM_SHARE, 1.0 if searched.closed else 0.0)
+    begin = begin if first is None else _load("--from", first, searched)
     if begin > most:
         raise click.UsageError(f"--from {first} is above --to {highest}.", click.get_current_context())
     return SearchLimits(

@@ -138,7 +138,8 @@ def _judged_again(result: TestResult, paths: tuple[Path, ...]) -> TestResult:
     """The result with its thresholds judged by another baseline."""
     from kfp_perf.compare.baseline import read_baseline
     from kfp_perf.compare.comparability import refuse_the_same
-    from kfp_perf.compare.sides import ComparedExecution, Side
+    from kfp_perf.compare.compared_execution import ComparedExecution
+    from kfp_perf.compare.sides import Side
     from kfp_perf.errors import InputError, Problem
     from kfp_perf.execution.document import given_thresholds, result_document, with_baseline
     from kfp_perf.result.timestamps import epoch_of

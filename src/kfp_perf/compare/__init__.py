@@ -1,5 +1,6 @@
 """Comparing executions of a test: from result folders to a `Comparison`."""
 
+from kfp_perf.compare.compared_execution import ComparedExecution
 from kfp_perf.compare.comparison import (
     Comparison,
     ComparisonVerdict,
@@ -9,7 +10,7 @@ from kfp_perf.compare.comparison import (
     compare_sides,
 )
 from kfp_perf.compare.repeated import RepeatedMetric, repeated_metrics
-from kfp_perf.compare.sides import ComparedExecution, Side, read_duel, read_side
+from kfp_perf.compare.sides import Side, read_duel, read_side
 
 __all__ = [
     "ComparedExecution",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.compare.comparability import warnings_of
-from kfp_perf.compare.sides import ComparedExecution, Side, read_side
+from kfp_perf.compare.compared_execution import ComparedExecution
+from kfp_perf.compare.sides import Side, read_side
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.statistics.comparison import FEWEST_EXECUTIONS

@@ -11,7 +11,8 @@ from kfp_perf.errors import ExitCode, InputError, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kfp_perf.compare.sides import ComparedExecution, Side
+    from kfp_perf.compare.compared_execution import ComparedExecution
+    from kfp_perf.compare.sides import Side
 
     Check = Callable[[Side, Side], Iterator[str]]
 

@@ -16,7 +16,8 @@ from kfp_perf.result.records import Purpose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from kfp_perf.compare.sides import ComparedExecution, Side
+    from kfp_perf.compare.compared_execution import ComparedExecution
+    from kfp_perf.compare.sides import Side
     from kfp_perf.metrics.registry import NamedMetric, Registry
 
 #: The primary metric of tests that start runs, unless their scenario file names others.

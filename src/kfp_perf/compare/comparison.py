@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.compare.comparability import refuse_the_same, warnings_of
 from kfp_perf.compare.compared_metrics import ComparedMetric, further_metrics, guards, primary_metrics
+from kfp_perf.compare.sides import WARMUP
 from kfp_perf.statistics.comparison import (
     FEWEST_EXECUTIONS,
     GUARD_POINTS,
@@ -333,4 +334,5 @@ def _geometric_mean(values: Sequence[float | None]) -> float | None:
 
 
 def _summary(side: Side) -> SideSummary:
-    return SideSummary(side.name, tuple(str(one.path) for one in side.executions), side.left_out)
+    left_out = (*(f"{one}: {WARMUP}" for one in side.warmups), *side.left_out)
+    return SideSummary(side.name, tuple(str(one.path) for one in side.executions), left_out)

@@ -2,69 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
+from kfp_perf.compare.compared_execution import ComparedExecution
+from kfp_perf.compare.searches import is_search, search_of
 from kfp_perf.errors import ExitCode, InputError, Problem
 from kfp_perf.result.files import GIVEN_FILE, RESULT_FILE
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.study import Study, is_study
-from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedExecution:
-    """One test with its result: `document` is `result.json`, `given` what the test was given."""
-
-    path: Path
-    document: Mapping[str, Any]
-    given: Mapping[str, Any]
-
-    @property
-    def started(self) -> float | None:
-        """When the test started, in seconds since the Unix epoch; None where that cannot be read."""
-        return epoch_of(self.document.get("started"))
-
-    @property
-    def finished(self) -> float | None:
-        """When it was over."""
-        return epoch_of(self.document.get("finished"))
-
-    @property
-    def scenario_names(self) -> tuple[str, ...]:
-        """The names of its scenarios."""
-        return tuple(str(one.get("name")) for one in self._scenarios)
-
-    @property
-    def _scenarios(self) -> list[dict[str, Any]]:
-        found = self.document.get("scenarios")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-    def metrics(self, scenario: str | None) -> Mapping[str, Any]:
-        """The metrics dictionary of a scenario, or of the whole test (None); empty where there is none."""
-        if scenario is None:
-            found = self.document.get("total")
-        else:
-            found = next((one.get("metrics") for one in self._scenarios if one.get("name") == scenario), None)
-        return found if isinstance(found, dict) else {}
+WARMUP = "the warm-up of its study"
+"""Why an execution does not count, where that was planned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The executions that are compared, in order of their start; `left_out` says which are not, and why."""
+    """The executions that are compared, in order of their start.
+
+    `left_out` says which are not, and why; `warmups` are the folders of those that were never meant to be.
+    """
 
     name: str
     executions: tuple[ComparedExecution, ...]
     left_out: tuple[str, ...] = ()
+    warmups: tuple[str, ...] = ()
 
 
 def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     """Read a side from result folders, studies, and folders of result folders.
 
+    A search for the capacity is one execution, whose only metric is the rate that it found.
     Executions that were interrupted, or killed before their end, are left out, and so are the warm-ups of studies,
     unless `count_warmup`. Raises `InputError` for folders without a result, damaged results, those of another
     schema, an execution that is given twice, a study of executions that differ on purpose, and where none is left.
@@ -84,24 +57,29 @@ def read_duel(study: Study, *, count_warmup: bool = False) -> tuple[Side, Side]:
     if len(labels) != 2:
         what = f"has executions of {len(labels)} targets, so there is nothing to compare"
         raise InputError(Problem(str(study.path), what, "Run the duel again."))
+    warmups = [one for one in study.record.executions if one.warmup and not count_warmup]
     left_out: dict[int | None, str] = {}
     for one in study.record.executions:
         folder = study.folder_of(one)
+        if one in warmups:
+            continue
         if not one.finished or not folder.is_dir():
             left_out[one.pair] = f"{folder}: the test did not reach its end"
-        elif one.warmup and not count_warmup:
-            left_out[one.pair] = f"{folder}: the warm-up of its study"
         elif why := _why_partial(TestResult.open(folder)):
             left_out[one.pair] = f"{folder}: {why}"
     for pair in {one.pair for one in study.record.executions}:
         if {one.label for one in study.record.executions if one.pair == pair} != set(labels):
             left_out.setdefault(pair, f"{study.path}: pair {pair} is not complete")
-    kept = [one for one in study.record.executions if one.pair not in left_out]
+    kept = [one for one in study.record.executions if one.pair not in left_out and one not in warmups]
     if not kept:
         what = "holds no complete pair" + "".join(f"\n    {one}" for one in left_out.values())
         raise InputError(Problem(str(study.path), what, "Run the duel again."))
     first, second = (
-        _side(label, [_Found(study.folder_of(one)) for one in kept if one.label == label], left_out=left_out)
+        replace(
+            _side(label, [_Found(study.folder_of(one)) for one in kept if one.label == label]),
+            left_out=tuple(left_out.values()),
+            warmups=tuple(str(study.folder_of(one)) for one in warmups if one.label == label),
+        )
         for label in labels
     )
     return first, second
@@ -114,15 +92,10 @@ class _Found(NamedTuple):
     warmup: bool = False
 
 
-def _side(
-    name: str,
-    found: Iterable[_Found],
-    *,
-    count_warmup: bool = False,
-    left_out: Mapping[int | None, str] | None = None,
-) -> Side:
+def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> Side:
     executions: list[ComparedExecution] = []
-    why_left_out = list((left_out or {}).values())
+    left_out: list[str] = []
+    warmups: list[str] = []
     seen: set[Path] = set()
     for folder, warmup in found:
         place = folder.resolve()
@@ -131,29 +104,42 @@ def _side(
                 Problem(str(folder), "is given twice on the same side", "Name each result once.")
             )
         seen.add(place)
+        if is_search(folder):
+            search = search_of(folder)
+            if search.metrics(None):
+                executions.append(search)
+            else:
+                left_out.append(f"{folder}: the search did not enclose the capacity")
+            continue
         result = TestResult.open(folder)
         if warmup and not count_warmup:
-            why_left_out.append(f"{folder}: the warm-up of its study")
+            warmups.append(str(folder))
         elif why := _why_partial(result):
-            why_left_out.append(f"{folder}: {why}")
+            left_out.append(f"{folder}: {why}")
         else:
             executions.append(ComparedExecution(folder, result.document, result.given))
     if not executions:
-        what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in why_left_out)
+        reasons = [*(f"{one}: {WARMUP}" for one in warmups), *left_out]
+        what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in reasons)
         raise InputError(Problem(name, what, "Name results of tests that reached their end."))
     executions.sort(key=lambda one: (one.started or 0.0, one.path.name))
-    return Side(name, tuple(executions), tuple(why_left_out))
+    return Side(name, tuple(executions), tuple(left_out), tuple(warmups))
 
 
 def _found_in(path: Path) -> Iterator[_Found]:
     if not path.is_dir() or _is_result(path):
         yield _Found(path)  # opening it tells what is wrong with it
         return
+    if is_search(path):
+        yield _Found(path)
+        return
     if is_study(path):
         yield from _found_in_study(Study.open(path))
         return
     # A link such as `latest` leads to a result that is there by its own name.
-    found = sorted(one for one in path.iterdir() if not one.is_symlink() and _is_result(one))
+    found = sorted(
+        one for one in path.iterdir() if not one.is_symlink() and (_is_result(one) or is_search(one))
+    )
     yield from map(_Found, found or [path])
 
 

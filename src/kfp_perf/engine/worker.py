@@ -54,6 +54,7 @@ class _End:
     custom: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     measured: bool = False
+    cleanup_failed: bool = False
 
     def keep(self, name: str, error: BaseException) -> None:
         """Keep the first error; another one becomes a warning.
@@ -240,6 +241,7 @@ def _save_info(
             exit_code=end.exit_code,
             measured=end.measured,
             ended=ended,
+            cleanup_failed=end.cleanup_failed,
             custom=custom,
         )
     )
@@ -348,6 +350,7 @@ def _stop(loop: asyncio.Runner, runner: BaseRunner, writer: ScenarioWriter, end:
         _call(loop, runner, writer, end, runner.stop)
     except BaseException as error:
         log.debug("%s: cleaning up failed", runner.name, exc_info=error)
+        end.cleanup_failed = True
         text = str(error) if isinstance(error, KfpPerfError) else _text_of(error)
         remedy = "Objects of this scenario may be left on the server; `kfp-perf cleanup` deletes them."
         end.keep(runner.name, RunnerError(f"Cleaning up failed: {text}\n    {remedy}"))

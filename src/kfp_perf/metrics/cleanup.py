@@ -27,17 +27,21 @@ class CleanupMetrics(MetricFamily):
     def __init__(self) -> None:
         self._left = 0
         self._over = False
+        self._failed = False
 
     def on_info(self, info: ScenarioInfo) -> None:
         """Count the objects that are left."""
         self._over = info.ended
         self._left = len(info.leftovers)
+        self._failed = info.cleanup_failed
 
     def merge(self, other: Self) -> None:
         """Add what another scenario left."""
         self._left += other._left
         self._over = self._over or other._over
+        self._failed = self._failed or other._failed
 
     def result(self) -> dict[str, Any]:
-        """`left`; empty before the clean-up is over."""
-        return {"left": self._left} if self._over else {}
+        """`left`, at least as many where the clean-up of a scenario failed; empty where nothing is known."""
+        unknown = self._failed and not self._left
+        return {"left": self._left} if self._over and not unknown else {}

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from kfp_perf.result.study import Study
 
 _PHASES = {"create": "CreateRun", "queue": "queue, without CreateRun"}
+_LIGHT = "light load"
+"""It is too short to fill, so its growth says nothing."""
 _FEWEST_GROWTH = 0.005
 """Phases that grew by less, in seconds a second, are not shown."""
 
@@ -181,7 +183,7 @@ def _row(one: PlateauRecord, record: CapacityRecord) -> list[Cell]:
         f"{one.execution}, {one.part}",
         rate_words(one.rate, record),
         _completed_words(one, record),
-        "–" if one.growth is None or record.closed else f"{one.growth * 100:.1f} %",
+        "–" if one.growth is None or one.part == _LIGHT or record.closed else f"{one.growth * 100:.1f} %",
         *(
             "not reached" if one.visible_p90 is None and value is None else seconds_of(value)
             for value in _times(one)
@@ -232,7 +234,7 @@ def _completed(record: CapacityRecord) -> Chart:
         count_axis(highest, "completed"),
         [
             Line("all that is offered", [(0.0, 0.0), (highest, highest)], 2),
-            Marks("held", [(x, y) for x, y, one in points if one.held], "dot"),
+            Marks("held", [(x, y) for x, y, one in points if one.held], "ring"),
             Marks("not held", [(x, y) for x, y, one in points if not one.held], "cross", 1),
         ],
         height=260,

@@ -87,7 +87,9 @@ def sentence(record: CapacityRecord) -> str:
         f"less than {rate_words(record.high, record)}" if record.high is not None else "",
     ]
     bounds = " and ".join(filter(None, known))
-    return f"{bounds[0].upper()}{bounds[1:]} {unit}." if bounds else "No load was measured to its end."
+    if bounds:
+        return f"{bounds[0].upper()}{bounds[1:]} {unit}."
+    return "Unknown: only the light load was measured." if record.plateaus else "No load was measured."
 
 
 def beyond(record: CapacityRecord) -> str:

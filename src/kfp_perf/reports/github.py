@@ -31,8 +31,6 @@ MOST_ANNOTATIONS = 10
 #: The most that the summary of a step may hold; GitHub refuses more whole.
 MOST_SUMMARY_BYTES = 1024 * 1024
 _CUT = b"\n\nThe rest is left out: a summary holds at most 1 MiB a step.\n"
-#: How a comparison says that an execution was left out on purpose.
-_PLANNED = "the warm-up of its study"
 #: What a comparison says of changes for the worse.
 _WORSE = frozenset({ComparisonVerdict.SLOWER, ComparisonVerdict.MORE_FAILURES})
 
@@ -126,11 +124,7 @@ def annotations_of_comparison(comparison: Comparison, failures: Iterable[str]) -
     for one in comparison.primary:
         level = Level.WARNING if one.verdict in _WORSE else Level.NOTICE
         found.append(Annotation(level, title, sentence_of(one, comparison.within)))
-    found += [
-        Annotation(Level.WARNING, "Comparison", text)
-        for text in comparison.warnings
-        if not text.endswith(_PLANNED)
-    ]
+    found += [Annotation(Level.WARNING, "Comparison", text) for text in comparison.warnings]
     return limited(found)
 
 

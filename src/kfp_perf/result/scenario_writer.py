@@ -44,7 +44,8 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     ones. `started` and `finished` bound the work of its runner, and `stopped_at` is when it was stopped before
     its end (0.0: it was not). `error` is the text of the error that ended it
     early (empty: none), and `exit_code` that error's code. `measured`: the load is over and its runs are
-    accounted for; `ended`: its clean-up is over as well.
+    accounted for; `ended`: its clean-up is over as well. `cleanup_failed`: that ended with an error, so it is not
+    known what `leftovers` lacks.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ScenarioInfo(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
     measured: bool = False
     ended: bool = False
+    cleanup_failed: bool = False
     custom: dict[str, Any] = {}
 
     @property

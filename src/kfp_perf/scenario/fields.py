@@ -49,8 +49,10 @@ class ScenarioFields(BaseModel):
         examples=[0.5],
         json_schema_extra={"unit": "minutes"},
     )
-    run_time: PositiveMinutes = Field(
-        description="How long the scenario starts new work.",
+    run_time: PositiveMinutes | None = Field(
+        default=None,
+        description="How long the scenario starts new work; it may be left out where `stages` are given, whose "
+        "durations add up to it.",
         examples=["90s"],
         json_schema_extra={"unit": "minutes"},
     )
@@ -212,6 +214,8 @@ class ScenarioFields(BaseModel):
     @property
     def run_seconds(self) -> float:
         """How long new work starts, in seconds."""
+        if self.run_time is None:
+            return sum(stage.duration_seconds for stage in self.stages or ())
         return in_seconds(self.run_time)
 
     @property

@@ -51,6 +51,9 @@ def unused_fields(scenario: ScenarioFields) -> list[str]:
 
 def faults_of(scenario: ScenarioFields) -> list[Fault]:
     """Return every rule that a scenario breaks; its fields are good by themselves."""
+    if scenario.run_time is None and not scenario.run_seconds:
+        what = "is missing, and the stages last 0 s together" if scenario.stages else "is missing"
+        return [Fault("run_time", what, 'write a time such as "5m"; only stages make up for it')]
     return [fault for rule in _RULES for fault in rule(scenario)]
 
 
@@ -107,7 +110,7 @@ def _stages_add_up(scenario: ScenarioFields) -> Iterator[Fault]:
         yield Fault(
             "stages",
             f"last {total:g} s together, but runTime is {scenario.run_seconds:g} s",
-            f'make the durations add up to runTime, or set runTime to "{total:g}s"',
+            "leave runTime out, or make the durations add up to it",
         )
     if not any(target.per_second if isinstance(target, Rate) else target for target in targets):
         yield Fault("stages", "never ask for any load", "give at least one stage a target above 0")

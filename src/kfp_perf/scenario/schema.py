@@ -34,6 +34,8 @@ def resolved_schema() -> dict[str, Any]:
     of_file = ScenarioFile.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = of_file.pop("$defs")
     scenario = definitions["TestScenario"]
+    timed = {"anyOf": [{"required": [field]} for field in ("runTime", "stages")]}
+    definitions["TestScenario"] = scenario | timed
     defaults = {key: value for key, value in scenario.items() if key not in {"required", "title"}}
     definitions["Defaults"] = {**defaults, "description": of_file["properties"]["defaults"]["description"]}
     of_file["properties"]["defaults"] = {"$ref": "#/$defs/Defaults"}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare import repeated_metrics
-from kfp_perf.compare.sides import ComparedExecution, Side
+from kfp_perf.compare.compared_execution import ComparedExecution
+from kfp_perf.compare.sides import Side
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.statistics.variation import FEWEST_UNTIL_STABLE, is_stable
 from kfp_perf.studies.study import PlannedExecution, worst_of

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kfp_perf.scenario.model import TestScenario
     from kfp_perf.studies.capacity.plateau import PlannedPlateau
 
-_REMEDY = 'Give it an arrivalRate such as "30/min".'
+_REMEDY = 'Give it an arrivalRate such as "30/min", or bound what numTimes in flight take by a threshold.'
 FROM_SHARE = 8.0
 """The search begins at this part of the file's own load."""
 
