@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from small_pipelines import Draft
 
 from kfp_emulator.cluster.timing import load_profile
 from kfp_emulator.http.ports import SidePorts
@@ -240,3 +241,9 @@ def spawn() -> Iterator[Callable[..., tuple[Api, subprocess.Popen[bytes]]]]:
             if pipe is not None:
                 pipe.close()
         process.wait(20)
+
+
+@pytest.fixture
+def draft() -> Draft:
+    """A pipeline in the making."""
+    return Draft()

@@ -23,11 +23,6 @@ LOOKS = Profile(
 )
 
 
-@pytest.fixture
-def draft() -> Draft:
-    return Draft()
-
-
 def _sequence(draft: Draft) -> Any:
     draft.container("say")
     return draft.pipeline({"one": task("say"), "two": task("say", after=["one"])})

@@ -151,6 +151,42 @@ async def test_a_watch_that_is_silent_ends() -> None:
     assert lines == [b"one", b"two", b""]
 
 
+class Blocks:
+    """An answer of given blocks, which notes when it is left to rest."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        self.steps: list[str] = []
+        self._blocks = [*blocks, b""]
+
+    async def block(self) -> bytes:
+        block = self._blocks.pop(0)
+        self.steps.append(f"{len(block)} bytes")
+        return block
+
+    async def pause(self, seconds: float) -> None:
+        self.steps.append(f"{seconds} s")
+
+
+@in_a_loop
+async def test_a_watch_is_read_in_batches_and_without_a_pause_while_more_is_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = Blocks(b"x" * 10 + b"\n", b"x" * 100_000, b"\n" * 100_000, b"y\n")
+
+    @contextlib.asynccontextmanager
+    async def asked(*_: Any) -> Any:
+        yield answer
+
+    api = api_of("http://127.0.0.1:1")
+    monkeypatch.setattr(api, "_asked", asked)
+    lines = [line async for piece in api.lines("/api/v1/pods", {}, 1.0) for line in piece if line]
+    assert [len(line) for line in lines] == [10, 100_000, 1]
+    assert answer.steps == [
+        *("11 bytes", "0.1 s", "100000 bytes", "100000 bytes"),
+        *("2 bytes", "0.1 s", "0 bytes"),
+    ]
+
+
 @in_a_loop
 async def test_tls_is_verified_with_the_clusters_authority(tmp_path: Path) -> None:
     made = make_certificates(tmp_path)

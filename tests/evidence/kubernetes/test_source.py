@@ -120,7 +120,7 @@ async def collecting(
     folder: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster, **settings: Any
 ) -> AsyncIterator[Collected]:
     """Collect from a cluster; the pauses of the source are short."""
-    for name in ("_RETRY_SECONDS", "_TICK_SECONDS", "_USAGE_SECONDS"):
+    for name in ("_RETRY_SECONDS", "_TICK_SECONDS", "_USAGE_SECONDS", "_QUIET_SECONDS"):
         monkeypatch.setattr(source, name, 0.01)
     async with FakeCluster(cluster.handle) as server:
         config = TestConfig(kubernetes_url=server.url, evidence_interval_seconds=1.0, **settings)
@@ -204,6 +204,21 @@ async def test_a_cluster_without_a_metrics_server_is_named(
     async with collecting(tmp_path, monkeypatch, cluster) as it:
         await it.until(lambda: any(one.name == source.USAGE and one.missing for one in it.sink.states))
     assert "usage: the cluster has no metrics.k8s.io (404)" in it.said()
+
+
+@in_a_loop
+async def test_what_comes_just_after_the_end_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster()
+    async with collecting(tmp_path, monkeypatch, cluster) as it:
+        monkeypatch.setattr(source, "_QUIET_SECONDS", 0.3)
+        await it.until(lambda: cluster.runs.open)
+        cluster.runs.put("p-1", run_pod("Pending"))
+        await it.until(lambda: any(one.live.endswith("1 on one") for one in it.notices))
+        cluster.runs.put("p-1", run_pod("Succeeded"))
+    (pod,) = read_lines(tmp_path / PODS_FILE, pod_decoder)
+    assert (pod.phase, pod.over) == ("Succeeded", True)
 
 
 @in_a_loop

@@ -33,6 +33,7 @@ _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 30.0
 _PIECE_BYTES = 2**18
 _BATCH_SECONDS = 0.1
+_LARGE_BLOCK_BYTES = 2**16
 _LARGEST_BYTES = 64 * 2**20
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -186,7 +187,9 @@ class KubernetesApi:
                     raise ApiFault("a line of the watch has no end")
                 if lines:
                     yield lines
-                await answer.pause(self._batch_seconds)
+                # After a large block more is waiting: a pause each time would bound what can be read in a second.
+                if len(block) < _LARGE_BLOCK_BYTES:
+                    await answer.pause(self._batch_seconds)
 
     @contextlib.asynccontextmanager
     async def _asked(self, path: str, query: Mapping[str, str | int]) -> AsyncIterator[Answer]:

@@ -65,6 +65,8 @@ class RunPods:
     """
 
     def __init__(self, write: Callable[[PodRecord], object], now: Callable[[], float]) -> None:
+        self.changes = 0
+        """How many states of pods were seen."""
         self._write = write
         self._now = now
         self._began = now()
@@ -84,6 +86,7 @@ class RunPods:
 
     def changed(self, pod: RunPod) -> None:
         """Note the state of a pod."""
+        self.changes += 1
         uid = pod.metadata.uid
         if uid in self._written:
             return

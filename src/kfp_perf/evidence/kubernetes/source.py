@@ -32,7 +32,7 @@ from kfp_perf.evidence.kubernetes.watch import (
 from kfp_perf.evidence.source import SourceFinding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kfp_perf.config import TestConfig
     from kfp_perf.evidence.kubernetes.access import Access
@@ -52,7 +52,9 @@ _HIDDEN = frozenset({403, 404})
 _TICK_SECONDS = 1.0
 #: metrics-server measures every 15 s; what it has measured should not be much older when it is read.
 _USAGE_SECONDS = 5.0
-_LAST_USAGE_SECONDS = 1.5
+_LAST_LOOK_SECONDS = 1.5
+#: What the last runs did may still be on its way when the test ends.
+_QUIET_SECONDS = 0.5
 #: Pods of the first runs may be there before they are followed; those that are over already are of earlier ones.
 _NOT_OVER = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _MISSING_RIGHT = "deploy/ has a Role that gives the right."
@@ -245,14 +247,23 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
                 if task.done():
                     task.result()  # a bug: it has an error
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_USAGE_SECONDS):
-                await usage.look()
+            async with asyncio.timeout(_LAST_LOOK_SECONDS):
+                await asyncio.gather(usage.look(), _quiet(pods.values()))
     finally:
         for task in (*tasks, stopped):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for one in pods.values():
             one.close()
+
+
+async def _quiet(pods: Iterable[RunPods]) -> None:
+    """Wait until no pod has changed for a moment."""
+    followed = list(pods)
+    before = -1
+    while (seen := sum(one.changes for one in followed)) != before:
+        before = seen
+        await asyncio.sleep(_QUIET_SECONDS)
 
 
 async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
