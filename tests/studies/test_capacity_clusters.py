@@ -16,7 +16,7 @@ OFF = {"pods": 0.03, "throttle": 0.03, "workers": 0.15, "reporter": 0.05}
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_the_limit_of_a_cluster_is_enclosed_and_named(component: str) -> None:
     cluster = random_cluster(SEED, component)
-    limits = SearchLimits(4.0 * first_rate(cluster, SEED), precision=0.2)
+    limits = SearchLimits(4.0 * first_rate(cluster, SEED), precision=0.3)
     done, end, gave_way = search(cluster, limits, seed=SEED)
     found = answer(limits, done)
     assert end is SearchEnd.FOUND
@@ -24,7 +24,7 @@ def test_the_limit_of_a_cluster_is_enclosed_and_named(component: str) -> None:
     assert found.high is not None
     assert found.low <= cluster.capacity * (1.0 + OFF[component])
     assert found.high >= cluster.capacity * (1.0 - OFF[component])
-    assert found.high <= 1.5 * found.low
+    assert found.high <= 1.7 * found.low
     assert gave_way == GIVES_WAY[component]
     assert sum(one.step.part is Part.PLATEAU for one in done) <= 8
 
