@@ -52,9 +52,9 @@ def test_a_repeated_test_is_a_study_that_report_compare_and_cleanup_read(
     assert code == 0
     assert json.loads(out)["study"]["kind"] == "repetition"
     assert kfp_perf("cleanup", "r/latest")[0] == 0
-    code, _, err = kfp_perf("report", "r/latest", "--format", "csv")
+    code, _, err = kfp_perf("report", "r/latest", "--format", "parquet")
     assert code == 2
-    assert "no report 'csv' of a study" in err
+    assert "no report 'parquet' of a study" in err
 
 
 def test_a_duel_of_emulators(kfp_perf: Call, folder: Path) -> None:

@@ -141,6 +141,8 @@ def test_every_number_is_a_metric_or_stands_beside_one(which: str, request: pyte
 
 def test_every_metric_has_a_value_where_the_registry_says(everything: dict[str, Any]) -> None:
     for metric in METRICS_OF_ALL:
+        if metric.path[0] == "capacity":  # of a search, whose answer no single test has
+            continue
         for found in variants(metric.name, metric.statistics, call="GetRun"):
             assert found.value_in(everything) is not None, found.name
             count = found.count_in(everything)
