@@ -49,6 +49,7 @@ class EvidenceProcess:
         self._unread = b""
         self._unknown = {part for source in SOURCES for part, _ in source.parts(config)}
         self._live: dict[str, str] = {}
+        self._found: list[str] = []
 
     @property
     def live(self) -> list[str]:
@@ -91,11 +92,16 @@ class EvidenceProcess:
         while self._process is not None and self._process.stdout is not None and self._unknown:
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
-                return
-            self.look()
+                break
+            self._look()
+        self._log_found()
 
     def look(self) -> None:
         """Pass on what the collector has said since the last look; never waits."""
+        self._look()
+        self._log_found()
+
+    def _look(self) -> None:
         if self._process is None:
             return
         self._read()
@@ -121,11 +127,17 @@ class EvidenceProcess:
         elif notice.failed:
             log.warning("Evidence: %s failed: %s", notice.part, notice.failed)
         elif state is not None and state.found:
-            log.info("Evidence: %s, %s", state.title, state.found)
+            self._found.append(f"{state.title} ({state.found})")
         elif state is not None:
             log.info(
                 "Evidence: no %s: %s", state.title, ". ".join(filter(None, (state.missing, state.remedy)))
             )
+
+    def _log_found(self) -> None:
+        """Log in one line what was found since the last one."""
+        if self._found:
+            log.info("Evidence: %s", "; ".join(self._found))
+        self._found.clear()
 
     def __exit__(self, *_: object) -> None:
         if self._process is None:
