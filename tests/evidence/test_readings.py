@@ -70,6 +70,22 @@ def test_a_restart_is_counted_and_loses_nothing_that_was_scraped() -> None:
     assert found.increase("calls", TEST) == 35.0
 
 
+def test_a_process_that_is_replaced_within_seconds_of_its_start_is_a_restart() -> None:
+    found = readings(
+        scrape(9_989.0, began=9_988.0, cpu=0.5),
+        scrape(9_991.0, began=9_989.5, cpu=0.1),
+        scrape(9_995.0, began=9_989.5, cpu=0.9),  # more than the first one used
+    )
+    assert found.restarts == 1
+    assert found.processes == 2
+
+
+def test_a_start_that_is_read_a_second_off_is_the_same_process() -> None:
+    found = readings(*(scrape(9_990.0 + one, began=BEGAN + one % 2, cpu=one) for one in range(6)))
+    assert found.restarts == 0
+    assert found.processes == 1
+
+
 def test_replicas_that_answer_in_turn_are_no_restarts() -> None:
     found = readings(
         scrape(9_990.0, calls=100.0),

@@ -126,8 +126,12 @@ class Changes:
         """The line without what has not changed, its `began` as it was first read of that process."""
         if line.missed:
             return line
-        known = [began for began in self._last if abs(began - line.began) <= _SAME_START_SECONDS]
-        line.began = known[0] if known else line.began
+        known = [
+            began
+            for began, last in self._last.items()
+            if abs(began - line.began) <= _SAME_START_SECONDS and not _used_less(line, last)
+        ]
+        line.began = min(known, key=lambda began: abs(began - line.began), default=line.began)
         before = self._last.pop(line.began, None)
         self._last[line.began] = line
         if len(self._last) > _MOST_PROCESSES:
@@ -141,6 +145,11 @@ class Changes:
             histograms=_changed(line.histograms, before.histograms),
             bounds=_changed(line.bounds, before.bounds),
         )
+
+
+def _used_less(line: ScrapeLine, last: ScrapeLine) -> bool:
+    """Whether less CPU time was used than before: it is another process, however close their starts are."""
+    return line.began != last.began and line.counters.get("cpu", 0.0) < last.counters.get("cpu", 0.0)
 
 
 def _changed(now: dict[str, Value], before: dict[str, Value]) -> dict[str, Value]:
