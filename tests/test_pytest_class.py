@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf import test_performance
 from kfp_perf.execution import EmulatorProcess
 from kfp_perf.result.reader import TestResult
 from kfp_perf.runners import PipelineRunner
-from kfp_perf.test_performance import TestPerformance as Collected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from kfp_perf.runners import BaseRunner
     from kfp_perf.scenario.model import TestScenario
-
-Collected.__test__ = False  # type: ignore[attr-defined]  # it needs a server
 
 SCENARIOS = [
     {"mode": "RANDOM_GETS", "runTime": "500ms", "name": "reads"},
@@ -33,7 +31,7 @@ SCENARIOS = [
 ]
 
 
-class Selected(Collected):
+class Selected(test_performance.TestPerformance):
     """Selects a runner of its own for one mode, and the usual ones for all others."""
 
     def create_runner(
