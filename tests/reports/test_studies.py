@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_executions import write_study
+from rich.console import Console
 
 from kfp_perf.errors import InputError
+from kfp_perf.reports.story.blocks import Column, Table
+from kfp_perf.reports.story_console import parts_of_block
 from kfp_perf.reports.study_reports import FORMATS, story_of_study
 from kfp_perf.result.study import Study
 
@@ -102,3 +107,23 @@ def test_only_a_warm_up_has_no_variation(tmp_path: Path) -> None:
 def test_a_kind_of_a_newer_version_is_named(repetition: Path) -> None:
     with pytest.raises(InputError, match="unknown kind"):
         story_of_study(changed(repetition, kind="tournament"))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_table_loses_a_letter_on_a_terminal(width: int) -> None:
+    """What does not fit is folded: a cell that is cut would hide a verdict."""
+    columns = [
+        Column("Metric", is_number=False),
+        *(Column(title) for title in ("Baseline", "New", "Change in points", "95 % interval")),
+        Column("Verdict", is_number=False),
+    ]
+    rows = [
+        [f"steps-in-a-row: {name}", "0.719 /s", "–", "+1,226 %", "-92.8 to +1,226 %", verdict]
+        for name in ("run.success_rate", "api.CreateRun.latency.p95", "phase.transition.mean")
+        for verdict in ("same within 5 %", "not worse by a point", "backlog grows, ended early")
+    ]
+    text = io.StringIO()
+    table = Table("Further metrics", columns, rows)
+    Console(file=text, width=width).print(next(iter(parts_of_block(table))))
+    letters = "".join(column.title for column in columns) + "".join(cell for row in rows for cell in row)
+    assert Counter("".join(text.getvalue().split())) == Counter("".join(letters.split()))

@@ -86,6 +86,9 @@ def test_a_component_without_cpu_left_is_a_sign() -> None:
     assert setting is not None
     assert "resources" in setting.name
     assert signs_of({}, figures(path, 0.5)) == ()
+    emulated = figures(path, 0.97)
+    emulated["components"]["modelled"] = True
+    assert signs_of({}, emulated) == ()  # made up by an emulator
 
 
 def test_every_component_has_settings() -> None:

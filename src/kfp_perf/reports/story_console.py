@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -13,7 +16,7 @@ from kfp_perf.reports.story.blocks import Cell, Facts, Flag, Hyperlink, Items, N
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
     from kfp_perf.reports.story.blocks import Block, Section, Story
 
@@ -39,7 +42,7 @@ def _parts(story: Story) -> Iterator[RenderableType]:
 
 
 def _section(section: Section) -> Iterator[RenderableType]:
-    blocks = [shown for block in section.blocks for shown in _block(block)]
+    blocks = [shown for block in section.blocks for shown in parts_of_block(block)]
     if not blocks:
         return
     yield Text()
@@ -49,10 +52,11 @@ def _section(section: Section) -> Iterator[RenderableType]:
     yield from blocks
 
 
-def _block(block: Block) -> Iterator[RenderableType]:
+def parts_of_block(block: Block) -> Iterator[RenderableType]:
+    """What is printed of a block; nothing of charts."""
     match block:
         case Table():
-            yield _table(block)
+            yield _FittedTable(block)
         case Prose():
             yield Text(block.text, style=STYLES[block.tone])
         case Items():
@@ -68,20 +72,39 @@ def _facts(facts: Facts) -> RenderableType:
     return Group(*(Text.assemble(f"{name.ljust(wide)}  ", _cell(value)) for name, value in facts.pairs))
 
 
-def _table(table: Table) -> RenderableType:
-    drawn = RichTable(box=None, padding=(0, 1, 0, 0))
-    for column in table.columns:
-        # Numbers are read in one piece; texts may be folded.
-        drawn.add_column(
-            column.title,
-            justify="right" if column.is_number else "left",
-            header_style="dim",
-            overflow="fold",
-            no_wrap=column.is_number,
-        )
-    for row in table.rows:
-        drawn.add_row(*map(_cell, row))
-    return drawn
+@dataclass(frozen=True, slots=True)
+class _FittedTable:
+    """A table as wide as the terminal at most: what does not fit is folded, and no letter is lost."""
+
+    table: Table
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        drawn = RichTable(box=None, padding=(0, 1, 0, 0))
+        widths = _widths(self.table, options.max_width - len(self.table.columns))
+        for column, width in zip(self.table.columns, widths, strict=True):
+            justify: JustifyMethod = "right" if column.is_number else "left"
+            drawn.add_column(column.title, justify=justify, header_style="dim", overflow="fold", width=width)
+        for row in self.table.rows:
+            drawn.add_row(*map(_cell, row))
+        yield drawn
+
+
+def _widths(table: Table, available: int) -> list[int]:
+    """The width of each column: of its widest cell, or less where they do not fit.
+
+    Titles and texts are folded between words first; numbers stay whole as long as that is enough.
+    """
+    widths, least = [], []
+    for place, column in enumerate(table.columns):
+        texts = [_cell(row[place]).plain for row in table.rows]
+        pieces = [*column.title.split(), *(texts if column.is_number else " ".join(texts).split())]
+        widths.append(max(map(cell_len, [column.title, *texts])))
+        least.append(min(max(map(cell_len, pieces), default=1), widths[-1]))
+    for limits in (least, [1] * len(least)):
+        while sum(widths) > available and any(map(operator.gt, widths, limits)):
+            _, widest = max((width, place) for place, width in enumerate(widths) if width > limits[place])
+            widths[widest] -= 1
+    return widths
 
 
 def _cell(cell: Cell) -> Text:

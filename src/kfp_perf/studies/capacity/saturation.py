@@ -84,8 +84,11 @@ def signs_of(light: Mapping[str, Any], limit: Mapping[str, Any]) -> tuple[Eviden
 
 
 def _saturated(light: Mapping[str, Any], limit: Mapping[str, Any]) -> Iterator[EvidenceRecord]:
-    """Components that used up their CPU."""
-    for name in (limit.get("components") or {}).get("by_name") or {}:
+    """Components that used up their CPU; none where an emulator made up what they used."""
+    components = limit.get("components") or {}
+    if components.get("modelled"):
+        return
+    for name in components.get("by_name") or {}:
         path = ("components", "by_name", name, "cpu_share_of_limit", "max")
         after = _value(limit, path)
         if after is not None and after >= SATURATED:
