@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.live.snapshot import ScenarioState, Snapshot
 from kfp_perf.metrics.window_counters import runs_due
-from kfp_perf.result.counters import ScenarioCounters, coarse_counts, coarse_quantile
+from kfp_perf.result.coarse_histogram import coarse_quantile, coarse_sum
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -64,8 +65,8 @@ class Watch:
                 now,
                 sum(one.attempts for one in known),
                 sum(one.outcomes.get(Outcome.SUCCEEDED, 0) for one in known),
-                _sum(one.latency for one in known),
-                _sum(one.lateness for one in known),
+                coarse_sum(one.latency for one in known),
+                coarse_sum(one.lateness for one in known),
             )
         )
         while len(self._looks) > 2 and self._looks[1].at <= now - _RUNS_WINDOW_SECONDS:
@@ -92,7 +93,7 @@ class Watch:
             latency_p99=coarse_quantile(latency, 0.99),
             lateness_p99=coarse_quantile(lateness, 0.99),
             runs_due=runs_due,
-            visible_p50=_median_of(_sum(one.visible_seconds for one in known), runs_due),
+            visible_p50=_median_of(coarse_sum(one.visible_seconds for one in known), runs_due),
             errors=dict(errors.most_common(_MOST_ERRORS)),
             thresholds=list(thresholds),
             stopping=stopping,
@@ -112,13 +113,6 @@ class Watch:
 
 def _rate(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0.0 else 0.0
-
-
-def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
-    total = coarse_counts(b"").copy()
-    for one in histograms:
-        total += coarse_counts(one)
-    return total
 
 
 def _runs_due(counters: ScenarioCounters) -> int:
