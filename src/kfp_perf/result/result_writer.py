@@ -62,7 +62,7 @@ class ResultWriter:
             self._save(HEALTH_FILE, document, rescue=False)
 
     def save(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Write `result.json` atomically, and return its path. Values that JSON cannot hold are written as text.
+        """Write `result.json` atomically, and return the document as written: what JSON cannot hold as text.
 
         Raises `InputError` where the folder can no longer be written; the document is then in the system's
         temporary folder, at the path that the error names.
