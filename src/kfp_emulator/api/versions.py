@@ -9,7 +9,7 @@ import msgspec
 from kfp_emulator.api import pipelines
 from kfp_emulator.pipelines.packages import fetch_package, read_package, unpack
 from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
-from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input
+from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input, wrapping
 from kfp_emulator.protocol.messages import PIPELINE_VERSION
 from kfp_emulator.protocol.wire import rfc3339
 from kfp_emulator.server import pipelines as pipeline_rows
@@ -66,11 +66,9 @@ async def create_version(backend: Backend, call: Call) -> Answer:
         raise invalid_input("Failed to create a pipeline version. Package URL is empty")
     if not message.get("pipeline_id"):
         raise invalid_input("Failed to create a pipeline version. Parent pipeline id is empty")
-    try:
+    with wrapping("Failed to create a pipeline version due to conversion error"):
         fields = _checked(message)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a pipeline version due to conversion error") from None
-    try:
+    with wrapping("Failed to create a pipeline version. Check error stack"):
         if not fields["name"]:
             raise invalid_input("name is required")
         await pipelines.authorize(backend, call, "create", pipeline_id)
@@ -80,8 +78,6 @@ async def create_version(backend: Backend, call: Call) -> Answer:
         version_id = add(
             backend, pipeline_id, fields | {"package_url": url}, message.get("tags", {}), package
         )
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a pipeline version. Check error stack") from None
     return reply(show(find(backend, version_id)))
 
 
@@ -103,24 +99,18 @@ def _checked(message: dict[str, Any]) -> dict[str, str]:
 async def _authorize(backend: Backend, call: Call, verb: str, version_id: str) -> None:
     if not backend.access.multi_user:
         return
-    try:
+    with wrapping(f"Failed to access pipeline version {version_id}. Check if it exists"):
         row = find(backend, version_id)
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to access pipeline version {version_id}. Check if it exists") from None
     await pipelines.authorize(backend, call, verb, row[1])
 
 
 async def get_version(backend: Backend, call: Call) -> Answer:
     """GET /pipelines/{pipeline_id}/versions/{pipeline_version_id}: the pipeline's id is not looked at."""
     version_id = call.path["pipeline_version_id"]
-    try:
+    with wrapping(f"Failed to get a pipeline version {version_id}"):
         await _authorize(backend, call, "get", version_id)
-        try:
+        with wrapping(f"Failed to get a pipeline version with id {version_id}"):
             row = find(backend, version_id)
-        except ApiFault as fault:
-            raise fault.wrapped(f"Failed to get a pipeline version with id {version_id}") from None
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to get a pipeline version {version_id}") from None
     return reply(show(row))
 
 
@@ -134,18 +124,14 @@ async def list_versions(backend: Backend, call: Call) -> Answer:
             f"Failed to list pipeline versions due invalid list options: {call.list_parameters()}"
         ) from None
     context = f"Failed to list pipeline versions for pipeline {pipeline_id}"
-    try:
-        try:
+    with wrapping(context):
+        with wrapping(
+            f"Failed to get a pipeline with id {pipeline_id}",
+            f"Failed to get namespace for pipeline id {pipeline_id}",
+            f"Failed to list pipeline versions due to error fetching the namespace for pipeline {pipeline_id}",
+        ):
             pipeline_rows.find(backend, pipeline_id)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                f"Failed to get a pipeline with id {pipeline_id}",
-                f"Failed to get namespace for pipeline id {pipeline_id}",
-                f"Failed to list pipeline versions due to error fetching the namespace for pipeline {pipeline_id}",
-            ) from None
         await pipelines.authorize(backend, call, "list", pipeline_id)
-    except ApiFault as fault:
-        raise fault.wrapped(context) from None
     page = backend.store.page(VERSIONS, options, "pipeline_id", pipeline_id, COLUMNS, context)
     bodies = [encode(show(row)) for row in page.rows]
     return reply_list("pipeline_versions", bodies, page.total_size, page.next_page_token)
@@ -155,35 +141,24 @@ async def update_version(backend: Backend, call: Call) -> Answer:
     """PATCH /pipelines/{pipeline_id}/versions/{pipeline_version_id}: display_name and tags."""
     message = call.message(PIPELINE_VERSION)
     version_id = call.path["pipeline_version_id"]
-    try:
+    with wrapping(f"Failed to update pipeline version {version_id} due to authorization error"):
         await _authorize(backend, call, "update", version_id)
-    except ApiFault as fault:
-        context = f"Failed to update pipeline version {version_id} due to authorization error"
-        raise fault.wrapped(context) from None
-    try:
+    with wrapping(f"Failed to update pipeline version {version_id}. Check error stack"):
         row = pipelines.update_fields(
             backend, "versions", version_id, message, lambda: find(backend, version_id)
         )
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to update pipeline version {version_id}. Check error stack") from None
     return reply(show(row))
 
 
 async def delete_version(backend: Backend, call: Call) -> Answer:
     """DELETE /pipelines/{pipeline_id}/versions/{pipeline_version_id}."""
     pipeline_id, version_id = call.path["pipeline_id"], call.path["pipeline_version_id"]
-    try:
+    with wrapping(
+        f"Failed to delete a pipeline version id {version_id} under pipeline id {pipeline_id}. "
+        "Check error stack"
+    ):
         await pipelines.authorize(backend, call, "delete", pipeline_id)
-        try:
+        with wrapping(f"Failed to delete pipeline version with id {version_id} as it was not found"):
             find(backend, version_id)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                f"Failed to delete pipeline version with id {version_id} as it was not found"
-            ) from None
-    except ApiFault as fault:
-        raise fault.wrapped(
-            f"Failed to delete a pipeline version id {version_id} under pipeline id {pipeline_id}. "
-            "Check error stack"
-        ) from None
     backend.store.write("DELETE FROM versions WHERE id = ?", (version_id,))
     return EMPTY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_emulator.protocol.errors import ApiFault, invalid_input, not_found
+from kfp_emulator.protocol.errors import invalid_input, not_found, wrapping
 
 if TYPE_CHECKING:
     from kfp_emulator.server.state import Backend
@@ -33,10 +33,8 @@ def namespace_of(backend: Backend, experiment_id: str) -> str:
         ApiFault: 404.
 
     """
-    try:
+    with wrapping(f"Failed to fetch namespace from experiment {experiment_id}"):
         namespace: str = find(backend, experiment_id)[4]
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace from experiment {experiment_id}") from None
     return namespace
 
 
@@ -51,10 +49,8 @@ def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[st
         if backend.access.multi_user:
             raise invalid_input("Experiment id can not be empty in multi-user mode")
         return default_experiment(backend), ""
-    try:
+    with wrapping(f"Failed to fetch namespace for experiment {experiment_id}"):
         actual = namespace_of(backend, experiment_id)
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace for experiment {experiment_id}") from None
     if namespace and namespace != actual:
         raise invalid_input(
             f"Experiment {experiment_id} belongs to namespace '{actual}' instead of '{namespace}'"

@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from kfp_emulator.pipelines.packages import check_pipeline_name
-from kfp_emulator.protocol.errors import ApiFault, already_exists, not_found
+from kfp_emulator.protocol.errors import already_exists, not_found, wrapping
 from kfp_emulator.server import pipelines
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def newest(backend: Backend, pipeline_id: str) -> Row:
         ApiFault: 404, there is no such pipeline, or it has no version.
 
     """
-    try:
+    with wrapping("Failed to get the latest pipeline version as pipeline was not found"):
         pipelines.find(backend, pipeline_id)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to get the latest pipeline version as pipeline was not found") from None
     row = backend.store.one(
         f"SELECT {COLUMNS} FROM versions WHERE pipeline_id = ? ORDER BY created_at DESC, id DESC LIMIT 1",  # noqa: S608  constant
         pipeline_id,
