@@ -17,31 +17,29 @@ from kfp_emulator.protocol.errors import (
 from kfp_emulator.protocol.messages import EXPERIMENT
 from kfp_emulator.protocol.wire import rfc3339
 from kfp_emulator.server import recurring
-from kfp_emulator.server.experiments import COLUMNS, find, insert
+from kfp_emulator.server.experiments import COLUMNS, ExperimentRow, find, insert
 from kfp_emulator.storage.schema import EXPERIMENTS
 
 if TYPE_CHECKING:
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
 DESCRIPTION_LENGTH = 255
 
 
-def show(row: Row) -> dict[str, Any]:
+def show(row: ExperimentRow) -> dict[str, Any]:
     """Shape an experiment's row as its message."""
-    experiment_id, name, description, created_at, namespace, storage_state, last_run_created_at = row
     return present(
-        experiment_id=experiment_id,
-        display_name=name,
-        description=description,
-        created_at=rfc3339(created_at),
-        namespace=namespace,
-        storage_state=storage_state,
-        last_run_created_at=rfc3339(last_run_created_at),
+        experiment_id=row.id,
+        display_name=row.name,
+        description=row.description,
+        created_at=rfc3339(row.created_at),
+        namespace=row.namespace,
+        storage_state=row.storage_state,
+        last_run_created_at=rfc3339(row.last_run_created_at),
     )
 
 
@@ -86,7 +84,7 @@ async def _access(backend: Backend, call: Call, verb: str) -> str:
         with wrapping("Failed to authorize with the experiment ID", "Failed to authorize the request"):
             row = find(backend, experiment_id)
         with wrapping("Failed to authorize with API", "Failed to authorize the request"):
-            await backend.access.authorize(call, verb, "experiments", row[4], row[1])
+            await backend.access.authorize(call, verb, "experiments", row.namespace, row.name)
     return experiment_id
 
 
@@ -107,7 +105,7 @@ async def list_experiments(backend: Backend, call: Call) -> Answer:
             call, "list", "experiments", tenant, context="Failed to authorize with API"
         )
     page = backend.store.page(EXPERIMENTS, options, "tenant", tenant, COLUMNS, "Failed to list experiments")
-    bodies = [encode(show(row)) for row in page.rows]
+    bodies = [encode(show(ExperimentRow(*row))) for row in page.rows]
     return reply_list("experiments", bodies, page.total_size, page.next_page_token)
 
 

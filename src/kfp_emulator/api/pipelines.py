@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -19,30 +19,32 @@ from kfp_emulator.protocol.errors import (
 )
 from kfp_emulator.protocol.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
 from kfp_emulator.protocol.wire import rfc3339
-from kfp_emulator.server.pipelines import COLUMNS, check_tags, find, insert, insert_both
+from kfp_emulator.server.pipelines import COLUMNS, PipelineRow, check_tags, find, insert, insert_both
 from kfp_emulator.storage.schema import PIPELINES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
+
+Found = TypeVar("Found")
 
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
 
 
-def show(row: Row) -> dict[str, Any]:
+def show(row: PipelineRow) -> dict[str, Any]:
     """Shape a pipeline's row as its message."""
-    pipeline_id, name, display_name, description, created_at, namespace, tags = row
     return present(
-        pipeline_id=pipeline_id,
-        display_name=display_name,
-        name=name,
-        description=description,
-        created_at=rfc3339(created_at),
-        namespace=namespace,
-        tags=msgspec.json.decode(tags),
+        pipeline_id=row.id,
+        display_name=row.display_name,
+        name=row.name,
+        description=row.description,
+        created_at=rfc3339(row.created_at),
+        namespace=row.namespace,
+        tags=msgspec.json.decode(row.tags),
     )
 
 
@@ -127,8 +129,10 @@ async def authorize(backend: Backend, call: Call, verb: str, pipeline_id: str) -
         f"Failed to access pipeline {pipeline_id}. Check if it exists and have a namespace assigned"
     ):
         row = find(backend, pipeline_id)
-    with wrapping(f"Failed to access pipeline {pipeline_id}. Check if you have access to namespace {row[5]}"):
-        await backend.access.authorize_pipeline(call, verb, row[5], row[1])
+    with wrapping(
+        f"Failed to access pipeline {pipeline_id}. Check if you have access to namespace {row.namespace}"
+    ):
+        await backend.access.authorize_pipeline(call, verb, row.namespace, row.name)
 
 
 async def get_pipeline(backend: Backend, call: Call) -> Answer:
@@ -154,18 +158,20 @@ async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
     return reply(show(row))
 
 
-def _named(backend: Backend, namespace: str, name: str) -> Row | None:
+def _named(backend: Backend, namespace: str, name: str) -> PipelineRow | None:
     """Find a pipeline by its name; without a namespace the newest of that name in any."""
     if namespace:
-        return backend.store.one(
+        row = backend.store.one(
             f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
             namespace,
             name,
         )
-    return backend.store.one(
-        f"SELECT {COLUMNS} FROM pipelines WHERE name = ? ORDER BY created_at DESC LIMIT 1",  # noqa: S608  constant
-        name,
-    )
+    else:
+        row = backend.store.one(
+            f"SELECT {COLUMNS} FROM pipelines WHERE name = ? ORDER BY created_at DESC LIMIT 1",  # noqa: S608  constant
+            name,
+        )
+    return None if row is None else PipelineRow(*row)
 
 
 async def list_pipelines(backend: Backend, call: Call) -> Answer:
@@ -186,7 +192,7 @@ async def list_pipelines(backend: Backend, call: Call) -> Answer:
         access = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
         await backend.access.authorize_pipeline(call, "list", namespace, context=access)
     page = backend.store.page(PIPELINES, options, "tenant", namespace, COLUMNS, context)
-    bodies = [encode(show(row)) for row in page.rows]
+    bodies = [encode(show(PipelineRow(*row))) for row in page.rows]
     return reply_list("pipelines", bodies, page.total_size, page.next_page_token)
 
 
@@ -201,7 +207,9 @@ async def update_pipeline(backend: Backend, call: Call) -> Answer:
     return reply(show(row))
 
 
-def update_fields(backend: Backend, table: str, key: str, message: dict[str, Any], read: Any) -> Row:
+def update_fields(
+    backend: Backend, table: str, key: str, message: dict[str, Any], read: Callable[[], Found]
+) -> Found:
     """Change what a PATCH may change, and return the row as `read` gives it (which refuses an unknown id)."""
     check_tags(message.get("tags", {}))
     read()
@@ -213,8 +221,7 @@ def update_fields(backend: Backend, table: str, key: str, message: dict[str, Any
     for column, value in changes.items():
         sql = f"UPDATE {table} SET {column} = ? WHERE id = ?"  # noqa: S608  both are constants
         backend.store.write(sql, (value, key))
-    row: Row = read()
-    return row
+    return read()
 
 
 async def delete_pipeline(backend: Backend, call: Call) -> Answer:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 _KEPT = ("runtime_config", "trigger", "no_catchup", "plugins_input")
 
@@ -126,7 +125,7 @@ def _source(backend: Backend, message: dict[str, Any]) -> run_creation.Source:
         ):
             version = versions.newest(backend, pipeline_id)
         latest = run_creation.resolve_source(
-            backend, {"pipeline_version_reference": {"pipeline_version_id": version[0]}}
+            backend, {"pipeline_version_reference": {"pipeline_version_id": version.id}}
         )
         return run_creation.Source(latest.shown, latest.spec_id, latest.pipeline, pipeline_id, "")
     if not reference and not message.get("pipeline_spec"):
@@ -146,11 +145,11 @@ async def _access(backend: Backend, call: Call, verb: str) -> str:
         with wrapping("failed to authorize with the recurring run ID", "Failed to authorize the request"):
             row = _find(backend, recurring_run_id)
         with wrapping("failed to authorize with API", "Failed to authorize the request"):
-            await backend.access.authorize(call, verb, "jobs", row[1], row[3])
+            await backend.access.authorize(call, verb, "jobs", row.namespace, row.display_name)
     return recurring_run_id
 
 
-def _find(backend: Backend, recurring_run_id: str) -> Row:
+def _find(backend: Backend, recurring_run_id: str) -> recurring.RecurringRunRow:
     row = recurring.find(backend, recurring_run_id)
     if row is None:
         raise not_found("Job", recurring_run_id)
@@ -188,7 +187,7 @@ async def list_recurring_runs(backend: Backend, call: Call) -> Answer:
     page = backend.store.page(
         RECURRING_RUNS, options, column, scope, recurring.COLUMNS, "Failed to list jobs"
     )
-    bodies = [encode(recurring.show(row)) for row in page.rows]
+    bodies = [encode(recurring.show(recurring.RecurringRunRow(*row))) for row in page.rows]
     return reply_list("recurringRuns", bodies, page.total_size, page.next_page_token)
 
 

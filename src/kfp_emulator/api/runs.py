@@ -152,7 +152,7 @@ async def unarchive_run(backend: Backend, call: Call) -> Answer:
             raise _unknown(run_id).wrapped(f"Failed to unarchive run {run_id} as it does not exist")
         with wrapping(f"Failed to unarchive run {run_id} due to experiment fetching error"):
             experiment = experiments.find(backend, row[0])
-        if experiment[5] == "ARCHIVED":
+        if experiment.storage_state == "ARCHIVED":
             raise failed_precondition(
                 f"Failed to unarchive run {run_id} as experiment {row[0]} must be un-archived first",
                 "Unarchive the experiment first to allow the run to be restored",

@@ -13,43 +13,30 @@ from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input, wrap
 from kfp_emulator.protocol.messages import PIPELINE_VERSION
 from kfp_emulator.protocol.wire import rfc3339
 from kfp_emulator.server import pipelines as pipeline_rows
-from kfp_emulator.server.versions import COLUMNS, add, find
+from kfp_emulator.server.versions import COLUMNS, VersionRow, add, find
 from kfp_emulator.storage.schema import VERSIONS
 
 if TYPE_CHECKING:
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 NAME_LENGTH = 127
 
 
-def show(row: Row) -> dict[str, Any]:
+def show(row: VersionRow) -> dict[str, Any]:
     """Shape a version's row as its message."""
-    (
-        version_id,
-        pipeline_id,
-        name,
-        display_name,
-        description,
-        created_at,
-        package_url,
-        source_url,
-        tags,
-        spec,
-    ) = row
     return present(
-        pipeline_id=pipeline_id,
-        pipeline_version_id=version_id,
-        display_name=display_name,
-        name=name,
-        description=description,
-        created_at=rfc3339(created_at),
-        package_url=present(pipeline_url=package_url),
-        code_source_url=source_url,
-        pipeline_spec=msgspec.Raw(spec),
-        tags=msgspec.json.decode(tags),
+        pipeline_id=row.pipeline_id,
+        pipeline_version_id=row.id,
+        display_name=row.display_name,
+        name=row.name,
+        description=row.description,
+        created_at=rfc3339(row.created_at),
+        package_url=present(pipeline_url=row.package_url),
+        code_source_url=row.source_url,
+        pipeline_spec=msgspec.Raw(row.spec),
+        tags=msgspec.json.decode(row.tags),
     )
 
 
@@ -101,7 +88,7 @@ async def _authorize(backend: Backend, call: Call, verb: str, version_id: str) -
         return
     with wrapping(f"Failed to access pipeline version {version_id}. Check if it exists"):
         row = find(backend, version_id)
-    await pipelines.authorize(backend, call, verb, row[1])
+    await pipelines.authorize(backend, call, verb, row.pipeline_id)
 
 
 async def get_version(backend: Backend, call: Call) -> Answer:
@@ -133,7 +120,7 @@ async def list_versions(backend: Backend, call: Call) -> Answer:
             pipeline_rows.find(backend, pipeline_id)
         await pipelines.authorize(backend, call, "list", pipeline_id)
     page = backend.store.page(VERSIONS, options, "pipeline_id", pipeline_id, COLUMNS, context)
-    bodies = [encode(show(row)) for row in page.rows]
+    bodies = [encode(show(VersionRow(*row))) for row in page.rows]
     return reply_list("pipeline_versions", bodies, page.total_size, page.next_page_token)
 
 

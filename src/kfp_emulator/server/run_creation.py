@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kfp_emulator.pipelines.ir import Pipeline
     from kfp_emulator.pipelines.packages import Package
     from kfp_emulator.server.state import Backend
+    from kfp_emulator.server.versions import VersionRow
 
 
 COLUMN_LENGTH = 255
@@ -69,9 +70,11 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
     if version_id or pipeline_id:
         with wrapping(context):
             row = _version(backend, version_id, pipeline_id)
-        spec_id = versions.spec_of(backend, row[0])
-        shown = {"pipeline_version_reference": {"pipeline_id": row[1], "pipeline_version_id": row[0]}}
-        return Source(shown, spec_id, backend.pipeline(spec_id), row[1], row[0])
+        spec_id = versions.spec_of(backend, row.id)
+        shown = {
+            "pipeline_version_reference": {"pipeline_id": row.pipeline_id, "pipeline_version_id": row.id}
+        }
+        return Source(shown, spec_id, backend.pipeline(spec_id), row.pipeline_id, row.id)
     spec = message.get("pipeline_spec")
     if spec is None:
         raise invalid_input("Failed to fetch a template with an empty pipeline spec manifest")
@@ -89,7 +92,7 @@ def _inline_package(spec: bytes) -> Package:
     return check_package(documents_of(msgspec.json.decode(spec)))
 
 
-def _version(backend: Backend, version_id: str, pipeline_id: str) -> Any:
+def _version(backend: Backend, version_id: str, pipeline_id: str) -> VersionRow:
     if not version_id:
         with wrapping(f"Failed to fetch a pipeline version and its manifest from pipeline {pipeline_id}"):
             return versions.newest(backend, pipeline_id)
@@ -98,8 +101,10 @@ def _version(backend: Backend, version_id: str, pipeline_id: str) -> Any:
         f"Failed to fetch a pipeline version and its manifest from pipeline version {version_id}",
     ):
         row = versions.find(backend, version_id)
-    if pipeline_id and row[1] != pipeline_id:
-        raise invalid_input(f"Pipeline version {version_id} belongs to pipeline {row[1]} (not {pipeline_id})")
+    if pipeline_id and row.pipeline_id != pipeline_id:
+        raise invalid_input(
+            f"Pipeline version {version_id} belongs to pipeline {row.pipeline_id} (not {pipeline_id})"
+        )
     return row
 
 
