@@ -93,7 +93,7 @@ def test_without_a_baseline_nothing_is_run(folder: Path, kfp_perf: KfpPerf) -> N
     write_scenario(folder, RELATIVE)
     code, _, err = kfp_perf("run", "s.json", "--host", "http://127.0.0.1:9")
     assert code == 2
-    assert 's.json: $.thresholds["run.visible.mean"]: <= baseline + 10% needs a baseline' in err
+    assert 's.json:1:17: $.thresholds["run.visible.mean"]: <= baseline + 10% needs a baseline' in err
     assert "--baseline FOLDER" in err
     assert not (folder / "results").exists()
 

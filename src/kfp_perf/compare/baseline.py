@@ -109,7 +109,7 @@ def read_baseline(paths: Sequence[Path], thresholds: Iterable[Threshold]) -> tup
             "--undecided pass runs the test without, to make one."
         )
         raise InputError(
-            Problem(one.where, f"{one.condition} needs a baseline, and none is given", remedy)
+            Problem(one.where, f"{one.condition} needs a baseline, and none is given", remedy, one.position)
             for one in relative
         )
     side = read_side(paths)

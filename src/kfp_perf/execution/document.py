@@ -13,7 +13,7 @@ import msgspec
 
 from kfp_perf._version import __version__
 from kfp_perf.compare.baseline import baseline_in, with_warnings
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, Position
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.capacity import is_of_capacity
 from kfp_perf.metrics.figures import Figures, figures_of
@@ -78,6 +78,7 @@ def given_document(
                 "metric": one.metric.name,
                 "condition": one.condition,
                 "where": one.where,
+                "position": one.position,
                 "abort_on_fail": one.abort_on_fail,
                 "delay_seconds": one.delay_seconds,
             }
@@ -92,6 +93,7 @@ def given_document(
                 "name": one.name,
                 "mode": one.mode_name,
                 "folder": safe_name(one.name or ""),
+                "position": plan.positions.get(one.name or ""),
                 "start_seconds": one.start_seconds,
                 "run_seconds": one.run_seconds,
                 "pipeline": _digest(plan.packages.get(one.name or "")),
@@ -154,6 +156,7 @@ def result_document(
     over = finished or last or started
     verdict = decide(_reasons(infos, health, last, in_flight), judgements)
     target = given.get("target") or {}
+    lines = {one.get("name"): one["position"][0] for one in given.get("scenarios") or () if one.get("position")}
     return {
         "name": given.get("name", result.path.name),
         "started": utc_of(started),
@@ -172,7 +175,10 @@ def result_document(
         "declared_metrics": given.get("declared_metrics") or [],
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
-        "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
+        "scenarios": [
+            _scenario(info, figures.of(info.name), in_flight.get(info.name, 0), lines.get(info.name))
+            for info in infos
+        ],
         "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
@@ -205,6 +211,7 @@ def given_thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
             one["where"],
             one["scenario"],
             registry,
+            position=None if one.get("position") is None else Position(*one["position"]),
             abort_on_fail=bool(one.get("abort_on_fail")),
             delay_seconds=float(one.get("delay_seconds") or 0.0),
         )
@@ -308,10 +315,13 @@ def _last_written(files: ScenarioFiles) -> float:
     return last
 
 
-def _scenario(info: ScenarioInfo, families: dict[str, Any], in_flight: int) -> dict[str, Any]:
+def _scenario(
+    info: ScenarioInfo, families: dict[str, Any], in_flight: int, line: int | None
+) -> dict[str, Any]:
     return {
         "name": info.name,
         "mode": info.mode,
+        "line": line,
         "started": utc_of(info.started) if info.started else None,
         "finished": utc_of(info.finished) if info.finished else None,
         "error": info.error or None,
