@@ -65,6 +65,7 @@ def given_document(
         "started": utc_of(started),
         "duration_seconds": plan.duration_seconds,
         "target": {
+            "name": config.target_name or None,
             "url": config.KFP_url,
             "emulator": bool(emulator_profile) or (health.commit_sha or "").startswith(EMULATOR_COMMIT),
             "emulator_profile": emulator_profile or None,

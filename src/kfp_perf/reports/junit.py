@@ -109,6 +109,7 @@ def _properties(document: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         "kfp_perf.verdict": verdict["text"],
         "kfp_perf.exit_code": verdict["exit_code"],
         "kfp_perf.version": document["environment"].get("kfp_perf"),
+        "target.name": target.get("name"),
         "target.url": target["url"],
         "target.version": target["version"],
         "target.emulator_profile": target["emulator_profile"],
