@@ -50,29 +50,11 @@ EMULATOR_COMMIT = "kfp-perf-emulator"
 _MODES_OF_RUNS = frozenset(mode.value for mode, entry in MODES.items() if entry.starts_runs)
 
 
-def given_document(
-    plan: Plan,
-    config: TestConfig,
-    health: Healthz,
-    emulator_profile: str,
-    started: float,
-    declared: Iterable[Metric] = (),
-    baseline: tuple[Side, Baseline] | None = None,
-) -> dict[str, Any]:
-    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
-    given = {
+def planned_document(plan: Plan) -> dict[str, Any]:
+    """The part of a test's input that is known before the target was asked."""
+    return {
         "name": plan.name,
-        "started": utc_of(started),
         "duration_seconds": plan.duration_seconds,
-        "target": {
-            "name": config.target_name or None,
-            "url": config.KFP_url,
-            "emulator": bool(emulator_profile) or (health.commit_sha or "").startswith(EMULATOR_COMMIT),
-            "emulator_profile": emulator_profile or None,
-            "version": health.tag_name,
-            "commit": health.commit_sha,
-            "multi_user": health.multi_user is True,
-        },
         "thresholds": [
             {
                 "scenario": one.scenario,
@@ -87,7 +69,6 @@ def given_document(
             if not is_of_capacity(one.metric.name)  # a study judges these
         ],
         "lifted": [list(one) for one in plan.lifted],
-        "declared_metrics": msgspec.to_builtins(list(declared)),
         "primary": [one._asdict() for one in plan.primary],
         "scenarios": [
             {
@@ -102,11 +83,37 @@ def given_document(
             for one in plan.scenarios
         ],
         "warnings": [str(warning) for warning in plan.warnings],
+        "scenario_file": {"path": str(plan.path), "text": plan.text},
+    }
+
+
+def given_document(
+    plan: Plan,
+    config: TestConfig,
+    health: Healthz,
+    emulator_profile: str,
+    started: float,
+    declared: Iterable[Metric] = (),
+    baseline: tuple[Side, Baseline] | None = None,
+) -> dict[str, Any]:
+    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
+    given = {
+        **planned_document(plan),
+        "started": utc_of(started),
+        "target": {
+            "name": config.target_name or None,
+            "url": config.KFP_url,
+            "emulator": bool(emulator_profile) or (health.commit_sha or "").startswith(EMULATOR_COMMIT),
+            "emulator_profile": emulator_profile or None,
+            "version": health.tag_name,
+            "commit": health.commit_sha,
+            "multi_user": health.multi_user is True,
+        },
+        "declared_metrics": msgspec.to_builtins(list(declared)),
         "environment": _environment(),
         "configuration": config.model_dump(
             mode="json"
         ),  # secrets are masked with stars, as pydantic's secrets are
-        "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
     return given if baseline is None else with_baseline(given, *baseline)
 
@@ -157,7 +164,9 @@ def result_document(
     over = finished or last or started
     verdict = decide(_reasons(infos, health, last, in_flight), judgements)
     target = given.get("target") or {}
-    lines = {one.get("name"): one["position"][0] for one in given.get("scenarios") or () if one.get("position")}
+    lines = {
+        one.get("name"): one["position"][0] for one in given.get("scenarios") or () if one.get("position")
+    }
     return {
         "name": given.get("name", result.path.name),
         "started": utc_of(started),
