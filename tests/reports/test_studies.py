@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from made_executions import write_study
 from rich.console import Console
@@ -127,3 +128,18 @@ def test_no_table_loses_a_letter_on_a_terminal(width: int) -> None:
     Console(file=text, width=width).print(next(iter(parts_of_block(table))))
     letters = "".join(column.title for column in columns) + "".join(cell for row in rows for cell in row)
     assert Counter("".join(text.getvalue().split())) == Counter("".join(letters.split()))
+
+
+@pytest.mark.parametrize("name", ["console", "markdown", "html"])
+@pytest.mark.parametrize("kind", ["repetition", "duel"])
+def test_a_target_is_called_by_its_name_and_its_address(
+    name: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    study = Study.open(request.getfixturevalue(kind))
+    targets = {"": "staging", "A": "old", "B": "staging"}
+    executions = [
+        {**msgspec.to_builtins(one), "target": "http://kfp.example:1", "target_name": targets[one.label]}
+        for one in study.record.executions
+    ]
+    ((_, content),) = FORMATS[name](changed(study.path, executions=executions)).items()
+    assert "staging (http://kfp.example:1)" in content.decode()

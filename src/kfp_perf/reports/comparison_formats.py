@@ -24,11 +24,11 @@ from kfp_perf.reports.comparison_words import (
     overall,
     sentence_of,
     shown_metrics,
+    side_of,
     values_of,
     verdict_of,
 )
 from kfp_perf.reports.markdown import markdown_of
-from kfp_perf.reports.quantities import count_of
 from kfp_perf.reports.story.blocks import Tone
 from kfp_perf.reports.webpage import body_of, page
 
@@ -102,7 +102,7 @@ def _parts(comparison: Comparison) -> Iterator[RenderableType]:
         yield Text(sentence_of(one, comparison.within))
     yield Text()
     for name, side in (("Baseline", comparison.baseline), ("New     ", comparison.new)):
-        yield Text(f"{name}  {side.name} ({count_of(len(side.executions), 'execution')})")
+        yield Text(f"{name}  {side_of(side)}")
     yield Text()
     yield _table(comparison)
     if comparison.guards:

@@ -211,11 +211,12 @@ def _entry(planned: PlannedExecution, number: int) -> ExecutionRecord:
 
 
 def _with_outcome(entry: ExecutionRecord, result: TestResult) -> ExecutionRecord:
-    verdict = result.document.get("verdict") or {}
+    verdict, target = result.document.get("verdict") or {}, result.given.get("target") or {}
     return msgspec.structs.replace(
         entry,
         finished=_now(),
-        target=str((result.given.get("target") or {}).get("url", "")),
+        target=str(target.get("url", "")),
+        target_name=str(target.get("name") or ""),
         exit_code=int(verdict.get("exit_code", ExitCode.FAILED)),
         verdict=str(verdict.get("text", "")),
         reasons=tuple(map(str, verdict.get("reasons", ()))),
