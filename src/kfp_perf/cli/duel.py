@@ -109,6 +109,7 @@ def duel(
         plugins=plugin,
         assume_yes=yes,
         reports=wanted,
+        targets=[side.config for side in (baseline, new) if not side.emulator],
         **options,
     )
     code = ExitCode(study.record.exit_code or 0)
