@@ -28,7 +28,7 @@ def test_the_verdict_comes_first(folder: Path, kfp_perf: KfpPerf) -> None:
     assert out.split()[0] == "SLOWER"
     assert "+14.9 %" in out
     assert "a (4 executions)" in out
-    assert "run.success_rate" in out
+    assert "No success or error rate got worse" in out
 
 
 def test_a_folder_of_results_as_the_baseline(folder: Path, kfp_perf: KfpPerf) -> None:
