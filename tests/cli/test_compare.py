@@ -103,8 +103,8 @@ def test_html_goes_to_a_file(folder: Path, kfp_perf: KfpPerf) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a"], "Name two results"),
-        (["a", "b", "a"], "Name two results"),
+        (["a"], "Name two folders"),
+        (["a", "b", "a"], "Name two folders"),
         (["a", "a"], "stands on both sides"),
         (["a", "a/00"], "stands on both sides"),
         (["a", "none"], "none: does not exist"),
