@@ -143,3 +143,19 @@ def test_a_target_is_called_by_its_name_and_its_address(
     ]
     ((_, content),) = FORMATS[name](changed(study.path, executions=executions)).items()
     assert "staging (http://kfp.example:1)" in content.decode()
+
+
+def test_names_are_folded_between_their_parts() -> None:
+    columns = [Column("Metric", is_number=False), Column("Value")]
+    text = io.StringIO()
+    table = Table("Metrics", columns, [["components.ml-pipeline-persistenceagent.memory.max", "1 GiB"]])
+    Console(file=text, width=40).print(*parts_of_block(table))
+    lines = [line.strip() for line in text.getvalue().splitlines()]
+    assert lines[1:] == ["components.ml-pipeline-           1 GiB", "persistenceagent.memory.max"]
+
+
+def test_a_terminal_leaves_out_minor_rows_and_says_how_many() -> None:
+    table = Table("Metrics", [Column("Metric", is_number=False)], [["a"], ["b"], ["c"]], minor=[1, 2])
+    text = io.StringIO()
+    Console(file=text, width=80).print(*parts_of_block(table))
+    assert " ".join(text.getvalue().split()) == "Metric a 2 more are on the page (--format html)"

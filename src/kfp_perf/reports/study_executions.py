@@ -64,7 +64,7 @@ def study_facts(study: Study) -> Facts:
     pairs: list[tuple[str, Cell]] = [
         (
             "Executions",
-            f"{counted}, and {warmups} warm-up that do not count"
+            f"{counted}, and {warmups} warm-ups that do not count"
             if warmups > 1
             else f"{counted}, and a warm-up that does not count"
             if warmups
