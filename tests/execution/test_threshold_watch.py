@@ -10,8 +10,9 @@ import pytest
 from kfp_perf.config import TestConfig
 from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.plan import make_plan
-from kfp_perf.result.counters import ScenarioCounters, Tally
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.records import Outcome, RunRecord
+from kfp_perf.result.tally import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from kfp_perf.evidence.source import Notice, Sink, States
 from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kfp_perf.evidence.source import Source
 
@@ -72,12 +72,14 @@ class Order(msgspec.Struct, frozen=True):
 _order_decoder = msgspec.json.Decoder(Order)
 
 
-async def collect(order: Order, stop: asyncio.Event, say: Any, sources: Sequence[Source] = SOURCES) -> None:
+async def collect(
+    order: Order, stop: asyncio.Event, notify: Callable[[Notice], None], sources: Sequence[Source] = SOURCES
+) -> None:
     """Collect from all sources until `stop` is set. What a source raises is named, and ends that source only."""
     config, folder = order.config(), Path(order.folder)
     now = RealClock(order.anchor).now
     sinks = [
-        (source, Sink(folder, source.parts(config), source.bytes_an_hour, now, say)) for source in sources
+        (source, Sink(folder, source.parts(config), source.bytes_an_hour, now, notify)) for source in sources
     ]
     states = States(folder, [sink for _, sink in sinks])
     tasks = [
@@ -115,13 +117,13 @@ async def _main() -> None:
             loop.remove_reader(sys.stdin.fileno())
             stop.set()
 
-    def say(notice: Notice) -> None:
-        # Nobody reads where the test was killed; its files matter all the same.
+    def notify(notice: Notice) -> None:
+        # There is no reader where the test was killed; its files matter all the same.
         with contextlib.suppress(OSError):
             os.write(sys.stdout.fileno(), msgspec.json.encode(notice) + b"\n")
 
     loop.add_reader(sys.stdin.fileno(), end_of_input)
-    await collect(order, stop, say)
+    await collect(order, stop, notify)
 
 
 def main() -> None:

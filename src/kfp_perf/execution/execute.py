@@ -11,10 +11,11 @@ from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
 from kfp_perf.evidence.process import EvidenceProcess
-from kfp_perf.execution.document import given_document, result_document
+from kfp_perf.execution.document import result_document
+from kfp_perf.execution.given import given_document
 from kfp_perf.execution.signals import interruptible
+from kfp_perf.execution.snapshots import SnapshotMaker
 from kfp_perf.execution.threshold_watch import ThresholdWatch
-from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.reports.quantities import clock_of
@@ -123,9 +124,7 @@ def execute(
 
 
 async def _check(config: TestConfig, plan: Plan) -> Healthz:
-    namespaces = {""}
-    if config.IS_KUBEFLOW_MODE:
-        namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
+    namespaces = plan.namespaces(config) if config.IS_KUBEFLOW_MODE else ("",)
     client = RestClient(config, RealClock(), correlation="kfp-perf-check")
     try:
         health = await check_target(client, namespaces)
@@ -141,8 +140,7 @@ def with_namespaces(config: TestConfig, plan: Plan) -> TestConfig:
     """The configuration with the namespaces that hold the runs of all scenarios, unless it names them."""
     if config.run_namespaces or not config.IS_KUBEFLOW_MODE:
         return config
-    found = dict.fromkeys(scenario.namespace or config.NAMESPACE for scenario in plan.scenarios)
-    return config.model_copy(update={"run_namespaces": tuple(found)})
+    return config.model_copy(update={"run_namespaces": plan.namespaces(config)})
 
 
 class Execution:
@@ -166,7 +164,7 @@ class Execution:
         self._writer = writer
         self._plugins = plugins
         self._clock = RealClock()
-        self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._snapshots = SnapshotMaker(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
         self._evidence = EvidenceProcess(
             with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
         )
@@ -249,8 +247,13 @@ class Execution:
             if self._stopped_early is not None and not early:
                 self._writer.save_health(self._health(checks))
             stopping = self.interruptions > 0 or self._stopped_early is not None
-            snapshot = self._watch.look(counters, engine.t0, self._thresholds.states, stopping=stopping)
-            snapshot.evidence = self._evidence.live
+            snapshot = self._snapshots.make(
+                counters,
+                engine.t0,
+                self._thresholds.states,
+                evidence=self._evidence.live,
+                stopping=stopping,
+            )
             display.update(snapshot)
             self._save_meanwhile(counters, checks)
         except Exception as error:

@@ -86,8 +86,7 @@ def run_test(
     # The first is closed last: it holds the signals of the time after the test.
     with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
         if not emulator:
-            namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
-            check_quickly(config, namespaces if config.IS_KUBEFLOW_MODE else ())
+            check_quickly(config, plan.namespaces(config) if config.IS_KUBEFLOW_MODE else ())
         else:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kfp_perf.metrics.windowed import FigureKind, Of, Windowed
-from kfp_perf.result.counters import COARSE_BOTTOMS, COARSE_TOPS, coarse_counts
+from kfp_perf.result.coarse_histogram import COARSE_BOTTOMS, COARSE_TOPS, coarse_counts, coarse_sum
 from kfp_perf.result.records import Outcome
 from kfp_perf.statistics.windows import Sliced, WindowFigures, slices_of, spread_pending
 
@@ -75,8 +75,8 @@ def _of_calls(counters: ScenarioCounters, metric: Windowed) -> Totals:
         ended + in_flight,
         ended,
         ended,
-        _sum(one.latency for one in found),
-        _sum(one.failed for one in found),
+        coarse_sum(one.latency for one in found),
+        coarse_sum(one.failed for one in found),
         alone,
     )
 
@@ -85,13 +85,6 @@ def _of_lateness(counters: ScenarioCounters, metric: Windowed) -> Totals:
     lateness = coarse_counts(counters.lateness)
     count = int(lateness.sum())
     return Totals(count, count, count, lateness, coarse_counts(b""))
-
-
-def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
-    total = coarse_counts(b"").copy()
-    for one in histograms:
-        total += coarse_counts(one)
-    return total
 
 
 _NOTHING = Totals(0, 0, 0, coarse_counts(b""), coarse_counts(b""))

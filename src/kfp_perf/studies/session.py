@@ -13,8 +13,8 @@ from kfp_perf.execution.signals import interruptible
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
-from kfp_perf.reports import write_whole
 from kfp_perf.reports.study_reports import REPORT_FILE, draw_html
+from kfp_perf.result.whole_file import write_whole
 from kfp_perf.studies.study import run_executions
 
 if TYPE_CHECKING:

@@ -45,8 +45,8 @@ class Fixed:
         """Do nothing: there is no other one."""
 
 
-def Token(token: str, certificate: str = "", key: str = "") -> Fixed:  # noqa: N802  one kind of credential
-    """A bearer token that never changes."""
+def fixed_token(token: str, certificate: str = "", key: str = "") -> Fixed:
+    """An identity with a bearer token that never changes."""
     return Fixed(Identity(f"Bearer {token.strip()}" if token.strip() else "", certificate, key))
 
 
@@ -94,7 +94,7 @@ _credential_decoder = msgspec.json.Decoder(_ExecCredential)
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """The program that gives credentials: `cluster` is what it is told of the cluster, if it wants to know it."""
+    """The program that gives credentials; `cluster` describes the cluster to it, where the kubeconfig says so."""
 
     command: Sequence[str]
     environment: Mapping[str, str]

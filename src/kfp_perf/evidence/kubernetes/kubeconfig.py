@@ -1,7 +1,7 @@
-"""A kubeconfig: the clusters, users and contexts that kubectl knows.
+"""A kubeconfig: clusters, users and contexts.
 
 The fields: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/. Several files are merged as kubectl
-merges them: the first that names a thing wins, and paths are relative to the file that they stand in.
+merges them: the first that names an entry wins, and paths are relative to the file that they stand in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from kfp_perf.client.proxy import parse_proxy
 from kfp_perf.errors import InputError
 from kfp_perf.evidence.kubernetes.access import Access, Identity, NoAccess
-from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Plugin, Token, TokenFile
+from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Plugin, TokenFile, fixed_token
 from kfp_perf.hosts import parse_host
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ _context_decoder = msgspec.json.Decoder(_Context)
 
 
 class Kubeconfig:
-    """What some files say together; `exists` is whether there was one."""
+    """The entries of some files together; `exists` is whether there was one."""
 
     def __init__(self) -> None:
         self.exists = False
@@ -187,7 +187,7 @@ def _credential(user: _User, path: Path, cluster: _Cluster, authorities: str) ->
     if user.token_file:
         return TokenFile(path.parent / user.token_file, certificate, key)
     if user.token:
-        return Token(user.token, certificate, key)
+        return fixed_token(user.token, certificate, key)
     if user.username:
         pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
         return Fixed(Identity(f"Basic {pair}", certificate, key))
@@ -205,7 +205,7 @@ def _plugin(given: _Exec, path: Path, cluster: _Cluster, authorities: str) -> Pl
         )
     # A command with a slash in it is relative to the kubeconfig; one without is looked up in PATH.
     command = str(path.parent / given.command) if "/" in given.command else given.command
-    told = {
+    described = {
         "server": cluster.server,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         **({"tls-server-name": cluster.tls_server_name} if cluster.tls_server_name else {}),
@@ -219,7 +219,7 @@ def _plugin(given: _Exec, path: Path, cluster: _Cluster, authorities: str) -> Pl
         [command, *given.args],
         {one.name: one.value for one in given.env},
         given.api_version,
-        told if given.provide_cluster_info else None,
+        described if given.provide_cluster_info else None,
         given.install_hint,
     )
 
