@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from made_executions import write_study
+from made_executions import total, write_study
 from rich.console import Console
 
 from kfp_perf.errors import InputError
@@ -92,6 +93,29 @@ def test_a_duel_compares_pairs(duel: Path) -> None:
 def test_how_a_study_ended_is_told_first(repetition: Path, values: dict[str, Any], caveat: str) -> None:
     story = story_of_study(changed(repetition, **values))
     assert any(caveat in one for one in story.verdict.caveats)
+
+
+def test_each_execution_has_its_own_value_where_another_is_left_out(repetition: Path) -> None:
+    shutil.rmtree(repetition / "executions" / "02")
+    file = repetition / "executions" / "04" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"complete": False}))
+    story = story_of_study(Study.open(repetition))
+    (table,) = next(one.blocks for one in story.sections if one.id == "executions")
+    assert isinstance(table, Table)
+    assert [row[1] for row in table.rows] == ["–", "10.3 s", "–", "10.1 s", "–", "9.90 s"]
+
+
+def test_a_value_of_zero_is_no_value_that_was_not_reached(tmp_path: Path) -> None:
+    figures = total(10.0) | {"phases": {"transition": {"n": 100, "mean": 0.0}}}
+    study = Study.open(write_study(tmp_path / "study", BASE[:2], figures=figures))
+    text = FORMATS["markdown"](study)["report.md"].decode()
+    assert "not reached" not in text
+    assert "| phase.transition.mean | 0" in text
+
+
+def test_one_execution_is_not_said_to_be_like_itself(tmp_path: Path) -> None:
+    story = story_of_study(Study.open(write_study(tmp_path / "study", BASE[:1])))
+    assert not any("do not differ" in one for one in story.verdict.caveats)
 
 
 def test_a_duel_without_a_pair_still_lists_its_executions(tmp_path: Path) -> None:

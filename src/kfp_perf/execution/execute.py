@@ -48,8 +48,8 @@ _MEASURED = frozenset({ScenarioPhase.CLEANING, ScenarioPhase.ENDED})
 
 #: Called with the counters of each scenario and the seconds since the common start, four times a second from then
 #: until every scenario has measured. A text that it returns ends the test in good order, with the clean-up and the
-#: report, and is the reason for that in `health.json` and the result; it is not called again. An exception
-#: ends the test in good order, as failed.
+#: report, and is the reason for that in `health.json` and the result; it is not called again. `TestInterrupted`
+#: ends it as Ctrl-C does, any other exception in good order, as failed.
 StopWhen = Callable[[Mapping[str, ScenarioCounters], float], str | None]
 
 
@@ -269,7 +269,13 @@ class Execution:
             return
         now = self._clock.now()
         elapsed = now - engine.t0
-        if (reason := self._stop_when(counters, elapsed)) is not None:
+        try:
+            reason = self._stop_when(counters, elapsed)
+        except TestInterrupted:
+            self.interruptions += 1
+            engine.stop()
+            return
+        if reason is not None:
             self._stopped_early = {"at": now, "elapsed_seconds": elapsed, "reason": reason}
             log.info("Ending the test early: %s", reason)
             engine.stop()
@@ -347,7 +353,8 @@ class Execution:
         except InputError as unsaved:
             # The result is still in memory: return it to the caller with the error.
             self.errors.append(unsaved)
-            document["verdict"]["reasons"].append(str(unsaved))
+            reasons = [str(unsaved), *document["verdict"]["reasons"]]
+            document["verdict"] |= {"text": "failed", "exit_code": int(unsaved.exit_code), "reasons": reasons}
         return TestResult(self._writer.path, document)
 
 
