@@ -117,6 +117,14 @@ def _searched(scenario: TestScenario) -> Searched:
     )
 
 
+def background_words(scenario: TestScenario) -> str:
+    """A scenario that runs beside the searched one, with its load where that is not the one of the file."""
+    if not scenario.stages:
+        return scenario.name or ""
+    load = f"{_slots(scenario):.0f} in flight" if scenario.rate is None else str(scenario.rate)
+    return f"{scenario.name} (at {load}, the highest of its stages)"
+
+
 def _slots(scenario: TestScenario) -> float:
     if scenario.stages:
         return max(float(one.target) for one in scenario.stages if not isinstance(one.target, Rate))
@@ -126,8 +134,9 @@ def _slots(scenario: TestScenario) -> float:
 def overrides_of(plan: Plan, searched: Searched, step: PlannedPlateau) -> tuple[str, ...]:
     """The changes that make one plateau: the searched load is constant, and all others run beside it.
 
-    Their own loads stay; a load in stages stays at the highest of them, and a total is spread as densely as in
-    the file. Thresholds on the capacity itself are taken out.
+    Their own loads stay. A plateau is a steady state, so a load in stages stays at the highest of them: the answer
+    is then right at all of them. A total is spread as densely as in the file. Thresholds on the capacity itself are
+    taken out.
     """
     load = f"numTimes={step.rate:.0f}" if searched.closed else f"arrivalRate={step.rate * 60.0:.10g}/min"
     found = [f"thresholds[{_quoted(name)}]=" for name in _of_capacity(plan, None)]
