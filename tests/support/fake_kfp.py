@@ -29,7 +29,6 @@ from kfp_perf.client.messages import (
     RunSpec,
     RunState,
     StateChange,
-    VersionReference,
     format_time,
 )
 from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE, ListQuery, Operator, Predicate
@@ -238,9 +237,6 @@ class FakeKfp:
             storage_state="ARCHIVED" if fake.archived else "AVAILABLE",
             state_history=[StateChange(state=name, update_time_text=self._text(at)) for name, at in history],
             run_details=RunDetails(task_details=details),
-            pipeline_version_reference=VersionReference(
-                pipeline_id=fake.spec.pipeline_id, pipeline_version_id=fake.spec.pipeline_version_id
-            ),
         )
 
     def _tasks(self, fake: FakeRun) -> list[dict[str, Any]]:
