@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console, Group
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -28,9 +27,12 @@ from kfp_perf.reports.comparison_words import (
     verdict_of,
 )
 from kfp_perf.reports.markdown import markdown_of
+from kfp_perf.reports.plain_text import plain_text, print_to
 from kfp_perf.reports.quantities import count_of
 from kfp_perf.reports.story.blocks import Tone
-from kfp_perf.reports.webpage import body_of, page
+from kfp_perf.reports.story_console import STYLES
+from kfp_perf.reports.webpage import page_of
+from kfp_perf.result.whole_file import indented_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,22 +43,18 @@ if TYPE_CHECKING:
     from kfp_perf.compare import Comparison, MetricComparison
 
 SCHEMA_VERSION = 1
-_WIDE = 100
-_STYLES = {Tone.GOOD: "bold green", Tone.BAD: "bold red", Tone.WARNING: "bold yellow", Tone.PLAIN: ""}
 #: Sections of the Markdown, and whether they are folded away.
 _SECTIONS = {"primary": False, "guards": False, "further": True, "executions": True}
 
 
 def print_comparison(comparison: Comparison, file: TextIO) -> None:
     """Print it in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(Group(*_parts(comparison)))
+    print_to(file, Group(*_parts(comparison)))
 
 
 def draw_console(comparison: Comparison) -> bytes:
     """Plain text, 100 columns wide."""
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(Group(*_parts(comparison)))
-    return text.getvalue().encode(errors="replace")
+    return plain_text(Group(*_parts(comparison)))
 
 
 def draw_markdown(comparison: Comparison) -> bytes:
@@ -71,8 +69,7 @@ def draw_json(comparison: Comparison) -> bytes:
         "verdict": overall(comparison),
         **msgspec.to_builtins(comparison),
     }
-    encoded: bytes = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    return encoded + b"\n"
+    return indented_json(document)
 
 
 def draw_html(comparison: Comparison) -> bytes:
@@ -81,9 +78,7 @@ def draw_html(comparison: Comparison) -> bytes:
         read_times(name, map(Path, side.executions))
         for name, side in (("Baseline", comparison.baseline), ("New", comparison.new))
     ]
-    story = comparison_story(comparison, times)
-    text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
-    return text.encode(errors="replace")
+    return page_of(comparison_story(comparison, times))
 
 
 FORMATS: dict[str, Callable[[Comparison], bytes]] = {
@@ -97,7 +92,7 @@ FORMATS: dict[str, Callable[[Comparison], bytes]] = {
 def _parts(comparison: Comparison) -> Iterator[RenderableType]:
     outcome = overall(comparison)
     yield Text()
-    yield Text(str(outcome).upper(), style=_STYLES[TONES[outcome]])
+    yield Text(str(outcome).upper(), style=STYLES[TONES[outcome]])
     for one in comparison.primary:
         yield Text(sentence_of(one, comparison.within))
     yield Text()
@@ -131,7 +126,7 @@ def _row(metric: MetricComparison, within: float) -> Iterator[Text]:
     yield Text(change_of(metric.change))
     yield Text(interval_of(metric))
     if metric.primary:
-        yield Text(verdict_of(metric, within), style=_STYLES[TONES[metric.verdict]])
+        yield Text(verdict_of(metric, within), style=STYLES[TONES[metric.verdict]])
     else:
         undecided = metric.verdict is ComparisonVerdict.TOO_LITTLE_DATA
         yield Text("" if undecided else verdict_of(metric, within))
@@ -144,7 +139,7 @@ def _guards(comparison: Comparison) -> Table:
         table.add_column(title, justify="right")
     table.add_column("")
     for one in comparison.guards:
-        style = _STYLES[Tone.BAD if one.worse else Tone.PLAIN]
+        style = STYLES[Tone.BAD if one.worse else Tone.PLAIN]
         table.add_row(
             one.label,
             *guard_values(one),

@@ -55,8 +55,8 @@ class Annotation:
     def __str__(self) -> str:
         """The workflow command; a message has its `%` and line ends escaped, a property `:` and `,` as well."""
         properties = {"title": self.title, **({"file": self.file} if self.file else {})}
-        told = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
-        return f"::{self.level} {told}::{_escaped(self.text)}"
+        fields = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
+        return f"::{self.level} {fields}::{_escaped(self.text)}"
 
 
 def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annotation]:
