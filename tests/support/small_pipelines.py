@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.clock import SECOND, ManualClock
@@ -191,10 +190,6 @@ class Simulation:
     def last(self, run_id: str = "run") -> Report:
         """Return the last report of a run."""
         return next(report for report in reversed(self.reports) if report.run_id == run_id)
-
-    def submit_again(self, request: RunRequest, run_id: str) -> None:
-        """Create a run like another."""
-        self.cluster.submit(replace(request, run_id=run_id))
 
 
 def names(report: Report) -> Counter[str]:
