@@ -33,26 +33,27 @@ _NICENESS = 5
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to collect: the settings of `TestConfig` that were given, secrets included, and into which folder.
+    """What to collect, and into which folder: all settings of `TestConfig`, secrets included.
 
-    `anchor` is that of the test's clock, so that all times of a result are comparable.
+    `given` are the names of those that are no defaults. `anchor` is that of the test's clock, so that all times of
+    a result are comparable.
     """
 
     settings: dict[str, Any]
+    given: list[str]
     folder: str
     anchor: float
 
     @classmethod
     def of(cls, config: TestConfig, folder: Path, anchor: float) -> Order:
         """The order for a test. Settings of a user's subclass are left out: the collector has no use for them."""
-        given = {
-            name: getattr(config, name) for name in config.model_fields_set & set(TestConfig.model_fields)
-        }
+        settings = {name: getattr(config, name) for name in TestConfig.model_fields}
         return cls(
             {
                 name: value.get_secret_value() if isinstance(value, SecretStr) else value
-                for name, value in given.items()
+                for name, value in settings.items()
             },
+            sorted(config.model_fields_set & settings.keys()),
             str(folder),
             anchor,
         )
@@ -62,8 +63,10 @@ class Order(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self, enc_hook=str) + b"\n"
 
     def config(self) -> TestConfig:
-        """The settings that were given."""
-        return TestConfig(**self.settings)
+        """The settings of the test. None is read from the environment, which may hold those of another target."""
+        config = TestConfig(**self.settings)
+        # Whether a port was given decides the URL.
+        return TestConfig.model_construct(set(self.given), **dict(config))
 
 
 _order_decoder = msgspec.json.Decoder(Order)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.evidence.kubernetes.access import Identity, NoAccess
+from kfp_perf.log import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,7 +163,7 @@ class FromPlugin:
                 process.kill()
         if process.returncode:
             last = (errors.decode("utf-8", "replace").strip().splitlines() or ["it wrote nothing"])[-1]
-            raise NoAccess(f"the exec plugin {name} failed: {last}")
+            raise NoAccess(f"the exec plugin {name} failed: {Redactor()(last)}")
         try:
             status = _credential_decoder.decode(output).status
         except msgspec.DecodeError as error:

@@ -17,6 +17,7 @@ from kfp_perf.client.proxy import parse_proxy
 from kfp_perf.errors import InputError
 from kfp_perf.evidence.kubernetes.access import Access, Identity, NoAccess
 from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Plugin, TokenFile, fixed_token
+from kfp_perf.hosts import parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,10 +101,10 @@ class Kubeconfig:
                 document = yaml.safe_load(path.read_text("utf-8")) or {}
             except FileNotFoundError:
                 continue
-            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-                raise NoAccess(
-                    f"the kubeconfig {path} cannot be read: {' '.join(str(error).split())}"
-                ) from None
+            except (OSError, UnicodeDecodeError) as error:
+                raise NoAccess(f"the kubeconfig {path} cannot be read: {error}") from None
+            except yaml.YAMLError as error:
+                raise NoAccess(f"the kubeconfig {path} cannot be read: {_fault_in(error)}") from None
             if not isinstance(document, dict):
                 raise NoAccess(f"{path} is no kubeconfig")
             found._add(document, path)
@@ -114,7 +115,8 @@ class Kubeconfig:
         self.current_context = self.current_context or str(document.get("current-context") or "")
         for kind in ("clusters", "users", "contexts"):
             known = self._entries.setdefault(kind, {})
-            for entry in document.get(kind) or ():
+            listed = document.get(kind)
+            for entry in listed if isinstance(listed, list) else ():
                 if isinstance(entry, dict):
                     known.setdefault(str(entry.get("name")), (entry.get(kind[:-1]), path))
 
@@ -128,6 +130,10 @@ class Kubeconfig:
         cluster, place = self._entry("clusters", chosen.cluster, _cluster_decoder)
         if not cluster.server.startswith(("https://", "http://")):
             raise NoAccess(f"the cluster {chosen.cluster} of the kubeconfig has no server")
+        try:
+            parse_host(cluster.server)
+        except ValueError as error:
+            raise NoAccess(f"the server of the cluster {chosen.cluster} in {place}: {error}") from None
         user, user_place = (
             self._entry("users", chosen.user, _user_decoder) if chosen.user else (_User(), place)
         )
@@ -164,6 +170,13 @@ class Kubeconfig:
             return decoder.decode(msgspec.json.encode(given)), path
         except (TypeError, msgspec.DecodeError) as error:
             raise NoAccess(f"the {kind[:-1]} {name} in {path} cannot be used: {error}") from None
+
+
+def _fault_in(error: Any) -> str:
+    """What is wrong, and in which line. The error's own text quotes the line, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f" in line {mark.line + 1}"
+    return f"{getattr(error, 'problem', None) or type(error).__name__}{where}"
 
 
 def _credential(user: _User, path: Path, cluster: _Cluster, authorities: str) -> Credential | None:
