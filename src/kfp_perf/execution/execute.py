@@ -281,7 +281,7 @@ class Execution:
             engine.stop()
 
     def _abort_if_broken(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Judge the thresholds so far; end the test, as failed, where one that is not kept says so."""
+        """Judge the thresholds so far; end the test, as failed, where one with `abortOnFail` is not kept."""
         if engine.t0 is None:
             return
         now = self._clock.now()

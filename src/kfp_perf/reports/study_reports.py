@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.reports.capacity_cases import capacity_document
@@ -16,11 +14,13 @@ from kfp_perf.reports.csv_records import csv_of
 from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
 from kfp_perf.reports.openmetrics import openmetrics_of_executions
+from kfp_perf.reports.plain_text import plain_text, print_to
 from kfp_perf.reports.story_console import parts_of
-from kfp_perf.reports.webpage import body_of, page
+from kfp_perf.reports.webpage import page_of
 from kfp_perf.result.capacity import KIND as CAPACITY
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.study import ExecutionRecord
+from kfp_perf.result.whole_file import indented_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,6 @@ KINDS = {
 
 SCHEMA_VERSION = 1
 REPORT_FILE = "report.html"
-_WIDE = 100
 
 
 def story_of_study(study: Study) -> Story:
@@ -50,14 +49,12 @@ def story_of_study(study: Study) -> Story:
 
 def print_study(study: Study, file: TextIO) -> None:
     """Print it in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(parts_of(story_of_study(study)))
+    print_to(file, parts_of(story_of_study(study)))
 
 
 def draw_console(study: Study) -> dict[str, bytes]:
     """Plain text, 100 columns wide."""
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(parts_of(story_of_study(study)))
-    return {"summary.txt": text.getvalue().encode(errors="replace")}
+    return {"summary.txt": plain_text(parts_of(story_of_study(study)))}
 
 
 def draw_markdown(study: Study) -> dict[str, bytes]:
@@ -73,15 +70,12 @@ def draw_json(study: Study) -> dict[str, bytes]:
         "study": msgspec.to_builtins(study.record),
         **_module(study).study_document(study),
     }
-    encoded: bytes = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    return {"study.json": encoded + b"\n"}
+    return {"study.json": indented_json(document)}
 
 
 def draw_html(study: Study) -> dict[str, bytes]:
     """A web page."""
-    story = story_of_study(study)
-    text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
-    return {REPORT_FILE: text.encode(errors="replace")}
+    return {REPORT_FILE: page_of(story_of_study(study))}
 
 
 def draw_csv(study: Study) -> dict[str, bytes]:
@@ -103,9 +97,9 @@ def draw_openmetrics(study: Study) -> dict[str, bytes]:
 
 
 def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The number of each execution that counts, with its result; what `study.json` says where it left none.
+    """The number of each execution that counts, with its result; what `study.json` has of it where it left none.
 
-    At the end the study itself, where it did not pass and no execution says why. A search for the capacity is one
+    At the end the study itself, where it did not pass and no execution failed. A search for the capacity is one
     result: loads that do not hold are part of it.
     """
     record = study.record
