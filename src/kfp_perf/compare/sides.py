@@ -65,7 +65,7 @@ def read_duel(study: Study, *, count_warmup: bool = False) -> tuple[Side, Side]:
             continue
         if not one.finished or not folder.is_dir():
             left_out[one.pair] = f"{folder}: the test did not reach its end"
-        elif why := _why_partial(TestResult.open(folder)):
+        elif why := why_partial(TestResult.open(folder)):
             left_out[one.pair] = f"{folder}: {why}"
     for pair in {one.pair for one in study.record.executions}:
         if {one.label for one in study.record.executions if one.pair == pair} != set(labels):
@@ -114,7 +114,7 @@ def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> 
         result = TestResult.open(folder)
         if warmup and not count_warmup:
             warmups.append(str(folder))
-        elif why := _why_partial(result):
+        elif why := why_partial(result):
             left_out.append(f"{folder}: {why}")
         else:
             executions.append(ComparedExecution(folder, result.document, result.given))
@@ -158,7 +158,7 @@ def _is_result(folder: Path) -> bool:
     return (folder / RESULT_FILE).is_file() or (folder / GIVEN_FILE).is_file()
 
 
-def _why_partial(result: TestResult) -> str:
+def why_partial(result: TestResult) -> str:
     """Why a result is not one of a whole test; empty where it is."""
     if not result.document or not isinstance(result.document.get("total"), dict):
         return "the test did not reach its end"

@@ -64,7 +64,9 @@ def run_study(
         name=name,
         overrides=overrides,
     )
-    baseline_of(plan, config)
+    first = design.next(())
+    if first is None or not first.judged_in_pairs:
+        baseline_of(plan, config)
 
     def run(planned: PlannedExecution, folder: Path) -> TestResult:
         settings = planned.config or config
@@ -81,6 +83,7 @@ def run_study(
             overrides=(*overrides, *planned.overrides),
             folder=folder,
             stop_when=planned.stop_when,
+            in_pairs=planned.judged_in_pairs,
             **options,
         )
 
