@@ -54,8 +54,11 @@ def test_pairs_at_the_bound_are_judged_wrongly_as_seldom_as_stated(shape: str, p
     assert verdicts.count(MarginVerdict.WITHIN) / TESTS <= 0.031 + 3 * ERROR
 
 
-def test_skewed_executions_have_more_false_alarms_as_documented() -> None:
-    assert 0.04 < shares("skewed", 5, 1, MARGIN)[MarginVerdict.BEYOND] < 0.1
+@pytest.mark.parametrize(("shape", "share"), [("skewed", 0.06), ("bimodal", 0.04)])
+def test_other_shapes_have_more_false_alarms_as_documented(shape: str, share: float) -> None:
+    found = shares(shape, 5, 1, MARGIN)
+    assert abs(found[MarginVerdict.BEYOND] - share) <= 4 * ERROR
+    assert found[MarginVerdict.WITHIN] <= 0.01 + 3 * ERROR
 
 
 def test_the_interval_of_one_new_execution_is_the_prediction_interval() -> None:
