@@ -40,6 +40,7 @@ from kfp_perf.setting_types import (
     Port,
     Seconds,
     UpperCase,
+    Url,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
     kubernetes_context: str | None = Field(
         None, description="Context of the kubeconfig that is the target's cluster; default: the current one"
     )
-    kubernetes_url: str | None = Field(
+    kubernetes_url: Url | None = Field(
         None,
         pattern=r"^https?://[^\s/@?#]+(?:/[^\s?#]*)?$",
         description="Address of the cluster's API in place of a kubeconfig, such as that of `kubectl proxy`",

@@ -28,7 +28,7 @@ def test_the_verdict_comes_first(folder: Path, kfp_perf: KfpPerf) -> None:
     assert out.split()[0] == "SLOWER"
     assert "+14.9 %" in out
     assert "a, 4 executions on the emulator" in out
-    assert "run.success_rate" in out
+    assert "No success or error rate got worse" in out
 
 
 def test_a_folder_of_results_as_the_baseline(folder: Path, kfp_perf: KfpPerf) -> None:
@@ -103,8 +103,8 @@ def test_html_goes_to_a_file(folder: Path, kfp_perf: KfpPerf) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a"], "Name two results"),
-        (["a", "b", "a"], "Name two results"),
+        (["a"], "Name two folders"),
+        (["a", "b", "a"], "Name two folders"),
         (["a", "a"], "stands on both sides"),
         (["a", "a/00"], "stands on both sides"),
         (["a", "none"], "none: does not exist"),

@@ -15,11 +15,12 @@ from sample_results import Load, SampleTest
 
 from kfp_perf.errors import InputError
 from kfp_perf.observe import PHASES
-from kfp_perf.reports import REPORTS, write_report, write_whole
+from kfp_perf.reports import REPORTS, write_report
 from kfp_perf.reports.console import print_summary
 from kfp_perf.reports.markdown import draw_markdown
 from kfp_perf.reports.story import story_of
 from kfp_perf.reports.tables import COLUMNS, TABLES
+from kfp_perf.result.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -23,7 +23,7 @@ baseline_option = click.option(
 undecided_option = click.option(
     "--undecided",
     type=click.Choice(["fail", "pass"]),
-    help="What becomes of a relative threshold that cannot be told.  [KFP_PERF_UNDECIDED]",
+    help="Whether a threshold on a baseline fails or passes that the data cannot decide.  [KFP_PERF_UNDECIDED]",
 )
 
 

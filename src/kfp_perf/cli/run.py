@@ -30,18 +30,34 @@ if TYPE_CHECKING:
     from kfp_perf.result.reader import TestResult
 
 
-@click.command()
+class _RunCommand(click.Command):
+    """A command whose help lists the built-in scenario files."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from kfp_perf.catalog import SCENARIOS
+
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Built-in scenario files"), formatter.indentation():
+            formatter.write_text(", ".join(sorted(file.name for file in SCENARIOS.glob("*.json"))))
+
+
+@click.command(cls=_RunCommand)
 @click.argument("scenario_file", required=False)
 @click.option("--emulator", is_flag=True, help="Test the built-in emulator instead of a KFP API server.")
-@click.option("--emulator-profile", default="fast", show_default=True, help="Timing of the emulator.")
+@click.option(
+    "--emulator-profile",
+    default="fast",
+    show_default=True,
+    help="Timing profile of the emulator; see `kfp-perf emulator --profiles`.",
+)
 @click.option("--emulator-seed", type=int, default=0, help="Seed of the emulator's timing.")
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Where the result folder is made.  [results]"
 )
-@click.option("--keep", is_flag=True, help="Leave all that was made on the server.")
-@click.option("--keep-failed", is_flag=True, help="Leave failed runs, and what they need, on the server.")
+@click.option("--keep", is_flag=True, help="Delete nothing that the test created.")
+@click.option("--keep-failed", is_flag=True, help="Do not delete failed runs, and what they need.")
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
-@click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
+@click.option("--yes", "-y", is_flag=True, help="Confirm a `prefill` of more than 10,000 rows.")
 @click.option("--ui", is_flag=True, help="Serve a live page to browsers on this machine.")
 @click.option("--ui-host", default="127.0.0.1", help="Address of the live page.  [127.0.0.1]")
 @click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
@@ -74,10 +90,11 @@ def run(
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
 
-    SCENARIO_FILE is a path, or the name of a built-in file such as smoke.json. With --repeat or --until-stable it
-    runs several times, and the folder is a study: `kfp-perf compare` reads it as one side.
+    SCENARIO_FILE is a path, or the name of a built-in file; SCENARIO_FILE_NAME, or smoke.json, if not given. With
+    --repeat or --until-stable it runs several times, and the folder is a study: `kfp-perf compare` reads it as one
+    side.
 
-    Exit codes: 0 good, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 not valid.
+    Exit codes: 0 passed, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 invalid.
     """
     from kfp_perf.execution import TestFailed, run_test
 

@@ -132,7 +132,7 @@ def _states(baseline: Side, new: Side) -> Iterator[str]:
         for one in side.executions:
             verdict = _part(one, "verdict")
             code = verdict.get("exit_code")
-            if code in {ExitCode.INVALID, ExitCode.TARGET}:
+            if code == ExitCode.INVALID:
                 reasons = verdict.get("reasons") or ()
                 first = f": {str(reasons[0]).splitlines()[0]}" if reasons else ""
                 yield f"{one.path}: {verdict.get('text', 'invalid')}{first}"

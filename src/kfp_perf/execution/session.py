@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from kfp_perf.compare.baseline import fit_of, read_baseline
 from kfp_perf.compare.baseline_words import bounds_in_words
 from kfp_perf.config import TestConfig
-from kfp_perf.doctor import check_quickly
+from kfp_perf.doctor import QUICK_SECONDS, check_quickly
 from kfp_perf.engine import load_plugins
-from kfp_perf.execution.document import planned_document
 from kfp_perf.execution.emulator_process import EMULATED_NAMESPACE, EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
+from kfp_perf.execution.given import planned_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
@@ -90,14 +90,20 @@ def run_test(
     misfits = [] if baseline is None else list(fit_of(baseline[0], planned_document(plan)))
     # The first is closed last: it holds the signals of the time after the test.
     with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
+        slow = False
         if not emulator:
-            namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
-            check_quickly(config, namespaces if config.IS_KUBEFLOW_MODE else ())
+            slow = not check_quickly(config, plan.namespaces(config) if config.IS_KUBEFLOW_MODE else ())
         else:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
         for misfit in misfits:
             log.warning("Baseline: %s", misfit)
+        if slow:
+            log.warning(
+                "%s has not answered for %g s; the test begins when it does, and Ctrl-C ends the wait",
+                config.KFP_url,
+                QUICK_SECONDS,
+            )
         opened = open_display(logger, quiet=quiet, page=page_address if page else None)
         display = stack.enter_context(contextlib.closing(opened))
         try:

@@ -75,6 +75,10 @@ class Plan:
         """From the start of the test to the end of the last run time, in seconds."""
         return max(scenario.start_seconds + scenario.run_seconds for scenario in self.scenarios)
 
+    def namespaces(self, config: TestConfig) -> tuple[str, ...]:
+        """Return the namespaces of all scenarios on a server in multi-user mode."""
+        return tuple(dict.fromkeys(one.namespace or config.NAMESPACE for one in self.scenarios))
+
 
 def make_plan(
     scenario_file: str | Path,

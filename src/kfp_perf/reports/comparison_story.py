@@ -38,7 +38,7 @@ from kfp_perf.reports.story.blocks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kfp_perf.compare import Comparison, MetricComparison, SideSummary
     from kfp_perf.reports.charts import Chart
@@ -116,7 +116,11 @@ _COLUMNS = (
 )
 
 
-def _table(caption: str, metrics: Iterable[MetricComparison], within: float) -> Table:
+#: What a terminal shows of further metrics.
+_FOUND = {ComparisonVerdict.SLOWER, ComparisonVerdict.FASTER, ComparisonVerdict.MORE_FAILURES}
+
+
+def _table(caption: str, metrics: Sequence[MetricComparison], within: float) -> Table:
     return Table(
         caption,
         _COLUMNS,
@@ -130,6 +134,7 @@ def _table(caption: str, metrics: Iterable[MetricComparison], within: float) -> 
             ]
             for one in metrics
         ],
+        minor=[place for place, one in enumerate(metrics) if not one.primary and one.verdict not in _FOUND],
     )
 
 
@@ -170,6 +175,7 @@ def _guards(comparison: Comparison) -> Table:
             ]
             for one in comparison.guards
         ],
+        minor=[place for place, one in enumerate(comparison.guards) if not one.worse],
     )
 
 

@@ -65,7 +65,7 @@ def study_facts(study: Study) -> Facts:
     pairs: list[tuple[str, Cell]] = [
         (
             "Executions",
-            f"{counted}, and {warmups} warm-up that do not count"
+            f"{counted}, and {warmups} warm-ups that do not count"
             if warmups > 1
             else f"{counted}, and a warm-up that does not count"
             if warmups
@@ -96,8 +96,13 @@ def thresholds_section(study: Study, how: str) -> Iterator[Section]:
         yield Section("thresholds", "Were the thresholds kept?", f"{how_many_kept(judged)} {how}", blocks)
 
 
-def executions_section(study: Study, primary: Sequence[RepeatedMetric] = ()) -> Section:
-    """The list of executions, each with its outcome, the primary metrics, and a link to its own report."""
+def executions_section(
+    study: Study, primary: Sequence[RepeatedMetric] = (), folders: Sequence[str] = ()
+) -> Section:
+    """The list of executions, each with its outcome, the primary metrics, and a link to its own report.
+
+    `folders` are those of the executions in the order of the metrics' values.
+    """
     labelled = any(one.label for one in study.record.executions)
     seeded = any(one.emulator_seed is not None for one in study.record.executions)
     columns = [
@@ -108,13 +113,10 @@ def executions_section(study: Study, primary: Sequence[RepeatedMetric] = ()) -> 
         Column("Outcome", is_number=False),
         Column("Took"),
     ]
-    values = {
-        record.number: place
-        for place, record in enumerate(one for one in study.record.executions if _has_value(one))
-    }
+    places = {folder: place for place, folder in enumerate(folders)}
     rows: list[list[Cell]] = []
     for one in study.record.executions:
-        place = values.get(one.number)
+        place = places.get(one.folder)
         rows.append(
             [
                 Hyperlink(
@@ -133,12 +135,8 @@ def executions_section(study: Study, primary: Sequence[RepeatedMetric] = ()) -> 
     return Section("executions", "Which executions were there?", lead, [Table("Executions", columns, rows)])
 
 
-def _has_value(one: ExecutionRecord) -> bool:
-    return bool(one.finished) and not one.warmup and one.exit_code != ExitCode.INTERRUPTED
-
-
 def _value(metric: RepeatedMetric, place: int | None) -> str:
-    if place is None or place >= len(metric.values):
+    if place is None:
         return "–"
     value = metric.values[place]
     return "not reached" if value is None else quantity_of(value, metric.unit)

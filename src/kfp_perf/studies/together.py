@@ -13,7 +13,7 @@ from kfp_perf.compare.baseline import (
     baseline_in,
     typical_of,
 )
-from kfp_perf.execution.document import given_thresholds
+from kfp_perf.execution.given import given_thresholds
 from kfp_perf.judgement import Judged, Judgement, judged_against
 from kfp_perf.reports.quantities import count_of
 
