@@ -177,7 +177,7 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
     cut_off = ("cut off",) if document["total"]["runs"].get("cut_off") else ()
-    for title in ("due", "good", "failed", "lost", *cut_off, *statistics):
+    for title in ("due", "succeeded", "failed", "lost", *cut_off, *statistics):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
     for place, (name, runs) in enumerate(rows):
@@ -304,7 +304,7 @@ def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count_of(failure.times, 'run')} {failure.kind_in_words}: {failure.message}"
     if len(found) > _MOST_REASONS:
         rest = sum(failure.times for failure in found[_MOST_REASONS:])
-        yield f"{count_of(rest, 'more run')} without a good end, for other reasons: see the report"
+        yield f"{count_of(rest, 'more run')} that did not succeed, for other reasons: see the report"
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
