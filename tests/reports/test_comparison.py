@@ -95,3 +95,14 @@ def test_no_distribution_without_runs_on_a_side(tmp_path: Path) -> None:
     times = read_times("a", [one / "00"])
     assert times.seconds == ()
     assert distributions([times, times]) is None
+
+
+def test_each_side_names_what_it_was_executed_on(tmp_path: Path) -> None:
+    target = {"name": "staging", "url": "https://kfp.example.com", "version": "2.17.0"}
+    old = write_side(tmp_path / "a", BASE, target=target)
+    new = write_side(tmp_path / "b", BASE, first_minute=30, target={**target, "name": None})
+    comparison = compare_sides(read_side([old]), read_side([new]))
+    assert comparison.baseline.targets == ("staging (https://kfp.example.com)",)
+    assert comparison.new.targets == ("https://kfp.example.com",)
+    for name, draw in FORMATS.items():
+        assert "staging (https://kfp.example.com)" in " ".join(draw(comparison).decode().split()), name

@@ -393,6 +393,3 @@ class Workflow:
         phase = frame.outcome()
         self.tree.close(frame.node, frame.shell, phase)
         frame.closed(frame, phase)
-
-
-__all__ = ["Workflow"]

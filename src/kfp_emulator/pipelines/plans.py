@@ -102,6 +102,3 @@ class Plan:
     refused: str = ""
     made: dict[Any, Any] = field(default_factory=dict)
     """What the makers of outputs remember of this plan."""
-
-
-__all__ = ["ComponentPlan", "DagPlan", "InputPlan", "LoopPlan", "Plan", "RetryPlan", "TaskPlan"]

@@ -127,8 +127,8 @@ def report_failures(comparison: Comparison, regression: float | None, not_slower
 
 def _write(comparison: Comparison, name: str, output: Path | None) -> None:
     from kfp_perf.errors import InputError, Problem
-    from kfp_perf.reports import write_whole
     from kfp_perf.reports.comparison_formats import FORMATS, print_comparison
+    from kfp_perf.result.whole_file import write_whole
 
     if output is None and name == "console":
         with standard_output():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from kfp_perf.cli.baseline import baseline_options
 from kfp_perf.cli.ending import signals_ignored
 from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
@@ -55,18 +56,6 @@ class _RunCommand(click.Command):
 )
 @click.option("--keep", is_flag=True, help="Delete nothing that the test created.")
 @click.option("--keep-failed", is_flag=True, help="Do not delete failed runs, and what they need.")
-@click.option(
-    "--baseline",
-    "-b",
-    type=click.Path(path_type=Path, readable=False),
-    multiple=True,
-    help="Results that thresholds are relative to; may be given several times.  [KFP_PERF_BASELINE]",
-)
-@click.option(
-    "--undecided",
-    type=click.Choice(["fail", "pass"]),
-    help="Whether a threshold on a baseline fails or passes that the data cannot decide.  [KFP_PERF_UNDECIDED]",
-)
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @click.option("--yes", "-y", is_flag=True, help="Confirm a `prefill` of more than 10,000 rows.")
 @click.option("--ui", is_flag=True, help="Serve a live page to browsers on this machine.")
@@ -77,6 +66,7 @@ class _RunCommand(click.Command):
 @report_option
 @scenario_options
 @target_options
+@baseline_options
 def run(
     *,
     config: TestConfig,
@@ -87,8 +77,6 @@ def run(
     results: Path | None,
     keep: bool,
     keep_failed: bool,
-    baseline: tuple[Path, ...],
-    undecided: str | None,
     plugin: tuple[str, ...],
     yes: bool,
     ui: bool,
@@ -117,10 +105,6 @@ def run(
         changes["results_folder"] = results
     if keep or keep_failed:
         changes["keep"] = "all" if keep else "failed"
-    if baseline:
-        changes["baseline"] = baseline
-    if undecided:
-        changes["undecided"] = undecided
     config = config.model_copy(update=changes)
     options: dict[str, Any] = {
         "plugins": plugin,

@@ -17,6 +17,7 @@ from kfp_perf.client.messages import UNDECODABLE, ProtoJsonDecoder
 from kfp_perf.client.pool import NotConnected
 from kfp_perf.client.proxy import ProxyRefused
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
+from kfp_perf.result.records import LOCAL_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +168,7 @@ def _refused_by_proxy(proxy: Proxy, where: str, cause: ProxyRefused) -> tuple[st
 
 def _proxy_not_reached(proxy: Proxy, cause: BaseException | None) -> tuple[str, str, str]:
     kind, message, hint = _not_connected(NotConnected(proxy.host, proxy.port), cause)
-    if kind in {"descriptors", "ports"}:
+    if kind in LOCAL_KINDS:
         return kind, message, hint
     return kind, f"the proxy is not reached: {message}", (
         f"Is {proxy.variable} right? Add the host to NO_PROXY for a direct connection."

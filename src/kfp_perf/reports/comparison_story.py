@@ -17,10 +17,11 @@ from kfp_perf.reports.comparison_words import (
     overall,
     sentence_of,
     shown_metrics,
+    side_of,
     values_of,
     verdict_of,
 )
-from kfp_perf.reports.quantities import count_of, seconds_of
+from kfp_perf.reports.quantities import seconds_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Column,
@@ -67,12 +68,7 @@ def comparison_story(comparison: Comparison, times: Iterable[SideTimes] = ()) ->
             else (),
             caveats=comparison.warnings,
         ),
-        facts=Facts(
-            [
-                (name, f"{side.name} ({count_of(len(side.executions), 'execution')})")
-                for name, side in zip(("Baseline", "New"), sides, strict=True)
-            ]
-        ),
+        facts=Facts([(name, side_of(side)) for name, side in zip(("Baseline", "New"), sides, strict=True)]),
         tiles=[
             Tile(change_of(one.change), one.label, verdict_of(one, comparison.within))
             for one in comparison.primary

@@ -10,11 +10,12 @@ from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution import run_test
 from kfp_perf.execution.session import baseline_of
+from kfp_perf.execution.signals import interruptible
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
-from kfp_perf.reports import write_whole
 from kfp_perf.reports.study_reports import REPORT_FILE, draw_html
+from kfp_perf.result.whole_file import write_whole
 from kfp_perf.studies.study import run_executions
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def run_study(
     The study's folder gets a `report.html`; a
     failure to write it is logged.
 
-    Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`.
+    Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`. What keeps a later
+    execution from being started ends the study, which says so.
     """
     config = config or TestConfig.from_environment()
     scenario_file = scenario_file or config.SCENARIO_FILE_NAME
@@ -98,8 +100,17 @@ def run_study(
 
 
 def _draw_report(study: Study) -> None:
+    """Draw the report. Ctrl-C, SIGTERM and SIGHUP stop the drawing and nothing else: the outcome is known."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
     try:
-        write_whole(study.path / REPORT_FILE, draw_html(study)[REPORT_FILE])
+        with interruptible(interrupt):
+            write_whole(study.path / REPORT_FILE, draw_html(study)[REPORT_FILE])
+    except KeyboardInterrupt:
+        again = f"kfp-perf report {study.path} --format html"
+        log.warning("The report of the study is not drawn, as you stopped it; draw it with `%s`", again)
     except Exception as error:
         log.warning(
             "The report of the study could not be drawn (%s); try again with `kfp-perf report %s --format html`",
