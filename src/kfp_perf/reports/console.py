@@ -56,13 +56,13 @@ _WIDE = 100
 def print_summary(result: TestResult, file: TextIO) -> None:
     """Print the summary: verdict first, then runs, then the API, then what else there is to say."""
     console = Console(file=file, highlight=False)
-    console.print(Group(*_parts(result, console.width)))
+    console.print(Group(*_parts(result, console.width)), crop=False)
 
 
 def draw_console(result: TestResult) -> dict[str, bytes]:
     """The summary as plain text, 100 columns wide."""
     text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(Group(*_parts(result, _WIDE)))
+    Console(file=text, highlight=False, width=_WIDE).print(Group(*_parts(result, _WIDE)), crop=False)
     return {"summary.txt": text.getvalue().encode(errors="replace")}
 
 
@@ -88,7 +88,8 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield Text()
     # Once more: the beginning may have scrolled away.
     yield Text.assemble("Verdict ", (document["verdict"]["text"], _style(document)))
-    yield Text.assemble("Result  ", (str(result.path), "bold"))
+    # In one piece, to be copied.
+    yield Text.assemble("Result  ", (str(result.path), "bold"), no_wrap=True, overflow="ignore")
 
 
 def _verdict(document: Mapping[str, Any]) -> Text:
@@ -295,7 +296,7 @@ def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[Renderabl
         yield Text(f"{stay}.", style="yellow")
     if leftovers or stay:
         # A line of its own, to be copied.
-        yield Text(f"Delete with  {cleanup_command(result.path)}")
+        yield Text(f"Delete with  {cleanup_command(result.path)}", no_wrap=True, overflow="ignore")
 
 
 def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:

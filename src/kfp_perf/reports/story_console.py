@@ -70,7 +70,15 @@ def parts_of_block(block: Block) -> Iterator[RenderableType]:
 
 def _facts(facts: Facts) -> RenderableType:
     wide = max((len(name) for name, _ in facts.pairs), default=0)
-    return Group(*(Text.assemble(f"{name.ljust(wide)}  ", _cell(value)) for name, value in facts.pairs))
+    return Group(*(_fact(name.ljust(wide), _cell(value)) for name, value in facts.pairs))
+
+
+def _fact(name: str, value: Text) -> Text:
+    """A line; a value of one word, such as a path, stays in one piece, to be copied."""
+    line = Text.assemble(f"{name}  ", value)
+    if " " not in value.plain:
+        line.no_wrap, line.overflow = True, "ignore"
+    return line
 
 
 def _table(table: Table) -> Iterator[RenderableType]:

@@ -50,13 +50,13 @@ def story_of_study(study: Study) -> Story:
 
 def print_study(study: Study, file: TextIO) -> None:
     """Print it in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(parts_of(story_of_study(study)))
+    Console(file=file, highlight=False).print(parts_of(story_of_study(study)), crop=False)
 
 
 def draw_console(study: Study) -> dict[str, bytes]:
     """Plain text, 100 columns wide."""
     text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(parts_of(story_of_study(study)))
+    Console(file=text, highlight=False, width=_WIDE).print(parts_of(story_of_study(study)), crop=False)
     return {"summary.txt": text.getvalue().encode(errors="replace")}
 
 
