@@ -345,7 +345,9 @@ class Execution:
 
     def _document(self, custom: Mapping[str, Any]) -> dict[str, Any]:
         found = TestResult(self._writer.path)
-        return result_document(found, custom, finished=self._clock.now())
+        # A test whose folder was removed would be judged by the default thresholds alone.
+        given = self._writer.given_again()
+        return result_document(found, custom, finished=self._clock.now(), given=given)
 
     def _finish(self, checks: HealthChecks, custom: Mapping[str, Any]) -> TestResult:
         """Write the result; its verdict is that of the files."""
