@@ -153,7 +153,7 @@ def test_a_later_execution_that_cannot_be_started_ends_the_study(
 
     study = run_executions(Repetition(2), "nightly", tmp_path, later)
     assert [bool(one.finished) for one in study.record.executions] == [True, True]
-    assert study.record.ended == f"Execution 3 could not be started: {error}"
+    assert study.record.ended == f"Execution 3 could not be started: {error}."
     assert study.record.exit_code == code
     assert Study.open(tmp_path / "latest").record == study.record
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.console import Console
 
-from kfp_perf.errors import InputError, Problem
+from kfp_perf.errors import ExitCode, InputError, Problem
 from kfp_perf.reports.capacity_cases import capacity_document
 from kfp_perf.reports.csv_records import csv_of
 from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
 from kfp_perf.reports.openmetrics import openmetrics_of_executions
+from kfp_perf.reports.story.thresholds import judged_of
 from kfp_perf.reports.story_console import parts_of
+from kfp_perf.reports.study_executions import study_ended
 from kfp_perf.reports.webpage import body_of, page
 from kfp_perf.result.capacity import KIND as CAPACITY
 from kfp_perf.result.reader import TestResult
@@ -120,10 +122,17 @@ def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
             verdict = {"text": one.verdict, "exit_code": one.exit_code, "reasons": list(one.reasons)}
             document = {"name": record.name, "started": one.started, "verdict": verdict}
         yield " ".join(filter(None, (f"{one.number:02}", one.label))), document
-    if record.exit_code and not any(one.exit_code for one in record.counted):
-        reasons = [record.ended] if record.ended else []
-        verdict = {"text": "the study did not pass", "exit_code": record.exit_code, "reasons": reasons}
+    code = record.exit_code if record.finished else ExitCode.INTERRUPTED
+    if code and not any(one.exit_code for one in record.counted):
+        verdict = {"text": "the study did not pass", "exit_code": int(code), "reasons": _why(study)}
         yield "study", {"name": record.name, "started": record.started, "verdict": verdict}
+
+
+def _why(study: Study) -> list[str]:
+    """Why a study did not pass: how it ended, and what was judged by all of its executions."""
+    judged = judged_of(study.record.answer.get("thresholds"))
+    failed = [f"{one.get('metric')} {one.get('reason')}." for one in judged if not one.get("passed")]
+    return [*study_ended(study), *failed]
 
 
 FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {

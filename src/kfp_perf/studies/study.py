@@ -178,7 +178,8 @@ def run_executions(
                     signals.stopped.set()
                     continue
                 failure = ExitCode.of([error]) if isinstance(error, Exception) else ExitCode.FAILED
-                ended = f"Execution {entry.number} could not be started: {' '.join(str(error).split())}"
+                why = ". ".join(line.strip().rstrip(".") for line in str(error).splitlines())
+                ended = f"Execution {entry.number} could not be started: {why}."
                 if isinstance(error, KfpPerfError):
                     break
                 _write_end(path, record, ended, failure)
