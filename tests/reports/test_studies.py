@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from made_executions import total, write_study
 from rich.console import Console
@@ -151,3 +152,34 @@ def test_no_table_loses_a_letter_on_a_terminal(width: int) -> None:
     Console(file=text, width=width).print(next(iter(parts_of_block(table))))
     letters = "".join(column.title for column in columns) + "".join(cell for row in rows for cell in row)
     assert Counter("".join(text.getvalue().split())) == Counter("".join(letters.split()))
+
+
+@pytest.mark.parametrize("name", ["console", "markdown", "html"])
+@pytest.mark.parametrize("kind", ["repetition", "duel"])
+def test_a_target_is_called_by_its_name_and_its_address(
+    name: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    study = Study.open(request.getfixturevalue(kind))
+    targets = {"": "staging", "A": "old", "B": "staging"}
+    executions = [
+        {**msgspec.to_builtins(one), "target": "http://kfp.example:1", "target_name": targets[one.label]}
+        for one in study.record.executions
+    ]
+    ((_, content),) = FORMATS[name](changed(study.path, executions=executions)).items()
+    assert "staging (http://kfp.example:1)" in content.decode()
+
+
+def test_names_are_folded_between_their_parts() -> None:
+    columns = [Column("Metric", is_number=False), Column("Value")]
+    text = io.StringIO()
+    table = Table("Metrics", columns, [["components.ml-pipeline-persistenceagent.memory.max", "1 GiB"]])
+    Console(file=text, width=40).print(*parts_of_block(table))
+    lines = [line.strip() for line in text.getvalue().splitlines()]
+    assert lines[1:] == ["components.ml-pipeline-           1 GiB", "persistenceagent.memory.max"]
+
+
+def test_a_terminal_leaves_out_minor_rows_and_says_how_many() -> None:
+    table = Table("Metrics", [Column("Metric", is_number=False)], [["a"], ["b"], ["c"]], minor=[1, 2])
+    text = io.StringIO()
+    Console(file=text, width=80).print(*parts_of_block(table))
+    assert " ".join(text.getvalue().split()) == "Metric a 2 more are on the page (--format html)"

@@ -90,14 +90,14 @@ def _clean_up(results: Path, config: TestConfig, *, dry_run: bool, anyway: bool)
     from kfp_perf.reports.quantities import count_of
     from kfp_perf.result.files import JOURNAL_FILE
     from kfp_perf.result.journal import left_behind
-    from kfp_perf.result.reader import TestResult
+    from kfp_perf.result.reader import TestResult, remedy_for
 
     with readable(results):
         paths = TestResult(results).journal_paths
         journals = {path: left_behind(path) for path in paths}
     if not paths:
-        remedy = "Name a folder that `kfp-perf run` made."
-        raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE} of a scenario", remedy))
+        what = f"holds no {JOURNAL_FILE} of a scenario" if results.exists() else "does not exist"
+        raise InputError(Problem(str(results), what, remedy_for(results)))
     objects = [made for found in journals.values() for made in found]
     if dry_run or not objects:
         with standard_output():

@@ -55,7 +55,7 @@ def condition_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path, readable=False), nargs=-1, required=True)
+@click.argument("results", type=click.Path(path_type=Path, readable=False), nargs=-1)
 @click.option(
     "--baseline",
     "-b",
@@ -98,9 +98,10 @@ def compare(
     """
     from kfp_perf.compare import compare_sides, read_side
 
-    if not baseline and len(results) != 2:
+    if not results or (not baseline and len(results) != 2):
         raise click.UsageError(
-            "Name two results, the baseline and the new one; or new results with --baseline FOLDER.",
+            "Name two folders, the baseline and the new results: kfp-perf compare old/ new/. "
+            "With --baseline FOLDER, name new results only. `kfp-perf list` lists the results that there are.",
             click.get_current_context(),
         )
     before, after = (baseline, results) if baseline else (results[:1], results[1:])

@@ -71,6 +71,9 @@ def result_document(
     over = finished or last or started
     verdict = decide(_reasons(infos, health, last, in_flight), judgements)
     target = given.get("target") or {}
+    lines = {
+        one.get("name"): one["position"][0] for one in given.get("scenarios") or () if one.get("position")
+    }
     return {
         "name": given.get("name", result.path.name),
         "started": utc_of(started),
@@ -89,7 +92,10 @@ def result_document(
         "declared_metrics": given.get("declared_metrics") or [],
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
-        "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
+        "scenarios": [
+            _scenario(info, figures.of(info.name), in_flight.get(info.name, 0), lines.get(info.name))
+            for info in infos
+        ],
         "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
@@ -208,10 +214,13 @@ def _last_written(files: ScenarioFiles) -> float:
     return last
 
 
-def _scenario(info: ScenarioInfo, families: dict[str, Any], in_flight: int) -> dict[str, Any]:
+def _scenario(
+    info: ScenarioInfo, families: dict[str, Any], in_flight: int, line: int | None
+) -> dict[str, Any]:
     return {
         "name": info.name,
         "mode": info.mode,
+        "line": line,
         "started": utc_of(info.started) if info.started else None,
         "finished": utc_of(info.finished) if info.finished else None,
         "error": info.error or None,

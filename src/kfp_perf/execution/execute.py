@@ -17,6 +17,7 @@ from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.snapshots import SnapshotMaker
 from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
+from kfp_perf.hosts import titled
 from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.reports.quantities import clock_of
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
@@ -164,7 +165,8 @@ class Execution:
         self._writer = writer
         self._plugins = plugins
         self._clock = RealClock()
-        self._snapshots = SnapshotMaker(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._target = titled(config.target_name, config.KFP_url)
+        self._snapshots = SnapshotMaker(plan, self._target, self._clock, emulator=bool(emulator_profile))
         self._evidence = EvidenceProcess(
             with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
         )
@@ -178,7 +180,7 @@ class Execution:
 
     def run(self, engine: Engine, display: Display) -> TestResult:
         """Run all scenarios, write the result, and return it."""
-        log.info("Testing %s; results go to %s", self._config.KFP_url, self._writer.path)
+        log.info("Testing %s; results go to %s", self._target, self._writer.path)
         checks = HealthChecks.of_test(self._config, self._writer.path, self._plan.scenarios)
 
         def interrupt() -> None:

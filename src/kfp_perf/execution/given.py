@@ -13,6 +13,7 @@ import msgspec
 
 from kfp_perf._version import __version__
 from kfp_perf.compare.baseline import with_warnings
+from kfp_perf.errors import Position
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.capacity import is_of_capacity
 from kfp_perf.metrics.metric import declared_metrics
@@ -37,6 +38,43 @@ _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "nump
 EMULATOR_COMMIT = "kfp-perf-emulator"
 
 
+def planned_document(plan: Plan) -> dict[str, Any]:
+    """The part of a test's input that is known before the target was asked."""
+    return {
+        "name": plan.name,
+        "duration_seconds": plan.duration_seconds,
+        "thresholds": [
+            {
+                "scenario": one.scenario,
+                "metric": one.metric.name,
+                "condition": one.condition,
+                "where": one.where,
+                "position": one.position,
+                "abort_on_fail": one.abort_on_fail,
+                "delay_seconds": one.delay_seconds,
+            }
+            for one in plan.thresholds
+            if not is_of_capacity(one.metric.name)  # a study judges these
+        ],
+        "lifted": [list(one) for one in plan.lifted],
+        "primary": [one._asdict() for one in plan.primary],
+        "scenarios": [
+            {
+                "name": one.name,
+                "mode": one.mode_name,
+                "folder": safe_name(one.name or ""),
+                "position": plan.positions.get(one.name or ""),
+                "start_seconds": one.start_seconds,
+                "run_seconds": one.run_seconds,
+                "pipeline": _digest(plan.packages.get(one.name or "")),
+            }
+            for one in plan.scenarios
+        ],
+        "warnings": [str(warning) for warning in plan.warnings],
+        "scenario_file": {"path": str(plan.path), "text": plan.text},
+    }
+
+
 def given_document(
     plan: Plan,
     config: TestConfig,
@@ -48,10 +86,10 @@ def given_document(
 ) -> dict[str, Any]:
     """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
     given = {
-        "name": plan.name,
+        **planned_document(plan),
         "started": utc_of(started),
-        "duration_seconds": plan.duration_seconds,
         "target": {
+            "name": config.target_name or None,
             "url": config.KFP_url,
             "emulator": bool(emulator_profile) or (health.commit_sha or "").startswith(EMULATOR_COMMIT),
             "emulator_profile": emulator_profile or None,
@@ -59,38 +97,11 @@ def given_document(
             "commit": health.commit_sha,
             "multi_user": health.multi_user is True,
         },
-        "thresholds": [
-            {
-                "scenario": one.scenario,
-                "metric": one.metric.name,
-                "condition": one.condition,
-                "where": one.where,
-                "abort_on_fail": one.abort_on_fail,
-                "delay_seconds": one.delay_seconds,
-            }
-            for one in plan.thresholds
-            if not is_of_capacity(one.metric.name)  # a study judges these
-        ],
-        "lifted": [list(one) for one in plan.lifted],
         "declared_metrics": msgspec.to_builtins(list(declared)),
-        "primary": [one._asdict() for one in plan.primary],
-        "scenarios": [
-            {
-                "name": one.name,
-                "mode": one.mode_name,
-                "folder": safe_name(one.name or ""),
-                "start_seconds": one.start_seconds,
-                "run_seconds": one.run_seconds,
-                "pipeline": _digest(plan.packages.get(one.name or "")),
-            }
-            for one in plan.scenarios
-        ],
-        "warnings": [str(warning) for warning in plan.warnings],
         "environment": _environment(),
         "configuration": config.model_dump(
             mode="json"
         ),  # secrets are masked with stars, as pydantic's secrets are
-        "scenario_file": {"path": str(plan.path), "text": plan.text},
     }
     return given if baseline is None else with_baseline(given, *baseline)
 
@@ -110,6 +121,7 @@ def given_thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
             one["where"],
             one["scenario"],
             registry,
+            position=None if one.get("position") is None else Position(*one["position"]),
             abort_on_fail=bool(one.get("abort_on_fail")),
             delay_seconds=float(one.get("delay_seconds") or 0.0),
         )

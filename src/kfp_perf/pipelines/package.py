@@ -80,7 +80,8 @@ def read_pipeline(path: Path) -> PipelinePackage:
     """Return the compiled pipeline in a file. Raises InputError with every problem of it."""
     label = str(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(Problem(label, f"is none of {', '.join(SUFFIXES)}", "give the compiled YAML itself"))
+        remedy = COMPILE_REMEDY if path.suffix == ".py" else "give the compiled YAML itself"
+        raise InputError(Problem(label, f"is none of {', '.join(SUFFIXES)}", remedy))
     data = read_bytes(path)
     documents = [document for document in parse_yaml(data, label) if document is not None]
     specs = [document for document in documents if isinstance(document, dict) and "platforms" not in document]

@@ -12,7 +12,9 @@ from kfp_perf.pipelines.graph import dags, dependencies, in_order
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-COMPILE_REMEDY = "compile it with the kfp SDK, version 2 (`kfp dsl compile`)"
+COMPILE_REMEDY = (
+    "compile it with the kfp SDK, version 2: kfp dsl compile --py pipeline.py --output pipeline.yaml"
+)
 SCHEMA_VERSION = "2.1.0"
 """The one version of the IR that API servers of KFP 2 take."""
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.result.study import Study
 
+#: Metrics that a terminal shows beside the primary ones.
+_MAIN = ("run.", "phase.", "api.CreateRun.")
 #: Numbers of executions a side for which the smallest change that would be found is given.
 SIDES = (3, 5, 10, 20)
 
@@ -158,7 +160,10 @@ def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
         Column("Between"),
         Column("Within"),
     ]
-    table = Table("Variation of each metric", columns, [_row(one) for one in metrics])
+    minor = [
+        place for place, one in enumerate(metrics) if not one.primary and not one.label.startswith(_MAIN)
+    ]
+    table = Table("Variation of each metric", columns, [_row(one) for one in metrics], minor=minor)
     return without_zeros(table, "Within")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import ExitCode
+from kfp_perf.hosts import titled
 from kfp_perf.reports.quantities import count_of, quantity_of, span_of
 from kfp_perf.reports.story.blocks import Column, Facts, Flag, Hyperlink, Section, Table, Tone
 from kfp_perf.result.files import EXECUTIONS_FOLDER
@@ -49,16 +50,21 @@ def study_ended(study: Study) -> list[str]:
     return [record.ended] if record.ended else []
 
 
+def target_of(execution: ExecutionRecord) -> str:
+    """The target of an execution: its address, with its name before it where it was chosen by that."""
+    return titled(execution.target_name, execution.target)
+
+
 def study_facts(study: Study) -> Facts:
     """How many executions there are, when, and where."""
     record = study.record
     warmups = sum(one.warmup for one in record.executions)
     counted = count_of(len(record.counted), "execution")
-    targets = dict.fromkeys(one.target for one in record.executions if one.target)
+    targets = dict.fromkeys(target_of(one) for one in record.executions if one.target)
     pairs: list[tuple[str, Cell]] = [
         (
             "Executions",
-            f"{counted}, and {warmups} warm-up that do not count"
+            f"{counted}, and {warmups} warm-ups that do not count"
             if warmups > 1
             else f"{counted}, and a warm-up that does not count"
             if warmups

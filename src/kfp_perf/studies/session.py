@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.config import TestConfig
+from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution import run_test
 from kfp_perf.execution.session import baseline_of
@@ -40,13 +41,15 @@ def run_study(
     overrides: Iterable[str] = (),
     pause_seconds: float = 0.0,
     announce: Callable[[str], None] = lambda _: None,
+    targets: Iterable[TestConfig] = (),
     **options: Any,
 ) -> Study:
     """Run the executions of a design with a scenario file, and return the study, the handle on its folder.
 
     `scenario_file`, `config`, `plugins`, `emulator`, `assume_yes`, `name`, `overrides` and further `options` are
     those of `run_test`; the design adds its own overrides, target and emulator seed to each execution.
-    `pause_seconds` and `announce` are those of `run_executions`. The study's folder gets a `report.html`; a
+    `pause_seconds` and `announce` are those of `run_executions`; `targets` are checked before the first execution.
+    The study's folder gets a `report.html`; a
     failure to write it is logged.
 
     Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`. What keeps a later
@@ -67,6 +70,9 @@ def run_study(
         overrides=overrides,
     )
     baseline_of(plan, config)
+    for target in targets:
+        namespaces = {scenario.namespace or target.NAMESPACE for scenario in plan.scenarios}
+        check_quickly(target, namespaces if target.IS_KUBEFLOW_MODE else ())
 
     def run(planned: PlannedExecution, folder: Path) -> TestResult:
         settings = planned.config or config

@@ -259,12 +259,13 @@ def _entry(planned: PlannedExecution, number: int) -> ExecutionRecord:
 
 def _with_outcome(entry: ExecutionRecord, started: _Started) -> ExecutionRecord:
     result = started.result
-    verdict = result.document.get("verdict") or {}
+    verdict, target = result.document.get("verdict") or {}, result.given.get("target") or {}
     code = verdict.get("exit_code", ExitCode.FAILED) if started.code is None else started.code
     return msgspec.structs.replace(
         entry,
         finished=_now(),
-        target=str((result.given.get("target") or {}).get("url", "")),
+        target=str(target.get("url", "")),
+        target_name=str(target.get("name") or ""),
         exit_code=int(code),
         verdict=str(verdict.get("text", "")),
         reasons=tuple(map(str, verdict.get("reasons", ()))),
