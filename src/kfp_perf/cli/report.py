@@ -128,7 +128,12 @@ def _computed(result: TestResult) -> TestResult:
 
     computed = type(result)(result.path, result_document(result))
     until = computed.document["complete_until"]
-    click.echo(f"kfp-perf: the test did not reach its end; its files are complete until {until}", err=True)
+    what = (
+        "the test has no result.json; its files are complete"
+        if until is None
+        else f"the test did not reach its end; its files are complete until {until}"
+    )
+    click.echo(f"kfp-perf: {what}", err=True)
     if left := stays(computed):
         click.echo(f"kfp-perf: {left}; delete with: {cleanup_command(result.path)}", err=True)
     return computed
