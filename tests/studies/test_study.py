@@ -134,6 +134,18 @@ def test_nothing_is_left_of_a_study_that_could_not_begin(tmp_path: Path, before:
     assert {path.name: path.is_symlink() and path.readlink() for path in tmp_path.iterdir()} == names
 
 
+def test_a_study_that_could_not_begin_leaves_the_link_that_another_test_made(tmp_path: Path) -> None:
+    def refuse(_: PlannedExecution, __: Path) -> TestResult:
+        latest = tmp_path / "latest"
+        latest.unlink()
+        latest.symlink_to("of-another-test")
+        raise TargetError("no answer")
+
+    with pytest.raises(TargetError):
+        run_executions(Repetition(2), "other", tmp_path, refuse)
+    assert str((tmp_path / "latest").readlink()) == "of-another-test"
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
