@@ -35,6 +35,19 @@ def test_a_pipeline_is_read(write: Write, spec: dict[str, Any]) -> None:
     assert (count.type, count.required, count.default) == ("NUMBER_INTEGER", False, 3)
 
 
+def test_what_kfp_makes_one_pod_of_and_what_it_starts_at_once(write: Write, spec: dict[str, Any]) -> None:
+    executors, tasks = spec["deploymentSpec"]["executors"], spec["root"]["dag"]["tasks"]
+    executors["exec-get"] = {"importer": {"artifactUri": {"constant": "gs://there"}}}
+    executors["exec-volume"] = {"container": {"image": "argostub/createpvc"}}
+    for name in ("get", "volume"):
+        spec["components"][f"comp-{name}"] = {"executorLabel": f"exec-{name}"}
+        tasks[name] = {"componentRef": {"name": f"comp-{name}"}, "dependentTasks": ["work"]}
+    shape = shape_of(read_pipeline(write(spec)).spec)
+    assert shape.names(TaskKind.IMPORTER) == {"get", "volume"}
+    assert shape.tasks["get"].dependencies == frozenset()
+    assert shape.tasks["volume"].dependencies == {"work"}
+
+
 def test_caching_is_switched_for_every_task_of_every_dag(write: Write, spec: dict[str, Any]) -> None:
     platform: dict[str, Any] = {"platforms": {"kubernetes": {"deploymentSpec": {}}}}
     path = write(spec, platform)
