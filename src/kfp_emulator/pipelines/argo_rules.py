@@ -16,7 +16,7 @@ MAX_NAME_LENGTH = 128
 _NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*", re.ASCII)
 
 
-class Refusal(Exception):
+class WorkflowFault(Exception):
     """What Argo says against a template; the text follows `templates.NAME`."""
 
 
@@ -24,7 +24,7 @@ def in_order(waits_for: Mapping[str, Iterable[str]]) -> list[str]:
     """Return the tasks of a DAG in an order in which each follows what it waits for (Kahn's algorithm).
 
     Raises:
-        Refusal: a task waits for one that is not there, or tasks wait for each other.
+        WorkflowFault: a task waits for one that is not there, or tasks wait for each other.
 
     """
     left = {name: set(each) for name, each in waits_for.items()}
@@ -32,7 +32,7 @@ def in_order(waits_for: Mapping[str, Iterable[str]]) -> list[str]:
     for name, each in left.items():
         for dependency in sorted(each):
             if dependency not in left:
-                raise Refusal(f" sorting failed: invalid dependency {dependency}")
+                raise WorkflowFault(f" sorting failed: invalid dependency {dependency}")
             dependents[dependency].append(name)
     order: list[str] = []
     ready = deque(name for name, each in left.items() if not each)
@@ -44,7 +44,7 @@ def in_order(waits_for: Mapping[str, Iterable[str]]) -> list[str]:
             if not left[dependent]:
                 ready.append(dependent)
     if len(order) < len(left):
-        raise Refusal(" sorting failed: graph with cycle")
+        raise WorkflowFault(" sorting failed: graph with cycle")
     return order
 
 
@@ -52,14 +52,14 @@ def check_task_names(names: Iterable[str], *, using_depends: bool) -> None:
     """Check the names of a DAG's tasks, of which some may depend on others.
 
     Raises:
-        Refusal: a name is too long, has a character that Argo does not allow, or begins with a digit.
+        WorkflowFault: a name is too long, has a character that Argo does not allow, or begins with a digit.
 
     """
     for index, name in enumerate(names):
         if fault := _name_fault(name):
-            raise Refusal(f".tasks[{index}].name: '{name}' is invalid: {fault}")
+            raise WorkflowFault(f".tasks[{index}].name: '{name}' is invalid: {fault}")
         if using_depends and name[0].isdigit():
-            raise Refusal(
+            raise WorkflowFault(
                 f".tasks.{name} name cannot begin with a digit when using either 'depends' or 'dependencies'"
             )
 
@@ -84,4 +84,4 @@ def _name_fault(name: str) -> str:
     return ";".join(faults)
 
 
-__all__ = ["MAX_NAME_LENGTH", "Refusal", "check_task_names", "in_order", "template_fault"]
+__all__ = ["MAX_NAME_LENGTH", "WorkflowFault", "check_task_names", "in_order", "template_fault"]

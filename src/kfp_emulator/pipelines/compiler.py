@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.pipelines.argo_rules import Refusal, check_task_names, in_order, template_fault
+from kfp_emulator.pipelines.argo_rules import WorkflowFault, check_task_names, in_order, template_fault
 from kfp_emulator.pipelines.ir import CompileError, Parameter, Pipeline
 from kfp_emulator.pipelines.plans import (
     ComponentPlan,
@@ -84,9 +84,9 @@ class _Compiler:
             else:
                 try:
                     self._done[name] = self._build(name, inherited[name])
-                except Refusal as refusal:
+                except WorkflowFault as fault:
                     place = _place([(each, through.get(each, "")) for each in open_])
-                    raise InvalidWorkflow(f"{place}{refusal}") from None
+                    raise InvalidWorkflow(f"{place}{fault}") from None
                 del open_[name]
         return self._done[first]
 

@@ -29,6 +29,11 @@ def _producers(source: Mapping[str, Any]) -> Iterator[str]:
             yield source[key]["producerTask"]
 
 
+def is_exit(task: Mapping[str, Any]) -> bool:
+    """Whether a task runs once those it depends on have ended, in whatever way: KFP makes an exit hook of it."""
+    return bool(task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED")
+
+
 def is_loop(task: Mapping[str, Any]) -> bool:
     """Whether a task runs its component once for each item of a list."""
     return "parameterIterator" in task or "artifactIterator" in task

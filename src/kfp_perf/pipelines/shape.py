@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.pipelines.graph import dependencies, is_loop, is_single_pod, waits_for
+from kfp_perf.pipelines.graph import dependencies, is_exit, is_loop, is_single_pod, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def shape_of(spec: Mapping[str, Any]) -> Dag:
 
     def of_dag(dag: Mapping[str, Any]) -> Dag:
         tasks = dag.get("tasks", {})
-        exits = {name: dependencies(task) for name, task in tasks.items() if _is_exit(task)}
+        exits = {name: dependencies(task) for name, task in tasks.items() if is_exit(task)}
         return Dag({name: of_task(name, task, exits) for name, task in tasks.items()})
 
     def of_task(name: str, task: Mapping[str, Any], exits: Mapping[str, set[str]]) -> TaskShape:
@@ -91,7 +91,3 @@ def shape_of(spec: Mapping[str, Any]) -> Dag:
         return TaskShape(name, kind, needs, inner)
 
     return of_dag(spec["root"]["dag"])
-
-
-def _is_exit(task: Mapping[str, Any]) -> bool:
-    return bool(task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED")
