@@ -54,7 +54,7 @@ def ours(port: int, emulator_url: str, kubernetes_url: str, rate: float, seconds
     from kfp_perf.engine import ScenarioWork, ThreadEngine
     from kfp_perf.engine.worker import new_event_loop  # type: ignore[attr-defined]
     from kfp_perf.evidence.process import EvidenceProcess
-    from kfp_perf.execution.watch import Watch
+    from kfp_perf.execution.snapshots import SnapshotMaker
     from kfp_perf.health import GeneratorWatch
     from kfp_perf.live import open_display
     from kfp_perf.log import Logger
@@ -91,7 +91,7 @@ def ours(port: int, emulator_url: str, kubernetes_url: str, rate: float, seconds
     )
     with Logger("WARNING") as logger:
         display = open_display(logger, quiet=False)
-        watch = Watch(plan, config.KFP_url, clock, emulator=True)
+        snapshots = SnapshotMaker(plan, config.KFP_url, clock, emulator=True)
         with (
             EvidenceProcess(config, folder / "evidence", clock.anchor) as evidence,
             GeneratorWatch(folder) as generator,
@@ -103,9 +103,9 @@ def ours(port: int, emulator_url: str, kubernetes_url: str, rate: float, seconds
                 load.join(0.25)
                 counters = engine.counters()
                 evidence.look()
-                watch.look(counters, engine.t0, stopping=False).evidence = evidence.live
+                snapshots.make(counters, engine.t0, evidence=evidence.live, stopping=False)
                 generator.look(counters)
-                display.update(watch.snapshot)
+                display.update(snapshots.snapshot)
             display.close()
     followed = sum(engine.counters()["follows"].outcomes.values())
     return {**quantiles(lateness), "followed": followed}

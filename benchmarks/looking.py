@@ -1,7 +1,8 @@
 """Cost of observing a test beside its load: counters, snapshot and health checks, four times a second.
 
 A thread records operations at a constant rate, as a scenario does. The main thread does what the execution does:
-`ThreadEngine.counters()`, `HealthChecks.look`, `ThresholdWatch.look` and `Watch.look`; its own CPU time is counted.
+`ThreadEngine.counters()`, `HealthChecks.look`, `ThresholdWatch.look` and `SnapshotMaker.make`; its own CPU time is
+counted.
 Each scenario has five thresholds on histograms, four of them over windows. A bare loop measures the speed of the
 machine at that time.
 
@@ -20,8 +21,8 @@ from typing import Any
 
 from kfp_perf.config import TestConfig
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
+from kfp_perf.execution.snapshots import SnapshotMaker
 from kfp_perf.execution.threshold_watch import ThresholdWatch
-from kfp_perf.execution.watch import Watch
 from kfp_perf.health import GeneratorWatch, HealthChecks
 from kfp_perf.health.connectivity import ApiHealth
 from kfp_perf.pacing import RealClock
@@ -87,7 +88,7 @@ def measure(seconds: float, rate: float, scenarios: int) -> dict[str, float]:
     plugins = Plugins(runners={"RECORDING": Recording})
     plan = make_plan(str(folder / "t.json"), config, extra_modes=plugins.runners)
     clock = RealClock()
-    watch = Watch(plan, config.KFP_url, clock, emulator=False)
+    snapshots = SnapshotMaker(plan, config.KFP_url, clock, emulator=False)
     thresholds = ThresholdWatch(plan)
     checks = HealthChecks(GeneratorWatch(folder, plan.scenarios), ApiHealth(), scenarios=plan.scenarios)
     looks, looking_seconds = 0, 0.0
@@ -108,7 +109,7 @@ def measure(seconds: float, rate: float, scenarios: int) -> dict[str, float]:
             checks.look(counters)
             if thresholds.look(counters, engine.t0, clock.now()) is not None:
                 raise SystemExit("no threshold here ends a test")
-            watch.look(counters, engine.t0, thresholds.states, stopping=False)
+            snapshots.make(counters, engine.t0, thresholds.states, stopping=False)
             looking_seconds += time.thread_time() - before
             looks += 1
         lasted = time.monotonic() - began

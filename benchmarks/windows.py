@@ -20,7 +20,8 @@ import numpy as np
 from kfp_perf.metrics.registry import built_in
 from kfp_perf.metrics.window_counters import CountedWindows
 from kfp_perf.metrics.windowed import Windowed, windowed
-from kfp_perf.result.counters import CoarseHistogram, ScenarioCounters
+from kfp_perf.result.coarse_histogram import CoarseHistogram
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.statistics.quantiles import quantile
 from kfp_perf.statistics.windows import slices_of, worst_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kfp_perf.config import TestConfig
 from kfp_perf.plan import make_plan
-from kfp_perf.result import counters
+from kfp_perf.result import coarse_histogram
 from kfp_perf.runners import PipelineRunner
 from kfp_perf.scenario.model import TestScenario
 
@@ -107,9 +107,9 @@ def test_the_schema_for_an_editor_is_named_as_its_settings_take_it() -> None:
 
 def test_how_coarse_times_are_while_a_test_runs() -> None:
     text = (ROOT / "docs" / "report.md").read_text()
-    excess = (10 ** (1 / counters._BINS_A_DECADE) - 1) * 100
+    excess = (10 ** (1 / coarse_histogram._BINS_A_DECADE) - 1) * 100
     assert f"up to {excess:.1f} % too high" in " ".join(text.split())
-    assert f"{counters._BINS_A_DECADE} for each factor of ten" in " ".join(text.split())
+    assert f"{coarse_histogram._BINS_A_DECADE} for each factor of ten" in " ".join(text.split())
 
 
 def test_no_index_is_said_to_have_the_package() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from typing import TYPE_CHECKING, Annotated
 
 import pytest
@@ -319,3 +320,12 @@ def test_a_file_that_everyone_can_write_is_refused(write: Write) -> None:
     ((_, what, remedy),) = refused("a", write('[a]\nurl = "http://a"', 0o666))
     assert what.startswith("can be written by every user")
     assert remedy.startswith("chmod 600")
+
+
+def test_a_target_keeps_the_name_by_which_it_was_chosen(write: Write) -> None:
+    config = write('[staging]\nurl = "https://kfp.example.com"\n')
+    named = resolve_target("staging", config, {"NAMESPACE": "team-a"})
+    assert (named.target_name, named.NAMESPACE) == ("staging", "team-a")
+    assert pickle.loads(pickle.dumps(named)).target_name == "staging"
+    assert named.model_copy(update={"undecided": "pass"}).target_name == "staging"
+    assert resolve_target("https://kfp.example.com", named).target_name == ""

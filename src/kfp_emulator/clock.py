@@ -224,6 +224,3 @@ def fine_loop(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
     if type(loop).__module__.partition(".")[0] != "uvloop":
         return loop
     return cast("asyncio.AbstractEventLoop", _FineLoop(loop))
-
-
-__all__ = ["SECOND", "Clock", "Event", "EventQueue", "LoopClock", "ManualClock", "fine_loop"]

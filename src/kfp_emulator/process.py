@@ -93,20 +93,21 @@ class Emulator:
 
     def pods(self, run_id: str = "") -> list[dict[str, Any]]:
         """Return what happened to the pods of one run, or of all, in true microseconds."""
-        query = urlencode({"run_id": run_id}) if run_id else ""
-        with urllib.request.urlopen(f"{self.url}{_CONTROL}/pods?{query}") as answer:  # noqa: S310  our own URL
-            return [json.loads(line) for line in answer]
+        return self._lines("pods", run_id)
 
     def truth(self, run_id: str = "") -> list[dict[str, Any]]:
         """Return the events of one run, or of all, in their order; `at_us` is the true time in microseconds."""
-        query = urlencode({"run_id": run_id}) if run_id else ""
-        with urllib.request.urlopen(f"{self.url}{_CONTROL}/truth?{query}") as answer:  # noqa: S310  our own URL
-            return [json.loads(line) for line in answer]
+        return self._lines("truth", run_id)
 
     def server(self) -> dict[str, Any]:
         """Return the requests by operation, the runs in flight and the faults that were injected so far."""
         found: dict[str, Any] = self._call("GET", "server")
         return found
+
+    def _lines(self, path: str, run_id: str) -> list[dict[str, Any]]:
+        query = urlencode({"run_id": run_id}) if run_id else ""
+        with urllib.request.urlopen(f"{self.url}{_CONTROL}/{path}?{query}") as answer:  # noqa: S310  our own URL
+            return [json.loads(line) for line in answer]
 
     def _call(self, method: str, path: str, document: object = None) -> Any:
         body = None if document is None else json.dumps(document).encode()

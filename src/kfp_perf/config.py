@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from pydantic import (
     AliasChoices,
     Field,
+    PrivateAttr,
     SecretBytes,
     SecretStr,
     ValidationError,
@@ -39,6 +40,7 @@ from kfp_perf.setting_types import (
     Port,
     Seconds,
     UpperCase,
+    Url,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +143,7 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
     kubernetes_context: str | None = Field(
         None, description="Context of the kubeconfig that is the target's cluster; default: the current one"
     )
-    kubernetes_url: str | None = Field(
+    kubernetes_url: Url | None = Field(
         None,
         pattern=r"^https?://[^\s/@?#]+(?:/[^\s?#]*)?$",
         description="Address of the cluster's API in place of a kubeconfig, such as that of `kubectl proxy`",
@@ -229,6 +231,20 @@ class TestConfig(BaseSettings, metaclass=EnvironmentView):
     rotating_log_count: int = _given(
         5, "rotating_log_count", ge=1, description="Rotated log files that are kept"
     )
+
+    #: The name of the target in the targets file; empty where it was given by its address.
+    _target_name: str = PrivateAttr("")
+
+    @property
+    def target_name(self) -> str:
+        """The name by which the target was chosen; empty where it was given by its address."""
+        return self._target_name
+
+    def of_target(self, name: str) -> Self:
+        """Return the same settings, of the target with this name."""
+        named = self.model_copy()
+        named._target_name = name
+        return named
 
     @property
     def KFP_url(self) -> str:  # noqa: N802  the name is given

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,20 +81,37 @@ class KfpPerfError(Exception):
     exit_code: ExitCode = ExitCode.FAILED
 
 
+class Position(NamedTuple):
+    """A place in a text: line and column, both from 1."""
+
+    line: int
+    column: int
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with the input.
 
     `where` is a file, a path in it (`smoke.json: $[2].runTime`), a flag or a variable; `what` is what is wrong
-    there; `remedy` is what to do, or what is allowed (may be empty).
+    there; `remedy` is what to do, or what is allowed (may be empty). `position` is the place in the file, which
+    stands in the text as compilers write it: `smoke.json:12:5: $[2].runTime: must be greater than 0`.
     """
 
     where: str
     what: str
     remedy: str = ""
+    position: Position | None = None
+
+    @property
+    def file(self) -> str:
+        """The part of `where` before a path in a file."""
+        return self.where.partition(": ")[0]
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}" if self.where else self.what
+        where = self.where
+        if self.position is not None:
+            where = f"{self.file}:{self.position.line}:{self.position.column}{where[len(self.file) :]}"
+        line = f"{where}: {self.what}" if where else self.what
         return f"{line}\n    {self.remedy}" if self.remedy else line
 
 

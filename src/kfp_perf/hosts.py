@@ -122,3 +122,8 @@ def _check_name(name: str) -> None:
 def ascii_host(name: str) -> str:
     """Return a host name as DNS and HTTP spell it (IDNA). Raises UnicodeError where there is no such spelling."""
     return name if name.isascii() else name.encode("idna").decode()
+
+
+def titled(name: str, url: str) -> str:
+    """The address of a target for people: `staging (https://kfp.example.com)`, without a name the URL alone."""
+    return f"{name} ({url})" if name else url

@@ -84,6 +84,7 @@ class Judgement:
             "scenario": self.threshold.scenario,
             "metric": self.threshold.metric.name,
             "condition": self.threshold.condition,
+            "line": None if self.threshold.position is None else self.threshold.position.line,
             "unit": self.threshold.metric.metric.unit.value,
             "bound": None if math.isnan(self.threshold.bound) else self.threshold.bound,
             "value": self.value,

@@ -100,7 +100,17 @@ def _check_urls(urls: dict[str, str]) -> dict[str, str]:
             )
         if not re.fullmatch(r"https?://[^\s/@?#]+(?:[/?][^\s#]*)?", url):
             raise ValueError(f"must have a URL of http or https, without credentials, after {name}=")
+        _check_authority(url)
     return urls
+
+
+def _check_authority(url: str) -> str:
+    parse_host(re.split(r"(?<=[^/:])[/?]", url, maxsplit=1)[0])
+    return url
+
+
+#: A URL whose host and port can be connected to.
+Url = Annotated[str, AfterValidator(_check_authority)]
 
 
 MetricsUrls = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_urls), AfterValidator(_check_urls)]

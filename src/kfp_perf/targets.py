@@ -90,7 +90,7 @@ def resolve_target(text: str, config: Config, given: Mapping[str, Any] | None = 
     Of `config` an address replaces host and port. A name replaces every setting that describes a target (the
     address, namespace, mode, TLS, and credentials), by those of its table or their defaults. Values `given` by
     field win over both; None is no value. Raises `InputError` with what, where and how to fix it. A command that
-    prints a secret other than the token is run here.
+    prints a secret other than the token is run here. `target_name` of the result is the name, empty for an address.
     """
     chosen = {field: value for field, value in (given or {}).items() if value is not None}
     text = text.strip()
@@ -110,7 +110,7 @@ def resolve_target(text: str, config: Config, given: Mapping[str, Any] | None = 
         field, found = _value(place, settings[setting], value, type(config))
         values[field] = found
         places[field] = str(place)
-    return _replaced(config, {**values, **chosen}, _FIELDS_OF_THE_TARGET, places)
+    return _replaced(config, {**values, **chosen}, _FIELDS_OF_THE_TARGET, places).of_target(text)
 
 
 def _replaced(

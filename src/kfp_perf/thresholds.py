@@ -21,6 +21,7 @@ from kfp_perf.statistics.windows import SHORTEST_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kfp_perf.errors import Position
     from kfp_perf.metrics.registry import NamedMetric, Registry
     from kfp_perf.metrics.windowed import Windowed
 
@@ -95,9 +96,9 @@ class Margin:
 class Threshold:
     """A bound on one value of one metric, of the scenario named or of the whole test (None).
 
-    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its position in the
-    file. `default`: it applies because the file neither bounds nor lifts that metric. `margin`: the bound is so
-    far from the value of a baseline, and NaN until that is known.
+    `bound` is in the metric's own unit (seconds, shares, pieces, pieces a second), `where` its path in the file and
+    `position` its line and column there. `default`: it applies because the file neither bounds nor lifts that
+    metric. `margin`: the bound is so far from the value of a baseline, and NaN until that is known.
 
     `window_seconds`: it must hold in every window of this length (None: in the whole test). `abort_on_fail`: the
     test ends as soon as it is not kept, but not before `delay_seconds` after the start of the load.
@@ -114,6 +115,7 @@ class Threshold:
     window_seconds: float | None = None
     abort_on_fail: bool = False
     delay_seconds: float = 0.0
+    position: Position | None = None
 
     @property
     def windowed(self) -> Windowed | None:
@@ -147,6 +149,7 @@ def parse_threshold(
     *,
     abort_on_fail: bool = False,
     delay_seconds: float = 0.0,
+    position: Position | None = None,
 ) -> Threshold | Problem:
     """Return the threshold that a metric's name and a condition express, or what is wrong with it.
 
@@ -163,7 +166,8 @@ def parse_threshold(
         if abort_on_fail:
             _check_abort(metric, comparison, window_seconds or delay_seconds)
     except _Wrong as wrong:
-        return Problem(where, *wrong.args)
+        what, remedy = wrong.args
+        return Problem(where, what, remedy, position)
     return Threshold(
         scenario,
         metric,
@@ -175,6 +179,7 @@ def parse_threshold(
         window_seconds=window_seconds,
         abort_on_fail=abort_on_fail,
         delay_seconds=delay_seconds,
+        position=position,
     )
 
 

@@ -41,6 +41,7 @@ def test_a_test_is_judged_by_its_baseline_and_the_report_by_another(
     write_side(folder / "slow", SLOW)
     code, out, err = run(kfp_perf, emulator_url, "--baseline", "slow")
     assert code == 0, err
+    assert "Baseline: the scenario file differs" in err, "it is said before the load"
     assert "<= baseline (100.2 s) + 10%" in out
     assert "✓ kept" in out
     assert "the scenario file differs" in " ".join(out.split())
@@ -93,7 +94,7 @@ def test_without_a_baseline_nothing_is_run(folder: Path, kfp_perf: KfpPerf) -> N
     write_scenario(folder, RELATIVE)
     code, _, err = kfp_perf("run", "s.json", "--host", "http://127.0.0.1:9")
     assert code == 2
-    assert 's.json: $.thresholds["run.visible.mean"]: <= baseline + 10% needs a baseline' in err
+    assert 's.json:1:17: $.thresholds["run.visible.mean"]: <= baseline + 10% needs a baseline' in err
     assert "--baseline FOLDER" in err
     assert not (folder / "results").exists()
 
@@ -150,3 +151,56 @@ def test_reports_that_cannot_be_are_input_errors(folder: Path, kfp_perf: KfpPerf
     ):
         code, _, err = kfp_perf("report", new, "--baseline", baseline)
         assert (code, what in err) == (2, True), err
+
+
+def test_validate_says_which_bounds_follow_from_a_baseline_and_what_does_not_fit(
+    folder: Path, kfp_perf: KfpPerf
+) -> None:
+    write_scenario(folder, {**RELATIVE, "run.success_rate": ">= baseline - 1%"})
+    write_side(folder / "slow", SLOW[:2])
+    code, out, err = kfp_perf("validate", "s.json", "--baseline", "slow")
+    assert (code, err) == (0, "")
+    lines = [line.removeprefix("baseline: ") for line in out.splitlines() if line.startswith("baseline: ")]
+    assert lines[0] == "run.visible.mean is 100 s in 2 executions, so <= baseline + 10% is 111 s"
+    assert lines[1] == "run.success_rate is 100 % in 2 executions, so >= baseline - 1% is 99 %"
+    assert any("the scenario file differs" in line for line in lines[2:])
+    assert any("has 2 of at least 3 executions" in line for line in lines[2:])
+
+
+def test_validate_says_that_a_baseline_is_needed_or_not(folder: Path, kfp_perf: KfpPerf) -> None:
+    write_scenario(folder, RELATIVE)
+    code, out, _ = kfp_perf("validate", "s.json")
+    assert code == 0
+    assert "baseline: none is given for 1 relative threshold, so `run` needs --baseline FOLDER" in out
+    assert "which is accepted" in kfp_perf("validate", "s.json", "--undecided", "pass")[1]
+    write_scenario(folder, {"run.failed": "== 0"})
+    assert "baseline" not in kfp_perf("validate", "s.json")[1]
+    write_side(folder / "slow", SLOW)
+    assert "no threshold is relative to it" in kfp_perf("validate", "s.json", "--baseline", "slow")[1]
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+@pytest.mark.parametrize("thresholds", [RELATIVE, {"run.failed": "== 0"}])
+@pytest.mark.parametrize(
+    ("baseline", "what"),
+    [("nowhere", "nowhere: does not exist"), ("s.json", "s.json: is not"), ("empty", "empty: ")],
+)
+def test_a_baseline_is_checked_before_anything_is_sent(
+    folder: Path, kfp_perf: KfpPerf, command: str, thresholds: dict[str, str], baseline: str, what: str
+) -> None:
+    write_scenario(folder, thresholds)
+    (folder / "empty").mkdir()
+    code, _, err = kfp_perf(command, "s.json", "--host", "http://127.0.0.1:9", "--baseline", baseline)
+    assert code == 2
+    assert what in err
+    assert not (folder / "results").exists()
+
+
+def test_a_baseline_without_the_metric_or_the_scenario_fails_validation(
+    folder: Path, kfp_perf: KfpPerf
+) -> None:
+    write_side(folder / "slow", SLOW)
+    write_scenario(folder, {"api.GetRun.latency.p95": "<= baseline + 10%"})
+    code, _, err = kfp_perf("validate", "s.json", "--baseline", "slow")
+    assert code == 2
+    assert "has no values of api.GetRun.latency.p95" in err

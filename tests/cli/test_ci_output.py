@@ -101,7 +101,7 @@ def test_a_step_of_github_gets_a_summary_and_annotations(
     assert code == 1
     (one,) = (line for line in commands(err) if line.startswith("::error"))
     assert one.startswith(
-        "::error title=reads%3A failed,file=perf/reads.json::reads: api.ListRuns.latency.mean is"
+        "::error title=reads%3A failed,file=perf/reads.json,line=1::reads: api.ListRuns.latency.mean is"
     )
     assert "::" not in out
     before, title, *_ = summary.read_text().splitlines()
@@ -130,7 +130,8 @@ def test_wrong_input_is_an_annotation_at_its_file(folder: Path, kfp_perf: KfpPer
         assert code == 2
         first, second = commands(err)
         assert first.startswith(
-            "::error title=kfp-perf,file=perf/bad.json::perf/bad.json: $[0].runTime: must be greater than 0"
+            "::error title=kfp-perf,file=perf/bad.json,line=1::"
+            "perf/bad.json:1:26: $[0].runTime: must be greater than 0"
         )
         assert "$[0].foo" in second
     assert not summary.exists()

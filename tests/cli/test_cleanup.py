@@ -152,3 +152,44 @@ def test_the_folder_of_which_nothing_is_left_is_named(kfp_perf: Call, folder: Pa
     (folder / "results" / "latest").symlink_to(made.name)
     assert f"results/latest ({made.name})" in kfp_perf("cleanup")[1]
     assert str(made) in kfp_perf("cleanup", str(made))[1]
+
+
+def test_of_a_study_one_test_that_cannot_be_cleaned_up_keeps_no_other(
+    kfp_perf: Call, emulator_url: str, folder: Path
+) -> None:
+    """A duel has two targets, and a result may be damaged: its journal is what counts."""
+    (folder / "study.json").write_text("{")
+    tests = [folder / "executions" / name for name in ("01", "02", "03")]
+    paths = [
+        leave(one, target)
+        for one, target in zip(tests, ("http://127.0.0.1:1", emulator_url, emulator_url), strict=True)
+    ]
+    (tests[1] / "result.json").write_text("{")
+    code, out, err = kfp_perf("cleanup", ".")
+    assert code == 3, out
+    assert "No KFP API server at http://127.0.0.1:1" in err
+    assert out.count("1 object deleted") == 2
+    assert [len(left_behind(path)) for path in paths] == [1, 0, 0]
+
+
+def test_a_study_that_made_nothing_is_named(kfp_perf: Call, folder: Path) -> None:
+    (folder / "study.json").write_text("{}")
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 2
+    assert "holds no journal.jsonl of a test" in err
+
+
+def test_a_journal_that_cannot_be_written_keeps_nothing_on_the_server(
+    kfp_perf: Call, emulator_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = leave(folder, emulator_url)
+
+    def refuse(_: Path) -> Journal:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("kfp_perf.result.journal.Journal", refuse)
+    code, out, err = kfp_perf("cleanup", ".")
+    assert code == 0, err
+    assert "1 object deleted" in out
+    assert "cannot be written (Permission denied)" in err
+    assert len(left_behind(path)) == 1

@@ -27,8 +27,8 @@ def test_the_verdict_comes_first(folder: Path, kfp_perf: KfpPerf) -> None:
     assert (code, err) == (0, "")
     assert out.split()[0] == "SLOWER"
     assert "+14.9 %" in out
-    assert "a (4 executions)" in out
-    assert "run.success_rate" in out
+    assert "a, 4 executions on the emulator" in out
+    assert "No success or error rate got worse" in out
 
 
 def test_a_folder_of_results_as_the_baseline(folder: Path, kfp_perf: KfpPerf) -> None:
@@ -36,7 +36,7 @@ def test_a_folder_of_results_as_the_baseline(folder: Path, kfp_perf: KfpPerf) ->
     new = ["b/00", "b/01", "b/02"]
     code, out, _ = kfp_perf("compare", *new, "--baseline", "a")
     assert code == 0
-    assert "(3 executions)" in out
+    assert ", 3 executions" in out
     assert "SLOWER" in out
 
 
@@ -73,10 +73,10 @@ def test_the_warm_up_of_a_study(folder: Path, kfp_perf: KfpPerf) -> None:
     write_study(folder / "a", BASE, warmups=1)
     write_study(folder / "b", SLOWER, warmups=1, first_minute=1)
     _, out, _ = kfp_perf("compare", "a", "b")
-    assert "(3 executions)" in out
+    assert ", 3 executions" in out
     assert "warm-up" not in out  # it was planned, and is listed in the report of files
     assert "the warm-up of its study" in kfp_perf("compare", "a", "b", "--format", "markdown")[1]
-    assert "(4 executions)" in kfp_perf("compare", "a", "b", "--no-warmup")[1]
+    assert ", 4 executions" in kfp_perf("compare", "a", "b", "--no-warmup")[1]
 
 
 def test_json_and_markdown(folder: Path, kfp_perf: KfpPerf) -> None:
@@ -103,8 +103,8 @@ def test_html_goes_to_a_file(folder: Path, kfp_perf: KfpPerf) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a"], "Name two results"),
-        (["a", "b", "a"], "Name two results"),
+        (["a"], "Name two folders"),
+        (["a", "b", "a"], "Name two folders"),
         (["a", "a"], "stands on both sides"),
         (["a", "a/00"], "stands on both sides"),
         (["a", "none"], "none: does not exist"),

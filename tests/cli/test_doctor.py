@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,6 +113,7 @@ def test_a_healthy_target_passes_every_check_in_their_order(kfp_perf: Call, emul
     assert _checks(out) == dict.fromkeys(CHECKS, "ok")
     assert list(_checks(out)) == list(CHECKS)
     assert "KFP 2.17.0, single-user" in out
+    assert out.endswith("\n\nReady for a test.\n")
 
 
 def test_nothing_is_left_and_nothing_is_written_where_that_is_wanted(
@@ -125,6 +129,7 @@ def test_nothing_is_left_and_nothing_is_written_where_that_is_wanted(
     assert code == 0
     assert _checks(out)["create"] == "skipped"
     assert {line.partition(" ")[0] for line in seen} == {"GET"}
+    assert "not checked: create" in out.splitlines()[-1]
 
 
 def _forbidden(what: str) -> dict[str, Any]:
@@ -215,6 +220,33 @@ def test_a_server_that_never_answers(kfp_perf: Call, monkeypatch: pytest.MonkeyP
 def test_https_to_a_port_of_http(kfp_perf: Call, serve: Callable[..., str]) -> None:
     code, out, _ = kfp_perf("doctor", "--host", serve().replace("http:", "https:"))
     assert (code, _checks(out)["tls"]) == (3, "failed")
+    assert "This port does not speak TLS: give http://" in out
+    assert out.endswith("\n\nNot ready for a test: tls failed.\n")
+
+
+def test_http_to_a_port_that_closes_the_connection(kfp_perf: Call) -> None:
+    """As a server of https does that sends no alert."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def close_each() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
+
+        threading.Thread(target=close_each, daemon=True).start()
+        code, out, _ = kfp_perf("doctor", "--host", f"http://127.0.0.1:{listening.getsockname()[1]}")
+    assert (code, _checks(out)["healthz"]) == (3, "failed")
+    assert "not one of https?" in out
+
+
+def test_a_reader_that_leaves_is_not_a_failure(serve: Callable[..., str]) -> None:
+    command = [sys.executable, "-m", "kfp_perf", "doctor", "--host", serve()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
 
 
 def test_certificates(
@@ -271,7 +303,17 @@ def test_json(kfp_perf: Call, serve: Callable[..., str]) -> None:
 def test_a_server_that_is_only_slow_is_left_to_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kfp_perf.doctor.checks.QUICK_SECONDS", 0.1)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        check_quickly(TestConfig(KFP_API_HOST=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        assert not check_quickly(TestConfig(KFP_API_HOST=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+def test_a_wait_for_a_slow_server_is_said(
+    kfp_perf: Call, serve: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kfp_perf.execution.session.check_quickly", lambda *_: False)
+    url = serve({})
+    code, _, err = kfp_perf("run", "smoke.json", "--host", url)
+    assert code == 3
+    assert f"{url} has not answered for 2 s; the test begins when it does" in err
 
 
 def test_a_test_ends_with_the_quick_checks_where_one_fails(
@@ -296,7 +338,7 @@ def test_one_503_does_not_end_a_test(serve: Callable[..., str], path: str) -> No
         def get(self, key: str, default: Any = None) -> Any:
             return next(answers, GOOD[key]) if key == place else super().get(key, default)
 
-    check_quickly(TestConfig(KFP_API_HOST=serve(Table(GOOD))))
+    assert check_quickly(TestConfig(KFP_API_HOST=serve(Table(GOOD))))
 
 
 def test_a_server_that_answers_with_an_error_is_not_said_to_be_missing(serve: Callable[..., str]) -> None:
@@ -312,7 +354,8 @@ def test_a_server_that_answers_with_an_error_is_not_said_to_be_missing(serve: Ca
 def test_a_multi_user_server_is_not_said_to_be_missing(serve: Callable[..., str]) -> None:
     url = serve({**GOOD, "GET /apis/v2beta1/healthz": (200, HEALTH | {"multi_user": True})})
     with pytest.raises(
-        TargetError, match=f"The KFP API server at {url} cannot be tested so: .*isKubeflowMode"
+        TargetError,
+        match=f"The KFP API server at {url} cannot be tested with these settings: .*isKubeflowMode",
     ):
         check_quickly(TestConfig(KFP_API_HOST=url))
 

@@ -127,8 +127,7 @@ def test_nothing_is_overwritten(kfp_perf: Call, folder: Path) -> None:
     (folder / ".gitlab-ci.yml").write_text("mine")
     code, _, err = kfp_perf("init")
     assert code == 2
-    assert "performance.json: exists already" in err
-    assert ".gitlab-ci.yml: exists already" in err
+    assert "holds performance.json, .gitlab-ci.yml already, and nothing is overwritten" in err
     assert sorted(path.name for path in folder.iterdir()) == [".gitlab-ci.yml", "performance.json"]
     assert (folder / "performance.json").read_text() == "mine"
 

@@ -44,7 +44,7 @@ def test_validate_shows_what_was_resolved(kfp_perf: Call, monkeypatch: pytest.Mo
     [
         (["--set", "arrivalRate"], "--set arrivalRate: is not of the form"),
         (["--set", "scenarios[1].runTime=1"], "has 1 items"),
-        (["--set", "scenarios[0].runTime=never"], "t.json: $[0].runTime"),
+        (["--set", "scenarios[0].runTime=never"], "t.json:1:2: $[0].runTime"),
         (["--name", "a b"], "--name: must match"),
     ],
 )

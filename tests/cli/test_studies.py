@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,3 +100,15 @@ def test_an_unreachable_target_leaves_no_folder(kfp_perf: Call, folder: Path) ->
     assert code == 3
     assert "127.0.0.1:9" in err
     assert list((folder / "results").iterdir()) == []
+
+
+def test_a_duel_with_a_target_that_is_down_makes_nothing(
+    kfp_perf: Call, emulator_url: str, folder: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        down = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    code, _, err = kfp_perf("duel", "smoke.json", "--target", f"A={emulator_url}", "--target", f"B={down}")
+    assert code == 3
+    assert down in err
+    assert "Warm-up" not in err
+    assert not (folder / "results").exists()

@@ -38,7 +38,10 @@ def test_a_test_of_a_named_target_keeps_its_secrets(
     code, _, err = kfp_perf("run", "s.json", "--target", "emulated", "-q", "--log-level", "DEBUG")
     assert code in {0, 1}, err
     (result,) = (path for path in (folder / "results").iterdir() if not path.is_symlink())
-    assert json.loads((result / "result.json").read_text())["target"]["url"] == emulator_url
+    target = json.loads((result / "result.json").read_text())["target"]
+    assert (target["name"], target["url"]) == ("emulated", emulator_url)
+    _, out, _ = kfp_perf("report", str(result))
+    assert f"on the emulator emulated ({emulator_url})" in out
     files = [path for path in result.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [path for path in files if b"planted" in path.read_bytes()] == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_executions import total, write_execution, write_side, write_study
@@ -109,3 +110,35 @@ def test_an_execution_counts_once(tmp_path: Path) -> None:
     one = write_execution(tmp_path / "a", total(1.0))
     with pytest.raises(InputError, match="is given twice"):
         read_side([one, tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ({"verdict": {"exit_code": 4}}, "the test was interrupted"),
+        ({"verdict": {"exit_code": 3}}, "the target failed"),
+        (
+            {"stopped_early": {"reason": "Aborted after 2:00 min: run.failed was 9, not < 9."}},
+            "the test was ended early: Aborted after 2:00 min: run.failed was 9, not < 9",
+        ),
+        ({"complete": False}, "the test did not reach its end"),
+    ],
+)
+def test_a_test_that_ended_before_its_load_is_left_out(
+    tmp_path: Path, document: dict[str, Any], why: str
+) -> None:
+    """The runs that its end cut off are in no figure, so that a server which is too slow would seem fast."""
+    write_execution(tmp_path / "a", total(1.0))
+    partial = write_execution(tmp_path / "b", total(0.1), **document)
+    side = read_side([tmp_path])
+    assert [one.path.name for one in side.executions] == ["a"]
+    assert side.left_out == (f"{partial}: {why}",)
+
+
+def test_a_clock_that_is_set_during_a_duel_makes_no_other_pairs(tmp_path: Path) -> None:
+    duel = write_study(tmp_path, [1.0, 2.0, 1.1, 2.2], kind="duel", labels="AB")
+    file = duel / "executions" / "03" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"started": "2025-12-31T23:00:00.000Z"}))
+    first, second = read_duel(Study.open(duel))
+    assert [one.path.name for one in first.executions] == ["00", "02"]
+    assert [one.path.name for one in second.executions] == ["01", "03"]

@@ -228,7 +228,7 @@ def test_plans_that_are_refused_say_where(api: Any, plan: Any, text: Any) -> Non
 def _hits(rule: Any, moments: Any) -> Any:
     plan = FaultPlan(seed=1)
     plan.add(read_rules(json.dumps([{"effect": {"kind": "reset"}, **rule}])), 0)
-    return [bool(plan.for_request("GetRun", f"{V2}/runs/x", int(at * 1_000_000))) for at in moments]
+    return [bool(plan.for_request("GetRun", f"{V2}/runs/x", int(at * 1_000_000), "api")) for at in moments]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from metrics_endpoint import answering, endless, hang, http
 from kfp_perf.config import TestConfig
 from kfp_perf.evidence import SOURCES, Sink
 from kfp_perf.evidence.endpoints import ENDPOINTS, SERVER, Endpoint, Unusable, look
-from kfp_perf.evidence.readings import read_scrapes
+from kfp_perf.evidence.readings import Stretch, read_scrapes
 from kfp_perf.evidence.survey import survey
 from kfp_perf.result.evidence import EvidenceFiles
 
@@ -191,3 +191,27 @@ async def test_values_that_cannot_be_are_named_while_the_others_are_kept(tmp_pat
         _, sink, said = await collected(tmp_path, config_for(url), "server")
     assert [one.failed for one in said if one.failed] == ["go_goroutines is nan"]
     assert sink.states[0].failures == 2
+
+
+@in_a_loop
+async def test_a_token_that_an_answer_repeats_is_not_quoted() -> None:
+    body = b'{"message": "no such session: a-secret-token"}'
+    async with answering(http(body, "403 Forbidden")) as (url, _):
+        with pytest.raises(Unusable, match="no such session") as caught:
+            await Endpoint("server", config_for(url, KFP_TOKEN="a-secret-token")).scrape()
+    assert "secret" not in str(caught.value)
+
+
+@in_a_loop
+async def test_values_of_a_line_that_was_not_written_are_in_the_next_one(tmp_path: Path) -> None:
+    """A line has only what has changed since the one before, which must be in the file."""
+    stop = asyncio.Event()
+    stop.set()
+    sink = Sink(tmp_path, [("server", "S")], 2**20, lambda: 0.0, lambda _: None)
+    append, outcomes = sink.append, iter((False, True))
+    sink.append = lambda *line: next(outcomes) and append(*line)  # type: ignore[method-assign]
+    async with answering(GOOD) as (url, _):
+        await SERVER.collect(config_for(url), sink, stop)
+    readings = read_scrapes(EvidenceFiles(tmp_path), "server")
+    assert readings is not None
+    assert [value for _, value in readings.gauge("memory", Stretch(0.0, 1e12))] == [5.0]

@@ -26,6 +26,7 @@ from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.evidence.readings import read_scrapes
 from kfp_perf.pacing import RealClock
 from kfp_perf.result.evidence import EvidenceFiles
+from kfp_perf.targets import resolve_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +149,33 @@ def test_an_order_holds_the_settings_that_were_given(tmp_path: Path) -> None:
         "controller": "https://argo:9090/metrics",
         "minio": "http://minio:9000/x",
     }
+
+
+def test_an_order_takes_no_setting_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target by name has its own settings or the defaults, and credentials of another one are not sent to it."""
+    (tmp_path / "targets.toml").write_text('[other]\nurl = "https://other.example"\n')
+    for name, value in (
+        ("KFP_TOKEN", "a-secret-token"),
+        ("KFP_USER", "someone"),
+        ("API_PORT", "9999"),
+        ("local", "true"),
+        ("KFP_PERF_KUBERNETES_CONTEXT", "production"),
+        ("KFP_PERF_TARGETS", str(tmp_path / "targets.toml")),
+    ):
+        monkeypatch.setenv(name, value)
+    config = resolve_target("other", TestConfig.from_environment())
+    read = msgspec.json.decode(Order.of(config, tmp_path, ANCHOR).encode(), type=Order).config()
+    assert read.KFP_url == "https://other.example"
+    assert (read.KFP_TOKEN, read.KFP_USER, read.LOCAL, read.kubernetes_context) == (None, None, False, None)
+
+
+def test_an_order_holds_the_defaults_of_a_subclass(tmp_path: Path) -> None:
+    class Ours(TestConfig):
+        KFP_API_HOST: str = "https://ours.example"
+
+    assert Order.of(Ours(), tmp_path, ANCHOR).config().KFP_url == "https://ours.example"
 
 
 async def _broken(_config: TestConfig, _sink: Sink, _stop: asyncio.Event) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kfp_perf.execution.watch import _median_of, _runs_due
-from kfp_perf.result.counters import CoarseHistogram, ScenarioCounters, coarse_counts
+from kfp_perf.execution.snapshots import _median_of, _runs_due
+from kfp_perf.result.coarse_histogram import CoarseHistogram, coarse_counts
+from kfp_perf.result.counters import ScenarioCounters
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kfp_perf.config import TestConfig
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, TestInterrupted
 from kfp_perf.execution import StopWhen, TestFailed, execute
 from kfp_perf.execution.document import result_document
 from kfp_perf.live import open_display
@@ -87,4 +87,17 @@ def test_a_function_that_fails_ends_the_test_as_failed(server: Server, tmp_path:
     with pytest.raises(TestFailed, match="no such plateau") as failed:
         run(server, tmp_path, SCENARIO, broken)
     assert failed.value.exit_code == ExitCode.FAILED
+    assert server.ours() == {}
+
+
+def test_a_function_that_says_interrupted_ends_the_test_as_ctrl_c_does(
+    server: Server, tmp_path: Path
+) -> None:
+    def stopped(counters: Mapping[str, ScenarioCounters], elapsed: float) -> str | None:
+        raise TestInterrupted("stopped")
+
+    with pytest.raises(TestFailed) as failed:
+        run(server, tmp_path, SCENARIO, stopped)
+    assert failed.value.exit_code == ExitCode.INTERRUPTED
+    assert failed.value.result.document["verdict"]["exit_code"] == ExitCode.INTERRUPTED
     assert server.ours() == {}

@@ -10,8 +10,9 @@ import pytest
 from kfp_perf.config import TestConfig
 from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.plan import make_plan
-from kfp_perf.result.counters import ScenarioCounters, Tally
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.records import Outcome, RunRecord
+from kfp_perf.result.tally import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,3 +191,22 @@ def test_there_may_be_many(tmp_path: Path) -> None:
     played(test, 60, 2.0)
     assert len(test.watch.states) == 50
     assert test.watch.states[0].state == "kept"
+
+
+@pytest.mark.parametrize(
+    ("metric", "condition"), [("run.success_rate", ">= 90%"), ("run.failed", "== 0"), ("run.ended", "<= 90")]
+)
+def test_runs_of_the_warm_up_that_end_after_it_end_no_test(
+    tmp_path: Path, metric: str, condition: str
+) -> None:
+    """The verdict at the end leaves them out, too."""
+    test = Played(tmp_path, {metric: {"condition": condition, "abortOnFail": True}}, warmup="20s")
+    for second in range(75):
+        for place in range(2 * second):
+            due = 0.5 * place
+            if second - 1 < due + 15.0 <= second:
+                test.run(due, 15.0, Outcome.FAILED if due < 20.0 else Outcome.SUCCEEDED)
+        assert test.look(float(second), 2 * second) is None, second
+    state, value = test.states()[metric]
+    assert state == "kept"
+    assert value == pytest.approx({"run.success_rate": 1.0, "run.failed": 0.0}.get(metric, 80.0), abs=3.0)

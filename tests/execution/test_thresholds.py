@@ -109,8 +109,8 @@ def test_a_metric_that_does_not_exist_is_an_error_before_the_first_request(
     assert code == 2
     validated = Program(tmp_path, "validate", "t.json")
     assert (code, out, err) == validated.end()
-    assert 't.json: $.thresholds["run.duration.p95"]: ' in err
-    assert 't.json: $.scenarios[0].thresholds["run.sucess_rate"]: ' in err
+    assert 't.json:1:17: $.thresholds["run.duration.p95"]: ' in err
+    assert '$.scenarios[0].thresholds["run.sucess_rate"]: ' in err
     assert "run.success_rate" in err
     assert "run.visible.p50 to p99" in err, "it says what has windows"
     assert not (tmp_path / "results").exists()

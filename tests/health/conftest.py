@@ -8,7 +8,8 @@ import pytest
 from kfp_perf.health.generator import GeneratorWatch
 from kfp_perf.health.machine import Reading, Space
 from kfp_perf.pacing import Lateness
-from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase, Tally
+from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
+from kfp_perf.result.tally import Tally
 from kfp_perf.scenario.model import TestScenario
 
 if TYPE_CHECKING:

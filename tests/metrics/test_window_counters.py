@@ -12,8 +12,9 @@ from kfp_perf.metrics.registry import built_in
 from kfp_perf.metrics.window_counters import CountedWindows
 from kfp_perf.metrics.window_files import worst_window
 from kfp_perf.metrics.windowed import Windowed, windowed
-from kfp_perf.result.counters import ScenarioCounters, Tally
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.records import CallOutcome, Outcome
+from kfp_perf.result.tally import Tally
 from kfp_perf.statistics.windows import worst_of
 
 if TYPE_CHECKING:

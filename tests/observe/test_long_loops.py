@@ -10,7 +10,7 @@ from long_loops import LOOPS, loop_pipeline
 from true_path import play
 
 from kfp_perf.observe.run_analysis import analyse, task_spans
-from kfp_perf.observe.task_details import read_entries
+from kfp_perf.observe.task_details import entries_of, read_nodes
 from kfp_perf.pipelines.shape import shape_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def lines_of(kind: str, items: int, *, ids: bool, doubled: bool) -> int:
     before = sys.gettrace()
     sys.settrace(count)
     try:
-        task_spans(analyse(read_entries(shown, shape), shape), 0.0)
+        task_spans(analyse(entries_of(read_nodes(shown), shape), shape), 0.0)
     finally:
         sys.settrace(before)
     return lines

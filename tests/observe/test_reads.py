@@ -13,9 +13,10 @@ import pytest
 
 from kfp_perf.client.messages import FINAL_STATES, Run, RunDetails, format_time
 from kfp_perf.errors import ApiStatusError, ApiUnreachable
+from kfp_perf.observe import observer
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.observe.reads import CLOSING_SECONDS, PATIENCE_SECONDS, PATIENCE_WITHOUT_ROOT_SECONDS
-from kfp_perf.observe.task_details import Completeness, completeness, read_entries
+from kfp_perf.observe.task_details import Completeness, completeness, entries_of, read_nodes
 from kfp_perf.pipelines.shape import Dag, TaskKind, TaskShape
 from kfp_perf.result.records import Outcome
 
@@ -207,13 +208,13 @@ def test_a_run_that_was_terminated_at_once_has_complete_tasks() -> None:
     states |= {"root-driver(0)": "FAILED", "root": ""}
     shown = [{"display_name": name, "state": state, **second} for name, state in states.items()]
     details = RunDetails(task_details=msgspec.Raw(msgspec.json.encode(shown)))
-    assert completeness(read_entries(Run(run_id="r", run_details=details))) is Completeness.COMPLETE
+    assert completeness(read_nodes(Run(run_id="r", run_details=details))) is Completeness.COMPLETE
 
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="there are no recordings beside this repository")
 def test_final_tasks_of_a_real_server_are_complete_and_earlier_ones_are_not() -> None:
     found = Counter(
-        (run.state, completeness(read_entries(run)))
+        (run.state, completeness(read_nodes(run)))
         for path in sorted(RECORDINGS.glob("*.json"))
         for run in recorded_runs(path)
     )
@@ -235,3 +236,75 @@ def recorded_runs(path: Path) -> Iterator[Run]:
         retried = any(change.state in FINAL_STATES for change in run.state_history)
         if isinstance(shown, list) and (run.is_final or not retried):
             yield run
+
+
+# -- analysis -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_the_nodes_of_a_run_that_succeeded_are_analysed_once(
+    observe: Observe, monkeypatch: pytest.MonkeyPatch, stale: bool
+) -> None:
+    analysed: list[int] = []
+
+    def counted(nodes: Any, shape: Any) -> Any:
+        analysed.append(len(nodes))
+        return entries_of(nodes, shape)
+
+    monkeypatch.setattr(observer, "entries_of", counted)
+
+    async def scene(world: World) -> Any:
+        earlier = entries(world.clock, unfinished=True) if stale else []
+        reported = world.clock.now() + 13.0
+        await (
+            await world.start(
+                task_details=entries(world.clock), earlier_details=earlier, tasks_reported=reported
+            )
+        )
+        await world.written.wait()
+        return world.records[0], world.observer.report().rereadings
+
+    record, rereadings = observe(scene, {"shape": DAG})
+    assert record.tasks_complete
+    assert rereadings > 2
+    assert analysed == [5]
+
+
+@pytest.mark.parametrize(("most", "offloaded"), [(5, 0), (4, 1)])
+@pytest.mark.parametrize("late", [False, True])
+def test_large_runs_are_analysed_outside_the_event_loop(
+    observe: Observe, monkeypatch: pytest.MonkeyPatch, most: int, offloaded: int, late: bool
+) -> None:
+    monkeypatch.setattr(observer, "LARGE_RUN_NODES", most)
+
+    async def scene(world: World) -> Any:
+        given = {"tasks_reported": world.clock.now() + 10.0} if late else {}
+        tracked = await (await world.start(task_details=entries(world.clock), **given))
+        outcome = tracked.outcome
+        await world.written.wait()
+        report = world.observer.report()
+        return world.records, outcome, report, asyncio.get_running_loop().offloaded  # type: ignore[attr-defined]
+
+    records, outcome, report, found = observe(scene, {"shape": DAG})
+    assert outcome is Outcome.SUCCEEDED
+    assert [(one.tasks_complete, [task.name for task in one.tasks]) for one in records] == [(True, ["train"])]
+    assert (report.tasks_late, report.incomplete, report.components["train"].executed) == (late, 0, 1)
+    assert found == offloaded
+
+
+def test_an_analysis_that_is_not_over_at_the_end_costs_only_the_tasks(
+    observe: Observe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observer, "LARGE_RUN_NODES", 4)
+
+    async def scene(world: World) -> Any:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "run_in_executor", lambda *_: loop.create_future())
+        await (await world.start(task_details=entries(world.clock)))
+        begun = world.clock.now()
+        await world.observer.aclose()
+        return world.records, world.clock.now() - begun
+
+    records, took = observe(scene, {"shape": DAG})
+    assert [(one.outcome, one.tasks_complete) for one in records] == [(Outcome.SUCCEEDED, False)]
+    assert took == pytest.approx(CLOSING_SECONDS, abs=0.1)

@@ -13,7 +13,7 @@ from true_path import play
 
 from kfp_perf.client.messages import Run, RunDetails
 from kfp_perf.observe.run_analysis import Components, analyse
-from kfp_perf.observe.task_details import read_entries
+from kfp_perf.observe.task_details import entries_of, read_nodes
 from kfp_perf.pipelines.shape import shape_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _loops_side_by_side() -> list[dict[str, Any]]:
 
 def _read(documents: list[dict[str, Any]], played: PlayedRun) -> RunAnalysis:
     shape = shape_of(documents[0])
-    return analyse(read_entries(played.shown, shape), shape)
+    return analyse(entries_of(read_nodes(played.shown), shape), shape)
 
 
 def _raw(played: PlayedRun) -> list[dict[str, Any]]:
@@ -90,12 +90,12 @@ def test_entries_of_one_name_are_told_apart(retry_nodes: bool) -> None:
 def test_places_need_the_shape_and_the_ids() -> None:
     documents = _loops_side_by_side()
     played = play(documents, "fast", 1)
-    assert not any(entry.within for entry in read_entries(played.shown))
+    assert not any(entry.within for entry in entries_of(read_nodes(played.shown)))
     other = Draft("other")
     shape = shape_of(other.documents({"else": task(other.container("else"))})[0])
-    assert not any(entry.within for entry in read_entries(played.shown, shape))
+    assert not any(entry.within for entry in entries_of(read_nodes(played.shown), shape))
     without = play(documents, "fast", 1, ids=False)
-    assert not any(entry.within for entry in read_entries(without.shown, shape_of(documents[0])))
+    assert not any(entry.within for entry in entries_of(read_nodes(without.shown), shape_of(documents[0])))
 
 
 @pytest.mark.parametrize("children", [None, [], [{}], [{"task_id": "t"}], [{"pod_name": "no id"}]])
@@ -108,5 +108,5 @@ def test_children_without_ids_are_survived(children: Any) -> None:
         "child_tasks": children,
     }
     run = Run(run_id="r", run_details=RunDetails(task_details=msgspec.Raw(msgspec.json.encode([entry]))))
-    (read,) = read_entries(run, shape_of(_loops_side_by_side()[0]))
+    (read,) = entries_of(read_nodes(run), shape_of(_loops_side_by_side()[0]))
     assert (read.name, read.seconds, read.within) == ("root", 5.0, "")

@@ -24,7 +24,7 @@ from kfp_perf.observe import TrackedRun
 from kfp_perf.observe.critical_path import Uncertainty
 from kfp_perf.observe.phases import PHASES, clamped, contradiction, duration, phases_of
 from kfp_perf.observe.run_analysis import analyse
-from kfp_perf.observe.task_details import read_entries
+from kfp_perf.observe.task_details import entries_of, read_nodes
 from kfp_perf.observe.times import ClockOffset
 from kfp_perf.pipelines.shape import shape_of
 
@@ -77,7 +77,7 @@ def _measure(
     offset.bracket(tracked.created_at, tracked.sent, tracked.ended)
     spec = next(document for document in documents if "platforms" not in document)
     shape = shape_of(spec)
-    analysis = analyse(read_entries(true.shown, shape), shape)
+    analysis = analyse(entries_of(read_nodes(true.shown), shape), shape)
     differences = phases_of(tracked, true.shown, analysis.path, offset)
     assert not contradiction(tracked, differences, offset)
     estimates = differences if plain else clamped(differences)
@@ -205,7 +205,7 @@ def test_the_critical_path_of_a_real_workflow_is_read_from_its_entries() -> None
     for ids in (True, False):
         entries = msgspec.json.encode([entry_of(node, ids=ids) for node in nodes])
         run = Run(run_id="r", run_details=RunDetails(task_details=msgspec.Raw(entries)))
-        read = analyse(read_entries(run, shape), shape).path
+        read = analyse(entries_of(read_nodes(run), shape), shape).path
         assert read is not None
         assert [(each.start, each.end) for each in read.segments] == [(pod.start, pod.end) for pod in path]
         assert read.uncertainty == Uncertainty()

@@ -8,7 +8,7 @@ import pytest
 from kfp_perf.client.messages import Healthz
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import InputError
-from kfp_perf.execution.document import given_document
+from kfp_perf.execution.given import given_document
 from kfp_perf.plan import make_plan
 from kfp_perf.plan.primary import Primary
 

@@ -104,8 +104,8 @@ def test_what_is_wrong_with_a_file_is_an_error_of_the_collection(pytester: pytes
     found.stdout.fnmatch_lines(
         [
             "*ERROR collecting a.json*",
-            "*a.json: $[[]0].runTime: must be greater than 0, got -1",
-            "*a.json: $[[]0].foo: is not a known field",
+            "*a.json:1:26: $[[]0].runTime: must be greater than 0, got -1",
+            "*a.json:1:41: $[[]0].foo: is not a known field",
             "*ERROR collecting b.json*",
             "*is not JSON*",
             "*ERROR collecting c.json*",

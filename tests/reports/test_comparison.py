@@ -11,7 +11,7 @@ from kfp_perf.cli.compare import compare
 from kfp_perf.compare import Comparison, compare_sides, read_side
 from kfp_perf.reports.comparison_distributions import distributions, read_times
 from kfp_perf.reports.comparison_formats import FORMATS
-from kfp_perf.reports.comparison_words import sentence_of
+from kfp_perf.reports.comparison_words import sentence_of, shown_metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,18 @@ def test_each_format_has_verdict_values_and_warnings(tmp_path: Path, name: str) 
     assert "run.visible.mean" in text
     assert "slower" in text.lower()
     assert "drift of the environment" in " ".join(text.split())
-    assert "run.success" in text
+    assert "No success or error rate got worse" in text or "run.success_rate" in text
+
+
+def test_a_terminal_shows_further_metrics_only_where_something_was_found(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, [10.1, 10.3, 9.8, 10.2])
+    assert not any(one.verdict in {"slower", "faster"} for one in comparison.metrics)
+    text = FORMATS["console"](comparison).decode()
+    assert "phase.queue.mean" not in text
+    assert f"{len(shown_metrics(comparison)) - 1} more are on the page (--format html)" in text
+    assert "run.success_rate" not in text
+    for name in ("markdown", "html"):
+        assert "phase.queue.mean" in FORMATS[name](comparison).decode()
 
 
 def test_the_command_offers_every_format() -> None:
@@ -84,3 +95,14 @@ def test_no_distribution_without_runs_on_a_side(tmp_path: Path) -> None:
     times = read_times("a", [one / "00"])
     assert times.seconds == ()
     assert distributions([times, times]) is None
+
+
+def test_each_side_names_what_it_was_executed_on(tmp_path: Path) -> None:
+    target = {"name": "staging", "url": "https://kfp.example.com", "version": "2.17.0"}
+    old = write_side(tmp_path / "a", BASE, target=target)
+    new = write_side(tmp_path / "b", BASE, first_minute=30, target={**target, "name": None})
+    comparison = compare_sides(read_side([old]), read_side([new]))
+    assert comparison.baseline.targets == ("staging (https://kfp.example.com)",)
+    assert comparison.new.targets == ("https://kfp.example.com",)
+    for name, draw in FORMATS.items():
+        assert "staging (https://kfp.example.com)" in " ".join(draw(comparison).decode().split()), name

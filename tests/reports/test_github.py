@@ -9,7 +9,7 @@ from made_executions import write_side
 from sample_results import Load, SampleTest
 
 from kfp_perf.compare import compare_sides, read_side
-from kfp_perf.errors import InputError, Problem, TargetError
+from kfp_perf.errors import InputError, Position, Problem, TargetError
 from kfp_perf.reports.github import (
     MOST_SUMMARY_BYTES,
     Annotation,
@@ -52,6 +52,23 @@ def test_an_error_for_each_threshold_that_failed(sample: Callable[[SampleTest], 
     assert {one.file for one in found} == {"perf/nightly.json"}
 
 
+def test_annotations_are_at_the_line_of_the_threshold_or_else_of_its_scenario(
+    sample: Callable[[SampleTest], TestResult],
+) -> None:
+    default = {**FAILED, "metric": "load.fell_behind", "default": True, "line": None}
+    extra = {
+        "thresholds": [{**FAILED, "line": 12}, default, {**FAILED, "scenario": None}],
+        "warnings": ["/x/perf/nightly.json:8:3: $[0].interval: is short", "nightly.json:7:3: other file"],
+        "scenario_file": {"path": "/x/perf/nightly.json", "text": "[]"},
+    }
+    loads = (Load("steady", 5, 0.0, 60.0, 5.0),)
+    document = sample(SampleTest(loads=loads, exit_code=1, extra=extra)).document
+    document["scenarios"][0]["line"] = 3
+    found = annotations_of_test(document, "perf/nightly.json")
+    assert [one.line for one in found] == [12, 3, None, 8, None]
+    assert str(found[0]).startswith("::error title=nightly%3A failed,file=perf/nightly.json,line=12::")
+
+
 def test_a_notice_that_it_passed(sample: Callable[[SampleTest], TestResult]) -> None:
     found = annotated(sample, extra={"thresholds": [KEPT], "leftovers": ["run x"]})
     assert [(one.level, one.title, one.text) for one in found] == [
@@ -68,12 +85,13 @@ def test_an_invalid_test_is_an_error(sample: Callable[[SampleTest], TestResult])
 def test_each_problem_of_wrong_input_is_an_error_at_its_file(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[]")
     problems = [
-        Problem(f"{tmp_path}/a.json: $[0].runTime", "is wrong", "right it"),
+        Problem(f"{tmp_path}/a.json: $[0].runTime", "is wrong", "right it", Position(7, 3)),
         Problem("API_PORT", "too"),
     ]
     found = annotations_of_error(InputError(problems), {"GITHUB_WORKSPACE": str(tmp_path)})
     assert [one.text for one in found] == list(map(str, problems))
-    assert [one.file for one in found] == ["a.json", ""]
+    assert [(one.file, one.line) for one in found] == [("a.json", 7), ("", None)]
+    assert str(found[0]).startswith("::error title=kfp-perf,file=a.json,line=7::")
     (one,) = annotations_of_error(TargetError("Not there."), {})
     assert (one.level, one.text) == (Level.ERROR, "Not there.")
 

@@ -148,6 +148,12 @@ def test_a_case_for_each_scenario_and_each_threshold(sample: Sample) -> None:
     assert float(root[0].get("time", "")) >= 60.0
 
 
+def test_the_text_of_a_failure_ends_with_its_place_in_the_scenario_file(sample: Sample) -> None:
+    file = {"scenario_file": {"path": "perf/nightly.json", "text": "[]"}}
+    root = drawn(sample, exit_code=1, thresholds=[{**SLOW, "line": 12}, CLEAN], extra=file)
+    assert (root.findtext(".//failure") or "").splitlines()[-1] == "perf/nightly.json:12"
+
+
 def test_an_invalid_test_is_an_error_and_judges_no_threshold(sample: Sample) -> None:
     root = drawn(sample, exit_code=5, reasons=["The event loop was late."])
     assert set(outcomes(root).values()) == {"error", "skipped"}

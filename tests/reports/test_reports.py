@@ -15,11 +15,12 @@ from sample_results import Load, SampleTest
 
 from kfp_perf.errors import InputError
 from kfp_perf.observe import PHASES
-from kfp_perf.reports import REPORTS, write_report, write_whole
+from kfp_perf.reports import REPORTS, write_report
 from kfp_perf.reports.console import print_summary
 from kfp_perf.reports.markdown import draw_markdown
 from kfp_perf.reports.story import story_of
 from kfp_perf.reports.tables import COLUMNS, TABLES
+from kfp_perf.result.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -270,3 +271,14 @@ def test_the_summary_of_long_runs_fits_the_terminal(
     assert max(map(len, lines)) <= width
     (row,) = [line for line in lines if line.startswith("every-minute ")]
     assert re.search(rf"40 +40 +0 +0( +\d+:\d\d min| +–){{{4 if width >= 100 else 3}}}$", row.rstrip())
+
+
+@pytest.mark.parametrize("name", ["console", "markdown", "html", "junit", "json"])
+def test_a_target_is_called_by_its_name_and_its_address(
+    sample: Callable[[SampleTest], TestResult], name: str
+) -> None:
+    result = sample(SampleTest(loads=(Load("steady", 20, 0.0, 60.0, 10.0),)))
+    result.document["target"]["name"] = "staging"
+    text = b"".join(draw(name, result).values()).decode()
+    expected = {"junit": 'name="target.name" value="staging"', "json": '"name": "staging"'}
+    assert expected.get(name, "staging (https://kubeflow.example/pipeline)") in text

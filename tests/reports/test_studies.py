@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from made_executions import write_study
+from made_executions import total, write_study
 from rich.console import Console
 
 from kfp_perf.errors import InputError
@@ -93,6 +95,29 @@ def test_how_a_study_ended_is_told_first(repetition: Path, values: dict[str, Any
     assert any(caveat in one for one in story.verdict.caveats)
 
 
+def test_each_execution_has_its_own_value_where_another_is_left_out(repetition: Path) -> None:
+    shutil.rmtree(repetition / "executions" / "02")
+    file = repetition / "executions" / "04" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"complete": False}))
+    story = story_of_study(Study.open(repetition))
+    (table,) = next(one.blocks for one in story.sections if one.id == "executions")
+    assert isinstance(table, Table)
+    assert [row[1] for row in table.rows] == ["–", "10.3 s", "–", "10.1 s", "–", "9.90 s"]
+
+
+def test_a_value_of_zero_is_no_value_that_was_not_reached(tmp_path: Path) -> None:
+    figures = total(10.0) | {"phases": {"transition": {"n": 100, "mean": 0.0}}}
+    study = Study.open(write_study(tmp_path / "study", BASE[:2], figures=figures))
+    text = FORMATS["markdown"](study)["report.md"].decode()
+    assert "not reached" not in text
+    assert "| phase.transition.mean | 0" in text
+
+
+def test_one_execution_is_not_said_to_be_like_itself(tmp_path: Path) -> None:
+    story = story_of_study(Study.open(write_study(tmp_path / "study", BASE[:1])))
+    assert not any("do not differ" in one for one in story.verdict.caveats)
+
+
 def test_a_duel_without_a_pair_still_lists_its_executions(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "study", [10.0], kind="duel", labels="AB")
     story = story_of_study(changed(folder, settings={"labels": ["A", "B"]}))
@@ -127,3 +152,34 @@ def test_no_table_loses_a_letter_on_a_terminal(width: int) -> None:
     Console(file=text, width=width).print(next(iter(parts_of_block(table))))
     letters = "".join(column.title for column in columns) + "".join(cell for row in rows for cell in row)
     assert Counter("".join(text.getvalue().split())) == Counter("".join(letters.split()))
+
+
+@pytest.mark.parametrize("name", ["console", "markdown", "html"])
+@pytest.mark.parametrize("kind", ["repetition", "duel"])
+def test_a_target_is_called_by_its_name_and_its_address(
+    name: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    study = Study.open(request.getfixturevalue(kind))
+    targets = {"": "staging", "A": "old", "B": "staging"}
+    executions = [
+        {**msgspec.to_builtins(one), "target": "http://kfp.example:1", "target_name": targets[one.label]}
+        for one in study.record.executions
+    ]
+    ((_, content),) = FORMATS[name](changed(study.path, executions=executions)).items()
+    assert "staging (http://kfp.example:1)" in content.decode()
+
+
+def test_names_are_folded_between_their_parts() -> None:
+    columns = [Column("Metric", is_number=False), Column("Value")]
+    text = io.StringIO()
+    table = Table("Metrics", columns, [["components.ml-pipeline-persistenceagent.memory.max", "1 GiB"]])
+    Console(file=text, width=40).print(*parts_of_block(table))
+    lines = [line.strip() for line in text.getvalue().splitlines()]
+    assert lines[1:] == ["components.ml-pipeline-           1 GiB", "persistenceagent.memory.max"]
+
+
+def test_a_terminal_leaves_out_minor_rows_and_says_how_many() -> None:
+    table = Table("Metrics", [Column("Metric", is_number=False)], [["a"], ["b"], ["c"]], minor=[1, 2])
+    text = io.StringIO()
+    Console(file=text, width=80).print(*parts_of_block(table))
+    assert " ".join(text.getvalue().split()) == "Metric a 2 more are on the page (--format html)"

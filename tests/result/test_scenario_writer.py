@@ -6,10 +6,12 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase, Tally, coarse_counts, coarse_quantile
+from kfp_perf.result.coarse_histogram import coarse_counts, coarse_quantile
+from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
 from kfp_perf.result.reader import ScenarioFiles
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, RunRecord
 from kfp_perf.result.scenario_writer import ScenarioInfo, ScenarioWriter
+from kfp_perf.result.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable

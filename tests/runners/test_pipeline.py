@@ -10,7 +10,7 @@ from fake_kfp import FakeKfp
 from virtual_time import EPOCH, VirtualClock
 
 from kfp_perf.errors import ApiInterrupted, ApiStatusError, RunnerError
-from kfp_perf.execution.watch import _runs_due
+from kfp_perf.execution.snapshots import _runs_due
 from kfp_perf.observe.reads import CLOSING_SECONDS
 from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.journal import Journal, ObjectKind, left_behind

@@ -12,7 +12,7 @@ import pytest
 
 from kfp_perf.scenario.model import TestMode
 from kfp_perf.scenario.overrides import resolve
-from kfp_perf.scenario.serde import parse_scenarios
+from kfp_perf.scenario.serde import JsonDeserializationUtils, parse_scenarios
 
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "scenarios.md").read_text(encoding="utf-8")
@@ -54,11 +54,12 @@ def test_each_mode_has_a_heading_and_an_example(mode: TestMode) -> None:
     assert any(f'"mode": "{mode.name}"' in example for example in EXAMPLES)
 
 
-def test_the_error_that_is_shown_is_the_real_one() -> None:
-    text = json.dumps({"scenarios": [{"mode": "RANDOM_GETS", "runTime": 1}] * 2}).replace(
-        "runTime", "runtime"
-    )
-    problems = parse_scenarios(text, "nightly.json").problems
+def test_the_error_that_is_shown_is_the_real_one(tmp_path: Path) -> None:
+    scenarios = [{"mode": "RANDOM_GETS", "runTime": 1}, {"mode": "RANDOM_GETS", "numTimes": 2, "runtime": 1}]
+    path = tmp_path / "nightly.json"
+    path.write_text(json.dumps({"scenarios": scenarios}, indent=2))
+    parsed = JsonDeserializationUtils.parse_scenario_file(path, "nightly.json")
+    problems = parsed.located(parsed.problems)
     shown = re.search(r"```text\n(.*?)\n```", REFERENCE, re.DOTALL)
     assert shown is not None
     assert shown[1] in {str(problem) for problem in problems}

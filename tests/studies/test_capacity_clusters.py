@@ -10,7 +10,7 @@ from kfp_perf.studies.capacity.search import SearchEnd, SearchLimits, answer
 
 SEED = 1
 #: How far a limit may be from its formula: a run takes more passes of the controller's workers when they are busy.
-OFF = {"pods": 0.03, "throttle": 0.03, "workers": 0.15, "reporter": 0.05}
+OFF = {"pods": 0.03, "throttle": 0.03, "workers": 0.15, "reporter": 0.03}
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

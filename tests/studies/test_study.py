@@ -12,7 +12,7 @@ import pytest
 from made_executions import total, write_execution
 
 from kfp_perf.compare import read_side
-from kfp_perf.errors import ExitCode, InputError, Problem, RunnerError, TargetError
+from kfp_perf.errors import ExitCode, InputError, Problem, RunnerError, TargetError, TestInterrupted
 from kfp_perf.execution import TestFailed
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.study import Study
@@ -134,20 +134,87 @@ def test_nothing_is_left_of_a_study_that_could_not_begin(tmp_path: Path, before:
     assert {path.name: path.is_symlink() and path.readlink() for path in tmp_path.iterdir()} == names
 
 
-def test_a_later_execution_that_cannot_be_started_leaves_the_study(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError(Problem("disk", "is full")), ExitCode.BAD_INPUT),
+        (TargetError("no answer"), ExitCode.TARGET),
+    ],
+)
+def test_a_later_execution_that_cannot_be_started_ends_the_study(
+    tmp_path: Path, error: Exception, code: ExitCode
+) -> None:
+    made = Run([0, 0])
+
+    def later(planned: PlannedExecution, folder: Path) -> TestResult:
+        if len(made.planned) == 2:
+            raise error
+        return made(planned, folder)
+
+    study = run_executions(Repetition(2), "nightly", tmp_path, later)
+    assert [bool(one.finished) for one in study.record.executions] == [True, True]
+    assert study.record.ended == f"Execution 3 could not be started: {error}"
+    assert study.record.exit_code == code
+    assert Study.open(tmp_path / "latest").record == study.record
+
+
+def test_a_signal_while_an_execution_waits_for_its_target_ends_the_study_at_once(tmp_path: Path) -> None:
     made = Run([0])
 
     def later(planned: PlannedExecution, folder: Path) -> TestResult:
         if made.planned:
-            raise InputError(Problem("disk", "is full"))
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("it goes on waiting")
         return made(planned, folder)
 
-    with pytest.raises(InputError, match="is full"):
-        run_executions(Repetition(2), "nightly", tmp_path, later)
-    record = Study.open(tmp_path / "latest").record
-    assert [bool(one.finished) for one in record.executions] == [True, False]
-    assert record.ended
-    assert record.exit_code == ExitCode.FAILED
+    record = run_executions(Repetition(2), "nightly", tmp_path, later).record
+    assert len(record.executions) == 1
+    assert (record.ended, record.exit_code) == ("The study was stopped before its end.", ExitCode.INTERRUPTED)
+    with pytest.raises(KeyboardInterrupt):
+        run_executions(Repetition(2), "first", tmp_path, later)
+    assert not list(tmp_path.glob("*-first"))
+
+
+def test_a_signal_before_an_execution_handles_signals_interrupts_it(tmp_path: Path) -> None:
+    """Its result must not look like that of a whole test."""
+
+    def run_one(planned: PlannedExecution, folder: Path) -> TestResult:
+        write_execution(folder, total(1.0))  # it has begun
+        os.kill(os.getpid(), signal.SIGINT)
+        assert planned.stop_when is not None
+        with pytest.raises(TestInterrupted):
+            planned.stop_when({}, 1.0)
+        raise TestFailed(TestResult.open(folder), [TestInterrupted("stopped")], ExitCode.INTERRUPTED)
+
+    record = run_executions(Repetition(2), "nightly", tmp_path, run_one).record
+    assert record.exit_code == ExitCode.INTERRUPTED
+
+
+def test_a_result_that_could_not_be_saved_fails_the_study(tmp_path: Path) -> None:
+    """The verdict on disk does not know of it."""
+
+    def run_one(planned: PlannedExecution, folder: Path) -> TestResult:
+        write_execution(folder, total(1.0))
+        unsaved = InputError(Problem("result.json", "cannot be written"))
+        raise TestFailed(TestResult.open(folder), [unsaved], ExitCode.BAD_INPUT)
+
+    record = run_executions(Repetition(2), "nightly", tmp_path, run_one).record
+    assert (len(record.executions), record.exit_code) == (1, ExitCode.BAD_INPUT)
+
+
+def test_a_study_whose_file_can_no_longer_be_written_is_returned(tmp_path: Path) -> None:
+    def run_one(planned: PlannedExecution, folder: Path) -> TestResult:
+        result = Run([0])(planned, folder)
+        file = folder.parent.parent / "study.json"
+        file.unlink()
+        file.mkdir()  # nothing can be written in its place
+        (file / "x").touch()
+        return result
+
+    study = run_executions(Repetition(2), "nightly", tmp_path, run_one)
+    assert [one.exit_code for one in study.record.executions] == [0]
+    assert study.record.exit_code == ExitCode.BAD_INPUT
+    assert "study.json: cannot be written" in study.record.ended
 
 
 def test_an_abandoned_execution_ends_the_study_at_once(tmp_path: Path) -> None:

@@ -7,59 +7,52 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
 from kfp_emulator.protocol.errors import (
-    ApiFault,
     already_exists,
     bad_request,
     data_too_long,
     internal,
     invalid_input,
+    wrapping,
 )
 from kfp_emulator.protocol.messages import EXPERIMENT
 from kfp_emulator.protocol.wire import rfc3339
 from kfp_emulator.server import recurring
-from kfp_emulator.server.experiments import COLUMNS, find, insert
+from kfp_emulator.server.experiments import COLUMNS, ExperimentRow, find, insert
 from kfp_emulator.storage.schema import EXPERIMENTS
 
 if TYPE_CHECKING:
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
 DESCRIPTION_LENGTH = 255
 
 
-def show(row: Row) -> dict[str, Any]:
+def show(row: ExperimentRow) -> dict[str, Any]:
     """Shape an experiment's row as its message."""
-    experiment_id, name, description, created_at, namespace, storage_state, last_run_created_at = row
     return present(
-        experiment_id=experiment_id,
-        display_name=name,
-        description=description,
-        created_at=rfc3339(created_at),
-        namespace=namespace,
-        storage_state=storage_state,
-        last_run_created_at=rfc3339(last_run_created_at),
+        experiment_id=row.id,
+        display_name=row.name,
+        description=row.description,
+        created_at=rfc3339(row.created_at),
+        namespace=row.namespace,
+        storage_state=row.storage_state,
+        last_run_created_at=rfc3339(row.last_run_created_at),
     )
 
 
 async def create_experiment(backend: Backend, call: Call) -> Answer:
     """POST /experiments."""
     message = call.message(EXPERIMENT)
-    try:
+    with wrapping("[ExperimentServer]: Failed to create a experiment due to conversion error"):
         name, namespace = _checked(message)
-    except ApiFault as fault:
-        context = "[ExperimentServer]: Failed to create a experiment due to conversion error"
-        raise fault.wrapped(context) from None
     namespace = backend.access.namespace(namespace)
-    try:
+    with wrapping("Failed to authorize the request", "Failed to create a experiment"):
         await backend.access.authorize(
             call, "create", "experiments", namespace, name, context="Failed to authorize with API"
         )
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to authorize the request", "Failed to create a experiment") from None
     description = message.get("description", "")
     if len(description) > DESCRIPTION_LENGTH:
         context = "Failed to add experiment to experiment table"
@@ -88,73 +81,53 @@ async def _access(backend: Backend, call: Call, verb: str) -> str:
     """Check that the caller may do `verb` with the experiment of the path, and return its id."""
     experiment_id = call.path["experiment_id"]
     if backend.access.multi_user:
-        try:
+        with wrapping("Failed to authorize with the experiment ID", "Failed to authorize the request"):
             row = find(backend, experiment_id)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                "Failed to authorize with the experiment ID", "Failed to authorize the request"
-            ) from None
-        try:
-            await backend.access.authorize(call, verb, "experiments", row[4], row[1])
-        except ApiFault as fault:
-            raise fault.wrapped("Failed to authorize with API", "Failed to authorize the request") from None
+        with wrapping("Failed to authorize with API", "Failed to authorize the request"):
+            await backend.access.authorize(call, verb, "experiments", row.namespace, row.name)
     return experiment_id
 
 
 async def get_experiment(backend: Backend, call: Call) -> Answer:
     """GET /experiments/{experiment_id}."""
-    try:
+    with wrapping("Failed to fetch experiment"):
         experiment_id = await _access(backend, call, "get")
         return reply(show(find(backend, experiment_id)))
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to fetch experiment") from None
 
 
 async def list_experiments(backend: Backend, call: Call) -> Answer:
     """GET /experiments."""
-    try:
+    with wrapping("Failed to create list options"):
         options = call.list_options(EXPERIMENTS)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create list options") from None
     tenant = backend.access.namespace(call.text("namespace"))
-    try:
+    with wrapping("Failed to authorize with API", "List experiments failed"):
         await backend.access.authorize(
             call, "list", "experiments", tenant, context="Failed to authorize with API"
         )
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to authorize with API", "List experiments failed") from None
     page = backend.store.page(EXPERIMENTS, options, "tenant", tenant, COLUMNS, "Failed to list experiments")
-    bodies = [encode(show(row)) for row in page.rows]
+    bodies = [encode(show(ExperimentRow(*row))) for row in page.rows]
     return reply_list("experiments", bodies, page.total_size, page.next_page_token)
 
 
 async def delete_experiment(backend: Backend, call: Call) -> Answer:
     """DELETE /experiments/{experiment_id}: its runs stay, orphaned; the default one cannot go."""
-    try:
+    with wrapping("Failed to delete experiment"):
         experiment_id = await _access(backend, call, "delete")
         if experiment_id == backend.store.meta("default_experiment"):
             raise bad_request(
                 f"Failed to delete experiment {experiment_id}. The default experiment cannot be deleted",
                 f"Invalid input error: Experiment id cannot be equal to the default id {experiment_id}",
             )
-        try:
+        with wrapping(f"Failed to delete experiment {experiment_id} due to error fetching it"):
             find(backend, experiment_id)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                f"Failed to delete experiment {experiment_id} due to error fetching it"
-            ) from None
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to delete experiment") from None
     backend.store.write("DELETE FROM experiments WHERE id = ?", (experiment_id,))
     return EMPTY
 
 
 async def archive_experiment(backend: Backend, call: Call) -> Answer:
     """POST /experiments/{experiment_id}:archive: its runs are archived too, its recurring runs disabled."""
-    try:
+    with wrapping("Failed to archive experiment"):
         experiment_id = await _access(backend, call, "archive")
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to archive experiment") from None
     backend.store.write("UPDATE experiments SET storage_state = 'ARCHIVED' WHERE id = ?", (experiment_id,))
     backend.runs.archive_all(experiment_id)
     recurring.disable_all(backend, experiment_id)
@@ -163,9 +136,7 @@ async def archive_experiment(backend: Backend, call: Call) -> Answer:
 
 async def unarchive_experiment(backend: Backend, call: Call) -> Answer:
     """POST /experiments/{experiment_id}:unarchive: the experiment alone comes back."""
-    try:
+    with wrapping("Failed to unarchive experiment"):
         experiment_id = await _access(backend, call, "unarchive")
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to unarchive experiment") from None
     backend.store.write("UPDATE experiments SET storage_state = 'AVAILABLE' WHERE id = ?", (experiment_id,))
     return EMPTY

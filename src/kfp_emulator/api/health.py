@@ -14,23 +14,22 @@ if TYPE_CHECKING:
 
 
 async def get_v1_healthz(backend: Backend, _call: Call) -> Answer:
-    """GET /apis/v1beta1/healthz: all that is left of that API here."""
-    identity = backend.identity
-    document = {
-        "commit_sha": identity.commit_sha,
-        "tag_name": identity.tag_name,
-        "multi_user": backend.access.multi_user,
-    }
-    return Answer(200, msgspec.json.encode(document), (JSON_HEADER,))
+    """GET /apis/v1beta1/healthz: all of that API that there is."""
+    return _answer(_version(backend))
 
 
 async def get_healthz(backend: Backend, _call: Call) -> Answer:
-    """Say which version this is, and whether it is for many users."""
-    identity = backend.identity
-    document = {
-        "commit_sha": identity.commit_sha,
-        "tag_name": identity.tag_name,
+    """Return the version, and whether the server is for many users."""
+    return _answer(_version(backend) | {"pipeline_store": backend.identity.pipeline_store})
+
+
+def _version(backend: Backend) -> dict[str, object]:
+    return {
+        "commit_sha": backend.identity.commit_sha,
+        "tag_name": backend.identity.tag_name,
         "multi_user": backend.access.multi_user,
-        "pipeline_store": identity.pipeline_store,
     }
+
+
+def _answer(document: dict[str, object]) -> Answer:
     return Answer(200, msgspec.json.encode(document), (JSON_HEADER,))

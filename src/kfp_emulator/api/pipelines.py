@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from kfp_emulator.pipelines.packages import fetch_package, read_package, unpack
 from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
-from kfp_emulator.protocol.errors import ApiFault, already_exists, internal, invalid_input, not_found
+from kfp_emulator.protocol.errors import (
+    ApiFault,
+    already_exists,
+    internal,
+    invalid_input,
+    not_found,
+    wrapping,
+)
 from kfp_emulator.protocol.messages import CREATE_PIPELINE_AND_VERSION, PIPELINE
 from kfp_emulator.protocol.wire import rfc3339
-from kfp_emulator.server.pipelines import COLUMNS, check_tags, find, insert, insert_both
+from kfp_emulator.server.pipelines import COLUMNS, PipelineRow, check_tags, find, insert, insert_both
 from kfp_emulator.storage.schema import PIPELINES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
+
+Found = TypeVar("Found")
 
 NAME_LENGTH = 128
 NAMESPACE_LENGTH = 63
 
 
-def show(row: Row) -> dict[str, Any]:
+def show(row: PipelineRow) -> dict[str, Any]:
     """Shape a pipeline's row as its message."""
-    pipeline_id, name, display_name, description, created_at, namespace, tags = row
     return present(
-        pipeline_id=pipeline_id,
-        display_name=display_name,
-        name=name,
-        description=description,
-        created_at=rfc3339(created_at),
-        namespace=namespace,
-        tags=msgspec.json.decode(tags),
+        pipeline_id=row.id,
+        display_name=row.display_name,
+        name=row.name,
+        description=row.description,
+        created_at=rfc3339(row.created_at),
+        namespace=row.namespace,
+        tags=msgspec.json.decode(row.tags),
     )
 
 
@@ -60,10 +69,8 @@ def _checked(message: dict[str, Any]) -> dict[str, str]:
 async def create_pipeline(backend: Backend, call: Call) -> Answer:
     """POST /pipelines: a pipeline without versions."""
     message = call.message(PIPELINE)
-    try:
+    with wrapping("Failed to create a pipeline as pipeline conversion failed"):
         fields = _checked(message)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a pipeline as pipeline conversion failed") from None
     tags = message.get("tags", {})
     try:
         if not fields["name"]:
@@ -85,13 +92,11 @@ async def create_pipeline(backend: Backend, call: Call) -> Answer:
 async def _authorize_creation(backend: Backend, call: Call, fields: dict[str, str]) -> None:
     namespace = fields["namespace"]
     context = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
-    try:
+    with wrapping(
+        "Failed to create a pipeline due to authorization error. Check if you have write permissions to "
+        f"namespace {namespace}"
+    ):
         await backend.access.authorize_pipeline(call, "create", namespace, fields["name"], context=context)
-    except ApiFault as fault:
-        raise fault.wrapped(
-            "Failed to create a pipeline due to authorization error. Check if you have write permissions to "
-            f"namespace {namespace}"
-        ) from None
 
 
 async def create_pipeline_and_version(backend: Backend, call: Call) -> Answer:
@@ -100,7 +105,7 @@ async def create_pipeline_and_version(backend: Backend, call: Call) -> Answer:
     pipeline = message.get("pipeline", {})
     version = message.get("pipeline_version", {})
     url = version.get("package_url", {}).get("pipeline_url", "")
-    try:
+    with wrapping("Failed to create a pipeline"):
         fields = _checked(pipeline)
         await backend.access.authorize_pipeline(call, "create", fields["namespace"], fields["name"])
         file_name, content = await fetch_package(url, any_host=backend.any_package_url)
@@ -108,8 +113,6 @@ async def create_pipeline_and_version(backend: Backend, call: Call) -> Answer:
         fields |= {"name": name, "display_name": fields["display_name"] or name, "package_url": url}
         package = read_package(unpack(file_name, content))
         pipeline_id = insert_both(backend, fields, pipeline.get("tags", {}), version.get("tags", {}), package)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a pipeline") from None
     return reply(show(find(backend, pipeline_id)))
 
 
@@ -122,29 +125,23 @@ async def authorize(backend: Backend, call: Call, verb: str, pipeline_id: str) -
     """
     if not backend.access.multi_user:
         return
-    try:
+    with wrapping(
+        f"Failed to access pipeline {pipeline_id}. Check if it exists and have a namespace assigned"
+    ):
         row = find(backend, pipeline_id)
-    except ApiFault as fault:
-        context = f"Failed to access pipeline {pipeline_id}. Check if it exists and have a namespace assigned"
-        raise fault.wrapped(context) from None
-    try:
-        await backend.access.authorize_pipeline(call, verb, row[5], row[1])
-    except ApiFault as fault:
-        context = f"Failed to access pipeline {pipeline_id}. Check if you have access to namespace {row[5]}"
-        raise fault.wrapped(context) from None
+    with wrapping(
+        f"Failed to access pipeline {pipeline_id}. Check if you have access to namespace {row.namespace}"
+    ):
+        await backend.access.authorize_pipeline(call, verb, row.namespace, row.name)
 
 
 async def get_pipeline(backend: Backend, call: Call) -> Answer:
     """GET /pipelines/{pipeline_id}."""
     pipeline_id = call.path["pipeline_id"]
-    try:
+    with wrapping(f"Failed to get a pipeline {pipeline_id}. Check error stack"):
         await authorize(backend, call, "get", pipeline_id)
-        try:
+        with wrapping(f"Failed to get a pipeline with id {pipeline_id}"):
             row = find(backend, pipeline_id)
-        except ApiFault as fault:
-            raise fault.wrapped(f"Failed to get a pipeline with id {pipeline_id}") from None
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to get a pipeline {pipeline_id}. Check error stack") from None
     return reply(show(row))
 
 
@@ -152,30 +149,29 @@ async def get_pipeline_by_name(backend: Backend, call: Call) -> Answer:
     """GET /pipelines/names/{name}."""
     name = call.path["name"]
     namespace = backend.access.namespace(call.text("namespace"))
-    try:
+    with wrapping(f"Failed to get a pipeline with name {name} and namespace {namespace}. Check error stack."):
         await backend.access.authorize_pipeline(call, "get", namespace, name)
         row = _named(backend, namespace, name)
         if row is None:
             fault = not_found("Namespace/Pipeline", f"{namespace}/{name}")
             raise fault.wrapped(f"Failed to get a pipeline named {name} in namespace {namespace}")
-    except ApiFault as fault:
-        context = f"Failed to get a pipeline with name {name} and namespace {namespace}. Check error stack."
-        raise fault.wrapped(context) from None
     return reply(show(row))
 
 
-def _named(backend: Backend, namespace: str, name: str) -> Row | None:
+def _named(backend: Backend, namespace: str, name: str) -> PipelineRow | None:
     """Find a pipeline by its name; without a namespace the newest of that name in any."""
     if namespace:
-        return backend.store.one(
+        row = backend.store.one(
             f"SELECT {COLUMNS} FROM pipelines WHERE namespace = ? AND name = ?",  # noqa: S608  constant
             namespace,
             name,
         )
-    return backend.store.one(
-        f"SELECT {COLUMNS} FROM pipelines WHERE name = ? ORDER BY created_at DESC LIMIT 1",  # noqa: S608  constant
-        name,
-    )
+    else:
+        row = backend.store.one(
+            f"SELECT {COLUMNS} FROM pipelines WHERE name = ? ORDER BY created_at DESC LIMIT 1",  # noqa: S608  constant
+            name,
+        )
+    return None if row is None else PipelineRow(*row)
 
 
 async def list_pipelines(backend: Backend, call: Call) -> Answer:
@@ -188,17 +184,15 @@ async def list_pipelines(backend: Backend, call: Call) -> Answer:
         ) from None
     namespace = backend.access.namespace(call.text("namespace"))
     context = f"Failed to list pipelines in namespace {namespace}. Check error stack"
-    try:
+    with wrapping(
+        "Failed to list pipelines due to authorization error. Check if you have read permission to namespace "
+        f"{namespace}",
+        context,
+    ):
         access = f"Failed to access pipeline . Check if you have access to namespace {namespace}"
         await backend.access.authorize_pipeline(call, "list", namespace, context=access)
-    except ApiFault as fault:
-        raise fault.wrapped(
-            "Failed to list pipelines due to authorization error. Check if you have read permission to namespace "
-            f"{namespace}",
-            context,
-        ) from None
     page = backend.store.page(PIPELINES, options, "tenant", namespace, COLUMNS, context)
-    bodies = [encode(show(row)) for row in page.rows]
+    bodies = [encode(show(PipelineRow(*row))) for row in page.rows]
     return reply_list("pipelines", bodies, page.total_size, page.next_page_token)
 
 
@@ -206,18 +200,16 @@ async def update_pipeline(backend: Backend, call: Call) -> Answer:
     """PATCH /pipelines/{pipeline_id}: display_name, if given, and tags, if given (`{}` clears them)."""
     message = call.message(PIPELINE)
     pipeline_id = call.path["pipeline_id"]
-    try:
+    with wrapping(f"Failed to update pipeline {pipeline_id} due to authorization error"):
         await authorize(backend, call, "update", pipeline_id)
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to update pipeline {pipeline_id} due to authorization error") from None
-    try:
+    with wrapping(f"Failed to update pipeline {pipeline_id}. Check error stack"):
         row = update_fields(backend, "pipelines", pipeline_id, message, lambda: find(backend, pipeline_id))
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to update pipeline {pipeline_id}. Check error stack") from None
     return reply(show(row))
 
 
-def update_fields(backend: Backend, table: str, key: str, message: dict[str, Any], read: Any) -> Row:
+def update_fields(
+    backend: Backend, table: str, key: str, message: dict[str, Any], read: Callable[[], Found]
+) -> Found:
     """Change what a PATCH may change, and return the row as `read` gives it (which refuses an unknown id)."""
     check_tags(message.get("tags", {}))
     read()
@@ -229,22 +221,17 @@ def update_fields(backend: Backend, table: str, key: str, message: dict[str, Any
     for column, value in changes.items():
         sql = f"UPDATE {table} SET {column} = ? WHERE id = ?"  # noqa: S608  both are constants
         backend.store.write(sql, (value, key))
-    row: Row = read()
-    return row
+    return read()
 
 
 async def delete_pipeline(backend: Backend, call: Call) -> Answer:
     """DELETE /pipelines/{pipeline_id}: refused while it has versions, unless `cascade`."""
     pipeline_id = call.path["pipeline_id"]
     cascade = call.boolean("cascade")
-    try:
+    with wrapping(f"Failed to delete pipeline {pipeline_id}. Check error stack"):
         await authorize(backend, call, "delete", pipeline_id)
-        try:
+        with wrapping(f"Failed to delete pipeline with id {pipeline_id} as it was not found"):
             find(backend, pipeline_id)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                f"Failed to delete pipeline with id {pipeline_id} as it was not found"
-            ) from None
         if not cascade:
             version = backend.store.one(
                 "SELECT id FROM versions WHERE pipeline_id = ? ORDER BY created_at DESC, id DESC LIMIT 1",
@@ -255,8 +242,6 @@ async def delete_pipeline(backend: Backend, call: Call) -> Answer:
                     f"Failed to delete pipeline with id {pipeline_id} as it has existing pipeline versions "
                     f"(e.g. {version[0]}). Set cascade=true to delete all versions"
                 )
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to delete pipeline {pipeline_id}. Check error stack") from None
     backend.store.write("DELETE FROM versions WHERE pipeline_id = ?", (pipeline_id,))
     backend.store.write("DELETE FROM pipelines WHERE id = ?", (pipeline_id,))
     return EMPTY

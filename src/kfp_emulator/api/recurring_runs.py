@@ -14,6 +14,7 @@ from kfp_emulator.protocol.errors import (
     invalid_input,
     not_found,
     plain_error,
+    wrapping,
 )
 from kfp_emulator.protocol.messages import RECURRING_RUN
 from kfp_emulator.server import experiments, recurring, run_creation, versions
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from kfp_emulator.protocol.call import Call
     from kfp_emulator.protocol.errors import Answer
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 _KEPT = ("runtime_config", "trigger", "no_catchup", "plugins_input")
 
@@ -31,14 +31,10 @@ _KEPT = ("runtime_config", "trigger", "no_catchup", "plugins_input")
 async def create_recurring_run(backend: Backend, call: Call) -> Answer:
     """POST /recurringruns; without a mode it is made disabled."""
     message = call.message(RECURRING_RUN)
-    try:
+    with wrapping("Failed to create a recurring run due to conversion error"):
         _check(message)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a recurring run due to conversion error") from None
-    try:
+    with wrapping("Failed to create a recurring run"):
         recurring_run_id = await _create(backend, call, message)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a recurring run") from None
     row = recurring.find(backend, recurring_run_id)
     assert row is not None  # noqa: S101  it was just made
     return reply(recurring.show(row))
@@ -73,20 +69,15 @@ def _check(message: dict[str, Any]) -> None:
 
 async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> str:
     name = message["display_name"]
-    try:
+    with wrapping("Failed to create a recurring run due to invalid experimentId and namespace combination"):
         experiment_id, namespace = experiments.valid_pair(
             backend, message.get("experiment_id", ""), backend.access.namespace(message.get("namespace", ""))
         )
-    except ApiFault as fault:
-        context = "Failed to create a recurring run due to invalid experimentId and namespace combination"
-        raise fault.wrapped(context) from None
-    try:
+    with wrapping(
+        "Failed to create a recurring run due to authorization error. Check if you have write permission to "
+        f"namespace {namespace}"
+    ):
         await backend.access.authorize(call, "create", "jobs", namespace, name)
-    except ApiFault as fault:
-        raise fault.wrapped(
-            "Failed to create a recurring run due to authorization error. Check if you have write permission to "
-            f"namespace {namespace}"
-        ) from None
     source = _source(backend, message)
     given = message.get("runtime_config", {}).get("parameters", {})
     try:
@@ -128,15 +119,13 @@ def _source(backend: Backend, message: dict[str, Any]) -> run_creation.Source:
     reference = message.get("pipeline_version_reference", {})
     pipeline_id = reference.get("pipeline_id", "")
     if pipeline_id and not reference.get("pipeline_version_id") and not message.get("pipeline_spec"):
-        try:
+        with wrapping(
+            "Failed to get the latest template for a pipeline",
+            "Failed to validate the input parameters on the latest pipeline version",
+        ):
             version = versions.newest(backend, pipeline_id)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                "Failed to get the latest template for a pipeline",
-                "Failed to validate the input parameters on the latest pipeline version",
-            ) from None
         latest = run_creation.resolve_source(
-            backend, {"pipeline_version_reference": {"pipeline_version_id": version[0]}}
+            backend, {"pipeline_version_reference": {"pipeline_version_id": version.id}}
         )
         return run_creation.Source(latest.shown, latest.spec_id, latest.pipeline, pipeline_id, "")
     if not reference and not message.get("pipeline_spec"):
@@ -153,19 +142,14 @@ def _source(backend: Backend, message: dict[str, Any]) -> run_creation.Source:
 async def _access(backend: Backend, call: Call, verb: str) -> str:
     recurring_run_id = call.path["recurring_run_id"]
     if backend.access.multi_user:
-        try:
+        with wrapping("failed to authorize with the recurring run ID", "Failed to authorize the request"):
             row = _find(backend, recurring_run_id)
-        except ApiFault as fault:
-            context = "failed to authorize with the recurring run ID"
-            raise fault.wrapped(context, "Failed to authorize the request") from None
-        try:
-            await backend.access.authorize(call, verb, "jobs", row[1], row[3])
-        except ApiFault as fault:
-            raise fault.wrapped("failed to authorize with API", "Failed to authorize the request") from None
+        with wrapping("failed to authorize with API", "Failed to authorize the request"):
+            await backend.access.authorize(call, verb, "jobs", row.namespace, row.display_name)
     return recurring_run_id
 
 
-def _find(backend: Backend, recurring_run_id: str) -> Row:
+def _find(backend: Backend, recurring_run_id: str) -> recurring.RecurringRunRow:
     row = recurring.find(backend, recurring_run_id)
     if row is None:
         raise not_found("Job", recurring_run_id)
@@ -174,94 +158,71 @@ def _find(backend: Backend, recurring_run_id: str) -> Row:
 
 async def get_recurring_run(backend: Backend, call: Call) -> Answer:
     """GET /recurringruns/{recurring_run_id}."""
-    try:
+    with wrapping("Failed to fetch a recurring run"):
         recurring_run_id = await _access(backend, call, "get")
         return reply(recurring.show(_find(backend, recurring_run_id)))
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to fetch a recurring run") from None
 
 
 async def list_recurring_runs(backend: Backend, call: Call) -> Answer:
     """GET /recurringruns: of an experiment, or of a namespace; the key of the list is `recurringRuns`."""
-    try:
+    with wrapping("Failed to list recurring runs due to error parsing the listing options"):
         options = call.list_options(RECURRING_RUNS)
-    except ApiFault as fault:
-        raise fault.wrapped(
-            "Failed to list recurring runs due to error parsing the listing options"
-        ) from None
     experiment_id = call.text("experiment_id")
     namespace = scope = backend.access.namespace(call.text("namespace"))
     column = "tenant"
-    try:
+    with wrapping("Failed to list jobs"):
         if experiment_id:
-            try:
+            with wrapping(
+                "Failed to list recurring runs due to error fetching namespace for experiment "
+                f"{experiment_id}. Try filtering based on namespace"
+            ):
                 namespace = experiments.namespace_of(backend, experiment_id)
-            except ApiFault as fault:
-                raise fault.wrapped(
-                    "Failed to list recurring runs due to error fetching namespace for experiment "
-                    f"{experiment_id}. Try filtering based on namespace"
-                ) from None
             scope, column = experiment_id, "experiment_id"
-        try:
+        with wrapping(
+            "Failed to list recurring runs due to authorization error. Check if you have permission to access "
+            f"namespace {namespace}"
+        ):
             context = "failed to authorize with API"
             await backend.access.authorize(call, "list", "jobs", namespace, context=context)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                "Failed to list recurring runs due to authorization error. Check if you have permission to access "
-                f"namespace {namespace}"
-            ) from None
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to list jobs") from None
     page = backend.store.page(
         RECURRING_RUNS, options, column, scope, recurring.COLUMNS, "Failed to list jobs"
     )
-    bodies = [encode(recurring.show(row)) for row in page.rows]
+    bodies = [encode(recurring.show(recurring.RecurringRunRow(*row))) for row in page.rows]
     return reply_list("recurringRuns", bodies, page.total_size, page.next_page_token)
 
 
 async def _switch(backend: Backend, call: Call, *, enabled: bool) -> None:
     recurring_run_id = await _access(backend, call, "enable" if enabled else "disable")
-    try:
+    word = "true" if enabled else "false"
+    with wrapping(
+        f"Failed to change recurring run's mode to enable:{word}. "
+        f"Check if recurring run {recurring_run_id} exists"
+    ):
         _find(backend, recurring_run_id)
-    except ApiFault as fault:
-        word = "true" if enabled else "false"
-        raise fault.wrapped(
-            f"Failed to change recurring run's mode to enable:{word}. "
-            f"Check if recurring run {recurring_run_id} exists"
-        ) from None
     await run_creation.kubernetes_write(backend)
     recurring.set_enabled(backend, recurring_run_id, enabled=enabled)
 
 
 async def enable_recurring_run(backend: Backend, call: Call) -> Answer:
     """POST /recurringruns/{recurring_run_id}:enable."""
-    try:
+    with wrapping("Failed to enable a recurring run"):
         await _switch(backend, call, enabled=True)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to enable a recurring run") from None
     return EMPTY
 
 
 async def disable_recurring_run(backend: Backend, call: Call) -> Answer:
     """POST /recurringruns/{recurring_run_id}:disable: its active runs go on."""
-    try:
+    with wrapping("Failed to disable a recurring run"):
         await _switch(backend, call, enabled=False)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to disable a recurring run") from None
     return EMPTY
 
 
 async def delete_recurring_run(backend: Backend, call: Call) -> Answer:
     """DELETE /recurringruns/{recurring_run_id}."""
-    try:
+    with wrapping("Failed to delete a recurring run"):
         recurring_run_id = await _access(backend, call, "delete")
-        try:
+        with wrapping(f"Failed to delete recurring run {recurring_run_id}. Check if exists"):
             _find(backend, recurring_run_id)
-        except ApiFault as fault:
-            context = f"Failed to delete recurring run {recurring_run_id}. Check if exists"
-            raise fault.wrapped(context) from None
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to delete a recurring run") from None
     await run_creation.kubernetes_write(backend)
     recurring.delete(backend, recurring_run_id)
     return EMPTY

@@ -14,6 +14,7 @@ from kfp_emulator.protocol.errors import (
     internal,
     invalid_input,
     not_found,
+    wrapping,
 )
 from kfp_emulator.protocol.messages import RUN
 from kfp_emulator.server import experiments, recurring
@@ -36,23 +37,16 @@ async def create_run(backend: Backend, call: Call) -> Answer:
             "plugins_output is server-owned and populated exclusively via plugin lifecycle hooks",
             "plugins_output must not be set by the client",
         )
-    try:
+    with wrapping("CreateJob(job.ToV2())Failed to create a run due to conversion error"):
         _check(message)
-    except ApiFault as fault:
-        raise fault.wrapped("CreateJob(job.ToV2())Failed to create a run due to conversion error") from None
-    try:
+    with wrapping("Failed to create a new run"):
         body = await _create(backend, call, message)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create a new run") from None
     return Answer(200, body, GATEWAY_HEADERS)
 
 
 async def _create(backend: Backend, call: Call, message: dict[str, Any]) -> bytes:
-    try:
+    with wrapping("Failed to create a run due to invalid experimentId and namespace combination"):
         experiment_id, namespace = experiments.valid_pair(backend, message.get("experiment_id", ""), "")
-    except ApiFault as fault:
-        context = "Failed to create a run due to invalid experimentId and namespace combination"
-        raise fault.wrapped(context) from None
     await _authorize_create(backend, call, namespace)
     existing = existing_run(backend, message)
     if existing is not None:
@@ -77,14 +71,12 @@ def _check(message: dict[str, Any]) -> None:
 
 
 async def _authorize_create(backend: Backend, call: Call, namespace: str) -> None:
-    try:
+    with wrapping(
+        f"Failed to access run . Check if you have access to namespace {namespace}",
+        "Failed to create a run due to authorization error. Check if you have write permissions to namespace "
+        f"{namespace}",
+    ):
         await backend.access.authorize(call, "create", "runs", namespace)
-    except ApiFault as fault:
-        raise fault.wrapped(
-            f"Failed to access run . Check if you have access to namespace {namespace}",
-            "Failed to create a run due to authorization error. Check if you have write permissions to namespace "
-            f"{namespace}",
-        ) from None
 
 
 async def _access(backend: Backend, call: Call, verb: str) -> str:
@@ -92,16 +84,11 @@ async def _access(backend: Backend, call: Call, verb: str) -> str:
     run_id = call.path["run_id"]
     if backend.access.multi_user:
         row = backend.runs.get(run_id, "namespace, workflow")
-        try:
+        with wrapping("Failed to authorize the request"):
             if row is None:
                 raise _unknown(run_id).wrapped(f"Failed to authorize with the run ID {run_id}")
-            try:
+            with wrapping(f"Failed to access run {run_id}. Check if you have access to namespace {row[0]}"):
                 await backend.access.authorize(call, verb, "runs", row[0], row[1])
-            except ApiFault as fault:
-                context = f"Failed to access run {run_id}. Check if you have access to namespace {row[0]}"
-                raise fault.wrapped(context) from None
-        except ApiFault as fault:
-            raise fault.wrapped("Failed to authorize the request") from None
     return run_id
 
 
@@ -111,83 +98,65 @@ def _unknown(run_id: str) -> ApiFault:
 
 async def get_run(backend: Backend, call: Call) -> Answer:
     """GET /runs/{run_id}."""
-    try:
+    with wrapping("Failed to get a run"):
         run_id = await _access(backend, call, "get") if backend.access.multi_user else call.path["run_id"]
         body = backend.runs.body(run_id)
         if body is None:
             raise _unknown(run_id)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to get a run") from None
     return Answer(200, body, GATEWAY_HEADERS)
 
 
 async def list_runs(backend: Backend, call: Call) -> Answer:
     """GET /runs: of an experiment, or of a namespace."""
-    try:
+    with wrapping("Failed to create list options"):
         options = call.list_options(RUNS)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to create list options") from None
     experiment_id = call.text("experiment_id")
     scope = backend.access.namespace(call.text("namespace"))
     column = "tenant"
-    try:
+    with wrapping("Failed to list runs"):
         if experiment_id:
-            try:
+            with wrapping(
+                f"Failed to list runs due to error fetching namespace for experiment {experiment_id}. "
+                "Try filtering based on namespace"
+            ):
                 namespace = experiments.namespace_of(backend, experiment_id)
-            except ApiFault as fault:
-                raise fault.wrapped(
-                    f"Failed to list runs due to error fetching namespace for experiment {experiment_id}. "
-                    "Try filtering based on namespace"
-                ) from None
             scope, column = experiment_id, "experiment_id"
         else:
             namespace = scope
-        try:
+        with wrapping(
+            "Failed to list runs due to authorization error. Check if you have permission to access namespace "
+            f"{namespace}"
+        ):
             context = f"Failed to access run . Check if you have access to namespace {namespace}"
             await backend.access.authorize(call, "list", "runs", namespace, context=context)
-        except ApiFault as fault:
-            raise fault.wrapped(
-                "Failed to list runs due to authorization error. Check if you have permission to access namespace "
-                f"{namespace}"
-            ) from None
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to list runs") from None
     page = backend.store.page(RUNS, options, column, scope, "body", "Failed to list runs")
     return reply_list("runs", [row[0] for row in page.rows], page.total_size, page.next_page_token)
 
 
 async def archive_run(backend: Backend, call: Call) -> Answer:
     """POST /runs/{run_id}:archive."""
-    try:
+    with wrapping("Failed to archive a run"):
         run_id = await _access(backend, call, "archive")
         if backend.runs.get(run_id, "1") is None:
             raise _unknown(run_id).wrapped(f"Failed to archive run {run_id} as it failed to be retrieved")
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to archive a run") from None
     backend.runs.archive(run_id)
     return EMPTY
 
 
 async def unarchive_run(backend: Backend, call: Call) -> Answer:
     """POST /runs/{run_id}:unarchive: its experiment must be out of the archive."""
-    try:
+    with wrapping("Failed to unarchive a run"):
         run_id = await _access(backend, call, "unarchive")
         row = backend.runs.get(run_id, "experiment_id")
         if row is None:
             raise _unknown(run_id).wrapped(f"Failed to unarchive run {run_id} as it does not exist")
-        try:
+        with wrapping(f"Failed to unarchive run {run_id} due to experiment fetching error"):
             experiment = experiments.find(backend, row[0])
-        except ApiFault as fault:
-            raise fault.wrapped(
-                f"Failed to unarchive run {run_id} due to experiment fetching error"
-            ) from None
-        if experiment[5] == "ARCHIVED":
+        if experiment.storage_state == "ARCHIVED":
             raise failed_precondition(
                 f"Failed to unarchive run {run_id} as experiment {row[0]} must be un-archived first",
                 "Unarchive the experiment first to allow the run to be restored",
             )
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to unarchive a run") from None
     backend.runs.unarchive(run_id)
     return EMPTY
 
@@ -217,11 +186,9 @@ def _owned(backend: Backend, run_id: str, verb: str) -> Any:
 
 async def delete_run(backend: Backend, call: Call) -> Answer:
     """DELETE /runs/{run_id}: the workflow is deleted, too."""
-    try:
+    with wrapping("Failed to delete a run"):
         run_id = await _access(backend, call, "delete")
         _owned(backend, run_id, "delete")
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to delete a run") from None
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
     recurring.run_ended(backend, run_id)
@@ -238,14 +205,12 @@ def _delete_row(backend: Backend, run_id: str) -> None:
 
 async def terminate_run(backend: Backend, call: Call) -> Answer:
     """POST /runs/{run_id}:terminate."""
-    try:
+    with wrapping("Failed to terminate a run"):
         run_id = await _access(backend, call, "terminate")
         _owned(backend, run_id, "terminate")
         if not backend.runs.cancel(run_id):
             fault = invalid_input(f"Failed to terminate a run {run_id}. Row not found")
             raise fault.wrapped(f"Failed to terminate run {run_id}")
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to terminate a run") from None
     await kubernetes_write(backend)
     backend.cluster.terminate(run_id)
     return EMPTY
@@ -253,7 +218,7 @@ async def terminate_run(backend: Backend, call: Call) -> Answer:
 
 async def retry_run(backend: Backend, call: Call) -> Answer:
     """POST /runs/{run_id}:retry: only what failed runs again."""
-    try:
+    with wrapping("Failed to retry a run"):
         run_id = await _access(backend, call, "retry")
         _, phase, workflow = _owned(backend, run_id, "retry")
         if not phase:
@@ -264,8 +229,6 @@ async def retry_run(backend: Backend, call: Call) -> Answer:
         if phase not in RETRYABLE_PHASES:
             fault = bad_request("Workflow must be Failed/Error to retry", "workflow cannot be retried")
             raise fault.wrapped(f"Failed to retry run {run_id}")
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to retry a run") from None
     await kubernetes_write(backend)
     nodes = backend.runs.failed_nodes(run_id)
     backend.runs.retry(run_id, backend.clock.now())

@@ -86,7 +86,7 @@ async def upload_pipeline_version(backend: Backend, call: Call) -> Answer:
         if len(name.encode()) > versions.NAME_LENGTH:
             return plain_answer(400, _too_long("PipelineVersion.Name", versions.NAME_LENGTH))
         try:
-            namespace = pipeline_rows.find(backend, pipeline_id)[5]
+            namespace = pipeline_rows.find(backend, pipeline_id).namespace
             if namespace:
                 await backend.access.authorize_pipeline(call, "create", namespace)
         except ApiFault:

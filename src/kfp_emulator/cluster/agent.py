@@ -124,6 +124,3 @@ def _anonymous(run_id: str, execution_id: int, at: int) -> Node:
     return Node(
         task_id(run_id, f"execution-{execution_id}"), "", "", "", at, at, at, (), (), "", execution_id
     )
-
-
-__all__ = ["PersistenceAgent", "report_of"]

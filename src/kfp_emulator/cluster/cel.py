@@ -211,6 +211,3 @@ class _Language:
         if value is None:
             return None
         raise CelError(f"failed to convert result to protobuf.Value: unsupported type {type(value).__name__}")
-
-
-__all__ = ["Cel", "CelError", "as_text"]

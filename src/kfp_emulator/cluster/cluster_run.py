@@ -32,6 +32,3 @@ class ClusterRun:
     gone: bool = False
     executions: list[tuple[int, int]] = field(default_factory=list)
     decided: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-__all__ = ["ClusterRun"]

@@ -62,6 +62,3 @@ class Controller(RunningWorkflow, Protocol):
     def finish(self, run: TaskRun, phase: str) -> None:
         """End a task."""
         ...
-
-
-__all__ = ["Controller"]

@@ -137,6 +137,3 @@ class ControllerClient:
             self._labels.send(1)
         else:
             self._stats.requests["pods", "Patch", 200] += 1
-
-
-__all__ = ["ControllerClient"]

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
-
-class Histogram:
-    """Counts by upper bound, the last one without a bound; values are seconds."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, *bounds: float) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count a value."""
-        if seconds:
-            self.counts[bisect_left(self.bounds, seconds)] += 1
-            self.total += seconds
-        else:  # nothing has to wait on profiles on which no time passes
-            self.counts[0] += 1
+from kfp_emulator.protocol.exposition import Histogram
 
 
 @dataclass(slots=True)
@@ -84,6 +66,3 @@ class ScheduleStats:
         """Count from zero again."""
         self.looks = 0
         self.took = ScheduleStats().took
-
-
-__all__ = ["ControllerStats", "Histogram", "ScheduleStats"]

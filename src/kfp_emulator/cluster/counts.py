@@ -68,6 +68,3 @@ def pod_phases(runs: Iterable[ClusterRun]) -> dict[str, int]:
     pods = [pod for run in runs for pod in run.workflow.live_pods if pod.ended is None]
     started = sum(pod.started is not None for pod in pods)
     return {PENDING: len(pods) - started, RUNNING: started}
-
-
-__all__ = ["ClusterCounts", "pod_phases"]

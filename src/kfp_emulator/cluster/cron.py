@@ -260,6 +260,3 @@ class CronSchedule:
                 for at_second in sorted(each for each in self.seconds if each >= from_second):
                     return at_hour * 3600 + at_minute * 60 + at_second
         return None
-
-
-__all__ = ["CronError", "CronSchedule", "EverySchedule", "Schedule", "parse_cron"]

@@ -84,6 +84,3 @@ def _delay_of_next_try(workflow: Controller, pod: Pod) -> int | None:
     if retry.backoff_max_seconds and waited > retry.backoff_max_seconds * SECOND:
         return None
     return delay
-
-
-__all__ = ["DEFAULT_RETRIES", "execute", "try_again"]

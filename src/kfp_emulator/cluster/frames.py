@@ -255,17 +255,3 @@ class Host(Protocol):
     def task_ended(self, workflow: RunningWorkflow, run: TaskRun) -> None:
         """A task has ended, in whatever way."""
         ...
-
-
-__all__ = [
-    "CONTAINER_DRIVER",
-    "DAG_DRIVER",
-    "EXECUTOR",
-    "IMPORTER",
-    "RETRIED_EXECUTOR",
-    "Frame",
-    "Host",
-    "Pod",
-    "RunningWorkflow",
-    "TaskRun",
-]

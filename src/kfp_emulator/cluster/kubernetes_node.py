@@ -12,6 +12,3 @@ class KubernetesNode:
         self.name = name
         self.pods = 0
         self.images: set[str] = set()
-
-
-__all__ = ["KubernetesNode"]

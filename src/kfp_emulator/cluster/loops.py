@@ -92,6 +92,3 @@ def _loop_ended(workflow: Controller, run: TaskRun, phase: str) -> None:
     if run.node is not None:
         workflow.tree.close(run.node, run.shell, phase)
     workflow.finish(run, phase)
-
-
-__all__ = ["begin_loop"]

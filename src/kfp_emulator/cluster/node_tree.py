@@ -157,6 +157,3 @@ class NodeTree:
         if kept is None or around is None or around.phase != SUCCEEDED or kept.phase not in COMPLETED:
             return None
         return kept
-
-
-__all__ = ["MAX_NODES", "NodeTree", "TooManyNodes"]

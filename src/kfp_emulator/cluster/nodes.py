@@ -157,21 +157,3 @@ class LiveNode:
             )
             self.stale = False
         return view
-
-
-__all__ = [
-    "BAD",
-    "COMPLETED",
-    "ERROR",
-    "FAILED",
-    "OMITTED",
-    "PENDING",
-    "RUNNING",
-    "SKIPPED",
-    "SUCCEEDED",
-    "LiveNode",
-    "Node",
-    "Report",
-    "fnv1a",
-    "task_id",
-]

@@ -38,6 +38,3 @@ class Outcome:
             and fnmatchcase(pipeline, self.pipeline)
             and fnmatchcase(run_id, self.run_id)
         )
-
-
-__all__ = ["MOST", "Outcome"]

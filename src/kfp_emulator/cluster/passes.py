@@ -105,6 +105,3 @@ class Passes:
 
 def _nothing() -> None:
     """Free no worker, where passes take no time."""
-
-
-__all__ = ["Passes"]

@@ -278,6 +278,3 @@ class Pods:
         while (found := self._places.next_waiting()) is not None:
             waiting, waiting.place = found[0], found[1]
             self._schedule(waiting)
-
-
-__all__ = ["Moments", "Observer", "Places", "PodLog", "Pods"]

@@ -52,6 +52,3 @@ def workflow_name(request: RunRequest, seed: int) -> str:
     base = _NOT_IN_A_NAME.sub("-", given).strip("-")[:57] or "pipeline"
     draws = Draws(seed, request.run_id)
     return f"{base}-" + "".join(_SUFFIX[draws.below(f"name:{index}", len(_SUFFIX))] for index in range(5))
-
-
-__all__ = ["RunRequest", "TruthEvent", "workflow_name"]

@@ -264,6 +264,3 @@ def _kind(value: Any) -> str:
         if isinstance(value, types):
             return name
     return "struct"
-
-
-__all__ = ["MISSING", "ResolveError", "Resolver"]

@@ -244,14 +244,3 @@ def _next_interval(recurring: RecurringRun, created: int, now: int) -> int | Non
     if recurring.catchup or now < slot + interval:
         return slot
     return trigger.end_time if trigger.end_time is not None and trigger.end_time < now else now
-
-
-__all__ = [
-    "Firing",
-    "RecurringRun",
-    "ScheduleController",
-    "Trigger",
-    "next_slot",
-    "run_name",
-    "swf_name",
-]

@@ -67,6 +67,3 @@ class TaskCache:
         keys.remove(key)
         if not keys:
             del self._of_run[run_id]
-
-
-__all__ = ["TaskCache", "fingerprint"]

@@ -23,6 +23,3 @@ class Throttle:
         start = max(self._empty_until, now - self._burst * self._interval)
         self._empty_until = start + calls * self._interval
         return max(0, round(self._empty_until - now))
-
-
-__all__ = ["Throttle"]

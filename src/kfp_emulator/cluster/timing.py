@@ -345,15 +345,3 @@ _READERS: dict[str, Callable[[object], Any]] = {
 
 if {each.name for each in fields(Profile)} != {"name", *PROFILE_FIELDS}:  # pragma: no cover
     raise AssertionError("every field of a profile is documented, and no other")
-
-__all__ = [
-    "NOTHING",
-    "PROFILE_FIELDS",
-    "Distribution",
-    "Draws",
-    "Profile",
-    "constant",
-    "list_profiles",
-    "load_profile",
-    "parse_profile",
-]

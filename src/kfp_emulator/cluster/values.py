@@ -219,5 +219,3 @@ _MAKERS: dict[str, Callable[[_Hints, Draws, str], Any]] = {
     "STRUCT": _struct,
 }
 """How to make a value of a type; all others are texts."""
-
-__all__ = ["make_output"]

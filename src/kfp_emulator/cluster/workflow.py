@@ -395,6 +395,3 @@ class Workflow:
         phase = frame.outcome()
         self.tree.close(frame.node, frame.shell, phase)
         frame.closed(frame, phase)
-
-
-__all__ = ["Workflow"]

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from kfp_emulator.http.injection import Disconnected, Injection
+from kfp_emulator.http.injection import Disconnected, begin_injection
 from kfp_emulator.http.router import Moved, NotFound, Router
 from kfp_emulator.http.routes import API_ROUTES, ROUTES
 from kfp_emulator.protocol.call import Call
@@ -32,6 +32,7 @@ from kfp_emulator.server.read_times import read_seconds
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
+    from kfp_emulator.http.injection import Injection
     from kfp_emulator.http.router import Route
     from kfp_emulator.server.faults import Target
     from kfp_emulator.server.state import Backend
@@ -88,15 +89,8 @@ class App:
             try:
                 route, parameters = self._router.find(scope["method"], scope["path"])
                 if self._faults.on_requests and route.operation in _TARGETS:
-                    effects = self._faults.for_request(
-                        route.operation,
-                        scope["path"],
-                        self._backend.clock.now(),
-                        _TARGETS[route.operation],
-                    )
-                    if effects:
-                        injection = Injection(self._backend, effects, scope)
-                        await injection.before()
+                    target = _TARGETS[route.operation]
+                    injection = await begin_injection(self._backend, scope, route.operation, target)
                 answer = injection.refusal() if injection else None
                 if answer is None:
                     body = await read_body(receive) if scope["method"] != "GET" else b""

@@ -41,6 +41,3 @@ def self_signed(host: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
     return context
-
-
-__all__ = ["NoCertificate", "self_signed"]

@@ -23,6 +23,3 @@ def falsify(text: str, effect: FalseValues, rng: random.Random) -> str:
         return _SAMPLE.sub(lambda found: f"{found['name']} {_CONSTANT[effect.value]}", text)
     factor = rng.random()
     return _SAMPLE.sub(lambda found: f"{found['name']} {float(found['value']) * factor!r}", text)
-
-
-__all__ = ["falsify"]

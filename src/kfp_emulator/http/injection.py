@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from kfp_emulator.server.faults import RequestEffect
+    from kfp_emulator.server.faults import RequestEffect, Target
     from kfp_emulator.server.state import Backend
 
 TRANSPORT = "kfp_emulator.transport"
@@ -63,6 +63,7 @@ class Injection:
     ) -> None:
         self._backend = backend
         self._effects = effects
+        self.effects = tuple(effect for effect, _ in effects)
         self._transport: asyncio.Transport | None = scope.get(TRANSPORT)
         self._cut: Stall | Truncate | None = next(
             (effect for effect, _ in effects if isinstance(effect, (Stall, Truncate))), None
@@ -146,6 +147,25 @@ class Injection:
         if self._transport is not None:
             reset(self._transport)
         raise Disconnected
+
+
+async def begin_injection(
+    backend: Backend, scope: MutableMapping[str, Any], operation: str, target: Target
+) -> Injection | None:
+    """Return the faults of a request, after what comes before its work; None where there are none.
+
+    Raises:
+        Disconnected: the connection was broken.
+
+    """
+    if not backend.faults.on_requests:
+        return None
+    effects = backend.faults.for_request(operation, scope["path"], backend.clock.now(), target)
+    if not effects:
+        return None
+    injection = Injection(backend, effects, scope)
+    await injection.before()
+    return injection
 
 
 def reset(transport: asyncio.Transport) -> None:

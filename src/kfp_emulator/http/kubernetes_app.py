@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kfp_emulator.http.app import read_body
-from kfp_emulator.http.injection import TRANSPORT, Disconnected, Injection, reset
+from kfp_emulator.http.injection import TRANSPORT, Disconnected, begin_injection, reset
 from kfp_emulator.kubernetes.api import Document, KubernetesApi, Request
 from kfp_emulator.kubernetes.failures import Refusal
 from kfp_emulator.kubernetes.watches import Watch
@@ -18,8 +18,10 @@ from kfp_emulator.protocol.errors import JSON_HEADER, TEXT_HEADER, Answer, Gatew
 from kfp_emulator.server.faults import CutWatch, ExpireWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 
+    from kfp_emulator.http.injection import Injection
+    from kfp_emulator.server.faults import RequestEffect
     from kfp_emulator.server.state import Backend
 
     Scope = MutableMapping[str, Any]
@@ -48,14 +50,7 @@ class KubernetesApp:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        injection, effects = None, []
-        if self._backend.faults.on_requests:
-            effects = self._backend.faults.for_request(
-                self._api.operation(request), request.path, self._backend.clock.now(), target="kubernetes"
-            )
-            if effects:
-                injection = Injection(self._backend, effects, scope)
-                await injection.before()
+        injection = await begin_injection(self._backend, scope, self._api.operation(request), "kubernetes")
         answer: Answer | Watch | AsyncIterator[bytes] | None = injection.refusal() if injection else None
         if answer is None:
             answer = await self._answer(request, receive)
@@ -64,8 +59,7 @@ class KubernetesApp:
         if isinstance(answer, Answer):
             await send_answer(send, answer, injection)
         elif isinstance(answer, Watch):
-            kinds = [effect for effect, _ in effects]
-            await self._watch(scope, receive, send, answer, kinds)
+            await self._watch(scope, receive, send, answer, injection.effects if injection else ())
         else:
             await _stream(receive, send, answer)
 
@@ -88,7 +82,7 @@ class KubernetesApp:
         return Answer(found.status, msgspec.json.encode(found.document), (JSON_HEADER,))
 
     async def _watch(
-        self, scope: Scope, receive: Receive, send: Send, watch: Watch, effects: list[Any]
+        self, scope: Scope, receive: Receive, send: Send, watch: Watch, effects: Iterable[RequestEffect]
     ) -> None:
         """Send a watch until it ends, its client goes, or a fault ends it."""
         loop = asyncio.get_running_loop()
@@ -163,6 +157,3 @@ async def _stream(
         await send({"type": "http.response.body", "body": b""})
     finally:
         listening.cancel()
-
-
-__all__ = ["KubernetesApp", "send_answer"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_emulator.http.injection import TRANSPORT, Disconnected, Injection, reset
+from kfp_emulator.http.injection import TRANSPORT, Disconnected, begin_injection, reset
 from kfp_emulator.http.kubernetes_app import send_answer
 from kfp_emulator.kubernetes.controller_metrics import SCHEDULE_CONTROLLER, WORKFLOW_CONTROLLER
 from kfp_emulator.protocol.errors import Answer, plain_answer
@@ -48,14 +48,8 @@ class ControllerMetricsApp:
         if self._backend.kubernetes.components.life(component).since is None and transport is not None:
             reset(transport)  # its process is down
             return
-        faults, injection = self._backend.faults, None
         try:
-            if faults.on_requests:
-                now = self._backend.clock.now()
-                effects = faults.for_request(component, scope["path"], now, target="controller_metrics")
-                if effects:
-                    injection = Injection(self._backend, effects, scope)
-                    await injection.before()
+            injection = await begin_injection(self._backend, scope, component, "controller_metrics")
             answer = injection.refusal() if injection else None
             if answer is None:
                 answer = Answer(200, write().encode(), (_HEADER,))
@@ -64,6 +58,3 @@ class ControllerMetricsApp:
             await send_answer(send, answer, injection)
         except Disconnected:
             return
-
-
-__all__ = ["SCHEDULE_PATH", "WORKFLOW_PATH", "ControllerMetricsApp"]

@@ -55,6 +55,3 @@ class SidePorts:
         """Close all of them."""
         for port in self._ports:
             await port.stop()
-
-
-__all__ = ["SidePorts"]

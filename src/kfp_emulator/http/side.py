@@ -41,6 +41,3 @@ class SidePort:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-__all__ = ["SidePort"]

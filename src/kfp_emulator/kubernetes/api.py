@@ -220,6 +220,3 @@ async def _parts(head: dict[str, Any], entries: list[Any]) -> AsyncIterator[byte
         yield (b"," if start else b"") + encoded
         await asyncio.sleep(0)
     yield b"]}\n"
-
-
-__all__ = ["Document", "KubernetesApi", "Request"]

@@ -256,17 +256,3 @@ def component_deployment(site: Site, life: Life, now: int) -> dict[str, Any]:
         },
         "status": {key: value for key, value in status.items() if value != 0},
     }
-
-
-__all__ = [
-    "MODELLED",
-    "Ending",
-    "Life",
-    "Site",
-    "Work",
-    "component_deployment",
-    "component_pod",
-    "identity_of_pod",
-    "image_of",
-    "pod_name",
-]

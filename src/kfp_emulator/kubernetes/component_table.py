@@ -118,6 +118,3 @@ def components_of(version: str) -> tuple[Component, ...]:
         else each
         for each in COMPONENTS
     )
-
-
-__all__ = ["COMPONENTS", "Component", "Consumption", "components_of"]

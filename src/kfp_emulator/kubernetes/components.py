@@ -133,6 +133,3 @@ class Components:
         ]
         life.pod.state(self._journal, component_pod(self._site, life, now), occurrences)
         life.deployment.state(self._journal, component_deployment(self._site, life, now))
-
-
-__all__ = ["NODE", "Components"]

@@ -11,15 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_emulator.cluster.counts import pod_phases
-from kfp_emulator.kubernetes.exposition import Labels, family, histograms
+from kfp_emulator.protocol.exposition import Labels, family, histograms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kfp_emulator.cluster.cluster import Cluster
-    from kfp_emulator.cluster.controller_stats import Histogram
     from kfp_emulator.cluster.schedules import ScheduleController
     from kfp_emulator.kubernetes.components import Components
+    from kfp_emulator.protocol.exposition import Histogram
     from kfp_emulator.protocol.wire import OutwardTime
 
 WORKFLOW_CONTROLLER = "workflow-controller"
@@ -179,6 +179,3 @@ def _by_namespace(counts: Mapping[tuple[str, str], float]) -> dict[Labels, float
         (("namespace", namespace), ("phase", phase)): count
         for (namespace, phase), count in sorted(counts.items())
     }
-
-
-__all__ = ["SCHEDULE_CONTROLLER", "WORKFLOW_CONTROLLER", "ControllerMetrics"]

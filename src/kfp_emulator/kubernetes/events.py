@@ -76,20 +76,22 @@ def _metadata(about: Recorded, number: int, at: str) -> dict[str, Any]:
     }
 
 
+def _source(occurrence: Occurrence) -> dict[str, str]:
+    host = {"host": occurrence.host} if occurrence.host else {}
+    return {"component": occurrence.component, **host}
+
+
 def event_document(
     about: Recorded, number: int, identity: str, occurrence: Occurrence, time: OutwardTime
 ) -> dict[str, Any]:
     """Return an event of the core API."""
     at = rfc3339(time.seconds(occurrence.at))
-    source = {"component": occurrence.component}
-    if occurrence.host:
-        source["host"] = occurrence.host
     return {
         "metadata": _metadata(about, number, at),
         "involvedObject": _reference(about, identity, occurrence),
         "reason": occurrence.reason,
         "message": occurrence.message,
-        "source": source,
+        "source": _source(occurrence),
         "firstTimestamp": at,
         "lastTimestamp": at,
         "count": 1,
@@ -105,9 +107,6 @@ def modern_event_document(
 ) -> dict[str, Any]:
     """Return the same event of events.k8s.io/v1."""
     at = rfc3339(time.seconds(occurrence.at))
-    source = {"component": occurrence.component}
-    if occurrence.host:
-        source["host"] = occurrence.host
     return {
         "metadata": _metadata(about, number, at),
         "eventTime": None,
@@ -117,11 +116,8 @@ def modern_event_document(
         "regarding": _reference(about, identity, occurrence),
         "note": occurrence.message,
         "type": occurrence.kind,
-        "deprecatedSource": source,
+        "deprecatedSource": _source(occurrence),
         "deprecatedFirstTimestamp": at,
         "deprecatedLastTimestamp": at,
         "deprecatedCount": 1,
     }
-
-
-__all__ = ["SELECTABLE", "event_document", "event_fields", "event_name", "modern_event_document"]

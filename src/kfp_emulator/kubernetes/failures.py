@@ -125,18 +125,3 @@ def too_large_version(asked: int, current: int) -> Refusal:
             "retryAfterSeconds": 1,
         },
     )
-
-
-__all__ = [
-    "Refusal",
-    "bad_request",
-    "forbidden",
-    "invalid_options",
-    "list_expired",
-    "method_not_allowed",
-    "no_such_path",
-    "not_found",
-    "too_large_version",
-    "unauthorized",
-    "watch_expired",
-]

@@ -29,6 +29,3 @@ def host_address(node: str) -> str:
 def digest(text: str) -> str:
     """Return 64 hexadecimal digits, as those of an image or a container."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
-
-
-__all__ = ["address", "digest", "host_address", "uid"]

@@ -64,6 +64,3 @@ def install(
         permissions,
         ControllerMetrics(cluster, schedules, components, site.time),
     )
-
-
-__all__ = ["Installation", "install"]

@@ -194,6 +194,3 @@ class Journal:
     def kept(self) -> Iterator[Change]:
         """Return all changes that are kept, the oldest first."""
         return iter(self._changes)
-
-
-__all__ = ["DELETED", "STRIDE", "Change", "Journal", "Recorded", "Version"]

@@ -155,6 +155,3 @@ def _resumed(journal: Journal, text: str) -> tuple[int, str]:
     if token.rv < journal.compacted:
         raise list_expired(_encode(INCONSISTENT, start))
     return min(token.rv, journal.version), start
-
-
-__all__ = ["ListPage", "Selection", "read_page", "selection", "whole"]

@@ -58,6 +58,3 @@ def entry(manager: str, operation: str, time: str, fields: Any, subresource: str
     if subresource:
         found["subresource"] = subresource
     return found
-
-
-__all__ = ["entry", "fields_of"]

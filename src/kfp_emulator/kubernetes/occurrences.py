@@ -16,6 +16,3 @@ class Occurrence(NamedTuple):
     host: str = ""
     field_path: str = ""
     kind: str = "Normal"
-
-
-__all__ = ["Occurrence"]

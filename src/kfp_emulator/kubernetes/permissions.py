@@ -76,6 +76,3 @@ class Permissions:
         """
         if not self.allowed(user, action):
             raise forbidden(user, action.verb, action.resource, action.group, action.namespace, action.name)
-
-
-__all__ = ["Action", "Denial", "Permissions"]

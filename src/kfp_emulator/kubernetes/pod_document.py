@@ -132,6 +132,3 @@ def _metadata(pod: RunPod, place: int, managed: list[dict[str, Any]]) -> dict[st
         metadata["deletionGracePeriodSeconds"] = _GRACE_SECONDS
         metadata["deletionTimestamp"] = stamp(pod, pod.killed + _GRACE_SECONDS * 1_000_000)
     return metadata
-
-
-__all__ = ["pod_document"]

@@ -122,6 +122,3 @@ def _go_duration(microseconds: int) -> str:
     minutes, seconds = divmod(milliseconds / 1000, 60)
     text = f"{seconds:.3f}".rstrip("0").rstrip(".")
     return f"{int(minutes)}m{text}s" if minutes else f"{text}s"
-
-
-__all__ = ["pod_occurrences"]

@@ -190,6 +190,3 @@ def _main(facts: PodFacts) -> _Document:
             _run_mount(),
         ],
     )
-
-
-__all__ = ["containers_of", "pod_spec"]

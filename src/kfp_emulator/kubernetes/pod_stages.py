@@ -22,17 +22,3 @@ def phase_at(stage: int, last: str) -> str:
     if stage >= ENDED:
         return "Succeeded" if last == "Succeeded" else "Failed"
     return "Running" if stage == RUNNING else "Pending"
-
-
-__all__ = [
-    "COMPLETED",
-    "CREATED",
-    "ENDED",
-    "INITIALIZED",
-    "INITIALIZING",
-    "RUNNING",
-    "SCHEDULED",
-    "TERMINATING",
-    "UNSCHEDULABLE",
-    "phase_at",
-]

@@ -211,6 +211,3 @@ def _status_of(
 
 def _container_id(pod: RunPod, name: str) -> str:
     return "containerd://" + digest(f"{pod.name}:{pod.created}:{name}")
-
-
-__all__ = ["main_image", "pod_status", "rfc3339", "stamp", "unschedulable_message"]

@@ -42,6 +42,3 @@ def pod_truth(pod: RunPod) -> dict[str, Any]:
         "phase": pod.phase,
         **{name: at for name, at in times.items() if at is not None},
     }
-
-
-__all__ = ["pod_truth"]

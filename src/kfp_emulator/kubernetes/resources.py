@@ -107,6 +107,3 @@ def _resource_list(group: str, version: str) -> dict[str, Any]:
             if (each.group, each.version) == (group, version)
         ],
     }
-
-
-__all__ = ["BY_PLACE", "RESOURCES", "VERSION", "Resource", "discovery"]

@@ -129,6 +129,3 @@ class RunPod(Recorded):
             "status.podIP": address(self.uid) if stage > SCHEDULED else "",
             "status.nominatedNodeName": "",
         }
-
-
-__all__ = ["RunPod"]

@@ -164,6 +164,3 @@ class RunPods:
             pods.remove(seen)
             if not pods:
                 del self._by_run[seen.request.run_id]
-
-
-__all__ = ["DELETION_MICROSECONDS", "MOST_ENDED", "RunPods"]

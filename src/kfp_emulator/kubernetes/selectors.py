@@ -95,6 +95,3 @@ def _split(term: str) -> tuple[str, str, str]:
         if found:
             return key.strip(), operator, value.strip()
     return term, "", ""
-
-
-__all__ = ["Requirement", "Selector", "matches", "parse_fields", "parse_labels"]

@@ -28,6 +28,3 @@ class Stated(Recorded):
         self.documents.append(document)
         self.happened.append(occurrences or [])
         journal.record(self, 0)
-
-
-__all__ = ["Stated"]

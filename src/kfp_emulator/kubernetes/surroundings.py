@@ -79,6 +79,3 @@ def _node_status(name: str, created: str) -> dict[str, Any]:
             "systemUUID": identity,
         },
     }
-
-
-__all__ = ["state_namespace", "state_nodes"]

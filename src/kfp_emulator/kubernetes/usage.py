@@ -103,6 +103,3 @@ class Usage:
 
 def _container(name: str, nanocores: int, kibibytes: int) -> dict[str, Any]:
     return {"name": name, "usage": {"cpu": f"{nanocores}n", "memory": f"{kibibytes}Ki"}}
-
-
-__all__ = ["RESOLUTION_SECONDS", "Usage"]

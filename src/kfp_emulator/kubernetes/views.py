@@ -244,18 +244,3 @@ def identity_of(changed: Recorded, place: int) -> str:
         return changed.uid
     found: str = changed.documents[place]["metadata"]["uid"] if isinstance(changed, Stated) else ""
     return found
-
-
-__all__ = [
-    "PLAIN_FIELDS",
-    "POD_FIELDS",
-    "Delta",
-    "Document",
-    "Shown",
-    "View",
-    "event_view",
-    "identity_of",
-    "object_view",
-    "occurrences_of",
-    "show",
-]

@@ -191,6 +191,3 @@ class Watch:
 def _deleted(before: Shown, number: int) -> Document:
     document = before.document()
     return {**document, "metadata": {**document["metadata"], "resourceVersion": str(number)}}
-
-
-__all__ = ["BOOKMARK_SECONDS", "Kind", "Watch"]

@@ -343,6 +343,3 @@ def _outputs(dag: dict[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
             (each.get("producerSubtask", ""), each.get("outputParameterKey", "")) for each in selectors
         )
     return found
-
-
-__all__ = ["MAX_DEPTH", "compile_pipeline"]

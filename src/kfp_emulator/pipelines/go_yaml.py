@@ -265,6 +265,3 @@ def _refuse_bomb(document: Any) -> None:
             return
         level = inner
     raise GoYamlError("exceeded max depth")
-
-
-__all__ = ["GoYamlError", "load_all", "resolve"]

@@ -230,16 +230,3 @@ def _check_type(parameter: Parameter, value: Any) -> None:
         raise InvalidParameters(
             f'input parameter "{name}" value {value} does not match any of the allowed literal values: [{allowed}]'
         )
-
-
-__all__ = [
-    "CompileError",
-    "InvalidParameters",
-    "InvalidPipeline",
-    "Parameter",
-    "Pipeline",
-    "bind_parameters",
-    "is_v1",
-    "load_documents",
-    "parse_pipeline",
-]

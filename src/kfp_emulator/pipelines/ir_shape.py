@@ -295,5 +295,3 @@ read_pipeline_spec: Reader = message(
     defaultPipelineRoot=text,
 )
 """Reads a PipelineSpec document."""
-
-__all__ = ["Misfit", "Reader", "read_pipeline_spec"]

@@ -105,6 +105,3 @@ class Plan:
     components: dict[str, ComponentPlan]
     made: dict[Any, Any] = field(default_factory=dict)
     """What the makers of outputs remember of this plan."""
-
-
-__all__ = ["ComponentPlan", "DagPlan", "InputPlan", "LoopPlan", "Plan", "RetryPlan", "TaskPlan"]

@@ -77,6 +77,22 @@ class ApiFault(Exception):
         return HTTP_STATUS[self.code]
 
 
+class wrapping:  # noqa: N801  used like a function
+    """A context that puts texts before the chain of any `ApiFault` raised in it, as `ApiFault.wrapped` does."""
+
+    __slots__ = ("_contexts",)
+
+    def __init__(self, *contexts: str) -> None:
+        self._contexts = contexts
+
+    def __enter__(self) -> None:
+        """Begin the context."""
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if isinstance(fault, ApiFault):
+            raise fault.wrapped(*self._contexts) from None
+
+
 class PlainError(ApiFault):
     """An error of Go that is none of KFP's own: its contexts follow it, a line each, and the client sees them."""
 

@@ -39,6 +39,3 @@ def restart_component(
     elif name == AGENT:
         backend.cluster.agent.hold(until)
     backend.clock.call_at(until, lambda: components.came_up(name))
-
-
-__all__ = ["AGENT", "OOM_KILLED", "restart_component"]

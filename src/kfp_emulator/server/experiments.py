@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kfp_emulator.protocol.errors import ApiFault, invalid_input, not_found
+from kfp_emulator.protocol.errors import invalid_input, not_found, wrapping
 
 if TYPE_CHECKING:
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 COLUMNS = "id, name, description, created_at, namespace, storage_state, last_run_created_at"
 
 
-def find(backend: Backend, experiment_id: str) -> Row:
+class ExperimentRow(NamedTuple):
+    """The columns of COLUMNS."""
+
+    id: str
+    name: str
+    description: str
+    created_at: int
+    namespace: str
+    storage_state: str
+    last_run_created_at: int
+
+
+def find(backend: Backend, experiment_id: str) -> ExperimentRow:
     """Return an experiment's row.
 
     Raises:
@@ -23,7 +34,7 @@ def find(backend: Backend, experiment_id: str) -> Row:
     row = backend.store.one(f"SELECT {COLUMNS} FROM experiments WHERE id = ?", experiment_id)  # noqa: S608  constant
     if row is None:
         raise not_found("Experiment", experiment_id)
-    return row
+    return ExperimentRow(*row)
 
 
 def namespace_of(backend: Backend, experiment_id: str) -> str:
@@ -33,11 +44,8 @@ def namespace_of(backend: Backend, experiment_id: str) -> str:
         ApiFault: 404.
 
     """
-    try:
-        namespace: str = find(backend, experiment_id)[4]
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace from experiment {experiment_id}") from None
-    return namespace
+    with wrapping(f"Failed to fetch namespace from experiment {experiment_id}"):
+        return find(backend, experiment_id).namespace
 
 
 def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[str, str]:
@@ -51,10 +59,8 @@ def valid_pair(backend: Backend, experiment_id: str, namespace: str) -> tuple[st
         if backend.access.multi_user:
             raise invalid_input("Experiment id can not be empty in multi-user mode")
         return default_experiment(backend), ""
-    try:
+    with wrapping(f"Failed to fetch namespace for experiment {experiment_id}"):
         actual = namespace_of(backend, experiment_id)
-    except ApiFault as fault:
-        raise fault.wrapped(f"Failed to fetch namespace for experiment {experiment_id}") from None
     if namespace and namespace != actual:
         raise invalid_input(
             f"Experiment {experiment_id} belongs to namespace '{actual}' instead of '{namespace}'"

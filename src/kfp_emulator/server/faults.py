@@ -312,7 +312,7 @@ class FaultPlan:
         self.on_requests = any(not isinstance(active.rule.effect, _RUN_EFFECTS) for active in self._active)
 
     def for_request(
-        self, operation: str, path: str, now: int, target: Target = "api"
+        self, operation: str, path: str, now: int, target: Target
     ) -> list[tuple[RequestEffect, random.Random]]:
         """Return the effects on this request, each with the generator that it draws from."""
         return [

@@ -11,25 +11,26 @@ import os
 import resource
 import sys
 import time
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfp_emulator.protocol.exposition import Histogram, Labels, family, histograms
 from kfp_emulator.server.metric_families import FAMILIES, PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping
 
-BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+HANDLING_BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+REPORT_GAP_BUCKETS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 _SERVICE = "kubeflow.pipelines.backend.api.v2beta1"
 
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """One operation of the API as the metrics know it: its gRPC service, and the counter of its server."""
+    """One operation of the API in the metrics: its gRPC service, and the counter of its server."""
 
     service: str
     counter: str
@@ -107,8 +108,7 @@ class _Operation:
 
     started: int = 0
     handled: Counter[str] = field(default_factory=Counter)
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    seconds: float = 0.0
+    took: Histogram = field(default_factory=lambda: Histogram(*HANDLING_BUCKETS))
 
 
 class ServerMetrics:
@@ -127,7 +127,7 @@ class ServerMetrics:
         self._operations: dict[str, _Operation] = {}
         self._gauges: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[tuple[str, str]]] = {"success": Counter(), "failed": Counter()}
-        self._report_gaps = _Operation()
+        self._report_gaps = Histogram(*REPORT_GAP_BUCKETS)
         self._scrapes = 0
 
     def started(self, operation: str) -> None:
@@ -147,8 +147,7 @@ class ServerMetrics:
         self.total += 1
         found = self._operation(operation)
         found.handled[code] += 1
-        found.buckets[bisect_left(BUCKETS, seconds)] += 1
-        found.seconds += seconds
+        found.took.observe(seconds)
         if code == "OK":
             rpc = RPCS.get(operation)
             if rpc is not None and rpc.change is not None:
@@ -166,9 +165,7 @@ class ServerMetrics:
 
     def recurring_report_gap(self, seconds: float) -> None:
         """A recurring run's first report came this long after its workflow was made."""
-        self._report_gaps.buckets[bisect_left(BUCKETS, seconds)] += 1
-        self._report_gaps.seconds += seconds
-        self._report_gaps.handled["OK"] += 1
+        self._report_gaps.observe(seconds)
 
     def requests(self) -> dict[str, dict[str, object]]:
         """Return the counts by operation, for the truth API."""
@@ -176,7 +173,7 @@ class ServerMetrics:
             name: {
                 "started": found.started,
                 "handled": dict(found.handled),
-                "seconds": round(found.seconds, 6),
+                "seconds": round(found.took.total, 6),
             }
             for name, found in sorted(self._operations.items())
         }
@@ -193,76 +190,56 @@ class ServerMetrics:
             values["pipeline_version_upload_requests"] += uploads.started
         values.update(self._gauges)
         values.update(_process_values(self._started, self._used_before))
-        samples = {name: [("", value)] for name, value in values.items()}
+        samples: dict[str, Mapping[Labels, float]] = {name: {(): value} for name, value in values.items()}
         samples |= _grpc_samples(self._operations)
         for outcome, runs in self._outcomes.items():
-            samples[f"resource_manager_workflow_runs_{outcome}"] = [
-                (f'{{profile="{_escape(namespace)}",workflow="{_escape(name)}"}}', value)
+            samples[f"resource_manager_workflow_runs_{outcome}"] = {
+                (("profile", namespace), ("workflow", name)): value
                 for (namespace, name), value in sorted(runs.items())
-            ]
-        samples["promhttp_metric_handler_requests_in_flight"] = [("", 1)]
-        samples["promhttp_metric_handler_requests_total"] = [
-            (f'{{code="{code}"}}', self._scrapes - 1 if code == 200 else 0) for code in (200, 500, 503)
-        ]
+            }
+        samples["promhttp_metric_handler_requests_in_flight"] = {(): 1}
+        samples["promhttp_metric_handler_requests_total"] = {
+            (("code", code),): self._scrapes - 1 if code == 200 else 0 for code in (200, 500, 503)
+        }
+        measured: dict[str, Mapping[Labels, Histogram]] = {
+            "grpc_server_handling_seconds": {
+                labels: found.took for labels, found in _grpc_series(self._operations).items()
+            },
+            "resource_manager_recurring_run_report_gap": {(): self._report_gaps},
+        }
         lines: list[str] = []
-        for name in FAMILIES:
-            if name == "grpc_server_handling_seconds":
-                lines += _histogram(name, _grpc_series(self._operations))
-            elif name == "resource_manager_recurring_run_report_gap":
-                lines += _histogram(name, [("", self._report_gaps)])
+        for name, (kind, text) in FAMILIES.items():
+            if name in measured:
+                lines += histograms(name, text, measured[name])
             else:
-                lines += _family(name, samples.get(name, ()))
+                lines += family(name, kind, text, samples.get(name, {}))
         return "\n".join(lines) + "\n"
 
 
-def _grpc_series(operations: dict[str, _Operation]) -> list[tuple[str, _Operation]]:
-    return [
-        (f'grpc_method="{name}",grpc_service="{_SERVICE}.{RPCS[name].service}",grpc_type="unary"', found)
+def _grpc_series(operations: dict[str, _Operation]) -> dict[Labels, _Operation]:
+    return {
+        (
+            ("grpc_method", name),
+            ("grpc_service", f"{_SERVICE}.{RPCS[name].service}"),
+            ("grpc_type", "unary"),
+        ): found
         for name, found in sorted(operations.items())
         if name in RPCS and RPCS[name].service
-    ]
-
-
-def _grpc_samples(operations: dict[str, _Operation]) -> dict[str, list[tuple[str, float]]]:
-    series = _grpc_series(operations)
-    return {
-        "grpc_server_started_total": [(f"{{{labels}}}", found.started) for labels, found in series],
-        "grpc_server_handled_total": [
-            (f'{{grpc_code="{code}",{labels}}}', count)
-            for labels, found in series
-            for code, count in sorted(found.handled.items())
-        ],
-        "grpc_server_msg_received_total": [(f"{{{labels}}}", found.started) for labels, found in series],
-        "grpc_server_msg_sent_total": [(f"{{{labels}}}", found.handled["OK"]) for labels, found in series],
     }
 
 
-def _family(name: str, samples: Iterable[tuple[str, float]]) -> list[str]:
-    kind, text = FAMILIES[name]
-    lines = [f"{name}{labels} {value}" for labels, value in samples]
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines] if lines else []
-
-
-def _histogram(name: str, series: Iterable[tuple[str, _Operation]]) -> list[str]:
-    kind, text = FAMILIES[name]
-    lines = [line for labels, found in series for line in _buckets(name, labels, found)]
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines] if lines else []
-
-
-def _buckets(name: str, labels: str, found: _Operation) -> Iterator[str]:
-    before = f"{labels}," if labels else ""
-    whole = f"{{{labels}}}" if labels else ""
-    total = 0
-    for bound, count in zip((*BUCKETS, None), found.buckets, strict=True):
-        total += count
-        le = "+Inf" if bound is None else f"{bound:g}"
-        yield f'{name}_bucket{{{before}le="{le}"}} {total}'
-    yield f"{name}_sum{whole} {found.seconds}"
-    yield f"{name}_count{whole} {total}"
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _grpc_samples(operations: dict[str, _Operation]) -> dict[str, dict[Labels, float]]:
+    series = _grpc_series(operations)
+    return {
+        "grpc_server_started_total": {labels: found.started for labels, found in series.items()},
+        "grpc_server_handled_total": {
+            (("grpc_code", code), *labels): count
+            for labels, found in series.items()
+            for code, count in sorted(found.handled.items())
+        },
+        "grpc_server_msg_received_total": {labels: found.started for labels, found in series.items()},
+        "grpc_server_msg_sent_total": {labels: found.handled["OK"] for labels, found in series.items()},
+    }
 
 
 def _cpu_seconds() -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_emulator.pipelines.packages import check_pipeline_name
 from kfp_emulator.protocol.call import encode
@@ -12,14 +12,25 @@ from kfp_emulator.protocol.errors import already_exists, invalid_input, not_foun
 if TYPE_CHECKING:
     from kfp_emulator.pipelines.packages import Package
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 COLUMNS = "id, name, display_name, description, created_at, namespace, tags"
 MAX_TAGS = 20
 TAG_LENGTH = 63
 
 
-def find(backend: Backend, pipeline_id: str) -> Row:
+class PipelineRow(NamedTuple):
+    """The columns of COLUMNS; `tags` is JSON."""
+
+    id: str
+    name: str
+    display_name: str
+    description: str
+    created_at: int
+    namespace: str
+    tags: str
+
+
+def find(backend: Backend, pipeline_id: str) -> PipelineRow:
     """Return a pipeline's row.
 
     Raises:
@@ -29,7 +40,7 @@ def find(backend: Backend, pipeline_id: str) -> Row:
     row = backend.store.one(f"SELECT {COLUMNS} FROM pipelines WHERE id = ?", pipeline_id)  # noqa: S608  constant
     if row is None:
         raise not_found("Pipeline", pipeline_id)
-    return row
+    return PipelineRow(*row)
 
 
 def check_tags(tags: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ until its first report. One with a pipeline alone calls CreateRun, with the newe
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from kfp_emulator.cluster.nodes import Report
     from kfp_emulator.cluster.schedules import Firing
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 _log = logging.getLogger("kfp_emulator")
 
@@ -37,31 +36,34 @@ COLUMNS = (
 )
 
 
-def show(row: Row) -> dict[str, Any]:
+class RecurringRunRow(NamedTuple):
+    """The columns of COLUMNS; `fields` is JSON. `spec` is None for a recurring run of a pipeline."""
+
+    id: str
+    namespace: str
+    experiment_id: str
+    display_name: str
+    description: str
+    created_at: int
+    updated_at: int
+    enabled: int
+    pipeline_id: str
+    pipeline_version_id: str
+    spec_id: str
+    swf_name: str
+    fields: str
+    spec: bytes | None
+
+
+def show(row: RecurringRunRow) -> dict[str, Any]:
     """Shape a recurring run's row as its message."""
-    (
-        recurring_run_id,
-        namespace,
-        experiment_id,
-        display_name,
-        description,
-        created_at,
-        updated_at,
-        enabled,
-        pipeline_id,
-        version_id,
-        _,
-        _,
-        fields,
-        spec,
-    ) = row
-    given = msgspec.json.decode(fields)
-    reference = present(pipeline_id=pipeline_id, pipeline_version_id=version_id)
+    given = msgspec.json.decode(row.fields)
+    reference = present(pipeline_id=row.pipeline_id, pipeline_version_id=row.pipeline_version_id)
     return present(
-        recurring_run_id=recurring_run_id,
-        display_name=display_name,
-        description=description,
-        pipeline_spec=msgspec.Raw(spec) if spec else None,
+        recurring_run_id=row.id,
+        display_name=row.display_name,
+        description=row.description,
+        pipeline_spec=msgspec.Raw(row.spec) if row.spec else None,
         pipeline_version_reference=reference,
         runtime_config=given.get("runtime_config"),
         service_account=given.get("service_account"),
@@ -69,13 +71,13 @@ def show(row: Row) -> dict[str, Any]:
     ) | {
         "trigger": _show_trigger(given.get("trigger", {})),
         **present(
-            mode="ENABLE" if enabled else "DISABLE",
-            created_at=rfc3339(created_at),
-            updated_at=rfc3339(updated_at),
-            status="ENABLED" if enabled else "DISABLED",
+            mode="ENABLE" if row.enabled else "DISABLE",
+            created_at=rfc3339(row.created_at),
+            updated_at=rfc3339(row.updated_at),
+            status="ENABLED" if row.enabled else "DISABLED",
             no_catchup=given.get("no_catchup"),
-            namespace=namespace,
-            experiment_id=experiment_id,
+            namespace=row.namespace,
+            experiment_id=row.experiment_id,
             plugins_input=given.get("plugins_input"),
         ),
     }
@@ -97,9 +99,10 @@ def _show_trigger(trigger: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def find(backend: Backend, recurring_run_id: str) -> Row | None:
+def find(backend: Backend, recurring_run_id: str) -> RecurringRunRow | None:
     """Return a recurring run's row, or None."""
-    return backend.store.one(f"SELECT {COLUMNS} FROM recurring_runs WHERE id = ?", recurring_run_id)  # noqa: S608  constant
+    row = backend.store.one(f"SELECT {COLUMNS} FROM recurring_runs WHERE id = ?", recurring_run_id)  # noqa: S608  constant
+    return None if row is None else RecurringRunRow(*row)
 
 
 def insert(backend: Backend, values: dict[str, Any]) -> str:
@@ -170,7 +173,7 @@ def start(backend: Backend, firing: Firing) -> str | None:
         pending = PendingRun(recurring_run_id, run_id, firing.name, firing.slot, backend.clock.now())
         started = (
             _submit(backend, row, pending)
-            if row[9] or not row[8]
+            if row.pipeline_version_id or not row.pipeline_id
             else _call_create_run(backend, row, pending)
         )
         if not started:
@@ -198,7 +201,7 @@ def _keep_progress(backend: Backend, firing: Firing) -> None:
     )
 
 
-def _submit(backend: Backend, row: Row, pending: PendingRun) -> bool:
+def _submit(backend: Backend, row: RecurringRunRow, pending: PendingRun) -> bool:
     """Create the workflow of a pinned schedule, as its controller does by itself."""
     request = _request(backend, row, pending)
     if request is None:
@@ -212,10 +215,10 @@ def _submit(backend: Backend, row: Row, pending: PendingRun) -> bool:
     return True
 
 
-def _request(backend: Backend, row: Row, pending: PendingRun) -> RunRequest | None:
-    given = msgspec.json.decode(row[12])
+def _request(backend: Backend, row: RecurringRunRow, pending: PendingRun) -> RunRequest | None:
+    given = msgspec.json.decode(row.fields)
     try:
-        pipeline = backend.pipeline(row[10])
+        pipeline = backend.pipeline(row.spec_id)
         parameters = bind_parameters(pipeline, given.get("runtime_config", {}).get("parameters", {}))
     except (InvalidPipeline, InvalidParameters):
         return None
@@ -224,29 +227,31 @@ def _request(backend: Backend, row: Row, pending: PendingRun) -> RunRequest | No
         name=pending.name,
         pipeline=pipeline,
         parameters=parameters,
-        namespace=row[1],
+        namespace=row.namespace,
         pipeline_name=pipeline.name,
         service_account=given.get("service_account", ""),
         created_at=pending.at,
-        recurring_run_id=row[0],
+        recurring_run_id=row.id,
     )
 
 
-def _call_create_run(backend: Backend, row: Row, pending: PendingRun) -> bool:
+def _call_create_run(backend: Backend, row: RecurringRunRow, pending: PendingRun) -> bool:
     """Call CreateRun with the newest version, as the controller does for a schedule with a pipeline alone."""
-    given = msgspec.json.decode(row[12])
+    given = msgspec.json.decode(row.fields)
     message = {
         "run_id": pending.run_id,
         "display_name": pending.name,
-        "pipeline_version_reference": {"pipeline_id": row[8]},
+        "pipeline_version_reference": {"pipeline_id": row.pipeline_id},
         "runtime_config": given.get("runtime_config", {}),
         "service_account": given.get("service_account", ""),
-        "recurring_run_id": row[0],
+        "recurring_run_id": row.id,
     }
     try:
-        prepared = run_creation.prepare(backend, message, row[2], backend.access.namespace(row[1]))
+        prepared = run_creation.prepare(
+            backend, message, row.experiment_id, backend.access.namespace(row.namespace)
+        )
     except ApiFault as fault:
-        _log.info("recurring run %s: %s", row[0], fault)
+        _log.info("recurring run %s: %s", row.id, fault)
         return False
     backend.clock.call_at(pending.at + backend.cluster.create_delay(), lambda: _finish(backend, prepared))
     return True
@@ -266,23 +271,28 @@ def adopt(backend: Backend, report: Report) -> bool:
     row = None if pending is None else find(backend, pending.recurring_run_id)
     if pending is None or row is None:
         return False
-    given = msgspec.json.decode(row[12])
+    given = msgspec.json.decode(row.fields)
     config = given.get("runtime_config", {})
-    pipeline = backend.pipeline(row[10])
+    pipeline = backend.pipeline(row.spec_id)
     source = (
-        {"pipeline_version_reference": {"pipeline_id": row[8], "pipeline_version_id": row[9]}}
-        if row[8]
-        else {"pipeline_spec": msgspec.Raw(row[13])}
+        {
+            "pipeline_version_reference": {
+                "pipeline_id": row.pipeline_id,
+                "pipeline_version_id": row.pipeline_version_id,
+            }
+        }
+        if row.pipeline_id
+        else {"pipeline_spec": msgspec.Raw(row.spec or b"")}
     )
     parameters = config.get("parameters", {})
     run = NewRun(
         run_id=pending.run_id,
-        namespace=row[1],
-        experiment_id=row[2],
+        namespace=row.namespace,
+        experiment_id=row.experiment_id,
         display_name=pending.name,
         description="",
         source=source,
-        spec_id=row[10],
+        spec_id=row.spec_id,
         pipeline_name=pipeline.name,
         parameters=bind_parameters(pipeline, parameters),
         given_parameters=parameters,
@@ -292,7 +302,7 @@ def adopt(backend: Backend, report: Report) -> bool:
         scheduled_at=pending.slot,
         submitted_us=pending.at,
         workflow=pending.name,
-        recurring_run_id=row[0],
+        recurring_run_id=row.id,
         state=STATES[report.phase],
         reported_at=backend.time.seconds(report.at),
     )

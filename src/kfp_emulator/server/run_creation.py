@@ -17,7 +17,14 @@ from kfp_emulator.cluster.outcomes import Outcome
 from kfp_emulator.pipelines.compiler import InvalidWorkflow
 from kfp_emulator.pipelines.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_emulator.pipelines.packages import check_package, documents_of
-from kfp_emulator.protocol.errors import ApiFault, data_too_long, internal, invalid_input, plain_error
+from kfp_emulator.protocol.errors import (
+    ApiFault,
+    data_too_long,
+    internal,
+    invalid_input,
+    plain_error,
+    wrapping,
+)
 from kfp_emulator.server import versions
 from kfp_emulator.server.faults import SlowReports, StuckRuns
 from kfp_emulator.storage import plugins
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from kfp_emulator.pipelines.ir import Pipeline
     from kfp_emulator.pipelines.packages import Package
     from kfp_emulator.server.state import Backend
+    from kfp_emulator.server.versions import VersionRow
 
 
 COLUMN_LENGTH = 255
@@ -60,20 +68,18 @@ def resolve_source(backend: Backend, message: dict[str, Any]) -> Source:
     version_id, pipeline_id = reference.get("pipeline_version_id", ""), reference.get("pipeline_id", "")
     context = "Failed to fetch a template due to error retrieving pipeline version"
     if version_id or pipeline_id:
-        try:
+        with wrapping(context):
             row = _version(backend, version_id, pipeline_id)
-        except ApiFault as fault:
-            raise fault.wrapped(context) from None
-        spec_id = versions.spec_of(backend, row[0])
-        shown = {"pipeline_version_reference": {"pipeline_id": row[1], "pipeline_version_id": row[0]}}
-        return Source(shown, spec_id, backend.pipeline(spec_id), row[1], row[0])
+        spec_id = versions.spec_of(backend, row.id)
+        shown = {
+            "pipeline_version_reference": {"pipeline_id": row.pipeline_id, "pipeline_version_id": row.id}
+        }
+        return Source(shown, spec_id, backend.pipeline(spec_id), row.pipeline_id, row.id)
     spec = message.get("pipeline_spec")
     if spec is None:
         raise invalid_input("Failed to fetch a template with an empty pipeline spec manifest")
-    try:
+    with wrapping("Failed to fetch a template with an invalid pipeline spec manifest"):
         package = _inline_package(msgspec.json.encode(spec))
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to fetch a template with an invalid pipeline spec manifest") from None
     if package.pipeline is None:
         raise InvalidPipeline("the emulator runs no v1 pipelines (Argo Workflows)")
     spec_id = backend.store.keep_spec(package.documents, package.shown)
@@ -86,22 +92,19 @@ def _inline_package(spec: bytes) -> Package:
     return check_package(documents_of(msgspec.json.decode(spec)))
 
 
-def _version(backend: Backend, version_id: str, pipeline_id: str) -> Any:
+def _version(backend: Backend, version_id: str, pipeline_id: str) -> VersionRow:
     if not version_id:
-        try:
+        with wrapping(f"Failed to fetch a pipeline version and its manifest from pipeline {pipeline_id}"):
             return versions.newest(backend, pipeline_id)
-        except ApiFault as fault:
-            context = f"Failed to fetch a pipeline version and its manifest from pipeline {pipeline_id}"
-            raise fault.wrapped(context) from None
-    try:
+    with wrapping(
+        f"Failed to get a pipeline version with id {version_id}",
+        f"Failed to fetch a pipeline version and its manifest from pipeline version {version_id}",
+    ):
         row = versions.find(backend, version_id)
-    except ApiFault as fault:
-        raise fault.wrapped(
-            f"Failed to get a pipeline version with id {version_id}",
-            f"Failed to fetch a pipeline version and its manifest from pipeline version {version_id}",
-        ) from None
-    if pipeline_id and row[1] != pipeline_id:
-        raise invalid_input(f"Pipeline version {version_id} belongs to pipeline {row[1]} (not {pipeline_id})")
+    if pipeline_id and row.pipeline_id != pipeline_id:
+        raise invalid_input(
+            f"Pipeline version {version_id} belongs to pipeline {row.pipeline_id} (not {pipeline_id})"
+        )
     return row
 
 
@@ -156,10 +159,8 @@ def prepare(backend: Backend, message: dict[str, Any], experiment_id: str, names
     except (ApiFault, InvalidPipeline) as fault:
         cause = fault if isinstance(fault, ApiFault) else str(fault)
         raise internal("Failed to create a run due to error fetching manifest", cause) from None
-    try:
+    with wrapping("Failed to generate the ExecutionSpec"):
         parameters = bind(source.pipeline, message.get("runtime_config", {}).get("parameters", {}))
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to generate the ExecutionSpec") from None
     return Prepared(message, source, parameters, experiment_id, namespace, backend.clock.now())
 
 

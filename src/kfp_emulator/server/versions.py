@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_emulator.pipelines.packages import check_pipeline_name
-from kfp_emulator.protocol.errors import ApiFault, already_exists, not_found
+from kfp_emulator.protocol.errors import already_exists, not_found, wrapping
 from kfp_emulator.server import pipelines
 
 if TYPE_CHECKING:
     from kfp_emulator.pipelines.packages import Package
     from kfp_emulator.server.state import Backend
-    from kfp_emulator.storage.store import Row
 
 COLUMNS = (
     "id, pipeline_id, name, display_name, description, created_at, package_url, code_source_url, tags,"
@@ -20,7 +19,22 @@ COLUMNS = (
 )
 
 
-def find(backend: Backend, version_id: str) -> Row:
+class VersionRow(NamedTuple):
+    """The columns of COLUMNS; `tags` and `spec` are JSON."""
+
+    id: str
+    pipeline_id: str
+    name: str
+    display_name: str
+    description: str
+    created_at: int
+    package_url: str
+    source_url: str
+    tags: str
+    spec: bytes
+
+
+def find(backend: Backend, version_id: str) -> VersionRow:
     """Return a version's row.
 
     Raises:
@@ -30,7 +44,7 @@ def find(backend: Backend, version_id: str) -> Row:
     row = backend.store.one(f"SELECT {COLUMNS} FROM versions WHERE id = ?", version_id)  # noqa: S608  constant
     if row is None:
         raise not_found("PipelineVersion", version_id)
-    return row
+    return VersionRow(*row)
 
 
 def spec_of(backend: Backend, version_id: str) -> str:
@@ -39,17 +53,15 @@ def spec_of(backend: Backend, version_id: str) -> str:
     return "" if row is None else str(row[0])
 
 
-def newest(backend: Backend, pipeline_id: str) -> Row:
+def newest(backend: Backend, pipeline_id: str) -> VersionRow:
     """Return the newest version of a pipeline.
 
     Raises:
         ApiFault: 404, there is no such pipeline, or it has no version.
 
     """
-    try:
+    with wrapping("Failed to get the latest pipeline version as pipeline was not found"):
         pipelines.find(backend, pipeline_id)
-    except ApiFault as fault:
-        raise fault.wrapped("Failed to get the latest pipeline version as pipeline was not found") from None
     row = backend.store.one(
         f"SELECT {COLUMNS} FROM versions WHERE pipeline_id = ? ORDER BY created_at DESC, id DESC LIMIT 1",  # noqa: S608  constant
         pipeline_id,
@@ -58,7 +70,7 @@ def newest(backend: Backend, pipeline_id: str) -> Row:
         raise not_found("PipelineVersion", pipeline_id).wrapped(
             "Failed to get the latest pipeline version for a pipeline"
         )
-    return row
+    return VersionRow(*row)
 
 
 def add(

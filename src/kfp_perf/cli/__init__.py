@@ -27,12 +27,13 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Decide": {
         "duel": ("kfp_perf.cli.duel", "duel", "Compare two live targets: executions in turn."),
         "compare": ("kfp_perf.cli.compare", "compare", "Compare executions: slower, faster, or the same?"),
-        "capacity": ("kfp_perf.cli.capacity", "capacity", "Find the highest load that is carried."),
-        "report": ("kfp_perf.cli.report", "report", "Draw a report of a result again."),
+        "capacity": ("kfp_perf.cli.capacity", "capacity", "Find the highest load that the server carries."),
+        "report": ("kfp_perf.cli.report", "report", "Draw a report of a result, in any format."),
+        "list": ("kfp_perf.cli.list", "list_results", "List the results in a folder."),
     },
     "Set up": {
-        "init": ("kfp_perf.cli.init", "init", "Write a first scenario, pipeline, test and CI workflow."),
-        "doctor": ("kfp_perf.cli.doctor", "doctor", "Check the way to the target, step by step."),
+        "init": ("kfp_perf.cli.init", "init", "Write a first scenario, pipeline, test, CI workflow."),
+        "doctor": ("kfp_perf.cli.doctor", "doctor", "Check the connection to the target, step by step."),
         "emulator": ("kfp_emulator.command", "emulator", "Run an emulator of the KFP API."),
         "schema": ("kfp_perf.cli.schema", "schema", "Print the JSON Schema of scenario files."),
     },

@@ -45,13 +45,18 @@ _LIGHT_SECONDS = {True: 120.0, False: 15.0}
 @click.option("--confirm", is_flag=True, help="Measure both ends of the answer twice.")
 @pause_option
 @click.option("--emulator", is_flag=True, help="Test the built-in emulator instead of a KFP API server.")
-@click.option("--emulator-profile", default="fast", show_default=True, help="Timing of the emulator.")
+@click.option(
+    "--emulator-profile",
+    default="fast",
+    show_default=True,
+    help="Timing profile of the emulator; see `kfp-perf emulator --profiles`.",
+)
 @click.option("--emulator-seed", type=int, default=0, help="Seed of the emulator's timing.")
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Where the result folder is made.  [results]"
 )
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
-@click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
+@click.option("--yes", "-y", is_flag=True, help="Confirm a `prefill` of more than 10,000 rows.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @report_option
 @scenario_options
@@ -85,7 +90,7 @@ def capacity(
     are kept.
 
     Exit codes: 0 found, 1 a bound on capacity.rate is not kept or no load held, 2 wrong input, 3 target not
-    reachable or not healthy, 4 interrupted, 5 not valid.
+    reachable or not healthy, 4 interrupted, 5 invalid.
     """
     from kfp_perf.engine import load_plugins
     from kfp_perf.metrics import METRICS

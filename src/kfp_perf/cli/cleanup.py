@@ -13,7 +13,7 @@ from kfp_perf.cli.target import target_options
 
 if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
-    from kfp_perf.result.journal import Made
+    from kfp_perf.result.journal import Journal, Made
 
 
 #: Where neither was given, the target is the one that the journal names.
@@ -49,17 +49,34 @@ def cleanup(*, config: TestConfig, results: Path, dry_run: bool, anyway: bool) -
     are sent to the journals' target only if it is on this machine or given with --host. On another server nothing
     is deleted, since there everything would seem to be gone already.
     """
-    from kfp_perf.errors import ExitCode
-    from kfp_perf.result.study import Study, is_study
+    from kfp_perf.errors import ExitCode, KfpPerfError
+    from kfp_perf.result.study import is_study
 
     if not is_study(results):
         return _clean_up(results, config, dry_run=dry_run, anyway=anyway)
-    codes = [
-        ExitCode(_clean_up(found.path, config, dry_run=dry_run, anyway=anyway))
-        for _, found in Study.open(results).results()
-        if found.journal_paths
-    ]
+    codes = []
+    for folder in _executions_in(results):
+        try:
+            codes.append(ExitCode(_clean_up(folder, config, dry_run=dry_run, anyway=anyway)))
+        except KfpPerfError as error:  # the others may be on another target
+            click.echo(f"kfp-perf: {error}", err=True)
+            codes.append(error.exit_code)
     return int(ExitCode.worst(codes))
+
+
+def _executions_in(study: Path) -> list[Path]:
+    """The folders of a study's tests with a journal, from the disk: that of a damaged result counts too."""
+    from kfp_perf.errors import InputError, Problem
+    from kfp_perf.result.files import EXECUTIONS_FOLDER, JOURNAL_FILE
+    from kfp_perf.result.reader import TestResult
+
+    try:
+        folders = sorted((study / EXECUTIONS_FOLDER).iterdir())
+    except OSError:
+        folders = []
+    if found := [one for one in folders if TestResult(one).journal_paths]:
+        return found
+    raise InputError(Problem(str(study), f"holds no {JOURNAL_FILE} of a test", "Has none been started?"))
 
 
 def _clean_up(results: Path, config: TestConfig, *, dry_run: bool, anyway: bool) -> int:
@@ -70,12 +87,12 @@ def _clean_up(results: Path, config: TestConfig, *, dry_run: bool, anyway: bool)
     from kfp_perf.reports.quantities import count_of
     from kfp_perf.result.files import JOURNAL_FILE
     from kfp_perf.result.journal import left_behind
-    from kfp_perf.result.reader import TestResult
+    from kfp_perf.result.reader import TestResult, remedy_for
 
     paths = TestResult(results).journal_paths
     if not paths:
-        remedy = "Name a folder that `kfp-perf run` made."
-        raise InputError(Problem(str(results), f"holds no {JOURNAL_FILE} of a scenario", remedy))
+        what = f"holds no {JOURNAL_FILE} of a scenario" if results.exists() else "does not exist"
+        raise InputError(Problem(str(results), what, remedy_for(results)))
     journals = {path: left_behind(path) for path in paths}
     objects = [made for found in journals.values() for made in found]
     if dry_run or not objects:
@@ -134,7 +151,7 @@ def _credentials(config: TestConfig) -> list[str]:
 async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[str]:
     from kfp_perf.client import RestClient, check_target
     from kfp_perf.pacing import RealClock
-    from kfp_perf.result.journal import Journal, ObjectKind
+    from kfp_perf.result.journal import ObjectKind
     from kfp_perf.result.records import Purpose
     from kfp_perf.runners.cleanup import clean_up
 
@@ -144,7 +161,12 @@ async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[
         (made for found in journals.values() for made in found), key=lambda made: order.index(made.kind)
     )
     paths = {(made.kind, made.name): path for path, found in journals.items() for made in found}
-    written = {path: Journal(path) for path in journals}
+    written = {path: journal for path in journals if (journal := _opened(path))}
+
+    def gone(made: Made) -> None:
+        if journal := written.get(paths[made.kind, made.name]):
+            journal.gone(made.kind, made.name)
+
     clock = RealClock()
     client = RestClient(config, clock, correlation="kfp-perf-cleanup").for_purpose(Purpose.CLEANUP)
     try:
@@ -155,10 +177,23 @@ async def _delete(journals: dict[Path, list[Made]], config: TestConfig) -> list[
                 client,
                 clock,
                 patience_seconds=config.cleanup_timeout_seconds,
-                on_gone=lambda made: written[paths[made.kind, made.name]].gone(made.kind, made.name),
+                on_gone=gone,
                 on_progress=lambda _done, _total: bar.update(1),
             )
     finally:
         await client.aclose()
         for journal in written.values():
             journal.close()
+
+
+def _opened(path: Path) -> Journal | None:
+    """The journal; None where it cannot be written, so that what is deleted is not recorded."""
+    from kfp_perf.result.journal import Journal
+
+    try:
+        return Journal(path)
+    except OSError as error:
+        click.echo(
+            f"kfp-perf: {path} cannot be written ({error.strerror}): it still names what is gone", err=True
+        )
+        return None

@@ -54,7 +54,7 @@ def condition_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path, readable=False), nargs=-1, required=True)
+@click.argument("results", type=click.Path(path_type=Path, readable=False), nargs=-1)
 @click.option(
     "--baseline",
     "-b",
@@ -97,9 +97,10 @@ def compare(
     """
     from kfp_perf.compare import compare_sides, read_side
 
-    if not baseline and len(results) != 2:
+    if not results or (not baseline and len(results) != 2):
         raise click.UsageError(
-            "Name two results, the baseline and the new one; or new results with --baseline FOLDER.",
+            "Name two folders, the baseline and the new results: kfp-perf compare old/ new/. "
+            "With --baseline FOLDER, name new results only. `kfp-perf list` lists the results that there are.",
             click.get_current_context(),
         )
     before, after = (baseline, results) if baseline else (results[:1], results[1:])
@@ -126,8 +127,8 @@ def report_failures(comparison: Comparison, regression: float | None, not_slower
 
 def _write(comparison: Comparison, name: str, output: Path | None) -> None:
     from kfp_perf.errors import InputError, Problem
-    from kfp_perf.reports import write_whole
     from kfp_perf.reports.comparison_formats import FORMATS, print_comparison
+    from kfp_perf.result.whole_file import write_whole
 
     if output is None and name == "console":
         with standard_output():

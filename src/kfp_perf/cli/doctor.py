@@ -42,17 +42,36 @@ def doctor(*, config: TestConfig, as_json: bool, read_only: bool) -> int:
         if not as_json:
             click.echo(config.KFP_url)
         run_in_own_loop(check())
-        failed = any(finding.status is Status.FAILED for finding in found)
         if as_json:
             import msgspec
 
             document = {
                 "url": config.KFP_url,
-                "ok": not failed,
+                "ok": not _having(found, Status.FAILED),
                 "checks": [msgspec.to_builtins(one) for one in found],
             }
             click.echo(json.dumps(document, indent=2))
-    return int(ExitCode.TARGET if failed else ExitCode.GOOD)
+        else:
+            click.echo(f"\n{conclusion_of(found)}")
+    return int(ExitCode.TARGET if _having(found, Status.FAILED) else ExitCode.GOOD)
+
+
+def _having(found: list[Finding], status: str) -> list[str]:
+    return [finding.check for finding in found if finding.status == status]
+
+
+def conclusion_of(found: list[Finding]) -> str:
+    """Return whether a test can run after these findings, in one line."""
+    from kfp_perf.doctor import Status
+
+    failed, warnings, skipped = (
+        " and ".join(_having(found, status)) for status in (Status.FAILED, Status.WARNING, Status.SKIPPED)
+    )
+    if failed:
+        return f"Not ready for a test: {failed} failed."
+    rest = f"; warnings: {warnings}" if warnings else ""
+    rest += f"; not checked: {skipped}" if skipped else ""
+    return f"Ready for a test{rest}."
 
 
 def line_of(finding: Finding) -> str:

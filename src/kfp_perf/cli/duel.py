@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LABELLED = re.compile(r"([\w.-]{1,40})=(.+)", re.ASCII)
 _EMULATOR = re.compile(r"emulator(?::(.+))?")
 _DEFAULT_PROFILE = "fast"
+_EXAMPLE = "kfp-perf duel smoke.json --target old=http://localhost:8888 --target new=http://localhost:8889"
 
 
 @click.command()
@@ -32,10 +33,9 @@ _DEFAULT_PROFILE = "fast"
     "targets",
     multiple=True,
     metavar="LABEL=TARGET",
-    required=True,
-    help="The baseline, then the new target: a URL, a name of the targets file, or emulator:PROFILE.",
+    help="The baseline, then the new target: a URL, a name in the targets file, or emulator:PROFILE.",
 )
-@click.option("--aa", is_flag=True, help="Only one --target: compare it with itself, to see the noise.")
+@click.option("--aa", is_flag=True, help="Compare one --target with itself, to see the noise.")
 @click.option(
     "--repeat",
     type=click.IntRange(1, 1000),
@@ -45,7 +45,7 @@ _DEFAULT_PROFILE = "fast"
     help="Executions on each target.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Decides which target is first in a pair."
+    "--seed", type=int, default=0, show_default=True, help="Seed of the order of targets in each pair."
 )
 @pause_option
 @no_warmup_option
@@ -54,7 +54,7 @@ _DEFAULT_PROFILE = "fast"
     "--results", type=click.Path(path_type=Path), help="Where the folder of the study is made.  [results]"
 )
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
-@click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
+@click.option("--yes", "-y", is_flag=True, help="Confirm a `prefill` of more than 10,000 rows.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @report_option
 @scenario_options
@@ -84,8 +84,10 @@ def duel(
     Which target is first is drawn for each pair of executions, so that what drifts meanwhile is the same for both.
     With --aa a target is compared with itself: that shows which changes could be found on your system.
 
+    Example: kfp-perf duel mine.json --target old=http://localhost:8888 --target new=http://localhost:8889
+
     Exit codes: 0 compared, 1 a threshold or a required condition does not hold, 2 wrong input, 3 a target is not
-    reachable or not healthy, 4 interrupted, 5 not valid.
+    reachable or not healthy, 4 interrupted, 5 invalid.
     """
     from kfp_perf.errors import InputError
     from kfp_perf.reports.duel_story import comparison_of
@@ -109,6 +111,7 @@ def duel(
         plugins=plugin,
         assume_yes=yes,
         reports=wanted,
+        targets=[side.config for side in (baseline, new) if not side.emulator],
         **options,
     )
     code = ExitCode(study.record.exit_code or 0)
@@ -134,7 +137,10 @@ def _sides(
     wanted = 1 if aa else 2
     if len(targets) != wanted:
         needs = "one --target" if aa else "two --target, the baseline and the new one"
-        raise click.UsageError(f"{'--aa' if aa else 'A duel'} needs {needs}, got {len(targets)}.", context)
+        example = "" if aa else f" For example: {_EXAMPLE}"
+        raise click.UsageError(
+            f"{'--aa' if aa else 'A duel'} needs {needs}, got {len(targets)}.{example}", context
+        )
     sides = [_side(text, config, given, context) for text in targets]
     if aa:
         (one,) = sides

@@ -31,10 +31,10 @@ def init(*, folder: Path) -> None:
     from kfp_perf.catalog import PROJECT
     from kfp_perf.errors import InputError, Problem
 
-    existing = [path for name in FILES if (path := folder / name).exists() or path.is_symlink()]
+    existing = [name for name in FILES if (folder / name).exists() or (folder / name).is_symlink()]
     if existing:
-        remedy = "Name another folder, or move what is there."
-        raise InputError(Problem(str(path), "exists already", remedy) for path in existing)
+        what = f"holds {', '.join(existing)} already, and nothing is overwritten"
+        raise InputError(Problem(str(folder), what, "Name another folder: kfp-perf init FOLDER"))
     for name, source in FILES.items():
         path = folder / name
         try:

@@ -44,7 +44,7 @@ pause_option = click.option(
     "--pause",
     callback=seconds,
     metavar="TIME",
-    help="Time between two executions, for pods to end.  [30s; 0 with --emulator]",
+    help="Time between two executions, in which pods end.  [30s; 0 with --emulator]",
 )
 no_warmup_option = click.option(
     "--no-warmup", is_flag=True, help="Leave out the warm-up, a first execution that does not count."
@@ -58,7 +58,7 @@ _OPTIONS = (
         "--until-stable",
         callback=percentage,
         metavar="PERCENT",
-        help="Repeat until the primary metrics are known to within this, 20 times at most, or --repeat.",
+        help="Repeat until the interval of each primary metric is within ± this, --repeat (20) times at most.",
     ),
     pause_option,
     no_warmup_option,

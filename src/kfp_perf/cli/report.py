@@ -141,7 +141,8 @@ def _judged_again(result: TestResult, paths: tuple[Path, ...]) -> TestResult:
     from kfp_perf.compare.compared_execution import ComparedExecution
     from kfp_perf.compare.sides import Side
     from kfp_perf.errors import InputError, Problem
-    from kfp_perf.execution.document import given_thresholds, result_document, with_baseline
+    from kfp_perf.execution.document import result_document
+    from kfp_perf.execution.given import given_thresholds, with_baseline
     from kfp_perf.result.timestamps import epoch_of
 
     given, document = result.given, result.document

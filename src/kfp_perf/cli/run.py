@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from kfp_perf.cli.baseline import baseline_options
 from kfp_perf.cli.ending import signals_ignored
 from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
@@ -29,30 +30,34 @@ if TYPE_CHECKING:
     from kfp_perf.result.reader import TestResult
 
 
-@click.command()
+class _RunCommand(click.Command):
+    """A command whose help lists the built-in scenario files."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from kfp_perf.catalog import SCENARIOS
+
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Built-in scenario files"), formatter.indentation():
+            formatter.write_text(", ".join(sorted(file.name for file in SCENARIOS.glob("*.json"))))
+
+
+@click.command(cls=_RunCommand)
 @click.argument("scenario_file", required=False)
 @click.option("--emulator", is_flag=True, help="Test the built-in emulator instead of a KFP API server.")
-@click.option("--emulator-profile", default="fast", show_default=True, help="Timing of the emulator.")
+@click.option(
+    "--emulator-profile",
+    default="fast",
+    show_default=True,
+    help="Timing profile of the emulator; see `kfp-perf emulator --profiles`.",
+)
 @click.option("--emulator-seed", type=int, default=0, help="Seed of the emulator's timing.")
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Where the result folder is made.  [results]"
 )
-@click.option("--keep", is_flag=True, help="Leave all that was made on the server.")
-@click.option("--keep-failed", is_flag=True, help="Leave failed runs, and what they need, on the server.")
-@click.option(
-    "--baseline",
-    "-b",
-    type=click.Path(path_type=Path, readable=False),
-    multiple=True,
-    help="Results that thresholds are relative to; may be given several times.  [KFP_PERF_BASELINE]",
-)
-@click.option(
-    "--undecided",
-    type=click.Choice(["fail", "pass"]),
-    help="What becomes of a relative threshold that cannot be told.  [KFP_PERF_UNDECIDED]",
-)
+@click.option("--keep", is_flag=True, help="Delete nothing that the test created.")
+@click.option("--keep-failed", is_flag=True, help="Do not delete failed runs, and what they need.")
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
-@click.option("--yes", "-y", is_flag=True, help="Make as many rows beforehand as the scenarios ask for.")
+@click.option("--yes", "-y", is_flag=True, help="Confirm a `prefill` of more than 10,000 rows.")
 @click.option("--ui", is_flag=True, help="Serve a live page to browsers on this machine.")
 @click.option("--ui-host", default="127.0.0.1", help="Address of the live page.  [127.0.0.1]")
 @click.option("--ui-port", type=click.IntRange(0, 65535), default=0, help="Its port.  [a free one]")
@@ -61,6 +66,7 @@ if TYPE_CHECKING:
 @report_option
 @scenario_options
 @target_options
+@baseline_options
 def run(
     *,
     config: TestConfig,
@@ -71,8 +77,6 @@ def run(
     results: Path | None,
     keep: bool,
     keep_failed: bool,
-    baseline: tuple[Path, ...],
-    undecided: str | None,
     plugin: tuple[str, ...],
     yes: bool,
     ui: bool,
@@ -86,10 +90,11 @@ def run(
 ) -> int:
     """Run the scenarios of SCENARIO_FILE, and write the result into a new folder.
 
-    SCENARIO_FILE is a path, or the name of a built-in file such as smoke.json. With --repeat or --until-stable it
-    runs several times, and the folder is a study: `kfp-perf compare` reads it as one side.
+    SCENARIO_FILE is a path, or the name of a built-in file; SCENARIO_FILE_NAME, or smoke.json, if not given. With
+    --repeat or --until-stable it runs several times, and the folder is a study: `kfp-perf compare` reads it as one
+    side.
 
-    Exit codes: 0 good, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 not valid.
+    Exit codes: 0 passed, 1 failed, 2 wrong input, 3 target not reachable or not healthy, 4 interrupted, 5 invalid.
     """
     from kfp_perf.execution import TestFailed, run_test
 
@@ -100,10 +105,6 @@ def run(
         changes["results_folder"] = results
     if keep or keep_failed:
         changes["keep"] = "all" if keep else "failed"
-    if baseline:
-        changes["baseline"] = baseline
-    if undecided:
-        changes["undecided"] = undecided
     config = config.model_copy(update=changes)
     options: dict[str, Any] = {
         "plugins": plugin,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.baseline import baseline_options
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.scenario import scenario_options
 from kfp_perf.cli.target import target_options
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--plugin", multiple=True, metavar="MODULE", help="Load runners and collectors of your own.")
 @scenario_options
 @target_options
+@baseline_options
 def validate(
     *,
     config: TestConfig,
@@ -30,10 +32,12 @@ def validate(
 ) -> None:
     """Check SCENARIO_FILE: print its timeline, or everything that is wrong with it.
 
-    Nothing is started. The target is asked only which evidence of what it does can be collected beside a test.
+    Nothing is started. The target is asked only which evidence of what it does can be collected beside a test. With
+    --baseline it says which bounds follow from that, and whether the baseline fits.
     """
     from kfp_perf.engine.plugins import load_plugins
     from kfp_perf.evidence.survey import survey
+    from kfp_perf.execution.session import baseline_lines
     from kfp_perf.health import raise_open_files_limit
     from kfp_perf.pacing import run_in_own_loop
     from kfp_perf.plan import make_plan
@@ -52,5 +56,7 @@ def validate(
         print_timeline(plan, sys.stdout)
         for change in plan.resolved:
             click.echo(change)
+        for line in baseline_lines(plan, config):
+            click.echo(f"baseline: {line}")
         for source in run_in_own_loop(survey(config)):
             click.echo(f"evidence: {source}")

@@ -81,7 +81,7 @@ def write_files(files: Mapping[str, bytes], output: Path, remedy: str = "Name an
     One file goes to the path that was named, unless that is a folder; several go into a folder. Raises
     `InputError`.
     """
-    from kfp_perf.reports import write_whole
+    from kfp_perf.result.whole_file import write_whole
 
     to_folder = len(files) != 1 or output.is_dir()
     paths = {output / file if to_folder else output: content for file, content in files.items()}

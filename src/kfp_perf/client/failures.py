@@ -17,6 +17,7 @@ from kfp_perf.client.messages import UNDECODABLE, ProtoJsonDecoder
 from kfp_perf.client.pool import NotConnected
 from kfp_perf.client.proxy import ProxyRefused
 from kfp_perf.errors import ApiAnswerError, ApiError, ApiInterrupted, ApiStatusError, ApiUnreachable
+from kfp_perf.result.records import LOCAL_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,8 @@ _CERTIFICATE_HINTS = {
     62: "It is for another host: write a name that it holds in API_HOST.",
     64: "It is not for this address: write a name that it holds in API_HOST.",
 }
+#: OpenSSL's reasons where a server answers a TLS handshake in plain text.
+_PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 #: How gzip and zstd begin.
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _LAST_GRPC_CODE = 16
@@ -127,6 +130,9 @@ def _not_connected(error: NotConnected, cause: BaseException | None) -> tuple[st
             hint = _CERTIFICATE_HINTS.get(cause.verify_code, hint)
             return "tls", f"the server's certificate is not trusted: {cause.verify_message}", hint
         case ssl.SSLError():
+            if cause.reason in _PLAIN_HTTP:
+                hint = f"This port does not speak TLS: give http://{where}, or the port of https."
+                return "tls", f"no TLS connection: {_tls_reason(cause)}", hint
             return "tls", f"no TLS connection: {_tls_reason(cause)}", (
                 "Does this port speak https? A URL in API_HOST says which scheme is meant."
             )  # fmt: skip
@@ -162,7 +168,7 @@ def _refused_by_proxy(proxy: Proxy, where: str, cause: ProxyRefused) -> tuple[st
 
 def _proxy_not_reached(proxy: Proxy, cause: BaseException | None) -> tuple[str, str, str]:
     kind, message, hint = _not_connected(NotConnected(proxy.host, proxy.port), cause)
-    if kind in {"descriptors", "ports"}:
+    if kind in LOCAL_KINDS:
         return kind, message, hint
     return kind, f"the proxy is not reached: {message}", (
         f"Is {proxy.variable} right? Add the host to NO_PROXY for a direct connection."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.compare.comparability import warnings_of
+from kfp_perf.compare.comparability import load_warnings, warnings_of
 from kfp_perf.compare.compared_execution import ComparedExecution
 from kfp_perf.compare.sides import Side, read_side
 from kfp_perf.errors import InputError, Problem
@@ -109,7 +109,7 @@ def read_baseline(paths: Sequence[Path], thresholds: Iterable[Threshold]) -> tup
             "--undecided pass runs the test without, to make one."
         )
         raise InputError(
-            Problem(one.where, f"{one.condition} needs a baseline, and none is given", remedy)
+            Problem(one.where, f"{one.condition} needs a baseline, and none is given", remedy, one.position)
             for one in relative
         )
     side = read_side(paths)
@@ -120,6 +120,16 @@ def read_baseline(paths: Sequence[Path], thresholds: Iterable[Threshold]) -> tup
     return side, Baseline(side.name, executions, side.left_out, values=tuple(values))
 
 
+def fit_of(side: Side, plan_input: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what makes it hard to compare a test with the baseline that was read from `side`, before it is run.
+
+    `plan_input` is what the plan knows of `given.json`: scenario file, pipelines and primary metrics.
+    """
+    test = Side("the test", (ComparedExecution(Path(), plan_input, plan_input),))
+    yield from load_warnings(side, test)
+    yield from _few_executions(side)
+
+
 def with_warnings(baseline: Baseline, side: Side, given: Mapping[str, Any]) -> Baseline:
     """Return the baseline, read from `side`, with warnings for a test with this input."""
     test = Side("the test", (ComparedExecution(Path(), given, given),))
@@ -128,6 +138,10 @@ def with_warnings(baseline: Baseline, side: Side, given: Mapping[str, Any]) -> B
 
 def _warnings(side: Side, test: Side) -> Iterator[str]:
     yield from (one for one in warnings_of(side, test) if not one.startswith("left out: "))
+    yield from _few_executions(side)
+
+
+def _few_executions(side: Side) -> Iterator[str]:
     if (count := len(side.executions)) < FEWEST_EXECUTIONS:
         yield (
             f"the baseline has {count} of at least {FEWEST_EXECUTIONS} executions: a change cannot be told from "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from kfp_perf.compare.baseline import typical_of
 from kfp_perf.metrics.units import text_of
 from kfp_perf.statistics.margins import MarginVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from kfp_perf.compare.baseline import AgainstBaseline
+    from kfp_perf.compare.baseline import AgainstBaseline, Baseline
     from kfp_perf.thresholds import Threshold
 
 
@@ -43,3 +45,24 @@ def executions_needed(span: Sequence[int | None] | None) -> str:
         return "more than 1,000 executions a side would do"
     text = f"{low}" if low == high else f"{low} to {high}" if high else f"{low} to more than 1,000"
     return f"{text} executions a side would do"
+
+
+def bounds_in_words(thresholds: Iterable[Threshold], baseline: Baseline) -> Iterator[str]:
+    """Yield, for each value that relative thresholds compare with, which bound follows from it."""
+    for one in thresholds:
+        pattern = re.compile(re.escape(one.metric.name).replace(r"\*", ".*"))
+        for found in baseline.values:
+            values = [value for value in found.values if value is not None]
+            if one.margin is None or found.scenario != one.scenario or not pattern.fullmatch(found.metric):
+                continue
+            unit, label = one.metric.metric.unit, f"{one.scenario}: " if one.scenario else ""
+            executions = f"{len(found.values)} execution{'s' if len(found.values) != 1 else ''}"
+            if len(values) < len(found.values):
+                unreached = len(found.values) - len(values)
+                yield f"{label}{found.metric} was not reached in {unreached} of {executions}"
+                continue
+            typical = typical_of(values, is_relative=one.margin.is_relative)
+            bound = text_of(one.margin.bound(typical), unit)
+            yield (
+                f"{label}{found.metric} is {text_of(typical, unit)} in {executions}, so {one.condition} is {bound}"
+            )

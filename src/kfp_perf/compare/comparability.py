@@ -31,6 +31,12 @@ def warnings_of(baseline: Side, new: Side, *, paired: bool = False) -> Iterator[
         yield from _not_interleaved(baseline, new)
 
 
+def load_warnings(baseline: Side, new: Side) -> Iterator[str]:
+    """Yield those of the load alone, which are known before a test: of its scenario file and its pipelines."""
+    for check in LOAD_CHECKS:
+        yield from check(baseline, new)
+
+
 def refuse_the_same(baseline: Side, new: Side) -> None:
     """Raise `InputError` where an execution stands on both sides."""
     places = {one.path.resolve() for one in baseline.executions}
@@ -126,7 +132,7 @@ def _states(baseline: Side, new: Side) -> Iterator[str]:
         for one in side.executions:
             verdict = _part(one, "verdict")
             code = verdict.get("exit_code")
-            if code in {ExitCode.INVALID, ExitCode.TARGET}:
+            if code == ExitCode.INVALID:
                 reasons = verdict.get("reasons") or ()
                 first = f": {str(reasons[0]).splitlines()[0]}" if reasons else ""
                 yield f"{one.path}: {verdict.get('text', 'invalid')}{first}"
@@ -191,11 +197,10 @@ def _server(execution: ComparedExecution) -> str:
     return f"{_text(target.get('version'))} ({commit})" if commit else _text(target.get("version"))
 
 
-#: Each check yields warnings.
+#: Checks of what a test is given, and of everything: each yields warnings.
+LOAD_CHECKS: tuple[Check, ...] = (_scenario, _pipelines, _primary)
 CHECKS: tuple[Check, ...] = (
-    _scenario,
-    _pipelines,
-    _primary,
+    *LOAD_CHECKS,
     _differs("the kind of target", _kind_of_target),
     _differs("the timing profile of the emulator", lambda one: _part(one, "target").get("emulator_profile")),
     _differs("the version of the server", _server),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.hosts import titled
 from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ class ComparedExecution:
     def finished(self) -> float | None:
         """When it was over."""
         return epoch_of(self.document.get("finished"))
+
+    @property
+    def target(self) -> str:
+        """What it was executed on: an address with its name in the targets file, or the emulator; may be empty."""
+        found = self.document.get("target")
+        target = found if isinstance(found, dict) else {}
+        if target.get("emulator"):
+            return "the emulator"
+        return titled(str(target.get("name") or ""), str(target.get("url") or ""))
 
     @property
     def scenario_names(self) -> tuple[str, ...]:

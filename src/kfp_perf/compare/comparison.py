@@ -43,11 +43,15 @@ class ComparisonVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SideSummary:
-    """A side as it was compared: its name, the folders of its executions, and what was left out, and why."""
+    """A side as it was compared: its name, the folders of its executions, and what was left out, and why.
+
+    `targets` are what it was executed on: an address with its name in the targets file, or the emulator.
+    """
 
     name: str
     executions: tuple[str, ...]
     left_out: tuple[str, ...]
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,4 +339,6 @@ def _geometric_mean(values: Sequence[float | None]) -> float | None:
 
 def _summary(side: Side) -> SideSummary:
     left_out = (*(f"{one}: {WARMUP}" for one in side.warmups), *side.left_out)
-    return SideSummary(side.name, tuple(str(one.path) for one in side.executions), left_out)
+    executions = tuple(str(one.path) for one in side.executions)
+    targets = dict.fromkeys(filter(None, (one.target for one in side.executions)))
+    return SideSummary(side.name, executions, left_out, tuple(targets))

@@ -38,9 +38,10 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     """Read a side from result folders, studies, and folders of result folders.
 
     A search for the capacity is one execution, whose only metric is the rate that it found.
-    Executions that were interrupted, or killed before their end, are left out, and so are the warm-ups of studies,
-    unless `count_warmup`. Raises `InputError` for folders without a result, damaged results, those of another
-    schema, an execution that is given twice, a study of executions that differ on purpose, and where none is left.
+    Executions that ended before their load did are left out (see `why_partial`), and so are the warm-ups of
+    studies, unless `count_warmup`. Raises `InputError` for folders without a result, damaged results, those of
+    another schema, an execution that is given twice, a study of executions that differ on purpose, and where none
+    is left.
     """
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     found = [one for path in paths for one in _found_in(path)]
@@ -65,7 +66,7 @@ def read_duel(study: Study, *, count_warmup: bool = False) -> tuple[Side, Side]:
             continue
         if not one.finished or not folder.is_dir():
             left_out[one.pair] = f"{folder}: the test did not reach its end"
-        elif why := _why_partial(TestResult.open(folder)):
+        elif why := why_partial(TestResult.open(folder)):
             left_out[one.pair] = f"{folder}: {why}"
     for pair in {one.pair for one in study.record.executions}:
         if {one.label for one in study.record.executions if one.pair == pair} != set(labels):
@@ -76,7 +77,8 @@ def read_duel(study: Study, *, count_warmup: bool = False) -> tuple[Side, Side]:
         raise InputError(Problem(str(study.path), what, "Run the duel again."))
     first, second = (
         replace(
-            _side(label, [_Found(study.folder_of(one)) for one in kept if one.label == label]),
+            # Not by the clock, which may have been set meanwhile: that would make other pairs.
+            _side(label, [_Found(study.folder_of(one)) for one in kept if one.label == label], in_order=True),
             left_out=tuple(left_out.values()),
             warmups=tuple(str(study.folder_of(one)) for one in warmups if one.label == label),
         )
@@ -92,7 +94,7 @@ class _Found(NamedTuple):
     warmup: bool = False
 
 
-def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> Side:
+def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False, in_order: bool = False) -> Side:
     executions: list[ComparedExecution] = []
     left_out: list[str] = []
     warmups: list[str] = []
@@ -114,7 +116,7 @@ def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> 
         result = TestResult.open(folder)
         if warmup and not count_warmup:
             warmups.append(str(folder))
-        elif why := _why_partial(result):
+        elif why := why_partial(result):
             left_out.append(f"{folder}: {why}")
         else:
             executions.append(ComparedExecution(folder, result.document, result.given))
@@ -122,7 +124,8 @@ def _side(name: str, found: Iterable[_Found], *, count_warmup: bool = False) -> 
         reasons = [*(f"{one}: {WARMUP}" for one in warmups), *left_out]
         what = "holds no execution that can be compared" + "".join(f"\n    {one}" for one in reasons)
         raise InputError(Problem(name, what, "Name results of tests that reached their end."))
-    executions.sort(key=lambda one: (one.started or 0.0, one.path.name))
+    if not in_order:
+        executions.sort(key=lambda one: (one.started or 0.0, one.path.name))
     return Side(name, tuple(executions), tuple(left_out), tuple(warmups))
 
 
@@ -158,12 +161,20 @@ def _is_result(folder: Path) -> bool:
     return (folder / RESULT_FILE).is_file() or (folder / GIVEN_FILE).is_file()
 
 
-def _why_partial(result: TestResult) -> str:
-    """Why a result is not one of a whole test; empty where it is."""
+def why_partial(result: TestResult) -> str:
+    """Why a result is not one of a whole test; empty where it is.
+
+    Runs that the end of a test cut off are in no figure: of one that ended early, the quick runs are left.
+    """
     if not result.document or not isinstance(result.document.get("total"), dict):
         return "the test did not reach its end"
     verdict = result.document.get("verdict")
     code = verdict.get("exit_code") if isinstance(verdict, dict) else None
     if code == ExitCode.INTERRUPTED:
         return "the test was interrupted"
+    if code == ExitCode.TARGET:
+        return "the target failed"
+    early = result.document.get("stopped_early")
+    if isinstance(early, dict):
+        return f"the test was ended early: {str(early.get('reason')).rstrip('.')}"
     return "" if result.document.get("complete") else "the test did not reach its end"

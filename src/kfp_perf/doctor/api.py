@@ -275,6 +275,9 @@ def _failed(check: str, error: ApiError) -> Finding:
         detail = "the connection is accepted and no response comes within the time limit of a check"
         remedy = "Is the ml-pipeline pod ready, or does a proxy in front of it wait for it?"
         return Finding(check, Status.FAILED, detail, remedy, error.kind)
+    if error.kind == "reset" and not error.hint:
+        remedy = "Is this the port of the API, and not one of https? Does a port-forward to it still run?"
+        return Finding(check, Status.FAILED, error.message, remedy, error.kind, operation=error.operation)
     status = f"HTTP {error.status}: " if error.status else ""
     detail = f"{status}{error.message}"
     return Finding(

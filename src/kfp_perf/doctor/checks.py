@@ -64,24 +64,28 @@ async def examine(
         yield finding
 
 
-def check_quickly(config: TestConfig, namespaces: Iterable[str] = ()) -> None:
-    """Make the quick checks, in at most `QUICK_SECONDS`; what is not known by then is left to the test.
+def check_quickly(config: TestConfig, namespaces: Iterable[str] = ()) -> bool:
+    """Make the quick checks, in at most `QUICK_SECONDS`; return whether all were made by then.
 
-    Raises `TargetError` where a check fails.
+    What is not known by then is left to the test. Raises `TargetError` where a check fails.
     """
-    run_in_own_loop(_check_quickly(config, namespaces))
+    return run_in_own_loop(_check_quickly(config, namespaces))
 
 
-async def _check_quickly(config: TestConfig, namespaces: Iterable[str]) -> None:
+async def _check_quickly(config: TestConfig, namespaces: Iterable[str]) -> bool:
     try:
         async with asyncio.timeout(QUICK_SECONDS), aclosing(examine(config, namespaces, quick=True)) as found:
             async for finding in found:
-                if finding.status is Status.FAILED and finding.kind not in _SLOW:
-                    # A remedy may end with a command, so what follows is on a line of its own.
-                    hint = f"{finding.remedy}\n    `kfp-perf doctor` makes more checks.".strip()
-                    raise TargetError(_sentence(finding, config.KFP_url), hint)
+                if finding.status is not Status.FAILED:
+                    continue
+                if finding.kind in _SLOW:
+                    return False
+                # A remedy may end with a command, so what follows is on a line of its own.
+                hint = f"{finding.remedy}\n    `kfp-perf doctor` makes more checks.".strip()
+                raise TargetError(_sentence(finding, config.KFP_url), hint)
     except TimeoutError:
-        return
+        return False
+    return True
 
 
 def _sentence(finding: Finding, url: str) -> str:
@@ -95,5 +99,5 @@ def _sentence(finding: Finding, url: str) -> str:
     if finding.check in {"healthz", "login"} and status:
         return f"The server at {url} {answered} {finding.operation} ({what}): {detail}"
     if finding.check == "server":
-        return f"The KFP API server at {url} cannot be tested so: {detail}"
+        return f"The KFP API server at {url} cannot be tested with these settings: {detail}"
     return f"No KFP API server at {url}: {what}: {detail}"

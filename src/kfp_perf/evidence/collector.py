@@ -22,7 +22,7 @@ from kfp_perf.evidence.source import Notice, Sink, States
 from kfp_perf.pacing import RealClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kfp_perf.evidence.source import Source
 
@@ -33,26 +33,27 @@ _NICENESS = 5
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to collect: the settings of `TestConfig` that were given, secrets included, and into which folder.
+    """What to collect, and into which folder: all settings of `TestConfig`, secrets included.
 
-    `anchor` is that of the test's clock, so that all times of a result are comparable.
+    `given` are the names of those that are no defaults. `anchor` is that of the test's clock, so that all times of
+    a result are comparable.
     """
 
     settings: dict[str, Any]
+    given: list[str]
     folder: str
     anchor: float
 
     @classmethod
     def of(cls, config: TestConfig, folder: Path, anchor: float) -> Order:
         """The order for a test. Settings of a user's subclass are left out: the collector has no use for them."""
-        given = {
-            name: getattr(config, name) for name in config.model_fields_set & set(TestConfig.model_fields)
-        }
+        settings = {name: getattr(config, name) for name in TestConfig.model_fields}
         return cls(
             {
                 name: value.get_secret_value() if isinstance(value, SecretStr) else value
-                for name, value in given.items()
+                for name, value in settings.items()
             },
+            sorted(config.model_fields_set & settings.keys()),
             str(folder),
             anchor,
         )
@@ -62,19 +63,23 @@ class Order(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self, enc_hook=str) + b"\n"
 
     def config(self) -> TestConfig:
-        """The settings that were given."""
-        return TestConfig(**self.settings)
+        """The settings of the test. None is read from the environment, which may hold those of another target."""
+        config = TestConfig(**self.settings)
+        # Whether a port was given decides the URL.
+        return TestConfig.model_construct(set(self.given), **dict(config))
 
 
 _order_decoder = msgspec.json.Decoder(Order)
 
 
-async def collect(order: Order, stop: asyncio.Event, say: Any, sources: Sequence[Source] = SOURCES) -> None:
+async def collect(
+    order: Order, stop: asyncio.Event, notify: Callable[[Notice], None], sources: Sequence[Source] = SOURCES
+) -> None:
     """Collect from all sources until `stop` is set. What a source raises is named, and ends that source only."""
     config, folder = order.config(), Path(order.folder)
     now = RealClock(order.anchor).now
     sinks = [
-        (source, Sink(folder, source.parts(config), source.bytes_an_hour, now, say)) for source in sources
+        (source, Sink(folder, source.parts(config), source.bytes_an_hour, now, notify)) for source in sources
     ]
     states = States(folder, [sink for _, sink in sinks])
     tasks = [
@@ -112,13 +117,13 @@ async def _main() -> None:
             loop.remove_reader(sys.stdin.fileno())
             stop.set()
 
-    def say(notice: Notice) -> None:
-        # Nobody reads where the test was killed; its files matter all the same.
+    def notify(notice: Notice) -> None:
+        # There is no reader where the test was killed; its files matter all the same.
         with contextlib.suppress(OSError):
             os.write(sys.stdout.fileno(), msgspec.json.encode(notice) + b"\n")
 
     loop.add_reader(sys.stdin.fileno(), end_of_input)
-    await collect(order, stop, say)
+    await collect(order, stop, notify)
 
 
 def main() -> None:

@@ -77,6 +77,8 @@ class Endpoint:
         attempt = AttemptState(self._now)
         reply = await self._ask(attempt, seconds)
         body = reply.content
+        if self._credentials is not None:
+            body = self._credentials.hide(body)  # what is said of an answer may quote it
         if attempt.status != 200:
             raise Unusable(
                 f"the answer is {attempt.status}: {describe_body(body) or 'empty'}",
@@ -168,7 +170,8 @@ async def _collect(endpoint: Endpoint, interval: float, sink: Sink, stop: asynci
         began, cpu = time.monotonic(), time.process_time()
         seconds = min(_LAST_SCRAPE_SECONDS if is_last else _LONGEST_SCRAPE_SECONDS, interval)
         line, failure = await _scraped(endpoint, sink, seconds)
-        sink.append(endpoint.name, f"{endpoint.name}{SCRAPES_SUFFIX}", changes.of(line))
+        if not sink.append(endpoint.name, f"{endpoint.name}{SCRAPES_SUFFIX}", changes.of(line)):
+            changes.forget(line)
         _report(endpoint, failure, sink)
         if text := live.text(line):
             sink.live(endpoint.name, text)

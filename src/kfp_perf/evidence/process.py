@@ -1,4 +1,4 @@
-"""The collector as seen from the test: starts its process, passes on what it says, and ends it."""
+"""The collector's process, as the test runs it: its start, its notices in the log, and its end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class EvidenceProcess:
 
     @property
     def live(self) -> list[str]:
-        """How its sources stand now, a few words each; empty where nothing was found yet."""
+        """The state of its sources now, in a few words each; empty where nothing was found yet."""
         return [f"{part} {text}" for part, text in self._live.items()]
 
     @property
@@ -97,7 +97,7 @@ class EvidenceProcess:
         self._log_found()
 
     def look(self) -> None:
-        """Pass on what the collector has said since the last look; never waits."""
+        """Log the notices of the collector since the last look; never waits."""
         self._look()
         self._log_found()
 
@@ -117,9 +117,9 @@ class EvidenceProcess:
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
             with contextlib.suppress(msgspec.DecodeError):
-                self._pass_on(_notice_decoder.decode(line))
+                self._handle(_notice_decoder.decode(line))
 
-    def _pass_on(self, notice: Notice) -> None:
+    def _handle(self, notice: Notice) -> None:
         state = notice.state
         self._unknown.discard(notice.part)
         if notice.live:
@@ -155,7 +155,7 @@ class EvidenceProcess:
         self._close()
 
     def _close(self) -> None:
-        """Forget the process, and its log if it is empty."""
+        """Close the pipes of a process that has ended, and delete its log if it is empty."""
         if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 with contextlib.suppress(OSError):

@@ -146,6 +146,10 @@ class Changes:
             bounds=_changed(line.bounds, before.bounds),
         )
 
+    def forget(self, line: ScrapeLine) -> None:
+        """The line was not written: the next one of the same process has all values again."""
+        self._last.pop(line.began, None)
+
 
 def _used_less(line: ScrapeLine, last: ScrapeLine) -> bool:
     """Whether less CPU time was used than before: it is another process, however close their starts are."""

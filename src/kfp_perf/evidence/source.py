@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import msgspec
 
 from kfp_perf.result.append_file import LineFile
 from kfp_perf.result.evidence import SOURCES_FILE, SourceState
+from kfp_perf.result.whole_file import write_whole
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 #: How much a source may write at once, whatever the time since its start.
 _FIRST_BYTES = 2**18
 _SAVE_EVERY_SECONDS = 1.0
-_MOST_SAID = 5
+_MOST_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,10 @@ class Source:
 
 
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the collector has to say about one part of a source: a line on its standard output.
+    """News of one part of a source: a line on the collector's standard output.
 
-    `state` where what is known of it changed, `failed` where a look failed for the first time, or for another
-    reason than before, and `live` as a few words for the displays.
+    `state` is set where it has changed, `failed` where a look failed for the first time, or for another reason than
+    before, and `live` is a few words for the displays.
     """
 
     part: str
@@ -69,7 +71,7 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
 class Sink:
     """Where a source puts what it finds: lines of files in `folder`, and the state of its parts.
 
-    `say` is called with each `Notice`. A file that cannot be written is named once, as a failure.
+    `notify` is called with each `Notice`. A file that cannot be written is named once, as a failure.
     """
 
     def __init__(
@@ -78,16 +80,16 @@ class Sink:
         parts: Sequence[tuple[str, str]],
         bytes_an_hour: int,
         now: Callable[[], float],
-        say: Callable[[Notice], None],
+        notify: Callable[[Notice], None],
     ) -> None:
         self.folder = folder
         self.now = now
         self._states = {name: SourceState(name=name, title=title) for name, title in parts}
-        self._say = say
+        self._notify = notify
         self._bytes_an_hour = bytes_an_hour
         self._began = now()
         self._written = 0
-        self._said: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
         self._files: dict[str, LineFile] = {}
 
     @property
@@ -97,40 +99,40 @@ class Sink:
 
     def found(self, part: str, what: str) -> None:
         """Record that a part is there, and where."""
-        self._know(part, SourceFinding(found=what))
+        self._set(part, SourceFinding(found=what))
 
     def missing(self, part: str, why: str, remedy: str = "") -> None:
         """Record why a part is not there; one that was found before stays found, and has failed."""
         if self._states[part].found:
             self.failed(part, why)
         else:
-            self._know(part, SourceFinding(missing=why, remedy=remedy))
+            self._set(part, SourceFinding(missing=why, remedy=remedy))
 
-    def _know(self, part: str, finding: SourceFinding) -> None:
+    def _set(self, part: str, finding: SourceFinding) -> None:
         state = self._states[part]
         known = msgspec.structs.replace(
             state, found=finding.found, missing=finding.missing, remedy=finding.remedy
         )
         if known != state:
             self._states[part] = known
-            if known.found or self._may_say(part):
-                self._say(Notice(part, state=known))
+            if known.found or self._may_report(part):
+                self._notify(Notice(part, state=known))
 
     def failed(self, part: str, why: str) -> None:
-        """Count a look that failed; a reason that differs from the one before is said, a few times in all."""
+        """Count a look that failed; a reason that differs from the one before is reported, a few times in all."""
         state = self._states[part]
         self._states[part] = msgspec.structs.replace(state, failures=state.failures + 1, last_failure=why)
-        if why != state.last_failure and self._may_say(part):
-            self._say(Notice(part, failed=why))
+        if why != state.last_failure and self._may_report(part):
+            self._notify(Notice(part, failed=why))
 
-    def _may_say(self, part: str) -> bool:
-        """Whether what goes wrong with a part is still said: an endpoint may find a new reason each time."""
-        self._said[part] += 1
-        return self._said[part] <= _MOST_SAID
+    def _may_report(self, part: str) -> bool:
+        """Whether failures of a part are still reported: an endpoint may have a new reason each time."""
+        self._reported[part] += 1
+        return self._reported[part] <= _MOST_FAILURES
 
     def live(self, part: str, text: str) -> None:
-        """Give the displays a few words on how it stands now."""
-        self._say(Notice(part, live=text))
+        """Give the displays a few words on the state of a part now."""
+        self._notify(Notice(part, live=text))
 
     def append(self, part: str, file: str, record: msgspec.Struct) -> bool:
         """Write a line; False: it was left out, because the bound on what the source may write was reached."""
@@ -172,11 +174,6 @@ class States:
         if states == self._saved or (now < self._next and not at_once):
             return
         self._next = now + _SAVE_EVERY_SECONDS
-        temporary = self._path.with_name(f".{self._path.name}.new")
-        try:
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
-            temporary.replace(self._path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-        else:
+        with contextlib.suppress(OSError):
+            write_whole(self._path, msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
             self._saved = states

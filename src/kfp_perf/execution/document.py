@@ -1,116 +1,33 @@
-"""The documents of a test: its input, and its result, computed from the files alone."""
+"""The result of a test, computed from its files alone."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf._version import __version__
-from kfp_perf.compare.baseline import baseline_in, with_warnings
+from kfp_perf.compare.baseline import baseline_in
 from kfp_perf.errors import ExitCode
-from kfp_perf.metrics import METRICS
-from kfp_perf.metrics.capacity import is_of_capacity
+from kfp_perf.execution.given import given_thresholds
 from kfp_perf.metrics.figures import Figures, figures_of
-from kfp_perf.metrics.metric import declared_metrics
-from kfp_perf.metrics.registry import Registry
 from kfp_perf.metrics.window_files import worst_window
 from kfp_perf.reports.quantities import count_of
-from kfp_perf.result.files import safe_name
 from kfp_perf.result.records import Outcome
 from kfp_perf.result.timestamps import epoch_of, utc_of
 from kfp_perf.scenario.modes import MODES
-from kfp_perf.thresholds import Threshold, parse_threshold
 from kfp_perf.verdict import Reason, aborted, decide, judge, with_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from kfp_perf.client.messages import Healthz
-    from kfp_perf.compare import Side
     from kfp_perf.compare.baseline import Baseline
-    from kfp_perf.config import TestConfig
-    from kfp_perf.metrics.metric import Metric
     from kfp_perf.metrics.window_files import WindowValue
-    from kfp_perf.pipelines.package import PipelinePackage
-    from kfp_perf.plan import Plan
     from kfp_perf.result.reader import ScenarioFiles, TestResult
     from kfp_perf.result.scenario_writer import ScenarioInfo
-
-_PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "numpy", "starlette", "uvicorn")
-#: The prefix by which an emulator is recognised.
-EMULATOR_COMMIT = "kfp-perf-emulator"
+    from kfp_perf.thresholds import Threshold
 
 
 _MODES_OF_RUNS = frozenset(mode.value for mode, entry in MODES.items() if entry.starts_runs)
-
-
-def given_document(
-    plan: Plan,
-    config: TestConfig,
-    health: Healthz,
-    emulator_profile: str,
-    started: float,
-    declared: Iterable[Metric] = (),
-    baseline: tuple[Side, Baseline] | None = None,
-) -> dict[str, Any]:
-    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
-    given = {
-        "name": plan.name,
-        "started": utc_of(started),
-        "duration_seconds": plan.duration_seconds,
-        "target": {
-            "url": config.KFP_url,
-            "emulator": bool(emulator_profile) or (health.commit_sha or "").startswith(EMULATOR_COMMIT),
-            "emulator_profile": emulator_profile or None,
-            "version": health.tag_name,
-            "commit": health.commit_sha,
-            "multi_user": health.multi_user is True,
-        },
-        "thresholds": [
-            {
-                "scenario": one.scenario,
-                "metric": one.metric.name,
-                "condition": one.condition,
-                "where": one.where,
-                "abort_on_fail": one.abort_on_fail,
-                "delay_seconds": one.delay_seconds,
-            }
-            for one in plan.thresholds
-            if not is_of_capacity(one.metric.name)  # a study judges these
-        ],
-        "lifted": [list(one) for one in plan.lifted],
-        "declared_metrics": msgspec.to_builtins(list(declared)),
-        "primary": [one._asdict() for one in plan.primary],
-        "scenarios": [
-            {
-                "name": one.name,
-                "mode": one.mode_name,
-                "folder": safe_name(one.name or ""),
-                "start_seconds": one.start_seconds,
-                "run_seconds": one.run_seconds,
-                "pipeline": _digest(plan.packages.get(one.name or "")),
-            }
-            for one in plan.scenarios
-        ],
-        "warnings": [str(warning) for warning in plan.warnings],
-        "environment": _environment(),
-        "configuration": config.model_dump(
-            mode="json"
-        ),  # secrets are masked with stars, as pydantic's secrets are
-        "scenario_file": {"path": str(plan.path), "text": plan.text},
-    }
-    return given if baseline is None else with_baseline(given, *baseline)
-
-
-def with_baseline(given: dict[str, Any], side: Side, baseline: Baseline) -> dict[str, Any]:
-    """The input of a test, with the values that its thresholds are relative to."""
-    return {**given, "baseline": msgspec.to_builtins(with_warnings(baseline, side, given))}
 
 
 def result_document(
@@ -154,6 +71,9 @@ def result_document(
     over = finished or last or started
     verdict = decide(_reasons(infos, health, last, in_flight), judgements)
     target = given.get("target") or {}
+    lines = {
+        one.get("name"): one["position"][0] for one in given.get("scenarios") or () if one.get("position")
+    }
     return {
         "name": given.get("name", result.path.name),
         "started": utc_of(started),
@@ -172,7 +92,10 @@ def result_document(
         "declared_metrics": given.get("declared_metrics") or [],
         "thresholds": [judgement.document() for judgement in judgements],
         "total": _plain(figures.total),
-        "scenarios": [_scenario(info, figures.of(info.name), in_flight.get(info.name, 0)) for info in infos],
+        "scenarios": [
+            _scenario(info, figures.of(info.name), in_flight.get(info.name, 0), lines.get(info.name))
+            for info in infos
+        ],
         "evidence": msgspec.to_builtins(result.evidence.sources()),
         "generator": health.get("generator") or {},
         "health": health.get("health") or {},
@@ -193,23 +116,6 @@ def _named(baseline: Baseline | None) -> dict[str, Any] | None:
         "executions": list(baseline.executions),
         "left_out": list(baseline.left_out),
     }
-
-
-def given_thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
-    """Parse the thresholds again, by the metrics that the test had."""
-    registry = Registry(METRICS, declared_metrics(given.get("declared_metrics")))
-    for one in given.get("thresholds") or ():
-        parsed = parse_threshold(
-            one["metric"],
-            one["condition"],
-            one["where"],
-            one["scenario"],
-            registry,
-            abort_on_fail=bool(one.get("abort_on_fail")),
-            delay_seconds=float(one.get("delay_seconds") or 0.0),
-        )
-        if isinstance(parsed, Threshold):
-            yield parsed
 
 
 def _windows(
@@ -308,10 +214,13 @@ def _last_written(files: ScenarioFiles) -> float:
     return last
 
 
-def _scenario(info: ScenarioInfo, families: dict[str, Any], in_flight: int) -> dict[str, Any]:
+def _scenario(
+    info: ScenarioInfo, families: dict[str, Any], in_flight: int, line: int | None
+) -> dict[str, Any]:
     return {
         "name": info.name,
         "mode": info.mode,
+        "line": line,
         "started": utc_of(info.started) if info.started else None,
         "finished": utc_of(info.finished) if info.finished else None,
         "error": info.error or None,
@@ -326,27 +235,3 @@ def _scenario(info: ScenarioInfo, families: dict[str, Any], in_flight: int) -> d
 def _plain(families: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(families, enc_hook=str)
     return found
-
-
-def _environment() -> dict[str, Any]:
-    return {
-        "kfp_perf": __version__,
-        "python": platform.python_version(),
-        "implementation": sys.implementation.name,
-        "system": platform.platform(),
-        "cpus": os.cpu_count(),
-        "load_average": list(os.getloadavg()),
-        "packages": {name: found for name in _PACKAGES if (found := _version_of(name))},
-    }
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
-
-
-def _digest(package: PipelinePackage | None) -> str | None:
-    """What tells one pipeline from another: the SHA-256 of its file."""
-    return None if package is None else hashlib.sha256(package.data).hexdigest()

@@ -11,11 +11,13 @@ from kfp_perf.client import RestClient, check_target
 from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
 from kfp_perf.evidence.process import EvidenceProcess
-from kfp_perf.execution.document import given_document, result_document
+from kfp_perf.execution.document import result_document
+from kfp_perf.execution.given import given_document
 from kfp_perf.execution.signals import interruptible
+from kfp_perf.execution.snapshots import SnapshotMaker
 from kfp_perf.execution.threshold_watch import ThresholdWatch
-from kfp_perf.execution.watch import Watch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
+from kfp_perf.hosts import titled
 from kfp_perf.pacing import RealClock, run_in_own_loop
 from kfp_perf.reports.quantities import clock_of
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
@@ -46,8 +48,8 @@ _MEASURED = frozenset({ScenarioPhase.CLEANING, ScenarioPhase.ENDED})
 
 #: Called with the counters of each scenario and the seconds since the common start, four times a second from then
 #: until every scenario has measured. A text that it returns ends the test in good order, with the clean-up and the
-#: report, and is the reason for that in `health.json` and the result; it is not called again. An exception
-#: ends the test in good order, as failed.
+#: report, and is the reason for that in `health.json` and the result; it is not called again. `TestInterrupted`
+#: ends it as Ctrl-C does, any other exception in good order, as failed.
 StopWhen = Callable[[Mapping[str, ScenarioCounters], float], str | None]
 
 
@@ -123,9 +125,7 @@ def execute(
 
 
 async def _check(config: TestConfig, plan: Plan) -> Healthz:
-    namespaces = {""}
-    if config.IS_KUBEFLOW_MODE:
-        namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
+    namespaces = plan.namespaces(config) if config.IS_KUBEFLOW_MODE else ("",)
     client = RestClient(config, RealClock(), correlation="kfp-perf-check")
     try:
         health = await check_target(client, namespaces)
@@ -141,8 +141,7 @@ def with_namespaces(config: TestConfig, plan: Plan) -> TestConfig:
     """The configuration with the namespaces that hold the runs of all scenarios, unless it names them."""
     if config.run_namespaces or not config.IS_KUBEFLOW_MODE:
         return config
-    found = dict.fromkeys(scenario.namespace or config.NAMESPACE for scenario in plan.scenarios)
-    return config.model_copy(update={"run_namespaces": tuple(found)})
+    return config.model_copy(update={"run_namespaces": plan.namespaces(config)})
 
 
 class Execution:
@@ -166,7 +165,8 @@ class Execution:
         self._writer = writer
         self._plugins = plugins
         self._clock = RealClock()
-        self._watch = Watch(plan, config.KFP_url, self._clock, emulator=bool(emulator_profile))
+        self._target = titled(config.target_name, config.KFP_url)
+        self._snapshots = SnapshotMaker(plan, self._target, self._clock, emulator=bool(emulator_profile))
         self._evidence = EvidenceProcess(
             with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
         )
@@ -180,7 +180,7 @@ class Execution:
 
     def run(self, engine: Engine, display: Display) -> TestResult:
         """Run all scenarios, write the result, and return it."""
-        log.info("Testing %s; results go to %s", self._config.KFP_url, self._writer.path)
+        log.info("Testing %s; results go to %s", self._target, self._writer.path)
         checks = HealthChecks.of_test(self._config, self._writer.path, self._plan.scenarios)
 
         def interrupt() -> None:
@@ -249,8 +249,13 @@ class Execution:
             if self._stopped_early is not None and not early:
                 self._writer.save_health(self._health(checks))
             stopping = self.interruptions > 0 or self._stopped_early is not None
-            snapshot = self._watch.look(counters, engine.t0, self._thresholds.states, stopping=stopping)
-            snapshot.evidence = self._evidence.live
+            snapshot = self._snapshots.make(
+                counters,
+                engine.t0,
+                self._thresholds.states,
+                evidence=self._evidence.live,
+                stopping=stopping,
+            )
             display.update(snapshot)
             self._save_meanwhile(counters, checks)
         except Exception as error:
@@ -264,7 +269,13 @@ class Execution:
             return
         now = self._clock.now()
         elapsed = now - engine.t0
-        if (reason := self._stop_when(counters, elapsed)) is not None:
+        try:
+            reason = self._stop_when(counters, elapsed)
+        except TestInterrupted:
+            self.interruptions += 1
+            engine.stop()
+            return
+        if reason is not None:
             self._stopped_early = {"at": now, "elapsed_seconds": elapsed, "reason": reason}
             log.info("Ending the test early: %s", reason)
             engine.stop()
@@ -342,7 +353,8 @@ class Execution:
         except InputError as unsaved:
             # The result is still in memory: return it to the caller with the error.
             self.errors.append(unsaved)
-            document["verdict"]["reasons"].append(str(unsaved))
+            reasons = [str(unsaved), *document["verdict"]["reasons"]]
+            document["verdict"] |= {"text": "failed", "exit_code": int(unsaved.exit_code), "reasons": reasons}
         return TestResult(self._writer.path, document)
 
 

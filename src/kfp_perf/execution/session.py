@@ -7,12 +7,14 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
-from kfp_perf.compare.baseline import read_baseline
+from kfp_perf.compare.baseline import fit_of, read_baseline
+from kfp_perf.compare.baseline_words import bounds_in_words
 from kfp_perf.config import TestConfig
-from kfp_perf.doctor import check_quickly
+from kfp_perf.doctor import QUICK_SECONDS, check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution.emulator_process import EMULATED_NAMESPACE, EmulatorProcess
 from kfp_perf.execution.execute import TestFailed, execute
+from kfp_perf.execution.given import planned_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.health import raise_open_files_limit
 from kfp_perf.live import open_display
@@ -21,10 +23,11 @@ from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
 from kfp_perf.reports import write_report
+from kfp_perf.reports.quantities import count_of
 from kfp_perf.runners import create_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from kfp_perf.compare import Side
@@ -83,14 +86,23 @@ def run_test(
         overrides=overrides,
     )
     baseline = baseline_of(plan, config)
+    misfits = [] if baseline is None else list(fit_of(baseline[0], planned_document(plan)))
     # The first is closed last: it holds the signals of the time after the test.
     with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
+        slow = False
         if not emulator:
-            namespaces = {scenario.namespace or config.NAMESPACE for scenario in plan.scenarios}
-            check_quickly(config, namespaces if config.IS_KUBEFLOW_MODE else ())
+            slow = not check_quickly(config, plan.namespaces(config) if config.IS_KUBEFLOW_MODE else ())
         else:
             config = _aimed_at(stack.enter_context(EmulatorProcess(emulator, emulator_seed)), config)
         logger = stack.enter_context(Logger(config.LOG_LEVEL, secrets=config.secrets))
+        for misfit in misfits:
+            log.warning("Baseline: %s", misfit)
+        if slow:
+            log.warning(
+                "%s has not answered for %g s; the test begins when it does, and Ctrl-C ends the wait",
+                config.KFP_url,
+                QUICK_SECONDS,
+            )
         opened = open_display(logger, quiet=quiet, page=page_address if page else None)
         display = stack.enter_context(contextlib.closing(opened))
         try:
@@ -124,6 +136,26 @@ def baseline_of(plan: Plan, config: TestConfig) -> tuple[Side, Baseline] | None:
     if config.baseline and found is None:
         log.info("No threshold is relative to a baseline, so the one that is given has no effect")
     return found
+
+
+def baseline_lines(plan: Plan, config: TestConfig) -> Iterator[str]:
+    """Yield what a test would be compared with: the bound of each relative threshold, and what does not fit.
+
+    Raises `InputError` for a baseline that cannot be used.
+    """
+    relative = [one for one in plan.thresholds if one.margin is not None]
+    if not config.baseline:
+        if relative:
+            then = "which is accepted" if config.undecided == "pass" else "so `run` needs --baseline FOLDER"
+            yield f"none is given for {count_of(len(relative), 'relative threshold')}, {then}"
+        return
+    found = read_baseline(config.baseline, plan.thresholds)
+    if found is None:
+        yield "no threshold is relative to it, so it has no effect"
+        return
+    side, baseline = found
+    yield from bounds_in_words(relative, baseline)
+    yield from fit_of(side, planned_document(plan))
 
 
 def _draw_report(result: TestResult, plugins: Plugins, after: contextlib.ExitStack) -> Path | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.live.snapshot import ThresholdState
 from kfp_perf.metrics.metric import Unit
-from kfp_perf.metrics.window_counters import CountedWindows, totals_of
-from kfp_perf.metrics.windowed import COUNTED, FigureKind
+from kfp_perf.metrics.window_counters import Carried, CountedWindows, totals_of
+from kfp_perf.metrics.windowed import COUNTED, FigureKind, Of, Windowed
 from kfp_perf.reports.quantities import clock_of, quantity_of
+from kfp_perf.result.records import Outcome
 from kfp_perf.statistics.windows import WindowFigures, worst_of
 from kfp_perf.thresholds import OPERATORS, Threshold
 
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kfp_perf.metrics.window_counters import Totals
-    from kfp_perf.metrics.windowed import Windowed
     from kfp_perf.result.counters import ScenarioCounters
-    from kfp_perf.result.records import Outcome
 
+_OF_RUNS = Windowed(Of.RUNS, FigureKind.RATE)
 FEWEST_TO_ABORT = 20
 """A share of fewer operations ends no test: one failure would be 5 % of them."""
 
@@ -72,6 +72,7 @@ class WatchedThreshold:
     worst: FigureSoFar | None = None
     windows: CountedWindows | None = None
     before: Totals | None = None
+    carried: Carried | None = None
     warmup_runs: int = 0
 
     @property
@@ -105,11 +106,7 @@ class WatchedThreshold:
         """Make its figure anew."""
         how = self.how
         if self.outcomes:
-            number = sum(one.outcomes.get(outcome, 0) for one in counters for outcome in self.outcomes)
-            if now - t0 < self.begin:
-                self.warmup_runs = number
-            number -= self.warmup_runs
-            self.worst = FigureSoFar(float(number), number)
+            self._look_at_outcomes(counters, now - t0)
         elif how is None:
             return
         elif self.costs_much:
@@ -117,8 +114,29 @@ class WatchedThreshold:
         else:
             self._look_at_all(totals_of(how, counters), how.kind, now - t0)
 
+    def _look_at_outcomes(self, counters: Sequence[ScenarioCounters], elapsed: float) -> None:
+        """A number of runs, without those that were due in the warm-up."""
+        number = sum(one.outcomes.get(outcome, 0) for one in counters for outcome in self.outcomes)
+        carried = self._carried_at(totals_of(_OF_RUNS, counters), elapsed)
+        if elapsed < self.begin:
+            self.warmup_runs = number
+        number -= self.warmup_runs
+        number -= carried.answered if Outcome.SUCCEEDED in self.outcomes else 0
+        # Of which outcome those that failed were is not known, so the number is rather too small.
+        number -= carried.failed if self.outcomes != {Outcome.SUCCEEDED} else 0
+        number = max(0, number)
+        self.worst = FigureSoFar(float(number), number)
+
+    def _carried_at(self, totals: Totals, elapsed: float) -> Carried:
+        if self.carried is None:
+            self.carried = Carried(self.begin)
+        if self.begin > self.start:
+            self.carried.look(totals, elapsed)
+        return self.carried
+
     def _look_at_all(self, totals: Totals, kind: FigureKind, elapsed: float) -> None:
         """A share or a rate since the end of the warm-up."""
+        carried = self._carried_at(totals, elapsed)
         if elapsed < self.begin or self.before is None:
             self.before = totals
         due, ended, failed, succeeded = (
@@ -135,7 +153,7 @@ class WatchedThreshold:
             number = succeeded
             self.worst = FigureSoFar(number / seconds, number) if seconds > 0.0 else None
         elif ended > 0 and due > 0:
-            share = failed / due
+            share = min(max(0, failed - carried.failed), due) / due
             self.worst = FigureSoFar(share if kind is FigureKind.FAILED else 1.0 - share, due)
 
     def _look_at_windows(self, counters: Sequence[ScenarioCounters], t0: float, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Metrics: METRICS is the table of families; each is one file here, which declares its metrics."""
+"""Metrics: METRICS is the table of families, each of which declares its metrics."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from kfp_perf.metrics.components import ComponentMetrics
 from kfp_perf.metrics.controller import ControllerMetrics, EndpointMetrics, ScheduleControllerMetrics
 from kfp_perf.metrics.generator import GeneratorMetrics
 from kfp_perf.metrics.load import LoadMetrics
-from kfp_perf.metrics.observation import ObservationMetrics
 from kfp_perf.metrics.phases import PhaseMetrics
 from kfp_perf.metrics.pods import PodMetrics
-from kfp_perf.metrics.prefill import PrefillMetrics
-from kfp_perf.metrics.reads import ReadMetrics
 from kfp_perf.metrics.recorder import Recorder
+from kfp_perf.metrics.runner_reports import (
+    ObservationMetrics,
+    PrefillMetrics,
+    ReadMetrics,
+    SchedulesMetrics,
+    UploadMetrics,
+)
 from kfp_perf.metrics.runs import RunMetrics
 from kfp_perf.metrics.schedule import ScheduleMetrics
-from kfp_perf.metrics.schedules import SchedulesMetrics
 from kfp_perf.metrics.server import ServerMetrics
-from kfp_perf.metrics.uploads import UploadMetrics
 
 #: Each family's key in the metrics dictionary.
 METRICS: dict[str, type[MetricFamily]] = {

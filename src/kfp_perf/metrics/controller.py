@@ -9,12 +9,14 @@ from kfp_perf.evidence.scrape import SCRAPES_SUFFIX
 from kfp_perf.metrics.collector import EvidenceFamily
 from kfp_perf.metrics.endpoint import (
     LEVELS,
+    EndpointFamily,
     bucketed,
     bucketed_figures,
     levels,
     measured_stretch,
     process_figures,
     process_metrics,
+    whole,
 )
 from kfp_perf.metrics.metric import Metric, Unit
 
@@ -35,42 +37,15 @@ HANDLING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 _CONTROLLER = "the metrics of Argo's workflow controller"
 _SCHEDULES = "the metrics of KFP's scheduled-workflow controller"
-
-
-class _Endpoint(EvidenceFamily):
-    """An endpoint, in the measured time of the test; `name` is that of its scrapes."""
-
-    name: ClassVar[str]
-
-    def __init__(self) -> None:
-        self._readings: Readings | None = None
-        self._stretch: Stretch | None = None
-
-    def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
-        """Read the scrapes."""
-        self._readings = read_scrapes(evidence, self.name)
-        self._stretch = measured_stretch(scenarios) if self._readings else None
-
-    def result(self) -> dict[str, Any]:
-        """The figures; empty where the endpoint was never scraped."""
-        if self._readings is None or self._stretch is None:
-            return {}
-        found = {
-            **process_figures(self._readings, self._stretch),
-            **self._figures(self._readings, self._stretch),
-        }
-        return {key: value for key, value in found.items() if value is not None}
-
-    def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
-        raise NotImplementedError
+_OF_CONTROLLER, _OF_SCHEDULES = f"scrapes of {_CONTROLLER}", f"scrapes of {_SCHEDULES}"
 
 
 def _queue(name: str, key: str, unit: Unit, meaning: str) -> Metric:
     path = ("controller", "queues", "*")
-    return Metric(f"controller.*.{name}", unit, meaning, f"scrapes of {_CONTROLLER}", (*path, key))
+    return Metric(f"controller.*.{name}", unit, meaning, _OF_CONTROLLER, (*path, key))
 
 
-class ControllerMetrics(_Endpoint):
+class ControllerMetrics(EndpointFamily):
     """Argo's workflow controller: what waits in its queues, and how long; how many workers are busy."""
 
     name = "controller"
@@ -80,7 +55,7 @@ class ControllerMetrics(_Endpoint):
             "controller.*.depth",
             Unit.COUNT,
             "What waits in a queue: `*` is the queue, such as `workflow_queue` or `pod_cleanup_queue`.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "queues", "*", "depth"),
             LEVELS,
             ("controller", "scrapes"),
@@ -89,7 +64,7 @@ class ControllerMetrics(_Endpoint):
             "controller.*.busy_workers",
             Unit.COUNT,
             "Workers of a queue that are busy (`--workflow-workers`, 32 by default, for `workflow_queue`).",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "queues", "*", "busy_workers"),
             LEVELS,
             ("controller", "scrapes"),
@@ -97,14 +72,14 @@ class ControllerMetrics(_Endpoint):
         bucketed(
             "controller.*.latency",
             "How long it waited in a queue before a worker took it.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "queues", "*", "latency_seconds"),
             QUEUE_BUCKETS,
         ),
         bucketed(
             "controller.*.duration",
             "How long a worker then took.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "queues", "*", "duration_seconds"),
             REQUEST_BUCKETS,
         ),
@@ -113,14 +88,14 @@ class ControllerMetrics(_Endpoint):
         bucketed(
             "controller.operation",
             "How long the controller took to bring one workflow forward.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "operation_seconds"),
             OPERATION_BUCKETS,
         ),
         bucketed(
             "controller.kubernetes_request",
             "How long a request of the controller to the Kubernetes API took.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "kubernetes_request_seconds"),
             REQUEST_BUCKETS,
         ),
@@ -128,7 +103,7 @@ class ControllerMetrics(_Endpoint):
             "controller.kubernetes_requests",
             Unit.PER_SECOND,
             "Requests of the controller to the Kubernetes API (`--qps`, 20 a second by default, bounds them).",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "kubernetes_requests_per_second"),
             (),
             ("controller", "scrapes"),
@@ -137,7 +112,7 @@ class ControllerMetrics(_Endpoint):
             "controller.client_limiter",
             "How long a request of the controller to the Kubernetes API waited for the limit of its own client. "
             "Argo 4.1 and later serve it.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "client_limiter_seconds"),
             (),
         ),
@@ -145,7 +120,7 @@ class ControllerMetrics(_Endpoint):
             "controller.workflows",
             Unit.COUNT,
             "Workflows in the cluster that have not ended: pending or running.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "workflows"),
             LEVELS,
             ("controller", "scrapes"),
@@ -154,7 +129,7 @@ class ControllerMetrics(_Endpoint):
             "controller.errors",
             Unit.COUNT,
             "Errors that the controller counted.",
-            f"scrapes of {_CONTROLLER}",
+            _OF_CONTROLLER,
             ("controller", "errors"),
         ),
     )
@@ -172,7 +147,7 @@ class ControllerMetrics(_Endpoint):
             if requests and seconds
             else None,
             "workflows": levels(_unfinished(readings, stretch)),
-            "errors": _whole(readings.increase("errors", stretch)),
+            "errors": whole(readings.increase("errors", stretch)),
         }
 
 
@@ -182,8 +157,8 @@ def _queue_figures(readings: Readings, name: str, stretch: Stretch) -> dict[str,
         "busy_workers": levels(readings.gauge(f"busy_workers/{name}", stretch)),
         "latency_seconds": bucketed_figures(readings.growth(f"latency/{name}", stretch)),
         "duration_seconds": bucketed_figures(readings.growth(f"duration/{name}", stretch)),
-        "adds": _whole(readings.increase(f"adds/{name}", stretch)),
-        "retries": _whole(readings.increase(f"retries/{name}", stretch)),
+        "adds": whole(readings.increase(f"adds/{name}", stretch)),
+        "retries": whole(readings.increase(f"retries/{name}", stretch)),
     }
     return {key: value for key, value in found.items() if value is not None}
 
@@ -197,7 +172,7 @@ def _unfinished(readings: Readings, stretch: Stretch) -> list[tuple[float, float
     return sorted(totals.items())
 
 
-class ScheduleControllerMetrics(_Endpoint):
+class ScheduleControllerMetrics(EndpointFamily):
     """KFP's scheduled-workflow controller, which starts the runs of recurring runs."""
 
     name = "scheduledworkflow"
@@ -207,7 +182,7 @@ class ScheduleControllerMetrics(_Endpoint):
             "scheduledworkflow.depth",
             Unit.COUNT,
             "Schedules that wait in its queue.",
-            f"scrapes of {_SCHEDULES}",
+            _OF_SCHEDULES,
             ("scheduledworkflow", "depth"),
             LEVELS,
             ("scheduledworkflow", "scrapes"),
@@ -216,13 +191,13 @@ class ScheduleControllerMetrics(_Endpoint):
             "scheduledworkflow.handled",
             Unit.COUNT,
             "How often it has handled a schedule.",
-            f"scrapes of {_SCHEDULES}",
+            _OF_SCHEDULES,
             ("scheduledworkflow", "handled"),
         ),
         bucketed(
             "scheduledworkflow.handling",
             "How long it took to handle one.",
-            f"scrapes of {_SCHEDULES}",
+            _OF_SCHEDULES,
             ("scheduledworkflow", "handling_seconds"),
             HANDLING_BUCKETS,
         ),
@@ -231,7 +206,7 @@ class ScheduleControllerMetrics(_Endpoint):
     def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
         return {
             "depth": levels(readings.gauge("depth", stretch)),
-            "handled": _whole(readings.increase("handled", stretch)),
+            "handled": whole(readings.increase("handled", stretch)),
             "handling_seconds": bucketed_figures(readings.growth("handling", stretch)),
         }
 
@@ -263,7 +238,3 @@ class EndpointMetrics(EvidenceFamily):
 
 
 _WITH_A_FAMILY = frozenset({"server", "controller", "scheduledworkflow"})
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)

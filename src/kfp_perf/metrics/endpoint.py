@@ -1,11 +1,12 @@
-"""What families of endpoints share: the metrics of any process, and quantiles from buckets."""
+"""The base of families of endpoints, the metrics of any process, and quantiles from buckets."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kfp_perf.evidence.readings import Stretch, mean_of
+from kfp_perf.evidence.readings import Stretch, mean_of, read_scrapes
+from kfp_perf.metrics.collector import EvidenceFamily
 from kfp_perf.metrics.metric import Metric, Unit
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.statistics.bucket_quantiles import is_credible_sum, quantile_bounds
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kfp_perf.evidence.readings import HistogramGrowth, Readings
+    from kfp_perf.result.evidence import EvidenceFiles
     from kfp_perf.result.reader import ScenarioFiles
 
 BUCKETED = (*FINE_QUANTILES, "mean")
@@ -149,3 +151,36 @@ def bucketed_figures(growth: HistogramGrowth | None) -> dict[str, Any] | None:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+class EndpointFamily(EvidenceFamily):
+    """An endpoint in the measured time of the test. Subclasses give `name`, that of its scrapes, and `_figures`."""
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._readings: Readings | None = None
+        self._stretch: Stretch | None = None
+
+    def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
+        """Read the scrapes."""
+        self._readings = read_scrapes(evidence, self.name)
+        self._stretch = measured_stretch(scenarios) if self._readings else None
+
+    def result(self) -> dict[str, Any]:
+        """The figures; empty where the endpoint was never scraped."""
+        if self._readings is None or self._stretch is None:
+            return {}
+        found = {
+            **process_figures(self._readings, self._stretch),
+            **self._figures(self._readings, self._stretch),
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def whole(value: float | None) -> int | None:
+    """The increase of a counter as a whole number; None where it is unknown."""
+    return None if value is None else round(value)

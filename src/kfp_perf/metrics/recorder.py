@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.result.counters import Tally
 from kfp_perf.result.records import Purpose
+from kfp_perf.result.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kfp_perf.evidence.readings import read_scrapes
-from kfp_perf.metrics.collector import EvidenceFamily
-from kfp_perf.metrics.endpoint import (
-    bucketed,
-    bucketed_figures,
-    measured_stretch,
-    process_figures,
-    process_metrics,
-)
+from kfp_perf.metrics.endpoint import EndpointFamily, bucketed, bucketed_figures, process_metrics, whole
 from kfp_perf.metrics.metric import Metric, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kfp_perf.evidence.readings import Readings, Stretch
-    from kfp_perf.result.evidence import EvidenceFiles
-    from kfp_perf.result.reader import ScenarioFiles
 
 #: grpc_server_handling_seconds, backend/src/apiserver/main.go of kubeflow/pipelines.
 HANDLING_BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
@@ -36,9 +24,10 @@ def _count(name: str, meaning: str) -> Metric:
     return Metric(f"server.{name}", Unit.COUNT, meaning, _SCRAPES, ("server", name))
 
 
-class ServerMetrics(EvidenceFamily):
+class ServerMetrics(EndpointFamily):
     """The API server, in the measured time of the test."""
 
+    name = "server"
     metrics: ClassVar[tuple[Metric, ...]] = (
         *process_metrics("server", _SERVER),
         bucketed(
@@ -78,36 +67,22 @@ class ServerMetrics(EvidenceFamily):
         ),
     )
 
-    def __init__(self) -> None:
-        self._readings: Readings | None = None
-        self._stretch: Stretch | None = None
-
-    def on_evidence(self, evidence: EvidenceFiles, scenarios: Sequence[ScenarioFiles]) -> None:
-        """Read the scrapes."""
-        self._readings = read_scrapes(evidence, "server")
-        self._stretch = measured_stretch(scenarios) if self._readings else None
-
-    def result(self) -> dict[str, Any]:
-        """The figures; empty where the server was never scraped."""
-        readings, stretch = self._readings, self._stretch
-        if readings is None or stretch is None:
-            return {}
+    def _figures(self, readings: Readings, stretch: Stretch) -> dict[str, Any]:
         methods = {
             method: figures
             for method in readings.keys("handling")
             if (figures := _method_figures(readings, method, stretch))
         }
-        found = {
-            **process_figures(readings, stretch),
-            "run_creations": _whole(readings.increase("run_creations", stretch)),
-            "recurring_run_creations": _whole(readings.increase("recurring_run_creations", stretch)),
+        return {
+            "methods": methods,
+            "run_creations": whole(readings.increase("run_creations", stretch)),
+            "recurring_run_creations": whole(readings.increase("recurring_run_creations", stretch)),
             "run_reports": methods.get("ReportWorkflowV1", {}).get("handled"),
             "schedule_reports": methods.get("ReportScheduledWorkflowV1", {}).get("handled"),
             "recurring_run_report_gap_seconds": bucketed_figures(
                 readings.growth("recurring_run_report_gap", stretch)
             ),
         }
-        return {"methods": methods, **{key: value for key, value in found.items() if value is not None}}
 
 
 def _method_figures(readings: Readings, method: str, stretch: Stretch) -> dict[str, Any]:
@@ -118,7 +93,7 @@ def _method_figures(readings: Readings, method: str, stretch: Stretch) -> dict[s
     codes = {
         key.partition("/")[2]: count
         for key in readings.keys("handled")
-        if key.partition("/")[0] == method and (count := _whole(readings.increase(f"handled/{key}", stretch)))
+        if key.partition("/")[0] == method and (count := whole(readings.increase(f"handled/{key}", stretch)))
     }
     failed = sum(count for code, count in codes.items() if code != "OK")
     return {
@@ -127,7 +102,3 @@ def _method_figures(readings: Readings, method: str, stretch: Stretch) -> dict[s
         "error_rate": failed / total if (total := sum(codes.values())) else None,
         "handling_seconds": handling,
     }
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kfp_perf.metrics.windowed import FigureKind, Of, Windowed
-from kfp_perf.result.counters import COARSE_BOTTOMS, COARSE_TOPS, coarse_counts
+from kfp_perf.result.coarse_histogram import COARSE_BOTTOMS, COARSE_TOPS, coarse_counts, coarse_sum
 from kfp_perf.result.records import Outcome
 from kfp_perf.statistics.windows import Sliced, WindowFigures, slices_of, spread_pending
 
@@ -75,8 +75,8 @@ def _of_calls(counters: ScenarioCounters, metric: Windowed) -> Totals:
         ended + in_flight,
         ended,
         ended,
-        _sum(one.latency for one in found),
-        _sum(one.failed for one in found),
+        coarse_sum(one.latency for one in found),
+        coarse_sum(one.failed for one in found),
         alone,
     )
 
@@ -85,13 +85,6 @@ def _of_lateness(counters: ScenarioCounters, metric: Windowed) -> Totals:
     lateness = coarse_counts(counters.lateness)
     count = int(lateness.sum())
     return Totals(count, count, count, lateness, coarse_counts(b""))
-
-
-def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
-    total = coarse_counts(b"").copy()
-    for one in histograms:
-        total += coarse_counts(one)
-    return total
 
 
 _NOTHING = Totals(0, 0, 0, coarse_counts(b""), coarse_counts(b""))
@@ -245,7 +238,7 @@ class CountedWindows:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """The slices in which it was due what has ended, the bins of its times, and their counts."""
         bins = np.flatnonzero(more)
-        due = at - (np.zeros(bins.size) if late else _MIDDLES[bins])
+        due = at - (np.zeros(bins.size) if late else MIDDLES[bins])
         rows = np.floor((due - self._begin) / self._step + 1e-9).astype(np.int64) - self._first
         rows = np.minimum(rows, self._row(self._last))
         kept = (rows >= 0) & (rows < len(self._due))
@@ -281,4 +274,28 @@ class CountedWindows:
         self._reads[row] += 1
 
 
-_MIDDLES = np.sqrt(COARSE_BOTTOMS * COARSE_TOPS)
+MIDDLES = np.sqrt(COARSE_BOTTOMS * COARSE_TOPS)
+"""The time that stands for each bin of a coarse histogram, in seconds."""
+
+
+class Carried:
+    """How many operations were due before a time and ended after it: `answered`, and `failed`.
+
+    When each was due follows from its time, which is known to within 3.7 % and the interval of readings.
+    """
+
+    def __init__(self, begin: float) -> None:
+        self.answered = 0
+        self.failed = 0
+        self._begin = begin
+        self._before: Totals | None = None
+
+    def look(self, totals: Totals, now: float) -> None:
+        """Look at the counters; `now` is on the same clock as the time."""
+        before, self._before = self._before, totals
+        if before is not None and now >= self._begin:
+            self.answered += self._earlier(totals.answered - before.answered, now)
+            self.failed += self._earlier(totals.failed - before.failed, now)
+
+    def _earlier(self, more: NDArray[np.uint64], now: float) -> int:
+        return int(more[now - MIDDLES < self._begin].sum())

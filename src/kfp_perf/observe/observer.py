@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kfp_perf.client.failures import shorten
@@ -20,14 +21,16 @@ from kfp_perf.observe.reads import DetailsReader, ParallelReads
 from kfp_perf.observe.report import ObserverReport
 from kfp_perf.observe.run_analysis import (
     KNOWN_STATES,
+    NOT_ANALYSED,
     Components,
+    RunAnalysis,
     analyse,
     fill_in,
     fill_in_tasks,
     running_at,
 )
 from kfp_perf.observe.sweep import NameLookup, is_of_the_request, sweep
-from kfp_perf.observe.task_details import Completeness, completeness, read_entries
+from kfp_perf.observe.task_details import Completeness, Node, completeness, entries_of, read_nodes
 from kfp_perf.observe.times import ClockOffset
 from kfp_perf.result.records import Outcome
 
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
 
 _log = logging.getLogger(__name__)
+
+#: A run of more nodes is analysed in a thread of its own: 1,200 nodes of a loop of 400 items take 0.1 to 0.4 s, in
+#: which the event loop would send no requests.
+LARGE_RUN_NODES = 200
 
 
 class Observer:
@@ -79,6 +86,7 @@ class Observer:
         self._looking_up: asyncio.Task[None] | None = None
         self._reads = ParallelReads(clock, self._read)
         self._details = DetailsReader(clock, self._reread, self._finish)
+        self._analysing = asyncio.Semaphore(1)
         self._followed: dict[asyncio.Future[TrackedRun], TrackedRun] = {}
         self._wake: asyncio.Future[bool] | None = None
         self._closed = False
@@ -268,7 +276,9 @@ class Observer:
         except ApiError as error:
             _log.debug("Reading the tasks of the run %s failed: %s", tracked.run_id, error)
             return None if error.says_gone else Completeness.UNDER_WAY
-        return self._fill_in(tracked, run) if run.is_final else Completeness.UNDER_WAY
+        if not run.is_final:
+            return Completeness.UNDER_WAY
+        return await self._complete(tracked, run, read_nodes(run))
 
     # -- what was seen ----------------------------------------------------------------------------------------
 
@@ -298,24 +308,41 @@ class Observer:
         if run.state not in KNOWN_STATES:
             state = run.state[:40]
             self._report.count_anomaly(f"unknown_state:{state}", f"a run ended in the state {state!r}")
-        found = self._fill_in(tracked, run)
-        if self._on_record is None or found is Completeness.COMPLETE:
+        nodes = [] if self._on_record is None else read_nodes(run)
+        found = completeness(nodes)
+        needed, large = _is_needed(run, found), len(nodes) > LARGE_RUN_NODES
+        self._fill_in(tracked, run, self._analyse(nodes) if needed and not large else NOT_ANALYSED)
+        if self._on_record is None or tracked.tasks_complete:
             self._finish(tracked)
-        else:
-            self._report.tasks_late += 1
-            self._details.add(tracked, found)
+            return
+        self._report.tasks_late += found is not Completeness.COMPLETE
+        self._details.add(
+            tracked, found, partial(self._complete, tracked, run, nodes) if needed and large else None
+        )
 
-    def _fill_in(self, tracked: TrackedRun, run: Run) -> Completeness:
-        """Fill in the fields of a run that has ended from an answer; return whether its tasks are complete."""
-        entries = [] if self._on_record is None else read_entries(run, self._shape)
-        found = completeness(entries)
-        analysis = analyse(entries, self._shape)
+    async def _complete(self, tracked: TrackedRun, run: Run, nodes: list[Node]) -> Completeness:
+        """Fill in what the tasks of a run that has ended show; return whether they are complete."""
+        found = completeness(nodes)
+        if not _is_needed(run, found):
+            return found
+        if len(nodes) <= LARGE_RUN_NODES:
+            analysis = self._analyse(nodes)
+        else:
+            async with self._analysing:
+                analysis = await asyncio.to_thread(self._analyse, nodes)
+        self._fill_in(tracked, run, analysis)
+        return found
+
+    def _analyse(self, nodes: list[Node]) -> RunAnalysis:
+        return analyse(entries_of(nodes, self._shape), self._shape)
+
+    def _fill_in(self, tracked: TrackedRun, run: Run, analysis: RunAnalysis) -> None:
+        """Fill in the fields of a run that has ended."""
         fill_in(tracked, run, analysis, self.offset, shorten(self._client.redact(run.error_message)))
-        if found is Completeness.COMPLETE:
+        if analysis.complete:
             fill_in_tasks(tracked, analysis)
             if not tracked.warmup:
                 self._components.add(analysis)
-        return found
 
     def _never_found(self, tracked: TrackedRun) -> None:
         if self._resolve(tracked):
@@ -354,3 +381,8 @@ class Observer:
         self._forget(future)
         future.set_result(tracked)
         return True
+
+
+def _is_needed(run: Run, found: Completeness) -> bool:
+    """Whether the analysis of nodes would show anything: incomplete ones show only which tasks failed."""
+    return found is Completeness.COMPLETE or run.state != RunState.SUCCEEDED

@@ -133,9 +133,17 @@ class DetailsReader:
         """The number of runs whose tasks are awaited."""
         return len(self._reading)
 
-    def add(self, tracked: TrackedRun, found: Completeness) -> None:
-        """Read a run until its tasks are complete, first in half a second; `found` is its state so far."""
-        reading = asyncio.ensure_future(self._read_until_complete(tracked, found))
+    def add(
+        self,
+        tracked: TrackedRun,
+        found: Completeness,
+        analyse: Callable[[], Awaitable[Completeness]] | None = None,
+    ) -> None:
+        """Read a run until its tasks are complete, first in half a second; `found` is its state so far.
+
+        `analyse` is awaited before: it fills in what the answer shows that the caller has already.
+        """
+        reading = asyncio.ensure_future(self._read_until_complete(tracked, found, analyse))
         self._reading.add(reading)
         reading.add_done_callback(self._ended)
 
@@ -155,10 +163,17 @@ class DetailsReader:
         if self._failures:
             raise self._failures[0]
 
-    async def _read_until_complete(self, tracked: TrackedRun, found: Completeness | None) -> None:
+    async def _read_until_complete(
+        self,
+        tracked: TrackedRun,
+        found: Completeness | None,
+        analyse: Callable[[], Awaitable[Completeness]] | None,
+    ) -> None:
         began = self._clock.now()
         pause = FIRST_PAUSE_SECONDS
         try:
+            if analyse is not None:
+                found = await analyse()
             while found not in {Completeness.COMPLETE, None}:
                 left = began + _patience(tracked, found) - self._clock.now()
                 if left <= 0.0:

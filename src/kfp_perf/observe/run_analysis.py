@@ -66,6 +66,10 @@ def analyse(entries: list[Entry], shape: Dag | None) -> RunAnalysis:
     return RunAnalysis(entries, components, executions, path, complete)
 
 
+#: Of a run whose entries are not needed, or not complete.
+NOT_ANALYSED = RunAnalysis([], set(), {}, None, complete=False)
+
+
 def _guessed_components(entries: list[Entry]) -> set[str]:
     """The names of what has a driver, and is not a group by its name."""
     names = {entry.name for entry in entries}

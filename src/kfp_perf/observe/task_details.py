@@ -25,7 +25,7 @@ from kfp_perf.observe.node_ids import NO_PLACE, Places
 from kfp_perf.pipelines.shape import Dag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from kfp_perf.client.messages import Run
@@ -43,12 +43,24 @@ class _Child(msgspec.Struct):
     pod_name: str = ""
 
 
-class _WireEntry(msgspec.Struct):
-    display_name: str = ""
+class Node(msgspec.Struct):
+    """An entry as the server writes it; `name` is empty for one that duplicates another."""
+
+    name: str = msgspec.field(name="display_name", default="")
     state: str = ""
     start_time: str = ""
     end_time: str = ""
     child_tasks: list[_Child] | None = None
+
+    @property
+    def started_at(self) -> float | None:
+        """The start in the controller's whole seconds; None: not yet."""
+        return parse_time(self.start_time)
+
+    @property
+    def ended_at(self) -> float | None:
+        """The end in the controller's whole seconds; None: not yet."""
+        return parse_time(self.end_time)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -86,39 +98,44 @@ class Entry(msgspec.Struct, frozen=True):
         return self.ended_at is not None and self.state not in {"", "SKIPPED"}
 
 
-_decoder = ProtoJsonDecoder(list[_WireEntry])
+_decoder = ProtoJsonDecoder(list[Node])
 
 
-def read_entries(run: Run, shape: Dag | None = None) -> list[Entry]:
-    """The entries of a run by start, without duplicates; empty if there are none, or none that can be read.
-
-    With the pipeline's `shape` they have their positions in the DAG, as far as the ids show them.
-    """
+def read_nodes(run: Run) -> list[Node]:
+    """The nodes of a run in the server's order; empty if there are none, or none that can be read."""
     details = run.run_details
     if details is None or not bytes(details.task_details):
         return []
     try:
-        wire = _decoder.decode(details.task_details)
+        return _decoder.decode(details.task_details)
     except UNDECODABLE:
         return []
-    nodes = [(entry.display_name, [child.pod_name for child in entry.child_tasks or ()]) for entry in wire]
-    located = Places(nodes, shape or Dag())
+
+
+def entries_of(nodes: Sequence[Node], shape: Dag | None = None) -> list[Entry]:
+    """The entries of a run by start, without duplicates.
+
+    With the pipeline's `shape` they have their positions in the DAG, as far as the ids show them.
+    """
+    located = Places(
+        [(node.name, [child.pod_name for child in node.child_tasks or ()]) for node in nodes], shape or Dag()
+    )
     entries: dict[int, Entry] = {}
-    for position, entry in enumerate(wire):
-        started_at, ended_at = parse_time(entry.start_time), parse_time(entry.end_time)
-        if entry.display_name and started_at is not None:
+    for position, node in enumerate(nodes):
+        started_at, ended_at = node.started_at, node.ended_at
+        if node.name and started_at is not None:
             place = located.places.get(position, NO_PLACE)
             entries[position] = Entry(
-                entry.display_name, entry.state, started_at, ended_at, ended_at, *place, position=position
+                node.name, node.state, started_at, ended_at, ended_at, *place, position=position
             )
     return sorted(_with_attempts(entries, located.attempts), key=lambda entry: (entry.started_at, entry.name))
 
 
 class Completeness(Enum):
-    """Whether the entries of a run in a final state are its final ones.
+    """Whether the nodes of a run in a final state are its final ones.
 
-    `LACKING`: nothing is under way, yet there is no `root`. Such are the entries of a run whose workflow failed or
-    was stopped before it had any nodes, and of one whose first entries are still to be written.
+    `LACKING`: nothing is under way, yet there is no `root`. Such are the nodes of a run whose workflow failed or
+    was stopped before it had any, and of one whose first nodes are still to be written.
     """
 
     COMPLETE = "complete"
@@ -126,10 +143,11 @@ class Completeness(Enum):
     LACKING = "lacking"
 
 
-def completeness(entries: list[Entry]) -> Completeness:
-    """Whether these are the entries of a workflow that has ended: `root` has, and nothing is pending or running."""
-    roots = [entry for entry in entries if entry.name == ROOT]
-    if any(root.ended_at is None for root in roots) or any(entry.state in _UNDER_WAY for entry in entries):
+def completeness(nodes: Iterable[Node | Entry]) -> Completeness:
+    """Whether these are the nodes of a workflow that has ended: `root` has, and nothing is pending or running."""
+    begun = [node for node in nodes if node.name and node.started_at is not None]
+    roots = [node for node in begun if node.name == ROOT]
+    if any(root.ended_at is None for root in roots) or any(node.state in _UNDER_WAY for node in begun):
         return Completeness.UNDER_WAY
     return Completeness.COMPLETE if roots else Completeness.LACKING
 

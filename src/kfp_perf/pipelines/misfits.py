@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-COMPILE_REMEDY = "compile it with the kfp SDK, version 2 (`kfp dsl compile`)"
+COMPILE_REMEDY = (
+    "compile it with the kfp SDK, version 2: kfp dsl compile --py pipeline.py --output pipeline.yaml"
+)
 SUFFIXES = (".yaml", ".yml", ".json")
 """The suffixes of pipeline files."""
 

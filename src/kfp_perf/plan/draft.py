@@ -123,18 +123,20 @@ def parse_thresholds(
                 what = f"null lifts a default threshold, and {name} has none"
                 found.append(Problem(where, what, f"default thresholds are on {known}"))
             continue
-        found += (
-            parse_threshold(
-                name,
-                one.condition,
-                where if len(given) == 1 else step(where, place),
-                scenario,
-                registry,
-                abort_on_fail=one.abort_on_fail,
-                delay_seconds=one.delay_seconds,
+        for place, one in enumerate(given):
+            at = where if len(given) == 1 else step(where, place)
+            found.append(
+                parse_threshold(
+                    name,
+                    one.condition,
+                    at,
+                    scenario,
+                    registry,
+                    abort_on_fail=one.abort_on_fail,
+                    delay_seconds=one.delay_seconds,
+                    position=parsed.position(at),
+                )
             )
-            for place, one in enumerate(given)
-        )
     return found
 
 

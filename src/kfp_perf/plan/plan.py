@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kfp_perf.config import TestConfig
+    from kfp_perf.errors import Position
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.pipelines.package import PipelinePackage
     from kfp_perf.plan.limits import Limits
@@ -52,8 +53,8 @@ class Plan:
     scenario has a `name`, unique in the plan. By that name, `packages` holds the pipeline of each scenario that has
     one, as its runner uses it, and `estimates` the expected load of each scenario; `thresholds` are those of the
     whole test, then those of the scenarios; `lifted` are the default ones that do not apply, as pairs of scenario
-    (None: the whole test) and metric; `primary` are the metrics by which executions are compared.
-    A plan can be pickled.
+    (None: the whole test) and metric; `primary` are the metrics by which executions are compared; `positions` says
+    where each scenario is in the file. A plan can be pickled.
     """
 
     name: str
@@ -67,11 +68,16 @@ class Plan:
     primary: tuple[Primary, ...] = ()
     warnings: tuple[Problem, ...] = ()
     resolved: tuple[str, ...] = ()
+    positions: Mapping[str, Position] = field(default_factory=dict)
 
     @property
     def duration_seconds(self) -> float:
         """From the start of the test to the end of the last run time, in seconds."""
         return max(scenario.start_seconds + scenario.run_seconds for scenario in self.scenarios)
+
+    def namespaces(self, config: TestConfig) -> tuple[str, ...]:
+        """Return the namespaces of all scenarios on a server in multi-user mode."""
+        return tuple(dict.fromkeys(one.namespace or config.NAMESPACE for one in self.scenarios))
 
 
 def make_plan(
@@ -122,7 +128,7 @@ def make_plan(
     primary, faults = read_primary(parsed, names, registry)
     # A wrong default is found in every scenario, and reported once.
     if errors := dict.fromkeys([*parsed.problems, *faults, *errors_of(draft)]):
-        raise InputError(errors)
+        raise InputError(parsed.located(errors))
     return Plan(
         name=name or parsed.name or safe_name(path.stem),
         path=path,
@@ -137,6 +143,11 @@ def make_plan(
         thresholds=tuple(one for one in draft.thresholds if isinstance(one, Threshold)),
         lifted=lifted_thresholds(parsed, names),
         primary=primary,
-        warnings=tuple(dict.fromkeys(warnings_of(draft))),
+        warnings=tuple(parsed.located(dict.fromkeys(warnings_of(draft)))),
         resolved=parsed.changes,
+        positions={
+            name: position
+            for index, name in names.items()
+            if (position := parsed.position(parsed.where(index, ()))) is not None
+        },
     )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 TEST_DATA = Path("test_data") / "scenarios"
 """Where the earlier prototype of this framework had its scenario files, relative to the current folder."""
 
+_MOST_NAMED = 5
+"""How many scenario files of a folder a message names."""
+
 
 def find_scenario_file(name: str | Path) -> Path:
     """Return the scenario file of that path; else that of `test_data/scenarios`, else the built-in one.
@@ -27,6 +30,9 @@ def find_scenario_file(name: str | Path) -> Path:
         beside += [TEST_DATA / str(name), TEST_DATA / f"{name}.json"]
     try:
         for candidate in beside:
+            if candidate.is_dir() and (inside := sorted(candidate.glob("*.json"))):
+                remedy = f"give a scenario file: {', '.join(map(str, inside[:_MOST_NAMED]))}"
+                raise InputError(Problem(str(candidate), "is a folder", remedy))
             if candidate.exists():
                 return candidate
     except (OSError, ValueError) as error:
@@ -35,9 +41,15 @@ def find_scenario_file(name: str | Path) -> Path:
     for text in (str(name), f"{name}.json"):
         if text in built_in:
             return built_in[text]
-    here = [file.name for file in Path().glob("*.json")] if path.parent == Path() else []
-    near = difflib.get_close_matches(path.name, [*here, *built_in], n=1)
-    remedy = f"did you mean {near[0]}?" if near else "give a path, or the name of a built-in scenario file"
+    folder = path.parent if path.parent.is_dir() else Path()
+    # Compared without the suffix, which all of them have.
+    known = {Path(file).stem: file for file in built_in} | {
+        file.stem: str(file) for file in folder.glob("*.json")
+    }
+    near = difflib.get_close_matches(path.stem, known, n=1)
+    remedy = (
+        f"did you mean {known[near[0]]}?" if near else "give a path, or the name of a built-in scenario file"
+    )
     raise InputError(Problem(str(name), "does not exist", f"{remedy} (built in: {', '.join(built_in)})"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.result.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ class Report:
     """A report: what it is good for, and the function that draws it.
 
     A built-in one is named by `module` and `function`, and imported when it is called; of the user's own, `own`
-    is the function. `is_text`: it is one text to be read or piped on, rather than files. `has_sections`: it tells
+    is the function. `is_text`: it is one text to be read or piped on, rather than files. `has_sections`: it has
     the sections of the story, the user's own too.
     """
 
@@ -105,16 +106,6 @@ def write_report(
     for file, content in files.items():
         write_whole(folder / file, content)
     return [folder / file for file in files]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a full disk leaves no half of it."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def needs(package: str, extra: str) -> InputError:

@@ -33,7 +33,8 @@ class CaseResult:
 
     `scenario` is None for the whole test, and `metric` is None where the case is of no threshold. `message` is one
     line and says why it did not pass (empty: it did); `details` has the value, the bound and the margin of a
-    threshold. `seconds` is how long a scenario took, 0 for a threshold.
+    threshold. `seconds` is how long a scenario took, 0 for a threshold. `line` is where it is in the scenario file,
+    of a default threshold where its scenario is (None: not known).
     """
 
     scenario: str | None
@@ -43,6 +44,7 @@ class CaseResult:
     message: str = ""
     details: str = ""
     seconds: float = 0.0
+    line: int | None = None
 
     @property
     def went_wrong(self) -> bool:
@@ -73,8 +75,13 @@ def cases_of(document: dict[str, Any]) -> list[CaseResult]:
     names = [str(one["name"]) for one in whole["scenarios"]]
     cases = []
     for one in whole["scenarios"]:
-        cases.append(_of_scenario(one, whole))
-        cases += [_of_threshold(each, whole) for each in judged if each.get("scenario") == one["name"]]
+        of_scenario = _of_scenario(one, whole)
+        cases.append(of_scenario)
+        cases += [
+            _of_threshold(each, whole, of_scenario.line)
+            for each in judged
+            if each.get("scenario") == one["name"]
+        ]
     cases += [_of_threshold(each, whole) for each in judged if each.get("scenario") not in names]
     good = whole["verdict"]["exit_code"] == ExitCode.GOOD
     if not good and not any(case.went_wrong for case in cases):
@@ -97,10 +104,13 @@ def _of_scenario(scenario: dict[str, Any], document: dict[str, Any]) -> CaseResu
         message=_line(message),
         details=message,
         seconds=_seconds_between(scenario["started"], scenario["finished"]),
+        line=_line_number(scenario),
     )
 
 
-def _of_threshold(judged: dict[str, Any], document: dict[str, Any]) -> CaseResult:
+def _of_threshold(
+    judged: dict[str, Any], document: dict[str, Any], of_scenario: int | None = None
+) -> CaseResult:
     scenario, metric = judged.get("scenario"), str(judged.get("metric"))
     code, passed = document["verdict"]["exit_code"], bool(judged.get("passed"))
     outcome, why = CaseOutcome.PASSED, ""
@@ -120,6 +130,7 @@ def _of_threshold(judged: dict[str, Any], document: dict[str, Any]) -> CaseResul
         metric=metric,
         message=_line(why),
         details=details_of(judged),
+        line=_line_number(judged) or of_scenario,
     )
 
 
@@ -176,6 +187,11 @@ def _pair(value: Any) -> tuple[float, float] | None:
 
 def _line(text: str) -> str:
     return text.strip().partition("\n")[0].strip()
+
+
+def _line_number(one: dict[str, Any]) -> int | None:
+    found = one.get("line")
+    return found if isinstance(found, int) else None
 
 
 def _seconds_between(started: Any, finished: Any) -> float:

@@ -3,59 +3,43 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console, Group
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
-from kfp_perf.compare import ComparisonVerdict
 from kfp_perf.reports.comparison_distributions import read_times
 from kfp_perf.reports.comparison_story import comparison_story
-from kfp_perf.reports.comparison_words import (
-    TONES,
-    change_of,
-    guard_values,
-    guard_verdict,
-    interval_of,
-    overall,
-    sentence_of,
-    shown_metrics,
-    values_of,
-    verdict_of,
-)
+from kfp_perf.reports.comparison_words import overall
 from kfp_perf.reports.markdown import markdown_of
-from kfp_perf.reports.quantities import count_of
-from kfp_perf.reports.story.blocks import Tone
+from kfp_perf.reports.story_console import parts_of
 from kfp_perf.reports.webpage import body_of, page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TextIO
 
     from rich.console import RenderableType
 
-    from kfp_perf.compare import Comparison, MetricComparison
+    from kfp_perf.compare import Comparison
 
 SCHEMA_VERSION = 1
 _WIDE = 100
-_STYLES = {Tone.GOOD: "bold green", Tone.BAD: "bold red", Tone.WARNING: "bold yellow", Tone.PLAIN: ""}
 #: Sections of the Markdown, and whether they are folded away.
 _SECTIONS = {"primary": False, "guards": False, "further": True, "executions": True}
 
 
 def print_comparison(comparison: Comparison, file: TextIO) -> None:
     """Print it in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(Group(*_parts(comparison)))
+    Console(file=file, highlight=False).print(_parts(comparison))
 
 
 def draw_console(comparison: Comparison) -> bytes:
     """Plain text, 100 columns wide."""
     text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(Group(*_parts(comparison)))
+    Console(file=text, highlight=False, width=_WIDE).print(_parts(comparison))
     return text.getvalue().encode(errors="replace")
 
 
@@ -94,61 +78,7 @@ FORMATS: dict[str, Callable[[Comparison], bytes]] = {
 }
 
 
-def _parts(comparison: Comparison) -> Iterator[RenderableType]:
-    outcome = overall(comparison)
-    yield Text()
-    yield Text(str(outcome).upper(), style=_STYLES[TONES[outcome]])
-    for one in comparison.primary:
-        yield Text(sentence_of(one, comparison.within))
-    yield Text()
-    for name, side in (("Baseline", comparison.baseline), ("New     ", comparison.new)):
-        yield Text(f"{name}  {side.name} ({count_of(len(side.executions), 'execution')})")
-    yield Text()
-    yield _table(comparison)
-    if comparison.guards:
-        yield Text()
-        yield _guards(comparison)
-    if comparison.warnings:
-        yield Text()
-    for warning in comparison.warnings:
-        yield Padding(Text(f"! {warning}", style="yellow"), (0, 0))
-
-
-def _table(comparison: Comparison) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("metric (* primary)", no_wrap=True)
-    for title in ("baseline", "new", "change", "interval"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("verdict")
-    for one in shown_metrics(comparison):
-        table.add_row(*_row(one, comparison.within))
-    return table
-
-
-def _row(metric: MetricComparison, within: float) -> Iterator[Text]:
-    yield Text(f"{metric.label}{' *' if metric.primary else ''}")
-    yield from map(Text, values_of(metric))
-    yield Text(change_of(metric.change))
-    yield Text(interval_of(metric))
-    if metric.primary:
-        yield Text(verdict_of(metric, within), style=_STYLES[TONES[metric.verdict]])
-    else:
-        undecided = metric.verdict is ComparisonVerdict.TOO_LITTLE_DATA
-        yield Text("" if undecided else verdict_of(metric, within))
-
-
-def _guards(comparison: Comparison) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("share", no_wrap=True)
-    for title in ("baseline", "new", "points"):
-        table.add_column(title, justify="right")
-    table.add_column("")
-    for one in comparison.guards:
-        style = _STYLES[Tone.BAD if one.worse else Tone.PLAIN]
-        table.add_row(
-            one.label,
-            *guard_values(one),
-            f"{one.change.points * 100:+.1f}",
-            Text(guard_verdict(one), style=style),
-        )
-    return table
+def _parts(comparison: Comparison) -> RenderableType:
+    """What is printed: without the executions one by one, which the other formats list."""
+    story = comparison_story(comparison)
+    return parts_of(replace(story, sections=[one for one in story.sections if one.id != "executions"]))

@@ -17,10 +17,11 @@ from kfp_perf.reports.comparison_words import (
     overall,
     sentence_of,
     shown_metrics,
+    side_of,
     values_of,
     verdict_of,
 )
-from kfp_perf.reports.quantities import count_of, seconds_of
+from kfp_perf.reports.quantities import seconds_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Column,
@@ -37,7 +38,7 @@ from kfp_perf.reports.story.blocks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kfp_perf.compare import Comparison, MetricComparison, SideSummary
     from kfp_perf.reports.charts import Chart
@@ -67,12 +68,7 @@ def comparison_story(comparison: Comparison, times: Iterable[SideTimes] = ()) ->
             else (),
             caveats=comparison.warnings,
         ),
-        facts=Facts(
-            [
-                (name, f"{side.name} ({count_of(len(side.executions), 'execution')})")
-                for name, side in zip(("Baseline", "New"), sides, strict=True)
-            ]
-        ),
+        facts=Facts([(name, side_of(side)) for name, side in zip(("Baseline", "New"), sides, strict=True)]),
         tiles=[
             Tile(change_of(one.change), one.label, verdict_of(one, comparison.within))
             for one in comparison.primary
@@ -120,7 +116,11 @@ _COLUMNS = (
 )
 
 
-def _table(caption: str, metrics: Iterable[MetricComparison], within: float) -> Table:
+#: What a terminal shows of further metrics.
+_FOUND = {ComparisonVerdict.SLOWER, ComparisonVerdict.FASTER, ComparisonVerdict.MORE_FAILURES}
+
+
+def _table(caption: str, metrics: Sequence[MetricComparison], within: float) -> Table:
     return Table(
         caption,
         _COLUMNS,
@@ -134,6 +134,7 @@ def _table(caption: str, metrics: Iterable[MetricComparison], within: float) -> 
             ]
             for one in metrics
         ],
+        minor=[place for place, one in enumerate(metrics) if not one.primary and one.verdict not in _FOUND],
     )
 
 
@@ -174,6 +175,7 @@ def _guards(comparison: Comparison) -> Table:
             ]
             for one in comparison.guards
         ],
+        minor=[place for place, one in enumerate(comparison.guards) if not one.worse],
     )
 
 

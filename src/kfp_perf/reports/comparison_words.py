@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.compare import ComparisonVerdict
 from kfp_perf.metrics.metric import Unit
-from kfp_perf.reports.quantities import quantity_of, share_of
+from kfp_perf.reports.quantities import count_of, quantity_of, share_of
 from kfp_perf.reports.story.blocks import Tone
 from kfp_perf.statistics.comparison import MOST_EXECUTIONS
 
 if TYPE_CHECKING:
-    from kfp_perf.compare import Comparison, GuardComparison, MetricComparison
+    from kfp_perf.compare import Comparison, GuardComparison, MetricComparison, SideSummary
 
 TONES = {
     ComparisonVerdict.SLOWER: Tone.BAD,
@@ -38,6 +38,12 @@ _GRAVEST_FIRST = (
 def overall(comparison: Comparison) -> ComparisonVerdict:
     """The gravest outcome of the primary metrics; one that got slower is graver than one of too little data."""
     return min((one.verdict for one in comparison.primary), key=_GRAVEST_FIRST.index)
+
+
+def side_of(side: SideSummary) -> str:
+    """A side: its name, how many executions it has, and what they were executed on."""
+    on = f" on {', '.join(side.targets)}" if side.targets else ""
+    return f"{side.name}, {count_of(len(side.executions), 'execution')}{on}"
 
 
 def shown_metrics(comparison: Comparison) -> list[MetricComparison]:

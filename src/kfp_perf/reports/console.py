@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kfp_perf.reports.beside_runs import beside_runs
-from kfp_perf.reports.document import complete, dig, ended_early
+from kfp_perf.reports.document import complete, dig, ended_early, target_of
 from kfp_perf.reports.failures import failures_of
 from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
@@ -102,10 +102,10 @@ def _verdict(document: Mapping[str, Any]) -> Text:
     if verdict["emulator"]:
         profile = target["emulator_profile"]
         named = f" (profile {profile})" if profile else ""
-        text.append(f"\non the emulator{named}: figures of a model, not of a cluster", "yellow")
+        text.append(f"\non {target_of(document)}{named}: figures of a model, not of a cluster", "yellow")
     else:
         version = f" (KFP {target['version']})" if target["version"] else ""
-        text.append(f"\non {target['url']}{version}")
+        text.append(f"\non {target_of(document)}{version}")
     return text
 
 

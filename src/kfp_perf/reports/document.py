@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.hosts import titled
 from kfp_perf.reports.quantities import clock_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ def _filled(given: Any, shape: dict[str, Any], path: str, missing: list[str]) ->
             _filled(value, default, f"{path}.{key}", missing) if isinstance(default, dict) else value
         )
     return filled
+
+
+def target_of(document: Mapping[str, Any]) -> str:
+    """What was tested, for people: an address with its name in the targets file, or the emulator."""
+    target, emulated = dig(document, "target"), dig(document, "verdict", "emulator")
+    name, url = (str(dig(target, key) or "") for key in ("name", "url"))
+    if emulated:
+        return f"the emulator {titled(name, url)}" if name else "the emulator"
+    return titled(name, url)
 
 
 def dig(document: Any, *keys: str) -> Any:

@@ -15,7 +15,13 @@ from kfp_perf.reports.comparison_distributions import read_times
 from kfp_perf.reports.comparison_story import comparison_story
 from kfp_perf.reports.comparison_words import overall
 from kfp_perf.reports.story.blocks import Column, Facts, Section, Story, Table, VerdictBlock
-from kfp_perf.reports.study_executions import executions_section, study_ended, study_facts, study_verdict
+from kfp_perf.reports.study_executions import (
+    executions_section,
+    study_ended,
+    study_facts,
+    study_verdict,
+    target_of,
+)
 from kfp_perf.statistics.comparison import WITHIN
 from kfp_perf.statistics.variation import smallest_changes, variation_of
 
@@ -80,7 +86,7 @@ def _targets(study: Study) -> Iterator[tuple[str, str]]:
     for name, label in zip(("Baseline", "New"), labels, strict=False):
         found = next((one for one in study.record.executions if one.label == label and one.target), None)
         emulated = found is not None and found.emulator_seed is not None
-        target = "an emulator for each execution" if emulated else found.target if found else "no result"
+        target = "an emulator for each execution" if emulated else target_of(found) if found else "no result"
         yield name, f"{label}: {target}"
 
 

@@ -5,6 +5,7 @@ Workflow commands are documented at https://docs.github.com/actions/reference/wo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -45,16 +46,19 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotation of a workflow run; `file` is relative to the repository (empty: none)."""
+    """One annotation of a workflow run; `file` is relative to the repository (empty: none), `line` is in it."""
 
     level: Level
     title: str
     text: str
     file: str = ""
+    line: int | None = None
 
     def __str__(self) -> str:
         """The workflow command; a message has its `%` and line ends escaped, a property `:` and `,` as well."""
-        properties = {"title": self.title, **({"file": self.file} if self.file else {})}
+        properties = {"title": self.title}
+        if self.file:
+            properties |= {"file": self.file, **({"line": str(self.line)} if self.line else {})}
         told = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
         return f"::{self.level} {told}::{_escaped(self.text)}"
 
@@ -62,9 +66,10 @@ class Annotation:
 def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annotation]:
     """An error for each case that went wrong, a warning for each warning, or a notice that the test passed."""
     whole, _ = complete(document)
-    title = f"{whole['name']}: {whole['verdict']['text']}"
+    on = f" on {name}" if (name := whole["target"].get("name")) else ""
+    title = f"{whole['name']}{on}: {whole['verdict']['text']}"
     found = [
-        Annotation(Level.ERROR, title, f"{_of(case.scenario)}{case.message}", file)
+        Annotation(Level.ERROR, title, f"{_of(case.scenario)}{case.message}", file, case.line)
         for case in cases_of(document)
         if case.went_wrong
     ]
@@ -79,7 +84,11 @@ def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annota
         *(f"{_of(one['name'])}{text}" for one in whole["scenarios"] for text in one["warnings"]),
         *(f"left on the server: {left}" for left in whole["leftovers"]),
     ]
-    found += [Annotation(Level.WARNING, whole["name"], str(text), file) for text in warnings]
+    path = str(whole["scenario_file"]["path"])
+    found += [
+        Annotation(Level.WARNING, whole["name"], str(text), file, _line_in(str(text), path))
+        for text in warnings
+    ]
     return limited(found)
 
 
@@ -110,7 +119,11 @@ def annotations_of_error(error: Exception, environment: Mapping[str, str]) -> li
     problems = error.problems if isinstance(error, InputError) else ()
     found = [
         Annotation(
-            Level.ERROR, _TITLE, str(one), relative_to_workspace(one.where.partition(": ")[0], environment)
+            Level.ERROR,
+            _TITLE,
+            str(one),
+            relative_to_workspace(one.file, environment),
+            None if one.position is None else one.position.line,
         )
         for one in problems
     ]
@@ -171,6 +184,12 @@ def _fitting(markdown: bytes, room: int) -> Iterator[bytes]:
     if (end := max(ends)) > 0:
         yield kept[:end]
         yield _CUT
+
+
+def _line_in(text: str, path: str) -> int | None:
+    """The line of a warning that begins with a place in the scenario file; None where it does not."""
+    found = re.match(rf"{re.escape(path)}:(\d+):\d+: ", text) if path else None
+    return int(found[1]) if found else None
 
 
 def _of(scenario: str | None) -> str:

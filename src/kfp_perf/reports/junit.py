@@ -83,20 +83,22 @@ def _suite(
     for name, value in _properties(document):
         properties.append(_element("property", name=name, value=value))
     for case in cases:
-        suite.append(_case(case, classes))
+        suite.append(_case(case, classes, str(document["scenario_file"]["path"])))
     _text(suite, "system-out", _judgements(scenario, document))
     _text(suite, "system-err", _warnings(scenario, document))
     return suite
 
 
-def _case(case: CaseResult, classname: str) -> ET.Element:
+def _case(case: CaseResult, classname: str, file: str) -> ET.Element:
     element = _element(
         "testcase", classname=_token(classname), name=_token(case.name), time=f"{case.seconds:.3f}"
     )
     if case.outcome in _CHILDREN:
         name, attributes = _CHILDREN[case.outcome]
         child = _element(name, message=case.message, **attributes)
-        child.text = _legal(case.details)
+        # The schemas have no attributes for a place in a file.
+        at = f"{file}:{case.line}" if file and case.line else ""
+        child.text = _legal("\n".join(filter(None, (case.details, at))))
         element.append(child)
     return element
 
@@ -107,6 +109,7 @@ def _properties(document: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         "kfp_perf.verdict": verdict["text"],
         "kfp_perf.exit_code": verdict["exit_code"],
         "kfp_perf.version": document["environment"].get("kfp_perf"),
+        "target.name": target.get("name"),
         "target.url": target["url"],
         "target.version": target["version"],
         "target.emulator_profile": target["emulator_profile"],

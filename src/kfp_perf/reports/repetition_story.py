@@ -32,18 +32,20 @@ if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.result.study import Study
 
+#: Metrics that a terminal shows beside the primary ones.
+_MAIN = ("run.", "phase.", "api.CreateRun.")
 #: Numbers of executions a side for which the smallest change that would be found is given.
 SIDES = (3, 5, 10, 20)
 
 
 def study_document(study: Study) -> dict[str, Any]:
     """The plain values: `metrics`, a `RepeatedMetric` each."""
-    return {"metrics": msgspec.to_builtins(_metrics(study))}
+    return {"metrics": msgspec.to_builtins(_metrics(study)[0])}
 
 
 def study_story(study: Study) -> Story:
     """The whole report."""
-    metrics = _metrics(study)
+    metrics, folders = _metrics(study)
     primary = [one for one in metrics if one.primary]
     word, tone = study_verdict(study)
     return Story(
@@ -63,17 +65,18 @@ def study_story(study: Study) -> Story:
         tiles=[
             Tile(_typical(one), one.label, _precision(one)) for one in primary if one.variation is not None
         ],
-        sections=list(_sections(study, metrics)),
+        sections=list(_sections(study, metrics, folders)),
     )
 
 
-def _metrics(study: Study) -> tuple[RepeatedMetric, ...]:
+def _metrics(study: Study) -> tuple[tuple[RepeatedMetric, ...], tuple[str, ...]]:
+    """The metrics, and the folders of the executions in the order of their values."""
     try:
         side: Side = read_side([study.path])
-        return repeated_metrics(side)
+        return repeated_metrics(side), tuple(one.path.name for one in side.executions)
     except InputError:
         # Nothing but a warm-up, or executions without values: the list of executions shows them.
-        return ()
+        return (), ()
 
 
 def _sentence(study: Study, primary: list[RepeatedMetric]) -> str:
@@ -90,14 +93,17 @@ def _caveats(study: Study, primary: list[RepeatedMetric]) -> Iterator[str]:
     wanted = study.record.settings.get("until_stable")
     if wanted is not None and not study.record.answer.get("stable"):
         yield f"The primary metrics were not known to within {wanted * 100:g} % when the study ended."
-    if primary and all((one.variation.spread or 0.0) < 1e-6 for one in primary if one.variation):
+    spreads = [one.variation.spread for one in primary if one.variation is not None]
+    if spreads and all(spread is not None and spread < 1e-6 for spread in spreads):
         yield "The executions do not differ at all: values in whole seconds, or one emulator seed, hide variation."
     invalid = [one.number for one in study.record.counted if one.exit_code == ExitCode.INVALID]
     if invalid:
         yield f"Invalid, and still among the values: execution {', '.join(map(str, invalid))}."
 
 
-def _sections(study: Study, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Section]:
+def _sections(
+    study: Study, metrics: tuple[RepeatedMetric, ...], folders: tuple[str, ...]
+) -> Iterator[Section]:
     primary = [one for one in metrics if one.primary]
     if judged := judged_of(study.record.answer.get("thresholds")):
         lead = (
@@ -125,7 +131,7 @@ def _sections(study: Study, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Sec
             "vary as these executions do.",
             [_power(found)],
         )
-    yield executions_section(study, primary)
+    yield executions_section(study, primary, folders)
 
 
 _LEAD_BETWEEN = (
@@ -154,7 +160,10 @@ def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
         Column("Between"),
         Column("Within"),
     ]
-    table = Table("Variation of each metric", columns, [_row(one) for one in metrics])
+    minor = [
+        place for place, one in enumerate(metrics) if not one.primary and not one.label.startswith(_MAIN)
+    ]
+    table = Table("Variation of each metric", columns, [_row(one) for one in metrics], minor=minor)
     return without_zeros(table, "Within")
 
 
@@ -162,8 +171,11 @@ def _row(metric: RepeatedMetric) -> list[str]:
     label = f"{metric.label}{' *' if metric.primary else ''}"
     found = metric.variation
     if found is None:
-        missing = sum(value is None for value in metric.values)
-        return [label, f"not reached in {missing} of {len(metric.values)}", *["–"] * 4]
+        known = [value for value in metric.values if value is not None]
+        if missing := len(metric.values) - len(known):
+            return [label, f"not reached in {missing} of {len(metric.values)}", *["–"] * 4]
+        # One of them is 0, and has no logarithm.
+        return [label, quantity_of(sum(known) / len(known), metric.unit), *["–"] * 4]
     interval = (
         "–"
         if found.low is None or found.high is None

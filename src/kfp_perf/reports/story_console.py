@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -14,7 +15,7 @@ from rich.text import Text
 from kfp_perf.reports.story.blocks import Cell, Facts, Flag, Hyperlink, Items, Noted, Prose, Table, Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
@@ -56,7 +57,7 @@ def parts_of_block(block: Block) -> Iterator[RenderableType]:
     """What is printed of a block; nothing of charts."""
     match block:
         case Table():
-            yield _FittedTable(block)
+            yield from _table(block)
         case Prose():
             yield Text(block.text, style=STYLES[block.tone])
         case Items():
@@ -72,6 +73,16 @@ def _facts(facts: Facts) -> RenderableType:
     return Group(*(Text.assemble(f"{name.ljust(wide)}  ", _cell(value)) for name, value in facts.pairs))
 
 
+def _table(table: Table) -> Iterator[RenderableType]:
+    """The rows that are not minor, and how many are."""
+    rows = [row for place, row in enumerate(table.rows) if place not in table.minor]
+    if rows:
+        yield _FittedTable(replace(table, rows=rows))
+    if left_out := len(table.rows) - len(rows):
+        are = "is" if left_out == 1 else "are"
+        yield Text(f"{left_out:,} more {are} on the page (--format html)", style="dim")
+
+
 @dataclass(frozen=True, slots=True)
 class _FittedTable:
     """A table as wide as the terminal at most: what does not fit is folded, and no letter is lost."""
@@ -85,26 +96,50 @@ class _FittedTable:
             justify: JustifyMethod = "right" if column.is_number else "left"
             drawn.add_column(column.title, justify=justify, header_style="dim", overflow="fold", width=width)
         for row in self.table.rows:
-            drawn.add_row(*map(_cell, row))
+            drawn.add_row(*map(_folded, map(_cell, row), widths))
         yield drawn
 
 
 def _widths(table: Table, available: int) -> list[int]:
     """The width of each column: of its widest cell, or less where they do not fit.
 
-    Titles and texts are folded between words first; numbers stay whole as long as that is enough.
+    Titles and texts are folded between words first, then in names such as `api.CreateRun.latency`; numbers stay
+    whole as long as that is enough.
     """
-    widths, least = [], []
+    widths: list[int] = []
+    by_word, by_part = [], []
     for place, column in enumerate(table.columns):
         texts = [_cell(row[place]).plain for row in table.rows]
-        pieces = [*column.title.split(), *(texts if column.is_number else " ".join(texts).split())]
         widths.append(max(map(cell_len, [column.title, *texts])))
-        least.append(min(max(map(cell_len, pieces), default=1), widths[-1]))
-    for limits in (least, [1] * len(least)):
+        numbers, words = (texts, ()) if column.is_number else ((), " ".join(texts).split())
+        whole = [*column.title.split(), *numbers]
+        by_word.append(_widest([*whole, *words]))
+        by_part.append(_widest([*whole, *(part for word in words for part in _PARTS.findall(word))]))
+    for limits in (by_word, by_part, [1] * len(widths)):
         while sum(widths) > available and any(map(operator.gt, widths, limits)):
             _, widest = max((width, place) for place, width in enumerate(widths) if width > limits[place])
             widths[widest] -= 1
     return widths
+
+
+#: What may stand at the end of a line: a word, or a part of a name such as `api.CreateRun.latency`.
+_PARTS = re.compile(r"[^\s./_-]*(?:[\s./_-]+|$)")
+
+
+def _widest(pieces: Iterable[str]) -> int:
+    return max(map(cell_len, pieces), default=1)
+
+
+def _folded(text: Text, width: int) -> Text:
+    """The text with line breaks where a name would be cut in the middle of a part."""
+    if all(cell_len(word) <= width for word in text.plain.split()):
+        return text
+    lines = [""]
+    for part in _PARTS.findall(text.plain):
+        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return Text("\n".join(line.rstrip() for line in lines), style=text.style)
 
 
 def _cell(cell: Cell) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import ExitCode
+from kfp_perf.hosts import titled
 from kfp_perf.reports.quantities import count_of, quantity_of, span_of
 from kfp_perf.reports.story.blocks import Column, Facts, Flag, Hyperlink, Section, Table, Tone
 from kfp_perf.result.files import EXECUTIONS_FOLDER
@@ -49,16 +50,21 @@ def study_ended(study: Study) -> list[str]:
     return [record.ended] if record.ended else []
 
 
+def target_of(execution: ExecutionRecord) -> str:
+    """The target of an execution: its address, with its name before it where it was chosen by that."""
+    return titled(execution.target_name, execution.target)
+
+
 def study_facts(study: Study) -> Facts:
     """How many executions there are, when, and where."""
     record = study.record
     warmups = sum(one.warmup for one in record.executions)
     counted = count_of(len(record.counted), "execution")
-    targets = dict.fromkeys(one.target for one in record.executions if one.target)
+    targets = dict.fromkeys(target_of(one) for one in record.executions if one.target)
     pairs: list[tuple[str, Cell]] = [
         (
             "Executions",
-            f"{counted}, and {warmups} warm-up that do not count"
+            f"{counted}, and {warmups} warm-ups that do not count"
             if warmups > 1
             else f"{counted}, and a warm-up that does not count"
             if warmups
@@ -76,8 +82,13 @@ def study_facts(study: Study) -> Facts:
     return Facts(pairs)
 
 
-def executions_section(study: Study, primary: Sequence[RepeatedMetric] = ()) -> Section:
-    """The list of executions, each with its outcome, the primary metrics, and a link to its own report."""
+def executions_section(
+    study: Study, primary: Sequence[RepeatedMetric] = (), folders: Sequence[str] = ()
+) -> Section:
+    """The list of executions, each with its outcome, the primary metrics, and a link to its own report.
+
+    `folders` are those of the executions in the order of the metrics' values.
+    """
     labelled = any(one.label for one in study.record.executions)
     seeded = any(one.emulator_seed is not None for one in study.record.executions)
     columns = [
@@ -88,13 +99,10 @@ def executions_section(study: Study, primary: Sequence[RepeatedMetric] = ()) -> 
         Column("Outcome", is_number=False),
         Column("Took"),
     ]
-    values = {
-        record.number: place
-        for place, record in enumerate(one for one in study.record.executions if _has_value(one))
-    }
+    places = {folder: place for place, folder in enumerate(folders)}
     rows: list[list[Cell]] = []
     for one in study.record.executions:
-        place = values.get(one.number)
+        place = places.get(one.folder)
         rows.append(
             [
                 Hyperlink(
@@ -113,12 +121,8 @@ def executions_section(study: Study, primary: Sequence[RepeatedMetric] = ()) -> 
     return Section("executions", "Which executions were there?", lead, [Table("Executions", columns, rows)])
 
 
-def _has_value(one: ExecutionRecord) -> bool:
-    return bool(one.finished) and not one.warmup and one.exit_code != ExitCode.INTERRUPTED
-
-
 def _value(metric: RepeatedMetric, place: int | None) -> str:
-    if place is None or place >= len(metric.values):
+    if place is None:
         return "–"
     value = metric.values[place]
     return "not reached" if value is None else quantity_of(value, metric.unit)

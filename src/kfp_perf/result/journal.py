@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfp_perf.errors import RunnerError
-from kfp_perf.result.append_file import LineFile
+from kfp_perf.result.append_file import LineFile, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -115,7 +114,7 @@ def left_behind(path: Path) -> list[Made]:
     A truncated last line is skipped: its request had not been sent.
     """
     alive: dict[tuple[ObjectKind, str], Made] = {}
-    for line in _lines(path):
+    for line in read_lines(path, _line_decoder):
         key = (line.kind, line.name)
         if line.event == "gone":
             alive.pop(key, None)
@@ -127,14 +126,3 @@ def left_behind(path: Path) -> list[Made]:
             alive[key] = Made(line.kind, line.name, line.namespace, line.parent)
     order = list(ObjectKind)
     return sorted(alive.values(), key=lambda made: order.index(made.kind))
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for raw in file:
-            try:
-                yield _line_decoder.decode(raw)
-            except msgspec.DecodeError:
-                continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import html
 import importlib
 from pathlib import Path
@@ -49,6 +50,21 @@ _TIMES = (
     *("due", "sent", "ended", "created_at", "scheduled_at", "finished_at", "running_at"),
     *("seen_running", "seen_unfinished", "seen_finished", "slot", "started_at", "ended_at"),
 )
+
+
+def remedy_for(path: Path) -> str:
+    """What to name in place of a folder that holds no result."""
+    with contextlib.suppress(OSError):
+        for inside in (path / "latest", path / "results" / "latest"):
+            if inside.is_dir():
+                return f"Did you mean {inside}? `kfp-perf list {inside.parent}` lists the results there."
+        if path.parent.is_dir():
+            folders = [one.name for one in path.parent.iterdir() if one.is_dir() and one.name != path.name]
+            if near := difflib.get_close_matches(path.name, folders, n=1):
+                return f"Did you mean {path.parent / near[0]}?"
+        elif path.name == "latest":
+            return "No test has been run here; `kfp-perf run smoke.json --emulator` makes a first result."
+    return "Name a folder that `kfp-perf run` made; `kfp-perf list` lists those in results."
 
 
 class ScenarioFiles:
@@ -110,8 +126,8 @@ class TestResult:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Open a folder that a test left. Raises `InputError` where it holds no readable result."""
-        remedy = "Name a folder that `kfp-perf run` made."
         path = Path(path)
+        remedy = remedy_for(path)
         try:
             names = {entry.name for entry in path.iterdir()}
         except FileNotFoundError:

@@ -45,6 +45,10 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
         return self.ended - self.sent if self.sent else 0.0
 
 
+#: The kinds of errors of attempts that failed because this machine had no descriptors or local ports left.
+LOCAL_KINDS = frozenset({"descriptors", "ports"})
+
+
 class CallOutcome(StrEnum):
     """How an operation ended. All but `answered` and `gone` rank above every answered one in latencies."""
 

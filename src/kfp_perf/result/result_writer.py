@@ -19,6 +19,7 @@ from kfp_perf.result.files import (
     SCHEMA_VERSION,
     safe_name,
 )
+from kfp_perf.result.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ class ResultWriter:
             self._save(HEALTH_FILE, document, rescue=False)
 
     def save(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Write `result.json` atomically, and return its path. Values that JSON cannot hold are written as text.
+        """Write `result.json` atomically, and return the document as written: what JSON cannot hold as text.
 
         Raises `InputError` where the folder can no longer be written; the document is then in the system's
         temporary folder, at the path that the error names.
@@ -118,13 +119,9 @@ def write_json(file: Path, encoded: bytes, *, rescue: bool = False) -> None:
     Raises `InputError`; with `rescue` the document is then in the system's temporary folder.
     """
     content = msgspec.json.format(encoded, indent=2) + b"\n"
-    temporary = file.with_name(f".{file.name}.new")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
+        write_whole(file, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         remedy = _rescued(content) if rescue else ""
         raise InputError(Problem(str(file), f"cannot be written: {error.strerror}", remedy)) from error
 

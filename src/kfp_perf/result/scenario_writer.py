@@ -25,6 +25,7 @@ from kfp_perf.result.records import CallOutcome, Purpose
 from kfp_perf.result.result_writer import as_json
 from kfp_perf.result.series import WARMUP, SeriesEncoder, series_head
 from kfp_perf.result.tasks import Slowest, select_tasks, task_lines
+from kfp_perf.result.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,10 +176,8 @@ class ScenarioWriter:
 
     def info(self, info: ScenarioInfo) -> None:
         """Write `scenario.json` atomically."""
-        temporary = self.folder / f".{SCENARIO_FILE}.new"
         try:
-            temporary.write_bytes(_encoded(info))
-            temporary.replace(self.folder / SCENARIO_FILE)
+            write_whole(self.folder / SCENARIO_FILE, _encoded(info))
         except OSError as error:
             self._missing(SCENARIO_FILE, error)
 

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of a study; its result is in `executions/<folder>/`.
 
-    `label` is what the design calls it: of a duel the target. `pair`: executions with the same number are
-    analysed as a pair. `warmup`: it is kept, and not counted. Times are UTC in ISO 8601; `finished` is empty and
-    `exit_code` None while it runs, and after the study was killed in it.
+    `label` is what the design calls it: of a duel the side. `target` is the address that was tested, and
+    `target_name` its name in the targets file, where it was chosen by that. `pair`: executions with the same
+    number are analysed as a pair. `warmup`: it is kept, and not counted. Times are UTC in ISO 8601; `finished` is
+    empty and `exit_code` None while it runs, and after the study was killed in it.
     """
 
     number: int
     folder: str
     label: str = ""
     target: str = ""
+    target_name: str = ""
     overrides: tuple[str, ...] = ()
     emulator_seed: int | None = None
     warmup: bool = False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.pacing import Clock, StopSignal
 
-Thing = TypeVar("Thing")
+Created = TypeVar("Created")
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 
 
 async def create_or_adopt(
-    create: Callable[[], Awaitable[Thing]],
-    find: Callable[[], Awaitable[Thing | None]],
+    create: Callable[[], Awaitable[Created]],
+    find: Callable[[], Awaitable[Created | None]],
     *,
     clock: Clock,
     stop: StopSignal,
     repeats: int = 0,
-) -> Thing:
+) -> Created:
     """Create an object, or return the one that `find` finds by its name after the creation failed.
 
     After a 409 the object exists: another client, or an attempt that a proxy repeated, has created it. After an
@@ -61,13 +61,13 @@ async def create_or_adopt(
 
 
 async def _look_for(
-    find: Callable[[], Awaitable[Thing | None]],
+    find: Callable[[], Awaitable[Created | None]],
     error: ApiError,
     what: str,
     clock: Clock,
     stop: StopSignal,
     seconds: float,
-) -> tuple[Thing | None, bool]:
+) -> tuple[Created | None, bool]:
     """Return what was found, and whether that is certain: the server was done with the creation."""
     until = clock.now() + seconds
     pause = _FIRST_PAUSE_SECONDS

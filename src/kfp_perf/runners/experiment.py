@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_perf.result.journal import ObjectKind
-from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.pipeline import PipelineRunner
 
 if TYPE_CHECKING:
@@ -25,16 +23,8 @@ class ExperimentRunner(PipelineRunner):
 
     async def provide_experiment(self, client: KfpClient) -> str:
         """Create the experiment, and return its id."""
-        with self.making(ObjectKind.EXPERIMENT, self.prefix) as made:
-            sent = self.clock.now()
-            experiment = await create_or_adopt(
-                lambda: client.create_experiment(self.prefix, namespace=self.namespace),
-                lambda: client.find_experiment(self.prefix, namespace=self.namespace),
-                clock=self.clock,
-                stop=self.stop_signal,
-                repeats=self.config.retries,
-            )
-            made(experiment.experiment_id)
+        sent = self.clock.now()
+        experiment = await self.create_experiment(client, self.prefix)
         if experiment.created_at is not None:
             self._creation = (experiment.created_at, sent, self.clock.now())
         return experiment.experiment_id

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kfp_perf.errors import ApiError, InputError, Problem
 from kfp_perf.pipelines.find import find_pipeline
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.counters import ScenarioPhase
-from kfp_perf.result.journal import left_behind
+from kfp_perf.result.journal import ObjectKind, left_behind
 from kfp_perf.result.records import Purpose
 from kfp_perf.runners import remarks
+from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.base import BaseRunner
 from kfp_perf.runners.cleanup import clean_up
 from kfp_perf.runners.prefill import prefill
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
+    from kfp_perf.client import KfpClient
+    from kfp_perf.client.messages import Experiment, Pipeline
+    from kfp_perf.pacing import LoadOperation
     from kfp_perf.pipelines.package import PipelinePackage
-    from kfp_perf.result.journal import Made, ObjectKind
+    from kfp_perf.result.journal import Made
     from kfp_perf.runners.reports import PrefillReport
     from kfp_perf.scenario.model import TestScenario
+
+Created = TypeVar("Created")
 
 _WATCH_SECONDS = 1.0
 
@@ -33,7 +39,7 @@ _WATCH_SECONDS = 1.0
 class JournaledRunner(BaseRunner):
     """A runner that keeps a journal of the objects that it creates, and deletes them at the end.
 
-    Subclasses implement `run` with the help of `drive`, `making` and `alongside`.
+    Subclasses implement `run` with the help of `drive_load`, `making` and `alongside`.
     """
 
     prefilled: PrefillReport | None = None
@@ -127,6 +133,49 @@ class JournaledRunner(BaseRunner):
         if self.journal is not None:
             self.journal.gone(kind, name)
         self._unjournaled.pop((kind, name), None)
+
+    async def create_or_adopt(
+        self,
+        create: Callable[[], Awaitable[Created]],
+        find: Callable[[], Awaitable[Created | None]],
+        *,
+        repeats: int | None = None,
+    ) -> Created:
+        """Create an object of a unique name, or find it by its name; see `adoption.create_or_adopt`.
+
+        `repeats` is how often the creation may be repeated (default: the configured number of retries).
+        """
+        repeats = self.config.retries if repeats is None else repeats
+        return await create_or_adopt(create, find, clock=self.clock, stop=self.stop_signal, repeats=repeats)
+
+    async def create_experiment(self, client: KfpClient, name: str) -> Experiment:
+        """Create an experiment of a unique name, with its entry in the journal."""
+        with self.making(ObjectKind.EXPERIMENT, name) as made:
+            experiment = await self.create_or_adopt(
+                lambda: client.create_experiment(name, namespace=self.namespace),
+                lambda: client.find_experiment(name, namespace=self.namespace),
+            )
+            made(experiment.experiment_id)
+        return experiment
+
+    async def create_pipeline(self, client: KfpClient, name: str, content: bytes) -> Pipeline:
+        """Upload a pipeline under a unique name, with its entry in the journal."""
+        with self.making(ObjectKind.PIPELINE, name) as made:
+            pipeline = await self.create_or_adopt(
+                lambda: client.upload_pipeline(content, name=name, namespace=self.namespace),
+                lambda: client.find_pipeline(name, namespace=self.namespace),
+            )
+            made(pipeline.pipeline_id)
+        return pipeline
+
+    async def drive_load(self, operation: LoadOperation, skipped: Callable[[int, float], None]) -> None:
+        """Start each operation of the load when it is due, from the start of the scenario, until all have ended."""
+        self.start()
+        drive = self.drive(operation, skipped)
+        async with self.alongside():
+            await drive.run()
+            self.phase = ScenarioPhase.DRAINING
+            await drive.finish()
 
     @contextlib.asynccontextmanager
     async def alongside(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kfp_perf.client import ListQuery, Operator, Predicate
-from kfp_perf.runners.known_ids import Known
+from kfp_perf.runners.known_objects import KnownObjects
 
 if TYPE_CHECKING:
     import random
@@ -53,9 +53,9 @@ class Views:
         self._namespace = namespace
         self._chance = chance
         self._filters = (_NOT_ARCHIVED,) if call in _ARCHIVED_KINDS else ()
-        self._open: Known[OpenList] = Known(chance, OPEN_LISTS)
+        self._open: KnownObjects[OpenList] = KnownObjects(chance, OPEN_LISTS)
         self._pursued: OpenList | None = None
-        self._names: Known[str] = Known(chance)
+        self._names: KnownObjects[str] = KnownObjects(chance)
 
     def next(self, *, experiment_id: str = "", scope: str = "") -> OpenList:
         """Return the next query: a first page, or the page after one that was passed to `saw`.
@@ -80,7 +80,7 @@ class Views:
 
     def saw(self, shown: OpenList, page: Page[Any]) -> None:
         """Add a page: its names can be searched for, and the page after it can be read."""
-        self._open.forget(shown)
+        self._open.remove(shown)
         self._names.add(item.display_name for item in page.items)
         if page.next_page_token:
             later = shown._replace(query=shown.query.next(page.next_page_token), page=shown.page + 1)
@@ -90,7 +90,7 @@ class Views:
 
     def close(self, shown: OpenList) -> None:
         """Remove a list whose experiment or pipeline is gone."""
-        self._open.forget(shown)
+        self._open.remove(shown)
 
     def _part_of_a_name(self) -> str:
         name = self._names.pick() or ""

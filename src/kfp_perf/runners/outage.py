@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import NO_ANSWER, TargetError
+from kfp_perf.result.records import LOCAL_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import Sample
 
 #: Failures that are not the target's: calls that kfp-perf cancelled, and resources that this machine ran out of.
-_LOCAL_FAILURES = frozenset({"cancelled", "descriptors", "ports", "no_connection"})
+_LOCAL_FAILURES = LOCAL_KINDS | {"cancelled", "no_connection"}
 _SHORTEST_OUTAGE_SECONDS = 1.0
 _MOST_OUTAGES = 20
 

@@ -14,7 +14,6 @@ from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
 from kfp_perf.runners import remarks
-from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.repeated import RepeatedWarnings
 
@@ -81,12 +80,9 @@ class PipelineRunner(JournaledRunner):
         found = await client.find_experiment(name, namespace=namespace)
         if found is None:
             # It belongs to the namespace from now on, as the server's own would, so it is not deleted.
-            found = await create_or_adopt(
+            found = await self.create_or_adopt(
                 lambda: client.create_experiment(name, namespace=namespace),
                 lambda: client.find_experiment(name, namespace=namespace),
-                clock=self.clock,
-                stop=self.stop_signal,
-                repeats=self.config.retries,
             )
         return found.experiment_id
 
@@ -227,15 +223,7 @@ class PipelineRunner(JournaledRunner):
     async def _upload(self, client: KfpClient) -> tuple[str, str, Dag]:
         package = self.pipeline()
         content = package.content(self.scenario.caching(self.config.CACHE_ENABLED))
-        with self.making(ObjectKind.PIPELINE, self.prefix) as made:
-            pipeline = await create_or_adopt(
-                lambda: client.upload_pipeline(content, name=self.prefix, namespace=self.namespace),
-                lambda: client.find_pipeline(self.prefix, namespace=self.namespace),
-                clock=self.clock,
-                stop=self.stop_signal,
-                repeats=self.config.retries,
-            )
-            made(pipeline.pipeline_id)
+        pipeline = await self.create_pipeline(client, self.prefix, content)
         newest = ListQuery(page_size=1, sort_by="created_at desc")
         versions = await client.list_pipeline_versions(pipeline.pipeline_id, newest)
         if not versions.items:

@@ -12,7 +12,6 @@ from kfp_perf.observe import Observer, TrackedRun
 from kfp_perf.pipelines.package import read_pipeline
 from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import Purpose, Sample
-from kfp_perf.runners.adoption import create_or_adopt
 from kfp_perf.runners.reports import PrefillReport
 
 if TYPE_CHECKING:
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kfp_perf.client import KfpClient
-    from kfp_perf.config import TestConfig
+    from kfp_perf.client.messages import Experiment, Pipeline
     from kfp_perf.pacing import Clock, StopSignal
     from kfp_perf.scenario.model import Prefill
 
-Thing = TypeVar("Thing")
+Created = TypeVar("Created")
 
 PARALLEL = 8
 """How many rows are created at a time: the API server creates only about five runs a second."""
@@ -44,7 +43,6 @@ class PrefillingRunner(Protocol):
     """The interface of the runner that a prefill is for: that of a `JournaledRunner`."""
 
     name: str
-    config: TestConfig
     prefix: str
     namespace: str
     clock: Clock
@@ -56,6 +54,24 @@ class PrefillingRunner(Protocol):
         self, kind: ObjectKind, name: str, *, parent: str = ""
     ) -> AbstractContextManager[Callable[[str], None]]:
         """Enclose the call that creates an object; see `JournaledRunner`."""
+        ...
+
+    async def create_or_adopt(
+        self,
+        create: Callable[[], Awaitable[Created]],
+        find: Callable[[], Awaitable[Created | None]],
+        *,
+        repeats: int | None = None,
+    ) -> Created:
+        """Create an object of a unique name, or find it; see `JournaledRunner`."""
+        ...
+
+    async def create_experiment(self, client: KfpClient, name: str) -> Experiment:
+        """Create an experiment of a unique name; see `JournaledRunner`."""
+        ...
+
+    async def create_pipeline(self, client: KfpClient, name: str, content: bytes) -> Pipeline:
+        """Upload a pipeline under a unique name; see `JournaledRunner`."""
         ...
 
 
@@ -125,23 +141,11 @@ class _Prefill:
         return f"{self.runner.prefix}-prefill-{number}"
 
     async def _experiment(self, number: int) -> None:
-        name = self._name(number)
-        with self.runner.making(ObjectKind.EXPERIMENT, name) as made:
-            experiment = await self._create_or_adopt(
-                lambda: self.client.create_experiment(name, namespace=self.runner.namespace),
-                lambda: self.client.find_experiment(name, namespace=self.runner.namespace),
-            )
-            made(experiment.experiment_id)
+        experiment = await self.runner.create_experiment(self.client, self._name(number))
         self.experiments.append(experiment.experiment_id)
 
     async def _pipeline(self, number: int) -> None:
-        name = self._name(number)
-        with self.runner.making(ObjectKind.PIPELINE, name) as made:
-            pipeline = await self._create_or_adopt(
-                lambda: self.client.upload_pipeline(self.content, name=name, namespace=self.runner.namespace),
-                lambda: self.client.find_pipeline(name, namespace=self.runner.namespace),
-            )
-            made(pipeline.pipeline_id)
+        pipeline = await self.runner.create_pipeline(self.client, self._name(number), self.content)
         self.pipelines.append(pipeline.pipeline_id)
 
     async def _version(self, number: int) -> None:
@@ -157,7 +161,7 @@ class _Prefill:
         spec = RunSpec(name=tracked.name, experiment_id=experiment_id, pipeline_id=pipeline_id)
         samples: list[Sample] = []
         with self.runner.making(ObjectKind.RUN, tracked.name, parent=experiment_id) as made:
-            run = await self._create_or_adopt(
+            run = await self.runner.create_or_adopt(
                 lambda: self.client.create_run(spec, on_sample=samples.append),
                 lambda: self.client.find_run(tracked.name, experiment_id=experiment_id),
                 repeats=0,  # the server allows several runs of a name
@@ -166,21 +170,6 @@ class _Prefill:
         tracked.run_id, tracked.created_at = run.run_id, run.created_at
         tracked.sent, tracked.ended = samples[-1].sent, samples[-1].ended
         self.runs.append(tracked)
-
-    async def _create_or_adopt(
-        self,
-        create: Callable[[], Awaitable[Thing]],
-        find: Callable[[], Awaitable[Thing | None]],
-        *,
-        repeats: int | None = None,
-    ) -> Thing:
-        return await create_or_adopt(
-            create,
-            find,
-            clock=self.runner.clock,
-            stop=self.runner.stop_signal,
-            repeats=self.runner.config.retries if repeats is None else repeats,
-        )
 
     async def _wait_for_runs(self) -> None:
         """Wait until the runs have ended, so that they do not disturb the measurement."""

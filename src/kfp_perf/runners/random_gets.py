@@ -11,11 +11,11 @@ import msgspec
 from kfp_perf.client import ListQuery
 from kfp_perf.client.protocol import MAXIMUM_PAGE_SIZE
 from kfp_perf.errors import ApiError, RunnerError
-from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.records import CallOutcome, Purpose, Sample
 from kfp_perf.runners.journaled import JournaledRunner
-from kfp_perf.runners.known_ids import Known
+from kfp_perf.runners.known_objects import KnownObjects
 from kfp_perf.runners.list_queries import IN_EXPERIMENT, Views
+from kfp_perf.runners.reports import ReadReport
 from kfp_perf.scenario.model import DEFAULT_MIX, TestScenario
 from kfp_perf.statistics.random_streams import random_stream
 
@@ -26,29 +26,13 @@ if TYPE_CHECKING:
     from kfp_perf.runners.list_queries import OpenList
 
 Item = TypeVar("Item")
-Thing = TypeVar("Thing", bound="str | tuple[str, ...]")
+Ids = TypeVar("Ids", bound="str | tuple[str, ...]")
 
 _VERSIONS_OF = 20
 """The number of pipelines whose versions are listed before the start."""
 
-_asked_for: ContextVar[tuple[str, ...]] = ContextVar("asked_for", default=())
+_requested: ContextVar[tuple[str, ...]] = ContextVar("requested", default=())
 """The ids that the call under way names (a list of runs: that of an experiment)."""
-
-
-class ReadReport(msgspec.Struct):
-    """Counts of the readers.
-
-    `gone` counts reads of objects that had been deleted since a list showed them, `nothing_to_get` reads of
-    details while no object of their kind was known: a list was read instead. `later_pages` are pages of lists
-    after the first, which is 1 for `deepest_page`.
-    """
-
-    reads: int = 0
-    failed: int = 0
-    gone: int = 0
-    nothing_to_get: int = 0
-    later_pages: int = 0
-    deepest_page: int = 0
 
 
 class RandomGetsRunner(JournaledRunner):
@@ -63,10 +47,10 @@ class RandomGetsRunner(JournaledRunner):
         mix = (DEFAULT_MIX if test_scenario.mix is None else test_scenario.mix).items()
         self._mix = tuple(call for call, weight in mix if weight > 0)
         self._weights = tuple(itertools.accumulate(weight for _, weight in mix if weight > 0))
-        self._runs: Known[str] = Known(chance)
-        self._experiments: Known[str] = Known(chance)
-        self._pipelines: Known[str] = Known(chance)
-        self._versions: Known[tuple[str, str]] = Known(chance)
+        self._runs: KnownObjects[str] = KnownObjects(chance)
+        self._experiments: KnownObjects[str] = KnownObjects(chance)
+        self._pipelines: KnownObjects[str] = KnownObjects(chance)
+        self._versions: KnownObjects[tuple[str, str]] = KnownObjects(chance)
         self._views = {
             call: Views(call, self.namespace, chance)
             for call in ("ListRuns", "ListExperiments", "ListPipelines")
@@ -87,15 +71,10 @@ class RandomGetsRunner(JournaledRunner):
 
     async def run(self) -> None:
         """Read until `end_at`."""
-        self.start()
-        drive = self.drive(self.run_once, self.skip)
-        async with self.alongside():
-            await drive.run()
-            self.phase = ScenarioPhase.DRAINING
-            await drive.finish()
+        await self.drive_load(self.run_once, self.skip)
         tried = self.report.reads + self.report.failed
         if tried and self.report.reads == self.report.gone:
-            last = self.progress.last_error or "all that was asked for had been deleted"
+            last = self.progress.last_error or "all objects that were requested had been deleted"
             raise RunnerError(f"Not one of {tried} reads succeeded. The last error: {last}")
 
     def reports(self) -> dict[str, Any]:
@@ -167,15 +146,15 @@ class RandomGetsRunner(JournaledRunner):
     async def _look(self, call: str, shown: OpenList, answer: Awaitable[Page[Item]]) -> list[Item]:
         """Return the items of a page; none where the experiment or pipeline of the list has been deleted."""
         views = self._views[call]
-        _asked_for.set(tuple(filter(None, (shown.query.experiment_id, shown.scope))))
+        _requested.set(tuple(filter(None, (shown.query.experiment_id, shown.scope))))
         try:
             page = await answer
         except ApiError as error:
             if not _is_gone(error):
                 raise
             self.report.gone += 1
-            self._experiments.forget(shown.query.experiment_id)
-            self._pipelines.forget(shown.scope)
+            self._experiments.remove(shown.query.experiment_id)
+            self._pipelines.remove(shown.scope)
             views.close(shown)
             return []
         views.saw(shown, page)
@@ -207,25 +186,25 @@ class RandomGetsRunner(JournaledRunner):
 
     async def _get(
         self,
-        known: Known[Thing],
-        get: Callable[[Thing], Awaitable[object]],
+        known: KnownObjects[Ids],
+        get: Callable[[Ids], Awaitable[object]],
         look: Callable[[float], Awaitable[None]],
         due: float,
     ) -> None:
         """Get one of the known objects; where there is none, read the list instead."""
-        thing = known.pick()
-        if thing is None:
+        ids = known.pick()
+        if ids is None:
             self.report.nothing_to_get += 1
             await look(due)
             return
-        _asked_for.set((thing,) if isinstance(thing, str) else thing)
+        _requested.set((ids,) if isinstance(ids, str) else ids)
         try:
-            await get(thing)
+            await get(ids)
         except ApiError as error:
             if not _is_gone(error):
                 raise
             self.report.gone += 1
-            known.forget(thing)
+            known.remove(ids)
 
 
 def _is_gone(answer: Sample | ApiError) -> bool:
@@ -234,7 +213,7 @@ def _is_gone(answer: Sample | ApiError) -> bool:
     Its text is `Run <id> not found`, and likewise for all kinds (NewResourceNotFoundError of the API server). A
     404 with another text is from a proxy that has no route to it.
     """
-    return answer.status == 404 and any(f"{one} not found" in answer.message for one in _asked_for.get())
+    return answer.status == 404 and any(f"{one} not found" in answer.message for one in _requested.get())
 
 
 _READS: dict[str, Callable[[RandomGetsRunner, float], Awaitable[None]]] = {

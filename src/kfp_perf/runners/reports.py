@@ -58,3 +58,19 @@ class UploadReport(msgspec.Struct):
     versions: int = 0
     failed: int = 0
     size_bytes: int = 0
+
+
+class ReadReport(msgspec.Struct):
+    """Counts of the readers.
+
+    `gone` counts reads of objects that had been deleted since a list showed them, `nothing_to_get` reads of
+    details while no object of their kind was known: a list was read instead. `later_pages` are pages of lists
+    after the first, which is 1 for `deepest_page`.
+    """
+
+    reads: int = 0
+    failed: int = 0
+    gone: int = 0
+    nothing_to_get: int = 0
+    later_pages: int = 0
+    deepest_page: int = 0

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import ApiError, RunnerError
 from kfp_perf.pipelines.generate import generate_pipeline
-from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import CallOutcome, Sample
 from kfp_perf.runners.journaled import JournaledRunner
@@ -41,12 +40,7 @@ class UploadRunner(JournaledRunner):
 
     async def run(self) -> None:
         """Upload until `end_at`."""
-        self.start()
-        drive = self.drive(self.run_once, self.skip)
-        async with self.alongside():
-            await drive.run()
-            self.phase = ScenarioPhase.DRAINING
-            await drive.finish()
+        await self.drive_load(self.run_once, self.skip)
         if self.report.failed and not self.report.pipelines:
             raise RunnerError(
                 f"Not one of {self.report.failed} uploads succeeded. "

@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.errors import InputError, Problem
+from kfp_perf.errors import InputError, Position, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +78,8 @@ def parse_json(text: str, label: str) -> tuple[Any, list[Problem]]:
     try:
         value = json.loads(text, object_pairs_hook=_build_object)
     except json.JSONDecodeError as error:
-        where = f"{label}: line {error.lineno}, column {error.colno}"
-        raise InputError(Problem(where, f"is not JSON: {error.msg}", _json_remedy(text, error))) from None
+        what, remedy = f"is not JSON: {error.msg}", _json_remedy(text, error)
+        raise InputError(Problem(label, what, remedy, Position(error.lineno, error.colno))) from None
     except RecursionError:
         raise InputError(Problem(label, "is nested too deeply", f"use at most {MAX_DEPTH} levels")) from None
     except ValueError as error:  # a number of thousands of digits

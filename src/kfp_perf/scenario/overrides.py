@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.scenario.documents import parse_json, step
+from kfp_perf.scenario.positions import located, positions_of
 from kfp_perf.scenario.schema import resolved_schema
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ class Resolved:
     """A scenario file with its variables and overrides applied.
 
     `text` is JSON, unchanged where there are none; `changes` describes each changed value for the user: its path
-    and its new value.
+    and its new value. `overridden` are the paths that `--set` gave a value.
     """
 
     text: str
     changes: tuple[str, ...] = ()
+    overridden: frozenset[str] = frozenset()
 
 
 def resolve(text: str, label: str, overrides: Iterable[str], environment: Mapping[str, str]) -> Resolved:
@@ -71,8 +73,9 @@ def resolve(text: str, label: str, overrides: Iterable[str], environment: Mappin
     for override in overrides:
         value = work.overridden(value, override)
     if work.problems:
-        raise InputError(work.problems)
-    return Resolved(json.dumps(value, indent=2, ensure_ascii=False), tuple(work.changes))
+        raise InputError(located(work.problems, positions_of(text), label))
+    changed = json.dumps(value, indent=2, ensure_ascii=False)
+    return Resolved(changed, tuple(work.changes), frozenset(work.set_paths))
 
 
 class _Work:
@@ -81,6 +84,7 @@ class _Work:
     def __init__(self, label: str, environment: Mapping[str, str]) -> None:
         self.changes: list[str] = []
         self.problems: list[Problem] = []
+        self.set_paths: list[str] = []
         self._label = label
         self._environment = environment
 
@@ -153,7 +157,8 @@ class _Work:
                 self.problems.append(Problem(flag, "removes an item of a list", "set the whole list as JSON"))
             return value
         holder[path[-1]] = _typed(text, path)
-        self.changes.append(f"{_format_path(path)} = {_json(holder[path[-1]])}, by --set")
+        self.set_paths.append(_format_path(path))
+        self.changes.append(f"{self.set_paths[-1]} = {_json(holder[path[-1]])}, by --set")
         return value
 
 

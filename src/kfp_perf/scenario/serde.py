@@ -15,6 +15,7 @@ from kfp_perf.scenario.documents import parse_json, read_text, step
 from kfp_perf.scenario.enums import EnumSerDe
 from kfp_perf.scenario.model import FileHead, ScenarioFile, TestScenario
 from kfp_perf.scenario.overrides import resolve
+from kfp_perf.scenario.positions import located, position_in, positions_of
 from kfp_perf.scenario.rules import LOAD_FIELDS, suits
 from kfp_perf.scenario.schema import json_schema
 from kfp_perf.scenario.wording import kind_of, problems_of, unknown_field
@@ -22,6 +23,7 @@ from kfp_perf.scenario.wording import kind_of, problems_of, unknown_field
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from kfp_perf.errors import Position
     from kfp_perf.scenario.conditions import Conditions
 
 __all__ = [
@@ -62,9 +64,15 @@ class JsonDeserializationUtils:
         variables and overrides that do not fit.
         """
         label = label or str(path)
-        resolved = resolve(read_text(Path(path), SCENARIO_FILE_KIND), label, overrides, environment)
+        source = read_text(Path(path), SCENARIO_FILE_KIND)
+        resolved = resolve(source, label, overrides, environment)
         parsed = parse_scenarios(resolved.text, label, scenario_type=scenario_type, extra_modes=extra_modes)
         parsed.changes = resolved.changes
+        parsed.positions = {
+            path: position
+            for path, position in positions_of(source).items()
+            if path not in resolved.overridden
+        }
         return parsed
 
     @staticmethod
@@ -80,9 +88,10 @@ class JsonDeserializationUtils:
             parsed = JsonDeserializationUtils.parse_scenario_file(
                 path, scenario_type=item_type, extra_modes=extra_modes
             )
-            _raise_if_any(parsed.problems)
+            _raise_if_any(parsed.located(parsed.problems))
             return [scenario for scenario in parsed.scenarios.values() if isinstance(scenario, item_type)]
-        value, problems = parse_json(read_text(Path(path), "JSON file"), label)
+        text = read_text(Path(path), "JSON file")
+        value, problems = parse_json(text, label)
         if not isinstance(value, list):
             raise InputError(Problem(label, f"must be a list, got {kind_of(value)}"))
         items = []
@@ -91,7 +100,7 @@ class JsonDeserializationUtils:
                 items.append(item_type.model_validate(raw))
             except ValidationError as error:
                 problems += problems_of(error, item_type, partial(_path, f"{label}: $[{index}]"))
-        _raise_if_any(problems)
+        _raise_if_any(list(located(problems, positions_of(text), label)))
         return items
 
 
@@ -101,7 +110,7 @@ def read_scenario_file(path: str | Path, *, extra_modes: Collection[str] = ()) -
     `extra_modes` are the modes that plug-ins add. Raises InputError with every problem of the file.
     """
     parsed = JsonDeserializationUtils.parse_scenario_file(path, extra_modes=extra_modes)
-    _raise_if_any(parsed.problems)
+    _raise_if_any(parsed.located(parsed.problems))
     return ScenarioFile.model_construct(
         name=parsed.name,
         defaults=parsed.defaults,
@@ -116,7 +125,8 @@ class ParsedFile:
     """The valid parts of a scenario file, and its problems.
 
     `label` names the file in messages, `text` is its content with variables and overrides applied, `changes` lists
-    these; `scenarios` are the valid ones by their index.
+    these; `positions` are the paths in the file as it was read, without those that `--set` gave a value.
+    `scenarios` are the valid ones by their index.
     """
 
     label: str
@@ -128,6 +138,7 @@ class ParsedFile:
     scenarios: dict[int, TestScenario] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     changes: tuple[str, ...] = ()
+    positions: Mapping[str, Position] = field(default_factory=dict)
     _root: str = "$"
     _own: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -139,6 +150,14 @@ class ParsedFile:
     def place(self, root: str, loc: tuple[int | str, ...]) -> str:
         """Return the file and the path in it."""
         return f"{self.label}: {_path(root, loc)}"
+
+    def position(self, where: str) -> Position | None:
+        """Return the line and column of a place in the file, as `where` and `place` write it."""
+        return position_in(self.positions, where, self.label)
+
+    def located(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return the problems, those of the file with their lines and columns."""
+        return list(located(problems, self.positions, self.label))
 
     def complain(self, problems: Iterable[Problem]) -> None:
         """Add problems, each once: a wrong default would be reported for every scenario otherwise."""

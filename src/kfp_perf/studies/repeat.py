@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare import repeated_metrics
 from kfp_perf.compare.compared_execution import ComparedExecution
-from kfp_perf.compare.sides import Side
+from kfp_perf.compare.sides import Side, why_partial
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.statistics.variation import FEWEST_UNTIL_STABLE, is_stable
 from kfp_perf.studies.study import PlannedExecution, worst_of
@@ -91,16 +91,13 @@ class Repetition:
         return ExitCode.worst((worst_of(done), ExitCode.GOOD if kept else ExitCode.FAILED))
 
     def _judged(self, done: Sequence[Executed]) -> list[Judgement]:
-        counted = [
-            one for one in done if not one.planned.warmup and one.exit_code is not ExitCode.INTERRUPTED
-        ]
-        return judge_together(_side_of(counted).executions, accept_undecided=self.accept_undecided)
+        return judge_together(_side_of(_whole(done)).executions, accept_undecided=self.accept_undecided)
 
     def _is_stable(self, done: Sequence[Executed]) -> bool:
-        counted = [one for one in done if not one.planned.warmup]
-        if self.until_stable is None or len(counted) < FEWEST_UNTIL_STABLE:
+        whole = _whole(done)
+        if self.until_stable is None or len(whole) < FEWEST_UNTIL_STABLE:
             return False
-        variations = [one.variation for one in primary_of(counted, self.registry)]
+        variations = [one.variation for one in primary_of(whole, self.registry)]
         known = [one for one in variations if one is not None]
         return len(known) == len(variations) and is_stable(known, self.until_stable)
 
@@ -111,6 +108,11 @@ def primary_of(executed: Sequence[Executed], registry: Registry | None = None) -
         return tuple(one for one in repeated_metrics(_side_of(executed), registry) if one.primary)
     except InputError:
         return ()
+
+
+def _whole(done: Sequence[Executed]) -> list[Executed]:
+    """The executions that count, without those that ended before their load did."""
+    return [one for one in done if not one.planned.warmup and not why_partial(one.result)]
 
 
 def _side_of(executed: Sequence[Executed]) -> Side:

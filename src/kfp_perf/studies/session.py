@@ -6,14 +6,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.config import TestConfig
+from kfp_perf.doctor import check_quickly
 from kfp_perf.engine import load_plugins
 from kfp_perf.execution import run_test
 from kfp_perf.execution.session import baseline_of
+from kfp_perf.execution.signals import interruptible
 from kfp_perf.metrics import METRICS
 from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
-from kfp_perf.reports import write_whole
 from kfp_perf.reports.study_reports import REPORT_FILE, draw_html
+from kfp_perf.result.whole_file import write_whole
 from kfp_perf.studies.study import run_executions
 
 if TYPE_CHECKING:
@@ -39,16 +41,19 @@ def run_study(
     overrides: Iterable[str] = (),
     pause_seconds: float = 0.0,
     announce: Callable[[str], None] = lambda _: None,
+    targets: Iterable[TestConfig] = (),
     **options: Any,
 ) -> Study:
     """Run the executions of a design with a scenario file, and return the study, the handle on its folder.
 
     `scenario_file`, `config`, `plugins`, `emulator`, `assume_yes`, `name`, `overrides` and further `options` are
     those of `run_test`; the design adds its own overrides, target and emulator seed to each execution.
-    `pause_seconds` and `announce` are those of `run_executions`. The study's folder gets a `report.html`; a
+    `pause_seconds` and `announce` are those of `run_executions`; `targets` are checked before the first execution.
+    The study's folder gets a `report.html`; a
     failure to write it is logged.
 
-    Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`.
+    Raises `InputError` and `TargetError` before anything is made, and `StudyAbandoned`. What keeps a later
+    execution from being started ends the study, which says so.
     """
     config = config or TestConfig.from_environment()
     scenario_file = scenario_file or config.SCENARIO_FILE_NAME
@@ -65,6 +70,9 @@ def run_study(
         overrides=overrides,
     )
     baseline_of(plan, config)
+    for target in targets:
+        namespaces = {scenario.namespace or target.NAMESPACE for scenario in plan.scenarios}
+        check_quickly(target, namespaces if target.IS_KUBEFLOW_MODE else ())
 
     def run(planned: PlannedExecution, folder: Path) -> TestResult:
         settings = planned.config or config
@@ -92,8 +100,17 @@ def run_study(
 
 
 def _draw_report(study: Study) -> None:
+    """Draw the report. Ctrl-C, SIGTERM and SIGHUP stop the drawing and nothing else: the outcome is known."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
     try:
-        write_whole(study.path / REPORT_FILE, draw_html(study)[REPORT_FILE])
+        with interruptible(interrupt):
+            write_whole(study.path / REPORT_FILE, draw_html(study)[REPORT_FILE])
+    except KeyboardInterrupt:
+        again = f"kfp-perf report {study.path} --format html"
+        log.warning("The report of the study is not drawn, as you stopped it; draw it with `%s`", again)
     except Exception as error:
         log.warning(
             "The report of the study could not be drawn (%s); try again with `kfp-perf report %s --format html`",

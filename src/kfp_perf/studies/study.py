@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from kfp_perf.errors import ExitCode
+from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TestInterrupted
 from kfp_perf.execution import TestFailed
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.result.files import EXECUTIONS_FOLDER, GIVEN_FILE
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kfp_perf.execution import StopWhen
     from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.result.reader import TestResult
+
+log = logging.getLogger(__name__)
 
 #: Outcomes after which no further execution is started.
 _ENDING = frozenset({ExitCode.INTERRUPTED, ExitCode.TARGET, ExitCode.BAD_INPUT})
@@ -134,9 +137,9 @@ def run_executions(
     a line before each execution and each pause. `study.json` is written before and after each execution, so that
     the executions so far are a usable study whenever it ends.
 
-    The study ends early when an execution was interrupted or lost its target, when two in a row were invalid, and
-    on Ctrl-C during a pause. Raises `StudyAbandoned` where the user did not wait for scenarios, and what `run`
-    raises before the first execution has made anything; the folder is then removed.
+    The study ends early when an execution was interrupted or lost its target, when two in a row were invalid, when
+    one cannot be started, and on Ctrl-C. Raises `StudyAbandoned` where the user did not wait for scenarios, and
+    what `run` raises before the first execution has made anything; the folder is then removed.
     """
     latest = results / "latest"
     before = latest.readlink() if latest.is_symlink() else None
@@ -149,40 +152,83 @@ def run_executions(
         planned=design.planned,
     )
     done: list[Executed] = []
-    stopped = threading.Event()
-    with interruptible(stopped.set):
-        while not (ended := _why_ended(done, stopped)) and (planned := design.next(done)) is not None:
+    signals = _Signals()
+    failure = ExitCode.GOOD
+    with interruptible(signals.came):
+        while not (ended := _why_ended(done, signals.stopped)) and (planned := design.next(done)) is not None:
             if done and pause_seconds:
                 announce(f"Pausing for {pause_seconds:g} s")
-                if stopped.wait(pause_seconds):
+                if signals.stopped.wait(pause_seconds):
                     continue
             announce(planned.title)
             entry = _entry(planned, len(done) + 1)
-            record = msgspec.structs.replace(record, executions=(*_records(done), entry))
-            write_study(path, record)
             folder = path / EXECUTIONS_FOLDER / entry.folder
-            abandoned = False
+            record = msgspec.structs.replace(record, executions=(*_records(done), entry))
             try:
-                result = run(_stoppable(planned, stopped), folder)
-            except TestFailed as failed:
-                result, abandoned = failed.result, failed.abandoned
-            except BaseException:
-                if not done and not (folder / GIVEN_FILE).exists():
+                write_study(path, record)
+                started = _started(run, planned, folder, signals)
+            except BaseException as error:
+                begun = (folder / GIVEN_FILE).exists()
+                if not done and not begun:
                     _remove(path, latest, before)
-                else:
-                    _write_end(path, record, "An execution could not be started.", ExitCode.FAILED)
+                    raise
+                if not begun:
+                    record = msgspec.structs.replace(record, executions=tuple(_records(done)))
+                if isinstance(error, KeyboardInterrupt):
+                    signals.stopped.set()
+                    continue
+                failure = ExitCode.of([error]) if isinstance(error, Exception) else ExitCode.FAILED
+                ended = f"Execution {entry.number} could not be started: {' '.join(str(error).split())}"
+                if isinstance(error, KfpPerfError):
+                    break
+                _write_end(path, record, ended, failure)
                 raise
-            done.append(Executed(planned, _with_outcome(entry, result), result))
+            done.append(Executed(planned, _with_outcome(entry, started), started.result))
             record = msgspec.structs.replace(
                 record, executions=tuple(_records(done)), answer=dict(design.answer(done))
             )
-            write_study(path, record)
-            if abandoned:
+            if started.abandoned:
                 raise StudyAbandoned(_write_end(path, record, "The user did not wait.", ExitCode.INTERRUPTED))
-    code = design.exit_code(done)
-    if stopped.is_set():
-        code = ExitCode.worst((code, ExitCode.INTERRUPTED))
-    return _write_end(path, record, ended, code)
+            _save(path, record)
+    stopped = ExitCode.INTERRUPTED if signals.stopped.is_set() else ExitCode.GOOD
+    return _write_end(path, record, ended, ExitCode.worst((design.exit_code(done), failure, stopped)))
+
+
+class _Signals:
+    """Ctrl-C and the like while a study runs: `stopped` is set, and `starting` is the folder of an execution."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self.starting: Path | None = None
+
+    def came(self) -> None:
+        """End the study. Until an execution has begun, it waits for its target, and handles no signals itself."""
+        self.stopped.set()
+        if self.starting is not None and not (self.starting / GIVEN_FILE).exists():
+            raise KeyboardInterrupt
+
+
+class _Started(NamedTuple):
+    """What came of an execution; `code` is that of one that failed, which no file has if it could not be saved."""
+
+    result: TestResult
+    abandoned: bool = False
+    code: ExitCode | None = None
+
+
+def _started(
+    run: Callable[[PlannedExecution, Path], TestResult],
+    planned: PlannedExecution,
+    folder: Path,
+    signals: _Signals,
+) -> _Started:
+    signals.starting = folder
+    try:
+        return _Started(run(_stoppable(planned, signals.stopped), folder))
+    except TestFailed as failed:
+        return _Started(failed.result, failed.abandoned, failed.exit_code)
+    finally:
+        signals.starting = None
 
 
 def _stoppable(planned: PlannedExecution, stopped: threading.Event) -> PlannedExecution:
@@ -191,7 +237,7 @@ def _stoppable(planned: PlannedExecution, stopped: threading.Event) -> PlannedEx
 
     def stop_when(counters: Mapping[str, ScenarioCounters], elapsed: float) -> str | None:
         if stopped.is_set():
-            return _STOPPED
+            raise TestInterrupted(_STOPPED)
         return wanted(counters, elapsed) if wanted is not None else None
 
     return replace(planned, stop_when=stop_when)
@@ -210,13 +256,16 @@ def _entry(planned: PlannedExecution, number: int) -> ExecutionRecord:
     )
 
 
-def _with_outcome(entry: ExecutionRecord, result: TestResult) -> ExecutionRecord:
-    verdict = result.document.get("verdict") or {}
+def _with_outcome(entry: ExecutionRecord, started: _Started) -> ExecutionRecord:
+    result = started.result
+    verdict, target = result.document.get("verdict") or {}, result.given.get("target") or {}
+    code = verdict.get("exit_code", ExitCode.FAILED) if started.code is None else started.code
     return msgspec.structs.replace(
         entry,
         finished=_now(),
-        target=str((result.given.get("target") or {}).get("url", "")),
-        exit_code=int(verdict.get("exit_code", ExitCode.FAILED)),
+        target=str(target.get("url", "")),
+        target_name=str(target.get("name") or ""),
+        exit_code=int(code),
         verdict=str(verdict.get("text", "")),
         reasons=tuple(map(str, verdict.get("reasons", ()))),
     )
@@ -240,8 +289,21 @@ def _why_ended(done: Sequence[Executed], stopped: threading.Event) -> str:
 
 def _write_end(path: Path, record: StudyRecord, ended: str, code: ExitCode) -> Study:
     record = msgspec.structs.replace(record, finished=_now(), ended=ended, exit_code=int(code))
-    write_study(path, record)
+    if (unsaved := _save(path, record)) is not None:
+        # The study is still in memory, and its executions are on disk.
+        code = ExitCode.worst((code, unsaved.exit_code))
+        record = msgspec.structs.replace(record, ended=ended or str(unsaved), exit_code=int(code))
     return Study(path, record)
+
+
+def _save(path: Path, record: StudyRecord) -> InputError | None:
+    """Write `study.json`; return why that failed, which is logged."""
+    try:
+        write_study(path, record)
+    except InputError as error:
+        log.warning("%s", error)
+        return error
+    return None
 
 
 def _remove(path: Path, latest: Path, before: Path | None) -> None:

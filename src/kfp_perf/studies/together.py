@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from kfp_perf.compare.baseline import against_baseline, baseline_in, typical_of
-from kfp_perf.execution.document import given_thresholds
+from kfp_perf.execution.given import given_thresholds
 from kfp_perf.judgement import Judged, Judgement, judged_against
 from kfp_perf.reports.quantities import count_of
 

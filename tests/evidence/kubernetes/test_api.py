@@ -14,7 +14,7 @@ from in_a_loop import in_a_loop
 
 from kfp_perf.evidence.kubernetes.access import Access, Identity, NoAccess
 from kfp_perf.evidence.kubernetes.api import ApiFault, KubernetesApi
-from kfp_perf.evidence.kubernetes.credentials import Fixed, Token, TokenFile
+from kfp_perf.evidence.kubernetes.credentials import Fixed, TokenFile, fixed_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ async def echo(asked: Asked) -> None:
 @in_a_loop
 async def test_a_read_sends_path_query_and_credentials() -> None:
     async with FakeCluster(echo) as cluster:
-        api = api_of(f"{cluster.url}/k8s/clusters/c-1", credential=Token("secret"))
+        api = api_of(f"{cluster.url}/k8s/clusters/c-1", credential=fixed_token("secret"))
         found = await api.get("/api/v1/pods", ANYTHING, {"labelSelector": "a in (b)", "limit": 1})
     assert found["path"] == "/k8s/clusters/c-1/api/v1/pods"
     assert found["query"] == {"labelSelector": "a in (b)", "limit": "1"}
@@ -71,7 +71,7 @@ async def test_a_token_that_is_refused_is_read_again_once(tmp_path: Path) -> Non
         api = api_of(cluster.url, credential=TokenFile(token))
         assert await api.get("/version", ANYTHING) == {"ok": True}
         with pytest.raises(ApiFault, match="Unauthorized"):
-            await api_of(cluster.url, credential=Token("wrong")).get("/version", ANYTHING)
+            await api_of(cluster.url, credential=fixed_token("wrong")).get("/version", ANYTHING)
     assert [one.fields["authorization"] for one in cluster.asked] == [
         *("Bearer old", "Bearer new"),
         *("Bearer wrong", "Bearer wrong"),

@@ -87,6 +87,12 @@ def test_a_context_that_is_not_there_is_named_with_those_that_are(found: Callabl
         ("just text", "is no kubeconfig"),
         (kubeconfig(server=""), "has no server"),
         (
+            kubeconfig(server="https://[::1"),
+            "the server of the cluster kind-cluster in .*: the port in it must be",
+        ),
+        (kubeconfig(server="https://kind.test:99999"), "a number from 1 to 65535, not '99999'"),
+        ({"current-context": "kind", "contexts": 5}, "has no context kind"),
+        (
             kubeconfig(**{"insecure-skip-tls-verify": "maybe"}),
             "the cluster kind-cluster in .* cannot be used",
         ),
@@ -100,6 +106,14 @@ def test_a_context_that_is_not_there_is_named_with_those_that_are(found: Callabl
 def test_what_cannot_be_used_is_named(found: Callable[..., Access], document: Any, why: str) -> None:
     with pytest.raises(NoAccess, match=why):
         found(document)
+
+
+def test_a_line_that_is_no_yaml_is_not_quoted(found: Callable[..., Access]) -> None:
+    with pytest.raises(
+        NoAccess, match="cannot be read: mapping values are not allowed here in line 3"
+    ) as caught:
+        found("users:\n- user:\n    token: a-secret: [\n")
+    assert "secret" not in caught.value.why
 
 
 @in_a_loop

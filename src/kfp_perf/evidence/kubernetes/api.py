@@ -208,7 +208,7 @@ class KubernetesApi:
                     if answer.status == 401 and again and self.access.credential is not None:
                         self.access.credential.refused()
                         continue
-                    raise await _fault_of(answer)
+                    raise await _fault_of(answer, identity)
         except TimeoutError:
             raise ApiFault(f"no answer within {_ANSWER_SECONDS:.0f} s") from None
         except (OSError, UnicodeError) as error:
@@ -287,8 +287,11 @@ async def _whole(answer: Answer) -> bytes:
     return b"".join(blocks)
 
 
-async def _fault_of(answer: Answer) -> ApiFault:
+async def _fault_of(answer: Answer, identity: Identity) -> ApiFault:
     body = await _whole(answer)
+    # A gateway may say in its answer what it was sent, and files of the result quote that.
+    if token := identity.authorization.rpartition(" ")[2]:
+        body = body.replace(token.encode("latin-1"), b"[hidden]")
     with contextlib.suppress(ValueError):
         after = float(answer.fields.get(b"retry-after", b""))
         return ApiFault(_why(answer.status, body), answer.status, min(max(after, 0.0), 60.0))

@@ -9,7 +9,6 @@ import msgspec
 from kfp_perf.evidence.kubernetes.component_names import component_of
 from kfp_perf.evidence.kubernetes.objects import amount_of, second_of
 from kfp_perf.evidence.kubernetes.records import ComponentRecord, ContainerRecord, UsageRecord
-from kfp_perf.evidence.kubernetes.run_pods import was_oom_killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,16 +72,16 @@ class ComponentPods:
 
     def deleted(self, pod: Pod) -> None:
         """Note that a pod has gone."""
-        self._forget(pod.metadata.uid)
+        self._write_gone(pod.metadata.uid)
 
     def listed(self, pods: Sequence[Pod]) -> None:
         """Note the state of all pods, and which have gone."""
         for uid in self._known.keys() - {pod.metadata.uid for pod in pods}:
-            self._forget(uid)
+            self._write_gone(uid)
         for pod in pods:
             self.changed(pod)
 
-    def _forget(self, uid: str) -> None:
+    def _write_gone(self, uid: str) -> None:
         record = self._known.pop(uid, None)
         if record is not None:
             self._write(msgspec.structs.replace(record, at=self._now(), gone=True, ready=False))
@@ -101,7 +100,7 @@ class ComponentPods:
                     name=name,
                     restarts=container.restart_count if container else 0,
                     oom_kills=self._count_oom_kills(metadata.uid, container) if container else 0,
-                    last_exit=_last_exit(container),
+                    last_exit=container.ends[0].exit_code if container and container.ends else None,
                     cpu_request=amount_of(requests.get(_CPU)),
                     cpu_limit=amount_of(limits.get(_CPU)),
                     memory_request=amount_of(requests.get(_MEMORY)),
@@ -125,8 +124,8 @@ class ComponentPods:
         """Count the ends for memory: each has a time of its own, and only the last is shown."""
         key = (uid, container.name)
         count, last = self._oom_kills.get(key, (0, None))
-        if was_oom_killed(container):
-            ended = _ended_at(container)
+        if (kill := container.oom_kill) is not None:
+            ended = second_of(kill.finished_at)
             if count == 0 or ended != last:
                 count, last = count + 1, ended
                 self._oom_kills[key] = count, last
@@ -147,18 +146,3 @@ def usage_record(pods: Iterable[PodUsage], known: set[str], at: float) -> UsageR
                 if amount is not None:
                     table.setdefault(name, {})[container.name] = round(amount, digits)
     return UsageRecord(at=at, cores=cores, bytes=memory)
-
-
-def _last_exit(container: ContainerStatus | None) -> int | None:
-    for state in (container.state, container.last_state) if container else ():
-        if state is not None and state.terminated is not None:
-            return state.terminated.exit_code
-    return None
-
-
-def _ended_at(container: ContainerStatus) -> int | None:
-    """When the container ended for its use of memory."""
-    for state in (container.state, container.last_state):
-        if state is not None and state.terminated is not None and state.terminated.reason == "OOMKilled":
-            return second_of(state.terminated.finished_at)
-    return None

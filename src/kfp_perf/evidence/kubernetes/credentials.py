@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.evidence.kubernetes.access import Identity, NoAccess
+from kfp_perf.log import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,8 +45,8 @@ class Fixed:
         """Do nothing: there is no other one."""
 
 
-def Token(token: str, certificate: str = "", key: str = "") -> Fixed:  # noqa: N802  one kind of credential
-    """A bearer token that never changes."""
+def fixed_token(token: str, certificate: str = "", key: str = "") -> Fixed:
+    """An identity with a bearer token that never changes."""
     return Fixed(Identity(f"Bearer {token.strip()}" if token.strip() else "", certificate, key))
 
 
@@ -93,7 +94,7 @@ _credential_decoder = msgspec.json.Decoder(_ExecCredential)
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """The program that gives credentials: `cluster` is what it is told of the cluster, if it wants to know it."""
+    """The program that gives credentials; `cluster` describes the cluster to it, where the kubeconfig says so."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -162,7 +163,7 @@ class FromPlugin:
                 process.kill()
         if process.returncode:
             last = (errors.decode("utf-8", "replace").strip().splitlines() or ["it wrote nothing"])[-1]
-            raise NoAccess(f"the exec plugin {name} failed: {last}")
+            raise NoAccess(f"the exec plugin {name} failed: {Redactor()(last)}")
         try:
             status = _credential_decoder.decode(output).status
         except msgspec.DecodeError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kfp_perf.client.proxy import proxy_to
 from kfp_perf.errors import InputError
 from kfp_perf.evidence.kubernetes.access import Access, NoAccess
-from kfp_perf.evidence.kubernetes.credentials import Token, TokenFile
+from kfp_perf.evidence.kubernetes.credentials import TokenFile, fixed_token
 from kfp_perf.evidence.kubernetes.kubeconfig import Kubeconfig
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def find_access(
             title=url,
             server=url.rstrip("/"),
             verified=not config.LOCAL,
-            credential=None if token is None else Token(token.get_secret_value()),
+            credential=None if token is None else fixed_token(token.get_secret_value()),
             proxy=_proxy(config, url),
         )
     named = config.KUBECONFIG

@@ -1,7 +1,7 @@
-"""A kubeconfig: the clusters, users and contexts that kubectl knows.
+"""A kubeconfig: clusters, users and contexts.
 
 The fields: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/. Several files are merged as kubectl
-merges them: the first that names a thing wins, and paths are relative to the file that they stand in.
+merges them: the first that names an entry wins, and paths are relative to the file that they stand in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from kfp_perf.client.proxy import parse_proxy
 from kfp_perf.errors import InputError
 from kfp_perf.evidence.kubernetes.access import Access, Identity, NoAccess
-from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Plugin, Token, TokenFile
+from kfp_perf.evidence.kubernetes.credentials import Fixed, FromPlugin, Plugin, TokenFile, fixed_token
+from kfp_perf.hosts import parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ _context_decoder = msgspec.json.Decoder(_Context)
 
 
 class Kubeconfig:
-    """What some files say together; `exists` is whether there was one."""
+    """The entries of some files together; `exists` is whether there was one."""
 
     def __init__(self) -> None:
         self.exists = False
@@ -100,10 +101,10 @@ class Kubeconfig:
                 document = yaml.safe_load(path.read_text("utf-8")) or {}
             except FileNotFoundError:
                 continue
-            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-                raise NoAccess(
-                    f"the kubeconfig {path} cannot be read: {' '.join(str(error).split())}"
-                ) from None
+            except (OSError, UnicodeDecodeError) as error:
+                raise NoAccess(f"the kubeconfig {path} cannot be read: {error}") from None
+            except yaml.YAMLError as error:
+                raise NoAccess(f"the kubeconfig {path} cannot be read: {_fault_in(error)}") from None
             if not isinstance(document, dict):
                 raise NoAccess(f"{path} is no kubeconfig")
             found._add(document, path)
@@ -114,7 +115,8 @@ class Kubeconfig:
         self.current_context = self.current_context or str(document.get("current-context") or "")
         for kind in ("clusters", "users", "contexts"):
             known = self._entries.setdefault(kind, {})
-            for entry in document.get(kind) or ():
+            listed = document.get(kind)
+            for entry in listed if isinstance(listed, list) else ():
                 if isinstance(entry, dict):
                     known.setdefault(str(entry.get("name")), (entry.get(kind[:-1]), path))
 
@@ -128,6 +130,10 @@ class Kubeconfig:
         cluster, place = self._entry("clusters", chosen.cluster, _cluster_decoder)
         if not cluster.server.startswith(("https://", "http://")):
             raise NoAccess(f"the cluster {chosen.cluster} of the kubeconfig has no server")
+        try:
+            parse_host(cluster.server)
+        except ValueError as error:
+            raise NoAccess(f"the server of the cluster {chosen.cluster} in {place}: {error}") from None
         user, user_place = (
             self._entry("users", chosen.user, _user_decoder) if chosen.user else (_User(), place)
         )
@@ -166,6 +172,13 @@ class Kubeconfig:
             raise NoAccess(f"the {kind[:-1]} {name} in {path} cannot be used: {error}") from None
 
 
+def _fault_in(error: Any) -> str:
+    """What is wrong, and in which line. The error's own text quotes the line, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f" in line {mark.line + 1}"
+    return f"{getattr(error, 'problem', None) or type(error).__name__}{where}"
+
+
 def _credential(user: _User, path: Path, cluster: _Cluster, authorities: str) -> Credential | None:
     certificate = _pem(user.client_certificate_data, user.client_certificate, path)
     key = _pem(user.client_key_data, user.client_key, path)
@@ -174,7 +187,7 @@ def _credential(user: _User, path: Path, cluster: _Cluster, authorities: str) ->
     if user.token_file:
         return TokenFile(path.parent / user.token_file, certificate, key)
     if user.token:
-        return Token(user.token, certificate, key)
+        return fixed_token(user.token, certificate, key)
     if user.username:
         pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
         return Fixed(Identity(f"Basic {pair}", certificate, key))
@@ -192,7 +205,7 @@ def _plugin(given: _Exec, path: Path, cluster: _Cluster, authorities: str) -> Pl
         )
     # A command with a slash in it is relative to the kubeconfig; one without is looked up in PATH.
     command = str(path.parent / given.command) if "/" in given.command else given.command
-    told = {
+    described = {
         "server": cluster.server,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         **({"tls-server-name": cluster.tls_server_name} if cluster.tls_server_name else {}),
@@ -206,7 +219,7 @@ def _plugin(given: _Exec, path: Path, cluster: _Cluster, authorities: str) -> Pl
         [command, *given.args],
         {one.name: one.value for one in given.env},
         given.api_version,
-        told if given.provide_cluster_info else None,
+        described if given.provide_cluster_info else None,
         given.install_hint,
     )
 

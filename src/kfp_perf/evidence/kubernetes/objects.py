@@ -67,6 +67,17 @@ class ContainerStatus(_OfKubernetes):
     state: ContainerState | None = None
     last_state: ContainerState | None = None
 
+    @property
+    def ends(self) -> list[Terminated]:
+        """How it ended: now, and before it was started again."""
+        states = (self.state, self.last_state)
+        return [one.terminated for one in states if one is not None and one.terminated is not None]
+
+    @property
+    def oom_kill(self) -> Terminated | None:
+        """Its last end for its use of memory; None where none is known."""
+        return next((one for one in self.ends if one.reason == "OOMKilled"), None)
+
 
 class Condition(_OfKubernetes):
     """Whether something holds of a pod, and since when."""
@@ -79,7 +90,7 @@ class Condition(_OfKubernetes):
 
 
 class PodStatus(_OfKubernetes):
-    """How a pod stands."""
+    """The state of a pod."""
 
     phase: str = ""
     reason: str = ""
@@ -90,21 +101,21 @@ class PodStatus(_OfKubernetes):
 
 
 class Resources(_OfKubernetes):
-    """What a container asks for, and what it may use at most."""
+    """What a container requests, and its limits."""
 
     requests: dict[str, str] | None = None
     limits: dict[str, str] | None = None
 
 
 class Container(_OfKubernetes):
-    """A container as it was asked for."""
+    """A container as it was specified."""
 
     name: str = ""
     resources: Resources | None = None
 
 
 class PodSpec(_OfKubernetes):
-    """A pod as it was asked for, and its node."""
+    """A pod as it was specified, and its node."""
 
     node_name: str = ""
     containers: list[Container] | None = None

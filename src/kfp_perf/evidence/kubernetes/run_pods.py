@@ -196,7 +196,7 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         finished=since(finished),
         ended=since(max(ends)) if over and len(ends) == len(containers) and ends else None,
         restarts=sum(one.restart_count for one in (*inits, *containers)),
-        oom_killed=any(map(was_oom_killed, (*inits, *containers))),
+        oom_killed=any(one.oom_kill is not None for one in (*inits, *containers)),
         exit_code=exit_code,
         pulls=None if took is None else len(took),
         pull_seconds=round(sum(took or ()), 3),
@@ -205,12 +205,6 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         over=over,
         deleted=deleted,
     )
-
-
-def was_oom_killed(container: ContainerStatus) -> bool:
-    """Whether a container was ended for its use of memory, now or before it was started again."""
-    ended = (state.terminated for state in (container.state, container.last_state) if state is not None)
-    return any(one is not None and one.reason == "OOMKilled" for one in ended)
 
 
 def _times(container: ContainerStatus | None) -> tuple[int | None, int | None, int | None]:

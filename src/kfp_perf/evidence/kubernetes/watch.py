@@ -34,7 +34,7 @@ _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 30.0
 #: A watch that lasted so long was a good one, even if nothing happened.
 _LONG_SECONDS = 0.5
-#: After these no answer will be different soon, until somebody changes rights or installs something.
+#: After these no answer will be different soon, until rights are changed or something is installed.
 _REFUSED = frozenset({401, 403, 404})
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from kfp_perf.reports.charts import Chart
 
@@ -66,12 +66,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headers; the first cell of a row names it. `groups`: the row from which a title applies."""
+    """Rows under headers; the first cell of a row names it. `groups`: the row from which a title applies.
+
+    `minor`: the places of rows that a terminal leaves out, and says how many they are.
+    """
 
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     groups: Mapping[int, str] = field(default_factory=dict)
+    minor: Collection[int] = ()
 
 
 def without_zeros(table: Table, *titles: str) -> Table:

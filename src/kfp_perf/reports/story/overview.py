@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.reports.charts import Row, Span, clock_axis, span_chart
-from kfp_perf.reports.document import dig
+from kfp_perf.reports.document import dig, target_of
 from kfp_perf.reports.few_runs import has_enough, most_of, statistic_of
 from kfp_perf.reports.operations import operations_of, unanswered_of
 from kfp_perf.reports.quantities import brief_of, clock_of, count_of, rate_of, seconds_of, share_of, span_of
@@ -40,7 +40,7 @@ def facts_of(material: Material) -> Facts:
     document = material.document
     target, environment = document["target"], document["environment"]
     version = f"KFP {target['version']}" if target["version"] else "KFP of unknown version"
-    where = "the emulator" if document["verdict"]["emulator"] else str(target["url"])
+    where = target_of(document)
     users = ", multi-user" if target["multi_user"] else ""
     began = datetime.fromtimestamp(material.started, UTC).strftime("%-d %B %Y, %H:%M:%S UTC")
     count = len(material.scenarios)

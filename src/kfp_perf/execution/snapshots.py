@@ -1,4 +1,4 @@
-"""Turns the counters of running scenarios into the snapshots that displays show."""
+"""The snapshots that displays show, from the counters of running scenarios."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kfp_perf.live.snapshot import ScenarioState, Snapshot
 from kfp_perf.metrics.window_counters import runs_due
-from kfp_perf.result.counters import ScenarioCounters, coarse_counts, coarse_quantile
+from kfp_perf.result.coarse_histogram import coarse_quantile, coarse_sum
+from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class _Look(NamedTuple):
     lateness: NDArray[np.uint64]
 
 
-class Watch:
+class SnapshotMaker:
     """Makes snapshots; rates and quantiles are of the last few seconds, by differences of cumulative counters."""
 
     def __init__(self, plan: Plan, target: str, clock: Clock, *, emulator: bool) -> None:
@@ -44,15 +45,19 @@ class Watch:
         self._looks: deque[_Look] = deque()
         self.snapshot = Snapshot(plan.name, target, 0.0, plan.duration_seconds, [], emulator=emulator)
 
-    def look(
+    def make(
         self,
         counters: Mapping[str, ScenarioCounters],
         t0: float | None,
         thresholds: Sequence[ThresholdState] = (),
         *,
+        evidence: Sequence[str] = (),
         stopping: bool,
     ) -> Snapshot:
-        """Make a new snapshot, with the thresholds so far. `t0` is None while scenarios are still preparing."""
+        """Make a new snapshot, with the thresholds and the sources of evidence so far.
+
+        `t0` is None while scenarios are still preparing.
+        """
         now = self._clock.now()
         if t0 is not None and not self._measuring:
             # The requests of the preparation are no load.
@@ -64,8 +69,8 @@ class Watch:
                 now,
                 sum(one.attempts for one in known),
                 sum(one.outcomes.get(Outcome.SUCCEEDED, 0) for one in known),
-                _sum(one.latency for one in known),
-                _sum(one.lateness for one in known),
+                coarse_sum(one.latency for one in known),
+                coarse_sum(one.lateness for one in known),
             )
         )
         while len(self._looks) > 2 and self._looks[1].at <= now - _RUNS_WINDOW_SECONDS:
@@ -76,7 +81,7 @@ class Watch:
             errors.update(one.attempt_errors)
         latency, lateness = latest.latency - since.latency, latest.lateness - since.lateness
         start = now if t0 is None else t0
-        runs_due = sum(_runs_due(one) for one in known)
+        due = sum(_runs_due(one) for one in known)
         self.snapshot = Snapshot(
             name=self._plan.name,
             target=self.snapshot.target,
@@ -91,10 +96,11 @@ class Watch:
             latency_p50=coarse_quantile(latency, 0.5),
             latency_p99=coarse_quantile(latency, 0.99),
             lateness_p99=coarse_quantile(lateness, 0.99),
-            runs_due=runs_due,
-            visible_p50=_median_of(_sum(one.visible_seconds for one in known), runs_due),
+            runs_due=due,
+            visible_p50=_median_of(coarse_sum(one.visible_seconds for one in known), due),
             errors=dict(errors.most_common(_MOST_ERRORS)),
             thresholds=list(thresholds),
+            evidence=list(evidence),
             stopping=stopping,
             emulator=self.snapshot.emulator,
         )
@@ -112,13 +118,6 @@ class Watch:
 
 def _rate(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0.0 else 0.0
-
-
-def _sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
-    total = coarse_counts(b"").copy()
-    for one in histograms:
-        total += coarse_counts(one)
-    return total
 
 
 def _runs_due(counters: ScenarioCounters) -> int:
