@@ -94,7 +94,7 @@ class DagPlan:
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """A compiled pipeline. `refused` is what Argo says against it, where it takes the workflow and fails it."""
+    """A compiled pipeline. `refused` is Argo's message, where it accepts the workflow and fails it."""
 
     name: str
     root: TaskPlan

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kfp_emulator.server.state import Backend
 
 COMMIT_DELAY_US = 200_000
-"""How long a report may stay uncommitted while nobody asks: any answer commits it first."""
+"""How long a report may stay uncommitted without a request: any answer commits it first."""
 
 
 def receive(backend: Backend, report: Report) -> None:
