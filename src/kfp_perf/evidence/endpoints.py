@@ -215,9 +215,9 @@ class _Live:
         if memory := line.gauges.get("memory"):
             parts.append(f"{memory / 2**20:,.0f} MiB")
         if "depth/workflow_queue" in line.gauges:
-            parts.append(f"{line.gauges['depth/workflow_queue']:,.0f} workflows queued")
+            parts.append(f"workflows queued {line.gauges['depth/workflow_queue']:,.0f}")
         if "busy_workers/workflow_queue" in line.gauges:
-            parts.append(f"{line.gauges['busy_workers/workflow_queue']:,.0f} workers busy")
+            parts.append(f"workers busy {line.gauges['busy_workers/workflow_queue']:,.0f}")
         return ", ".join(parts)
 
 

@@ -21,7 +21,7 @@ from kfp_perf.reports.comparison_words import (
     values_of,
     verdict_of,
 )
-from kfp_perf.reports.quantities import seconds_of
+from kfp_perf.reports.quantities import count_of, seconds_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Column,
@@ -121,6 +121,7 @@ _FOUND = {ComparisonVerdict.SLOWER, ComparisonVerdict.FASTER, ComparisonVerdict.
 
 
 def _table(caption: str, metrics: Sequence[MetricComparison], within: float) -> Table:
+    minor = [place for place, one in enumerate(metrics) if not one.primary and one.verdict not in _FOUND]
     return Table(
         caption,
         _COLUMNS,
@@ -134,7 +135,8 @@ def _table(caption: str, metrics: Sequence[MetricComparison], within: float) -> 
             ]
             for one in metrics
         ],
-        minor=[place for place, one in enumerate(metrics) if not one.primary and one.verdict not in _FOUND],
+        minor=minor,
+        minor_title=f"{count_of(len(minor), 'metric')} without a clear change",
     )
 
 
@@ -162,6 +164,7 @@ def _guards(comparison: Comparison) -> Table:
         Column("95 % interval"),
         Column("", is_number=False),
     )
+    minor = [place for place, one in enumerate(comparison.guards) if not one.worse]
     return Table(
         "Success and error rates",
         columns,
@@ -175,7 +178,8 @@ def _guards(comparison: Comparison) -> Table:
             ]
             for one in comparison.guards
         ],
-        minor=[place for place, one in enumerate(comparison.guards) if not one.worse],
+        minor=minor,
+        minor_title=f"{count_of(len(minor), 'rate')} that did not get worse by a point",
     )
 
 

@@ -55,7 +55,7 @@ _MOST_REASONS = 3
 def print_summary(result: TestResult, file: TextIO) -> None:
     """Print the summary: verdict first, then runs, then the API, then what else there is to say."""
     console = Console(file=file, highlight=False)
-    console.print(Group(*_parts(result, console.width)))
+    console.print(Group(*_parts(result, console.width)), crop=False)
 
 
 def draw_console(result: TestResult) -> dict[str, bytes]:
@@ -85,7 +85,8 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield Text()
     # Once more: the beginning may have scrolled away.
     yield Text.assemble("Verdict ", (document["verdict"]["text"], _style(document)))
-    yield Text.assemble("Result  ", (str(result.path), "bold"))
+    # In one piece, to be copied.
+    yield Text.assemble("Result  ", (str(result.path), "bold"), no_wrap=True, overflow="ignore")
 
 
 def _verdict(document: Mapping[str, Any]) -> Text:
@@ -174,7 +175,7 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
     cut_off = ("cut off",) if document["total"]["runs"].get("cut_off") else ()
-    for title in ("due", "good", "failed", "lost", *cut_off, *statistics):
+    for title in ("due", "succeeded", "failed", "lost", *cut_off, *statistics):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
     for place, (name, runs) in enumerate(rows):
@@ -294,7 +295,7 @@ def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[Renderabl
         yield Text(f"{stay}.", style="yellow")
     if leftovers or stay:
         # A line of its own, to be copied.
-        yield Text(f"Delete with  {cleanup_command(result.path)}")
+        yield Text(f"Delete with  {cleanup_command(result.path)}", no_wrap=True, overflow="ignore")
 
 
 def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
@@ -303,7 +304,7 @@ def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count_of(failure.times, 'run')} {failure.kind_in_words}: {failure.message}"
     if len(found) > _MOST_REASONS:
         rest = sum(failure.times for failure in found[_MOST_REASONS:])
-        yield f"{count_of(rest, 'more run')} without a good end, for other reasons: see the report"
+        yield f"{count_of(rest, 'more run')} that did not succeed, for other reasons: see the report"
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:

@@ -18,11 +18,11 @@ WIDE = 100
 
 def print_to(file: TextIO, content: RenderableType) -> None:
     """Print in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(content)
+    Console(file=file, highlight=False).print(content, crop=False)
 
 
 def plain_text(content: RenderableType) -> bytes:
     """Plain text, 100 columns wide."""
     text = io.StringIO()
-    Console(file=text, highlight=False, width=WIDE).print(content)
+    Console(file=text, highlight=False, width=WIDE).print(content, crop=False)
     return text.getvalue().encode(errors="replace")

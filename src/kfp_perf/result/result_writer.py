@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from kfp_perf.result.whole_file import indented_json, write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 
 class ResultWriter:
     """Creates a result folder, and writes the files of the test as a whole.
@@ -32,6 +35,7 @@ class ResultWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._given: dict[str, Any] = {}
 
     @classmethod
     def create(cls, parent: Path, name: str, now: float) -> Self:
@@ -53,7 +57,18 @@ class ResultWriter:
 
     def save_given(self, document: dict[str, Any]) -> None:
         """Write `given.json`. Raises `InputError`."""
-        self._save(GIVEN_FILE, {"schema_version": SCHEMA_VERSION, **document})
+        self._given = self._save(GIVEN_FILE, {"schema_version": SCHEMA_VERSION, **document})
+
+    def given_again(self) -> dict[str, Any] | None:
+        """Write `given.json` once more where it is gone, as after the removal of the folder, and return it."""
+        if not self._given or (self.path / GIVEN_FILE).exists():
+            return None
+        log.error("%s was removed during the test: what was written before is lost", self.path)
+        with contextlib.suppress(InputError, OSError):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._save(GIVEN_FILE, self._given, rescue=False)
+        again: dict[str, Any] = as_json(self._given)
+        return again
 
     def save_health(self, document: dict[str, Any]) -> None:
         """Write `health.json`, where there is space for it."""

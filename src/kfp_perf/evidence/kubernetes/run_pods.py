@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, second_of
-from kfp_perf.evidence.kubernetes.records import PodRecord
+from kfp_perf.evidence.kubernetes.records import NO_PULL_SECONDS, SUCCEEDED, PodRecord, PodTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _PULLS_LATE_SECONDS = 30.0
 _MOST_WITH_EVENTS = 20_000
 #: By how much the clocks of the cluster and of this machine may differ.
 _CLOCKS_APART_SECONDS = 60.0
-_OVER = frozenset({"Succeeded", "Failed"})
+_OVER = frozenset({SUCCEEDED, "Failed"})
 _MAIN = "main"
 _ROLE = "pipelines.kubeflow.org/runtime-role"
 _ROLES = {"driver": "driver", "launcher": "executor"}
@@ -185,21 +185,23 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         pod=metadata.name,
         role=_role(pod),
         node=pod.spec.node_name,
-        phase=status.phase,
+        phase=SUCCEEDED if status.phase == SUCCEEDED else status.phase,
         reason=status.reason
         or (main_ended.reason if main_ended and main_ended.reason != "Completed" else ""),
         message=status.message[:_LONGEST_MESSAGE],
         created=created,
-        scheduled=since(_condition(status, "PodScheduled")),
-        initialized=since(_condition(status, "Initialized")),
-        started=since(started),
-        finished=since(finished),
-        ended=since(max(ends)) if over and len(ends) == len(containers) and ends else None,
+        times=PodTimes(
+            scheduled=since(_condition(status, "PodScheduled")),
+            initialized=since(_condition(status, "Initialized")),
+            started=since(started),
+            finished=since(finished),
+            ended=since(max(ends)) if over and len(ends) == len(containers) and ends else None,
+        ),
         restarts=sum(one.restart_count for one in (*inits, *containers)),
         oom_killed=any(one.oom_kill is not None for one in (*inits, *containers)),
         exit_code=exit_code,
         pulls=None if took is None else len(took),
-        pull_seconds=round(sum(took or ()), 3),
+        pull_seconds=round(sum(took), 3) if took else NO_PULL_SECONDS,
         pulling=started is None and pulls is not None and pulls.pending,
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,

@@ -239,7 +239,7 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
             waiting, started = (
                 sum(counts) for counts in zip(*(one.open() for one in pods.values()), strict=True)
             )
-            sink.live(PODS, f"{waiting} waiting for a node, {started} on one")
+            sink.live(PODS, f"{waiting} waiting for a node, {started} on a node")
             if components.restarts:
                 sink.live("restarts", f"{components.restarts} of components")
             await asyncio.wait([stopped, *tasks], timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -35,7 +35,7 @@ def failures(material: Material) -> Section | None:
         Column("Scenario", is_number=False),
         Column("Runs"),
     ]
-    table = Table("Runs without a good end (what varies in messages is written …)", columns, rows)
+    table = Table("Runs that did not succeed (what varies in messages is written …)", columns, rows)
     return Section("failures", "Why did runs fail?", _lead(material), [table])
 
 
