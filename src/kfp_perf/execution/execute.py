@@ -287,7 +287,7 @@ class Execution:
             engine.stop()
 
     def _abort_if_broken(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Judge the thresholds so far; end the test, as failed, where one that is not kept says so."""
+        """Judge the thresholds so far; end the test, as failed, where one with `abortOnFail` is not kept."""
         if engine.t0 is None:
             return
         now = self._clock.now()
@@ -345,7 +345,9 @@ class Execution:
 
     def _document(self, custom: Mapping[str, Any]) -> dict[str, Any]:
         found = TestResult(self._writer.path)
-        return result_document(found, custom, finished=self._clock.now())
+        # A test whose folder was removed would be judged by the default thresholds alone.
+        given = self._writer.given_again()
+        return result_document(found, custom, finished=self._clock.now(), given=given)
 
     def _finish(self, checks: HealthChecks, custom: Mapping[str, Any]) -> TestResult:
         """Write the result; its verdict is that of the files."""

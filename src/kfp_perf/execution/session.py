@@ -1,4 +1,4 @@
-"""A whole test from one call: settings, plan, emulator if wanted, log, display, result."""
+"""A whole test from one call: settings, plan, emulator if asked for, log, display, result."""
 
 from __future__ import annotations
 

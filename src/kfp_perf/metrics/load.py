@@ -148,7 +148,7 @@ class LoadMetrics(ReportedFamily):
         return [readings_of(self._readings).within(begin, info.load_end), *self._merged]
 
     def may_have_fallen_behind(self) -> bool:
-        """Whether the server fell behind an open load, or it cannot be told."""
+        """Whether the server fell behind an open load, or that is not known."""
         found = self._backlog()
         return bool(found) and found["fell_behind"] != 0
 

@@ -1,4 +1,4 @@
-"""The pods of the test's runs: where they waited, and what became of them."""
+"""The pods of the test's runs: where they waited, and how they ended."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ class Annotation:
         properties = {"title": self.title}
         if self.file:
             properties |= {"file": self.file, **({"line": str(self.line)} if self.line else {})}
-        told = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
-        return f"::{self.level} {told}::{_escaped(self.text)}"
+        fields = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
+        return f"::{self.level} {fields}::{_escaped(self.text)}"
 
 
 def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annotation]:

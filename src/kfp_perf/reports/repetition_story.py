@@ -158,7 +158,13 @@ def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
     minor = [
         place for place, one in enumerate(metrics) if not one.primary and not one.label.startswith(_MAIN)
     ]
-    table = Table("Variation of each metric", columns, [_row(one) for one in metrics], minor=minor)
+    table = Table(
+        "Variation of each metric",
+        columns,
+        [_row(one) for one in metrics],
+        minor=minor,
+        minor_title=count_of(len(minor), "more metric"),
+    )
     return without_zeros(table, "Within")
 
 

@@ -1,7 +1,7 @@
 """Whether new executions stay within a margin of a baseline's executions, from one value of each.
 
 As in `comparison`, the execution is the unit: the confidence interval of the change must end on one side of the
-margin, else it cannot be told. Three or more new executions: Welch's t interval. One or two have no variance that
+margin, else that is unknown. Three or more new executions: Welch's t interval. One or two have no variance that
 could be estimated, so they are taken to vary as the baseline does: Student's t interval with the variance of both
 sides, which for one new execution is the prediction interval of a further execution of the baseline
 (Hahn and Meeker, Statistical Intervals, 1991, section 4.8). Executions in pairs: Student's t interval of the

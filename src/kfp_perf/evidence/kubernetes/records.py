@@ -52,7 +52,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `created` is in seconds since the Unix epoch, `times` are in seconds since then. `role` is `driver`, `executor`
     or `other`. `exit_code` is how the container that does the work (`main`) ended. `pulls` is how many images its
-    node had to pull, None where no event says so, and `pull_seconds` how long that took. `pulling`: a pull had not
+    node had to pull, None where no event shows it, and `pull_seconds` how long that took. `pulling`: a pull had not
     ended. `unschedulable` is why it had no node at first, `reason` why it failed. `over`: it was seen to end;
     `deleted`: it was deleted before.
     """
@@ -78,7 +78,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A container of a component's pod: what it asks for (cores, bytes), and how often it was started again.
+    """A container of a component's pod: its requests and limits (cores, bytes), and how often it was started again.
 
     `oom_kills` counts the ends for the use of memory that were seen; `last_exit` is the exit code of the last end.
     """

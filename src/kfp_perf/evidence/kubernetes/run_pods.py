@@ -32,7 +32,7 @@ _LONGEST_MESSAGE = 200
 
 
 class _Pulls:
-    """What the events say about one pod: image pulls by container, and why it had no node.
+    """What the events show of one pod: image pulls by container, and why it had no node.
 
     `ends` has the seconds that a pull took, None where the node had the image. An event may come more than once.
     """
@@ -85,7 +85,7 @@ class RunPods:
         return waiting, started
 
     def changed(self, pod: RunPod) -> None:
-        """Note the state of a pod."""
+        """Record the state of a pod."""
         self.changes += 1
         uid = pod.metadata.uid
         if uid in self._written:
@@ -112,7 +112,7 @@ class RunPods:
         self._pulls.pop(uid, None)
 
     def listed(self, pods: Sequence[RunPod]) -> None:
-        """Note the state of all pods; write those that have gone in a gap of the watch, as they were seen last."""
+        """Record the state of all pods; write those that have gone in a gap of the watch, in their last state."""
         there = {pod.metadata.uid for pod in pods}
         self._written &= there
         for uid in [uid for uid in self._pods if uid not in there]:
@@ -121,7 +121,7 @@ class RunPods:
             self.changed(pod)
 
     def happened(self, event: Event) -> None:
-        """Note what an event says about a pod."""
+        """Record an event about a pod."""
         uid = event.involved_object.uid
         if uid in self._written:
             return
@@ -133,7 +133,7 @@ class RunPods:
         _note(pulls, event)
 
     def all_happened(self, events: Sequence[Event]) -> None:
-        """Note what several events say."""
+        """Record several events."""
         for event in events:
             self.happened(event)
 
@@ -234,7 +234,7 @@ def _why_unscheduled(status: PodStatus) -> str:
 
 
 def _role(pod: RunPod) -> str:
-    """What a pod is for: `driver`, `executor` or `other`. Releases before the annotation say it in the name."""
+    """What a pod is for: `driver`, `executor` or `other`. Before releases with the annotation, by its name."""
     role = (pod.metadata.annotations or {}).get(_ROLE)
     if role is not None:
         return _ROLES.get(role, "other")
