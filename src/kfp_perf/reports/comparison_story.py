@@ -192,7 +192,7 @@ def _phases(comparison: Comparison) -> Chart | None:
     ]
     if not phases:
         return None
-    bars, told = [], []
+    bars, texts = [], []
     for name in ("baseline", "new"):
         values = [
             (phase, max(0.0, (one.baseline if name == "baseline" else one.new).typical or 0.0))
@@ -203,10 +203,10 @@ def _phases(comparison: Comparison) -> Chart | None:
             Segment(phase, value, seconds_of(value), style) for style, (phase, value) in enumerate(values)
         ]
         bars.append(Bar(name.capitalize(), seconds_of(whole), segments))
-        told.append(f"{name}: " + ", ".join(f"{phase} {seconds_of(value)}" for phase, value in values))
+        texts.append(f"{name}: " + ", ".join(f"{phase} {seconds_of(value)}" for phase, value in values))
     longest = max(sum(segment.value for segment in bar.segments) for bar in bars)
     axis = seconds_axis(longest * 1.02, "mean time of a run that succeeded")
-    return bar_chart("comparison-phases", "Where the time of a run goes", "; ".join(told) + ".", axis, bars)
+    return bar_chart("comparison-phases", "Where the time of a run goes", "; ".join(texts) + ".", axis, bars)
 
 
 def _executions(comparison: Comparison) -> list[Block]:

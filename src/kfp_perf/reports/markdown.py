@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.reader import TestResult
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
-#: Sections that are told, and whether they are folded away.
+#: Sections that are drawn, and whether they are folded away.
 _SECTIONS = {
     "thresholds": False,
     "scenarios": True,
@@ -45,7 +45,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 
 def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
-    """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
+    """Verdict, figures, and the tables that a reviewer needs; at most 60,000 characters."""
     return {"report.md": markdown_of(story_of(result, sections), _SECTIONS)}
 
 
@@ -71,9 +71,9 @@ def markdown_of(story: Story, sections: Mapping[str, bool]) -> bytes:
     text = "\n".join(lines) + "\n"
     for section in story.sections:
         if section.id in sections:
-            told = "\n".join(_section(section, folded=sections[section.id]))
-            if len(text) + len(told) < _MOST_CHARACTERS:
-                text += told + "\n"
+            drawn = "\n".join(_section(section, folded=sections[section.id]))
+            if len(text) + len(drawn) < _MOST_CHARACTERS:
+                text += drawn + "\n"
     return text.encode(errors="replace")
 
 

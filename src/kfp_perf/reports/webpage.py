@@ -53,10 +53,14 @@ _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 
 def draw_webpage(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """The page for a result."""
-    story = story_of(result, sections)
+    return {"report.html": page_of(story_of(result, sections))}
+
+
+def page_of(story: Story) -> bytes:
+    """The page for a story."""
     text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
     # A name in JSON may hold half of a surrogate pair, which no file can.
-    return {"report.html": text.encode(errors="replace")}
+    return text.encode(errors="replace")
 
 
 def page(title: str, body: Markup, script: Markup | None = None, policy: str = _POLICY) -> str:

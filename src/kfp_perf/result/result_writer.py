@@ -9,8 +9,6 @@ import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.result.files import (
     GIVEN_FILE,
@@ -20,7 +18,7 @@ from kfp_perf.result.files import (
     SCHEMA_VERSION,
     safe_name,
 )
-from kfp_perf.result.whole_file import write_whole
+from kfp_perf.result.whole_file import indented_json, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +67,7 @@ class ResultWriter:
         with contextlib.suppress(InputError, OSError):
             self.path.mkdir(parents=True, exist_ok=True)
             self._save(GIVEN_FILE, self._given, rescue=False)
-        again: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self._given))
-        return again
+        return self._given
 
     def save_health(self, document: dict[str, Any]) -> None:
         """Write `health.json`, where there is space for it."""
@@ -92,11 +89,11 @@ class ResultWriter:
 
     def _save(self, name: str, document: dict[str, Any], *, rescue: bool = True) -> dict[str, Any]:
         try:
-            encoded = msgspec.json.encode(document)
+            content = indented_json(document)
         except (TypeError, ValueError):
             document = as_json(document)
-            encoded = msgspec.json.encode(document)
-        write_json(self.path / name, encoded, rescue=rescue)
+            content = indented_json(document)
+        write_document(self.path / name, content, rescue=rescue)
         return document
 
 
@@ -128,12 +125,11 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(Problem(str(path), f"cannot be written: {error.strerror}", remedy))
 
 
-def write_json(file: Path, encoded: bytes, *, rescue: bool = False) -> None:
-    """Write a JSON document, indented, whole or not at all.
+def write_document(file: Path, content: bytes, *, rescue: bool = False) -> None:
+    """Write a document, whole or not at all.
 
     Raises `InputError`; with `rescue` the document is then in the system's temporary folder.
     """
-    content = msgspec.json.format(encoded, indent=2) + b"\n"
     try:
         write_whole(file, content)
     except OSError as error:

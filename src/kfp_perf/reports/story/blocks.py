@@ -56,6 +56,11 @@ class Noted:
 Cell = str | Hyperlink | Flag | Noted | Spark
 
 
+def count_cell(number: int, tone: Tone) -> Cell:
+    """A number; with a tone unless it is 0."""
+    return Flag(f"{number:,}", tone) if number else "0"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table; numbers are aligned to the right."""

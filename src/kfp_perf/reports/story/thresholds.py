@@ -106,7 +106,11 @@ def executions_to_tell(judged: Sequence[dict[str, Any]]) -> list[Block]:
     found: list[Block] = []
     for one in judged:
         baseline = one.get("baseline")
-        needed = executions_needed(baseline.get("executions_needed")) if isinstance(baseline, dict) else ""
+        needed = (
+            executions_needed(baseline.get("executions_needed"), paired=bool(baseline.get("paired")))
+            if isinstance(baseline, dict)
+            else ""
+        )
         if needed:
             found.append(Prose(f"{one.get('metric')} cannot be told from run-to-run variation: {needed}."))
     return found
