@@ -76,6 +76,8 @@ def run_secret_command(command: Sequence[str], where: str) -> PrintedSecret:
         raise InputError(Problem(where, what, "Run the command in a terminal to see what it needs."))
     try:
         return parse_printed(output.decode())
+    except UnicodeDecodeError:
+        raise InputError(Problem(where, f"what {program} printed is not text")) from None
     except ValueError as error:
         raise InputError(Problem(where, f"what {program} printed {error}")) from None
 

@@ -47,7 +47,8 @@ class EvidenceProcess:
         self._anchor = anchor
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._unknown = {part for source in SOURCES for part, _ in source.parts(config)}
+        sources = SOURCES if config.evidence else ()
+        self._unknown = {part for source in sources for part, _ in source.parts(config)}
         self._live: dict[str, str] = {}
         self._found: list[str] = []
 

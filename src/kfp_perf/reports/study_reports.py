@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_perf.errors import InputError, Problem
+from kfp_perf.errors import ExitCode, InputError, Problem
 from kfp_perf.reports.capacity_cases import capacity_document
 from kfp_perf.reports.csv_records import csv_of
 from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
 from kfp_perf.reports.openmetrics import openmetrics_of_executions
 from kfp_perf.reports.plain_text import plain_text, print_to
+from kfp_perf.reports.story.thresholds import judged_of
 from kfp_perf.reports.story_console import parts_of
+from kfp_perf.reports.study_executions import study_ended
 from kfp_perf.reports.webpage import page_of
 from kfp_perf.result.capacity import KIND as CAPACITY
 from kfp_perf.result.reader import TestResult
@@ -115,14 +117,21 @@ def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
             document = {"name": record.name, "started": one.started, "verdict": verdict}
         yield " ".join(filter(None, (f"{one.number:02}", one.label))), document
     judged, silent = record.answer.get("thresholds"), not any(one.exit_code for one in record.counted)
-    if judged or (record.exit_code and silent):
+    ended = record.exit_code if record.finished else ExitCode.INTERRUPTED
+    if judged or (ended and silent):
         kept = all(one.get("passed") for one in judged or ())
-        code = record.exit_code if silent else int(not kept)
+        code = int(ended or 0) if silent else int(not kept)
         text = "the study did not pass" if code else "passed"
-        reasons = [record.ended] if code and record.ended else []
-        verdict = {"text": text, "exit_code": code, "reasons": reasons}
+        verdict = {"text": text, "exit_code": code, "reasons": _why(study) if code else []}
         document = {"name": record.name, "started": record.started, "verdict": verdict}
         yield "study", {**document, "thresholds": judged or [], "scenario_file": scenario_file_of(study)}
+
+
+def _why(study: Study) -> list[str]:
+    """Why a study did not pass: how it ended, and what was judged by all of its executions."""
+    judged = judged_of(study.record.answer.get("thresholds"))
+    failed = [f"{one.get('metric')} {one.get('reason')}." for one in judged if not one.get("passed")]
+    return [*study_ended(study), *failed]
 
 
 FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {
