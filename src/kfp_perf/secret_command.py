@@ -71,8 +71,8 @@ def run_secret_command(command: Sequence[str], where: str) -> PrintedSecret:
     finally:
         _end(process)
     if process.returncode:
-        said = _last_line(errors)
-        what = f"{program} ended with exit code {process.returncode}{': ' if said else ''}{said}"
+        last = _last_line(errors)
+        what = f"{program} ended with exit code {process.returncode}{': ' if last else ''}{last}"
         raise InputError(Problem(where, what, "Run the command in a terminal to see what it needs."))
     try:
         return parse_printed(output.decode())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.window_files import WindowValue
 
 _MOST_REASONS = 3
-#: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
+#: Means of runs, and the metric of how many runs they leave out; of an operation it is its error rate.
 _BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
 #: The operation, with its purpose unless that is the load, and its variant.
 _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean")

@@ -128,7 +128,8 @@ class EvidenceProcess:
         elif notice.failed:
             log.warning("Evidence: %s failed: %s", notice.part, notice.failed)
         elif state is not None and state.found:
-            self._found.append(f"{state.title} ({state.found})")
+            self._found.append(state.title)
+            log.debug("Evidence: %s: %s", state.title, state.found)
         elif state is not None:
             log.info(
                 "Evidence: no %s: %s", state.title, ". ".join(filter(None, (state.missing, state.remedy)))

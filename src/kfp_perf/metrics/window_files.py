@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Windows that are made at a time, which bounds the memory.
 _CHUNK = 256
-#: Times are told apart to 0.2 %, and exactly where the bound is.
+#: Times are distinguished to 0.2 %, and exactly at the bound.
 _BINS_A_DECADE = 1000
 
 

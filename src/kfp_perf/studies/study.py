@@ -47,6 +47,8 @@ class PlannedExecution:
     (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of
     `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`. `judged_together`: a relative
     threshold that cannot be told from this execution alone does not fail it, since the study judges it.
+    `deletes_early`: runs that have ended are deleted while the last ones are followed to their end.
+    `judged_in_pairs`: only the study judges relative thresholds, by its pairs of executions.
     """
 
     title: str
@@ -59,6 +61,8 @@ class PlannedExecution:
     pair: int | None = None
     stop_when: StopWhen | None = None
     judged_together: bool = False
+    deletes_early: bool = False
+    judged_in_pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
