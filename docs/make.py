@@ -52,7 +52,7 @@ def fields_of(model: type[BaseModel]) -> str:
                 f"`{info.alias or name}`",
                 info.description or "",
                 str(extra.get("unit", "")),
-                "" if default == "`null`" else default,
+                "" if default == "`null`" and "unset" not in extra else str(extra.get("unset", default)),
                 " or ".join(code(example) for example in examples),
             ]
         )

@@ -31,7 +31,7 @@ def one(**fields: object) -> str:
 #: What the file holds, and words that the message must have: where, and what is wrong or allowed.
 FILES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "empty": ("", ("t.json", "empty")),
-    "not JSON": ("{runTime: 1}", ("t.json", "line 1")),
+    "not JSON": ("{runTime: 1}", ("t.json", "t.json:1:2")),
     "not UTF-8": (b'[{"mode": "\xff\xfe"}]', ("t.json", "UTF-8")),
     "100,000 brackets": ("[" * 100_000, ("t.json", "deep")),
     "null": ("null", ("t.json", "list")),

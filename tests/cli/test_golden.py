@@ -187,7 +187,7 @@ def _fields(schema: str) -> str:
 
 
 def _said(field: dict[str, Any]) -> str:
-    return str(field.get("description", field.get("$ref", "")))
+    return " ".join(str(field.get("description", field.get("$ref", ""))).split())
 
 
 def _refusing_port() -> int:

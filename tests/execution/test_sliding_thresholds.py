@@ -93,7 +93,8 @@ def test_what_is_wrong_is_said_before_the_first_request(
 ) -> None:
     err = validate([{**LOAD, "thresholds": threshold}])
     (name,) = threshold
-    assert f't.json: $[0].thresholds["{name}"]' in err
+    assert err.startswith("t.json:1:")
+    assert f': $[0].thresholds["{name}"]: ' in err
     assert what in err
     assert remedy in err
 

@@ -161,7 +161,7 @@ def test_a_deletion_that_does_not_answer_does_not_hold_up_the_end(tmp_path: Path
     class Hanging(FakeKfp):
         async def delete_run(self, run_id: str, **rest: Any) -> None:
             if self.count("DeleteRun") == 4:
-                await self._call("DeleteRun", run_id)
+                await self.answer("DeleteRun", run_id, None)
                 await self.clock.sleep_until(self.clock.now() + 3600)
             await super().delete_run(run_id, **rest)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_emulator.clock import SECOND, ManualClock
-from kfp_emulator.cluster.cluster import Cluster, Report, RunRequest
+from kfp_emulator.cluster.cluster import Cluster
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.timing import PROFILES, parse_profile
 from kfp_emulator.pipelines.ir import parse_pipeline
 from kfp_perf.statistics.backlog import Flow, plateau_growth
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kfp_emulator.cluster.nodes import Report
     from kfp_emulator.cluster.timing import Profile
     from kfp_perf.result.capacity import Component
     from kfp_perf.studies.capacity.search import SearchEnd

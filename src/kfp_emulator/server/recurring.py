@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from kfp_emulator.cluster.cluster import RunRequest
 from kfp_emulator.cluster.nodes import task_id
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.schedules import RecurringRun, Trigger, swf_name
 from kfp_emulator.pipelines.ir import InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_emulator.protocol.call import encode, present

@@ -86,15 +86,17 @@ def execute(
     stop_when: StopWhen | None = None,
     folder: Path | None = None,
     baseline: tuple[Side, Baseline] | None = None,
+    in_pairs: bool = False,
 ) -> TestResult:
     """Run a plan against the target of `config`; return the result, whose folder holds all that was measured.
 
     `engine` makes the engine that runs the scenarios (default: a thread for each). `stop_when` may end the test
     early, in good order and without failing it: see `StopWhen`. `folder` is where the result goes (default: a new
-    folder in the configuration's), `baseline` what the plan's thresholds are relative to, if any are. Raises
-    `TargetError` before anything is made if the target does not answer as KFP does, `InputError` if no result
-    folder can be made, and `TestFailed`, which has the result, if a scenario or a threshold failed, the test was
-    stopped by the user, or its figures could not be saved.
+    folder in the configuration's), `baseline` what the plan's thresholds are relative to, if any are. `in_pairs`: a
+    study judges these by pairs of executions, and not this test. Raises `TargetError` before anything is made if
+    the target does not answer as KFP does, `InputError` if no result folder can be made, and `TestFailed`, which
+    has the result, if a scenario or a threshold failed, the test was stopped by the user, or its figures could not
+    be saved.
     """
     RealClock.read_wall_time()
     clock = RealClock()
@@ -106,7 +108,11 @@ def execute(
         else ResultWriter.create(config.results_folder, plan.name, clock.now())
     )
     declared = (one for family in (plugins or Plugins()).collectors.values() for one in family.metrics)
-    writer.save_given(given_document(plan, config, health, emulator_profile, clock.now(), declared, baseline))
+    writer.save_given(
+        given_document(
+            plan, config, health, emulator_profile, clock.now(), declared, baseline, in_pairs=in_pairs
+        )
+    )
     logger.write_to(
         config.log_directory or writer.path / LOGS_FOLDER,
         config.log_file_name,
@@ -281,7 +287,7 @@ class Execution:
             engine.stop()
 
     def _abort_if_broken(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Judge the thresholds so far; end the test, as failed, where one that is not kept says so."""
+        """Judge the thresholds so far; end the test, as failed, where one with `abortOnFail` is not kept."""
         if engine.t0 is None:
             return
         now = self._clock.now()
@@ -339,7 +345,9 @@ class Execution:
 
     def _document(self, custom: Mapping[str, Any]) -> dict[str, Any]:
         found = TestResult(self._writer.path)
-        return result_document(found, custom, finished=self._clock.now())
+        # A test whose folder was removed would be judged by the default thresholds alone.
+        given = self._writer.given_again()
+        return result_document(found, custom, finished=self._clock.now(), given=given)
 
     def _finish(self, checks: HealthChecks, custom: Mapping[str, Any]) -> TestResult:
         """Write the result; its verdict is that of the files."""

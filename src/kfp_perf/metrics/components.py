@@ -45,7 +45,7 @@ def _count(name: str, meaning: str) -> Metric:
 class ComponentMetrics(EvidenceFamily):
     """KFP's components, from when the test began to when it ended; what they used, in the measured time.
 
-    Left out where the cluster that was read is not the target's, as far as can be told.
+    Left out where the cluster that was read is not the target's, as far as is known.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -118,11 +118,11 @@ class ComponentHistory:
         self.points: dict[str, list[tuple[float, float]]] = {}
         self._first: dict[tuple[str, str], ContainerRecord] = {}
         self._last: dict[tuple[str, str], ContainerRecord] = {}
-        self._asked: dict[tuple[str, str], ContainerRecord] = {}
+        self._resources: dict[tuple[str, str], ContainerRecord] = {}
         self._pods: dict[str, bool] = {}
 
     def add(self, record: ComponentRecord, *, is_new: bool) -> None:
-        """Note the state of a pod; `is_new`: it appeared during the test."""
+        """Record the state of a pod; `is_new`: it appeared during the test."""
         self.modelled |= record.modelled
         for container in record.containers:
             key = (record.uid, container.name)
@@ -131,11 +131,11 @@ class ComponentHistory:
             before = self._last.get(key) or self._first.setdefault(key, first)
             self.restarted += [record.at] * max(0, container.restarts - before.restarts)
             self._last[key] = container
-            self._asked[record.pod, container.name] = container
+            self._resources[record.pod, container.name] = container
         self._pods[record.uid] = record.gone
 
     def use(self, usage: UsageRecord, pods: Iterable[str]) -> None:
-        """Note what its pods used."""
+        """Record what its pods used."""
         cores = {(pod, one): amount for pod in pods for one, amount in usage.cores.get(pod, {}).items()}
         memory = {(pod, one): amount for pod in pods for one, amount in usage.bytes.get(pod, {}).items()}
         shares = {
@@ -153,7 +153,7 @@ class ComponentHistory:
                 self.points.setdefault(name, []).append((usage.at, value))
 
     def _limits(self, key: tuple[str, str]) -> ContainerRecord:
-        return self._asked.get(key) or ContainerRecord(name="")
+        return self._resources.get(key) or ContainerRecord(name="")
 
     def result(self, stretch: Stretch | None) -> dict[str, Any]:
         """Its figures; what it used in the stretch of time."""
@@ -161,8 +161,8 @@ class ComponentHistory:
         used = {
             name: {"n": len(points), **found} for name, points in within.items() if (found := levels(points))
         }
-        asked = {
-            name: sum(value for one in self._asked.values() if (value := getattr(one, name)))
+        given = {
+            name: sum(value for one in self._resources.values() if (value := getattr(one, name)))
             for name in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
         }
         return {
@@ -170,7 +170,7 @@ class ComponentHistory:
             "oom_kills": self._grown("oom_kills"),
             "replaced_pods": sum(self._pods.values()),
             "pods_at_end": len(self._pods) - sum(self._pods.values()),
-            **{name: value for name, value in asked.items() if value},
+            **{name: value for name, value in given.items() if value},
             **used,
         }
 

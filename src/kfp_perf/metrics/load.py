@@ -117,7 +117,7 @@ class LoadMetrics(ReportedFamily):
         return report | {"slot_time_lost": _lost(report)} | backlog
 
     def may_have_fallen_behind(self) -> bool:
-        """Whether the server fell behind an open load, or it cannot be told."""
+        """Whether the server fell behind an open load, or that is not known."""
         found = self._backlog()
         return bool(found) and found["fell_behind"] != 0
 

@@ -110,7 +110,7 @@ def _ranked(
 
 
 def trend_summary(times: array[float], values: array[float]) -> dict[str, Any] | None:
-    """How values (seconds) drift over time; None where there are too few to tell.
+    """How values (seconds) drift over time; None where there are too few.
 
     `change_share` is the change from the first to the last as a share of the median; it has an interval.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Windows that are made at a time, which bounds the memory.
 _CHUNK = 256
-#: Times are told apart to 0.2 %, and exactly where the bound is.
+#: Times are distinguished to 0.2 %, and exactly at the bound.
 _BINS_A_DECADE = 1000
 
 
@@ -181,11 +181,14 @@ def _of_runs(files: ScenarioFiles, info: ScenarioInfo, metric: Windowed) -> _Eve
     recorded = []
     for run in files.runs():
         recorded.append(run.due)
+        seen = run.seen_finished if run.outcome is Outcome.SUCCEEDED else None
+        if seen is not None:
+            # A rate is of what ended in a window, whenever it was due.
+            ended.append((seen, 0.0))
         if run.warmup:
             continue
-        if run.outcome is Outcome.SUCCEEDED and run.seen_finished is not None:
-            answered.append((run.due, run.seen_finished - run.due))
-            ended.append((run.seen_finished, 0.0))
+        if seen is not None:
+            answered.append((run.due, seen - run.due))
         elif run.outcome is Outcome.CUT_OFF:
             pending.append((run.due, max(0.0, (info.stopped_at or last) - run.due)))
         else:
@@ -246,10 +249,12 @@ def _of_calls(files: ScenarioFiles, info: ScenarioInfo, metric: Windowed) -> _Ev
             continue
         operations.add(call.operation)
         of_load += call.count
-        if call.operation != name or variant not in {"", call.variant} or call.warmup:
+        if call.operation != name or variant not in {"", call.variant}:
             continue
         ended.append((call.second + 0.5, 0.0))
         counts.append(call.count)
+        if call.warmup:
+            continue
         for number, cut_off in ((call.never_started, False), (call.cut_off, True)):
             # When each of them was due is not in the files.
             until = min(info.load_end or math.inf, call.last_ended)

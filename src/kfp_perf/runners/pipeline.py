@@ -111,7 +111,7 @@ class PipelineRunner(JournaledRunner):
         self._refuse_total_failure()
 
     async def _finish_all(self, drive: Drive) -> None:
-        """Wait for all operations, and for what became of lost ones."""
+        """Wait for all operations, and for the search for lost runs."""
         await drive.finish()
         while self._lost:
             await asyncio.wait(self._lost)
@@ -162,7 +162,7 @@ class PipelineRunner(JournaledRunner):
         self.record_run(tracked.record())
 
     async def _see_through(self, tracked: TrackedRun) -> None:
-        """Follow a run that may have been created, and write down what became of it."""
+        """Follow a run that may have been created, and record its end."""
         ended = tracked.outcome is not Outcome.REFUSED and await self._see_end(tracked)
         self._settle(tracked, recorded=ended)
 

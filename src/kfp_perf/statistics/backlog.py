@@ -131,7 +131,7 @@ class Slope(NamedTuple):
 class Backlog:
     """Whether a load fell behind.
 
-    `reason` says why that cannot be told; empty where it can, as `judged` says. `since` is the moment from which
+    `reason` is why that is unknown; empty where it is known, see `judged`. `since` is the moment from which
     the lag grew, on the clock of the flow. `lag` is its value in seconds at the end of the load, `growth` by how
     many seconds it grew a second. `offered` and `completed` are runs due and left a second: since then where it
     fell behind, else in the time that was judged.
@@ -147,7 +147,7 @@ class Backlog:
 
     @property
     def judged(self) -> bool:
-        """Whether there was enough to tell."""
+        """Whether there was enough to judge."""
         return not self.reason
 
 

@@ -1,6 +1,6 @@
 """Times to an end, where some had not ended when the test stopped looking.
 
-What can be said of those depends on why they had not ended, and `Unfinished` names the cases:
+What is known of those depends on why they had not ended, and `Unfinished` names the cases:
 
 - `NONE`: all ended, and quantiles are order statistics.
 - `RANK_LAST`: they were followed for the whole grace period and are taken to be longer than all that ended. A
@@ -8,7 +8,7 @@ What can be said of those depends on why they had not ended, and `Unfinished` na
 - `CENSORED`: the grace period was cut short, and the load had not fallen behind. That a run was still in flight
   then says nothing about how long it takes, which is what Kaplan and Meier assume.
 - `EXCLUDED`: the load fell behind. Runs that were due late take longer and are the ones that did not end, so those
-  that ended are no sample of all, and neither they nor the Kaplan-Meier estimate tell quantiles.
+  that ended are no sample of all, and neither they nor the Kaplan-Meier estimate give quantiles.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def treatment(unfinished: int, *, cut_short: bool, fell_behind: bool) -> Unfinis
     """How `unfinished` observations are treated.
 
     `cut_short` says whether the user ended the grace period before its time, `fell_behind` whether the load did. A
-    load of which that cannot be told is one that fell behind, unless it waits for the server and so cannot.
+    load of which that is not known is one that fell behind, unless it waits for the server and so cannot.
     """
     if not unfinished:
         return Unfinished.NONE

@@ -74,7 +74,9 @@ def run_study(
         name=name,
         overrides=overrides,
     )
-    baseline_of(plan, config)
+    first = design.next(())
+    if first is None or not first.judged_in_pairs:
+        baseline_of(plan, config)
     for target in targets:
         namespaces = {scenario.namespace or target.NAMESPACE for scenario in plan.scenarios}
         check_quickly(target, namespaces if target.IS_KUBEFLOW_MODE else ())
@@ -95,6 +97,7 @@ def run_study(
             folder=folder,
             stop_when=planned.stop_when,
             create_runner=functools.partial(_create_deleting, create) if planned.deletes_early else create,
+            in_pairs=planned.judged_in_pairs,
             **options,
         )
 

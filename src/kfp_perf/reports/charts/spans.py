@@ -53,12 +53,12 @@ def span_chart(
 
     def draw(width: int) -> tuple[Markup, int]:
         samples = [(_box(0.0, 26.0, 0, 11, style), text) for style, text in keys]
-        told, top = legend(samples, width, 0)
+        key_marks, top = legend(samples, width, 0)
         longest = max((text_width(row.name) + 12 * row.indent for row in rows), default=0.0)
         left = min(longest + 14, width * (0.36 if width < 600 else 0.3))
         right = width - 14.0
         bottom = top + 6.0 + row_height * len(rows)
-        parts: list[Markup] = [told]
+        parts: list[Markup] = [key_marks]
         for tick in x.ticks(x.low, x.high, max(2, (width - int(left)) // 100)):
             place = x.place(tick, left, right)
             text = x.text(tick)
