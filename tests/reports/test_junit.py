@@ -332,7 +332,7 @@ def test_a_search_without_a_plateau_is_an_error(tmp_path: Path) -> None:
                 },
             },
             "failure",
-            "run.visible.mean is 2 s.",
+            "run.visible.mean is 2 s",
         ),
     ],
 )

@@ -61,6 +61,11 @@ class Resolver:
                             f"failed to resolve inputs: the resolved input parameter is null: {plan.source}"
                         )
                     continue
+                if definition is not None and not definition.allows(value):
+                    raise ResolveError(
+                        f'failed to resolve inputs: validating parameter "{plan.name}": '
+                        f"{definition.refusal_of(value)}"
+                    )
                 if plan.selector:
                     value = self._selected(plan, value)
                 values[plan.name] = value
