@@ -99,7 +99,8 @@ def start(name: str, folder: Path) -> subprocess.Popen[bytes]:
     """Start a test in a folder of its own, where `log` is what it says."""
     folder.mkdir()
     (folder / f"{name}.json").write_text(json.dumps(TESTS[name]))
-    command = [sys.executable, "-m", "kfp_perf", "run", f"{name}.json", "--ui"]
+    # The emulator ends with its test, and a thousand runs are deleted in minutes.
+    command = [sys.executable, "-m", "kfp_perf", "run", f"{name}.json", "--ui", "--keep"]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
             [*command, "--emulator", "--emulator-profile", "kfp-2.17"], cwd=folder, stdout=log, stderr=log
