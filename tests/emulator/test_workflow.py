@@ -177,17 +177,51 @@ def test_a_condition_that_cannot_be_evaluated_fails_in_the_driver(draft: Draft) 
     assert report.phase == "Failed"
 
 
-def test_a_task_behind_an_exit_task_is_what_argo_refuses(draft: Draft) -> None:
+def test_an_importer_waits_for_nothing(draft: Draft) -> None:
+    """KFP's compiler gives it no dependencies, whatever its task names."""
+    draft.container("make", outputs={"out": "STRING"})
+    tasks = {"make": task("make"), "get": task(draft.importer("get"), after=["make"])}
+    report = Simulation().run(draft.pipeline(tasks))
+    assert report.phase == "Succeeded"
+    assert find(report, "get").started_at == find(report, "make-driver").started_at
+
+
+@pytest.mark.parametrize(
+    ("uri", "gets", "message"),
+    [
+        ({"runtimeParameter": "uri"}, {"uri": ("parent", "where")}, ""),
+        ({"constant": ""}, {}, "empty Artifact URI constant value"),
+        ({"runtimeParameter": "uri"}, {}, "cannot find parameter uri in task input"),
+        ({"runtimeParameter": "uri"}, {"uri": ("make", "out")}, "parent DAG does not have input parameter "),
+        ({"runtimeParameter": "uri"}, {"uri": ("parent", "empty")}, "empty artifact URI runtime value"),
+        ({}, {}, "artifact uri not provided"),
+    ],
+)
+def test_an_importer_takes_its_uri_from_a_constant_or_the_dag_around_it(
+    draft: Draft, uri: Any, gets: Any, message: str
+) -> None:
+    draft.container("make", outputs={"out": "STRING"})
+    draft.importer("get")
+    draft.executors["exec-get"]["importer"]["artifactUri"] = uri
+    tasks = {"make": task("make"), "get": task("get", gets=gets)}
+    pipeline = draft.pipeline(tasks, inputs={"where": "STRING", "empty": "STRING"})
+    report = Simulation().run(pipeline, where="gs://there", empty="")
+    assert phases(report)["get"] == ("Failed" if message else "Succeeded")
+    assert message in report.message
+
+
+def test_an_exit_task_of_an_exit_task_never_runs(draft: Draft) -> None:
+    """Only other tasks get hooks (DAG of argocompiler/dag.go)."""
     draft.container("work")
     tasks = {
-        "one": task("work"),
-        "tidy": task("work", after=["one"], exit_=True),
-        "two": task("work", after=["tidy"]),
+        "work": task("work"),
+        "tidy": task("work", after=["work"], exit_=True),
+        "tell": task("work", after=["tidy"], exit_=True),
     }
     report = Simulation().run(draft.pipeline(tasks))
-    assert report.phase == "Error"
-    assert "dependency 'tidy' not defined" in report.message
-    assert len(report.nodes) == 1
+    assert report.phase == "Succeeded"
+    assert "tidy" in names(report)
+    assert "tell" not in names(report)
 
 
 def test_a_workflow_that_outgrows_the_controller_ends_in_an_error(draft: Draft) -> None:
@@ -207,9 +241,31 @@ def test_a_workflow_that_outgrows_the_controller_ends_in_an_error(draft: Draft) 
         (lambda tasks: tasks.update(a={"taskInfo": {"name": "a"}}), "component ref name is empty"),
         (
             lambda tasks: tasks.update(a=task("work", after=["b"]), b=task("work", after=["a"])),
-            "wait for each other: a, b",
+            "templates.root sorting failed: graph with cycle",
         ),
-        (lambda tasks: tasks.update(a=task("work", after=["a"])), "wait for each other: a"),
+        (lambda tasks: tasks.update(a=task("work", after=["a"])), "sorting failed: graph with cycle"),
+        (
+            lambda tasks: tasks.update(
+                a=task("work"), b=task("work", after=["a"], exit_=True), c=task("work", after=["b"])
+            ),
+            "templates.root sorting failed: invalid dependency b",
+        ),
+        (
+            lambda tasks: tasks.update({"2nd": task("work")}),
+            "tasks.2nd-driver name cannot begin with a digit when using either 'depends' or 'dependencies'",
+        ),
+        (
+            lambda tasks: tasks.update({"snake_case": task("work")}),
+            "tasks[0].name: 'snake_case-driver' is invalid: name must consist of alpha-numeric characters",
+        ),
+        (
+            lambda tasks: tasks.update({"n" * 122: task("work")}),
+            "is invalid: must be no more than 128 characters",
+        ),
+        (
+            lambda tasks: tasks.update({"n" * 120: task("inner", loop={"item": "[1]"})}),
+            f"'inner-{'n' * 120}-iterator' is invalid: must be no more than 128 characters",
+        ),
         (
             lambda tasks: tasks.update(a=task("work", after=["ghost"])),
             "templates.entrypoint.tasks.root templates.root sorting failed: invalid dependency ghost",
@@ -229,7 +285,7 @@ def test_a_workflow_that_outgrows_the_controller_ends_in_an_error(draft: Draft) 
         (lambda tasks: tasks.update(a=task("get", when="true")), "triggerPolicy.condition on importer"),
         (
             lambda tasks: tasks.update(a={**task("work"), "artifactIterator": {"itemInput": "x"}}),
-            "artifact iterator not implemented yet",
+            'compiling DAG "root": artifact iterator not implemented yet',
         ),
     ],
 )
@@ -237,6 +293,7 @@ def test_what_cannot_be_compiled(draft: Draft, break_it: Any, message: str) -> N
     draft.container("work", inputs={"x": "STRING"}, optional=True)
     draft.importer("get")
     draft.dag("itself", {"again": task("itself")})
+    draft.dag("inner", {"w": task("work")}, inputs={"item": "NUMBER_INTEGER"})
     draft.components["no-executor"] = {"executorLabel": "ghost"}
     draft.components["nothing"] = {}
     draft.components["resolver"] = {"executorLabel": "exec-resolver"}

@@ -16,7 +16,20 @@ def spec(**tasks: dict[str, Any]) -> dict[str, Any]:
     group = {"dag": {"tasks": {"a": task(), "b": task("work", "a")}}}
     outer = {"dag": {"tasks": {"g": task("group")}}}
     return {
-        "components": {"work": {"executorLabel": "e"}, "group": group, "outer": outer},
+        "components": {
+            "work": {"executorLabel": "e"},
+            "group": group,
+            "outer": outer,
+            "get": {"executorLabel": "get"},
+            "volume": {"executorLabel": "volume"},
+        },
+        "deploymentSpec": {
+            "executors": {
+                "e": {"container": {"image": "python:3.11"}},
+                "get": {"importer": {}},
+                "volume": {"container": {"image": "argostub/createpvc"}},
+            }
+        },
         "root": {"dag": {"tasks": tasks}},
     }
 
@@ -57,6 +70,8 @@ def test_tasks_in_order() -> None:
         ({"a": task("group", parameterIterator={})}, 7),  # a loop has drivers for its iterations
         ({"a": task(), "b": task("group", "a"), "c": task("work", "b")}, 10),
         ({"a": task(), "b": task("group"), "c": task("work", "a", "b")}, 8),  # the longest way counts
+        ({"a": task(), "v": task("volume", "a")}, 4),  # the driver makes the volume
+        ({"a": task(), "i": task("get", "a"), "b": task("work", "i")}, 4),  # an importer waits for nothing
     ],
 )
 def test_steps_in_a_row(tasks: dict[str, Any], steps: int) -> None:

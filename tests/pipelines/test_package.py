@@ -35,6 +35,19 @@ def test_a_pipeline_is_read(write: Write, spec: dict[str, Any]) -> None:
     assert (count.type, count.required, count.default) == ("NUMBER_INTEGER", False, 3)
 
 
+def test_what_kfp_makes_one_pod_of_and_what_it_starts_at_once(write: Write, spec: dict[str, Any]) -> None:
+    executors, tasks = spec["deploymentSpec"]["executors"], spec["root"]["dag"]["tasks"]
+    executors["exec-get"] = {"importer": {"artifactUri": {"constant": "gs://there"}}}
+    executors["exec-volume"] = {"container": {"image": "argostub/createpvc"}}
+    for name in ("get", "volume"):
+        spec["components"][f"comp-{name}"] = {"executorLabel": f"exec-{name}"}
+        tasks[name] = {"componentRef": {"name": f"comp-{name}"}, "dependentTasks": ["work"]}
+    shape = shape_of(read_pipeline(write(spec)).spec)
+    assert shape.names(TaskKind.IMPORTER) == {"get", "volume"}
+    assert shape.tasks["get"].dependencies == frozenset()
+    assert shape.tasks["volume"].dependencies == {"work"}
+
+
 def test_caching_is_switched_for_every_task_of_every_dag(write: Write, spec: dict[str, Any]) -> None:
     platform: dict[str, Any] = {"platforms": {"kubernetes": {"deploymentSpec": {}}}}
     path = write(spec, platform)
@@ -128,6 +141,9 @@ def test_null_is_answered_by_what_to_do_instead(package: PipelinePackage) -> Non
 
 HOLDS_GROUP = {"dag": {"tasks": {"a": {"componentRef": {"name": "comp-group"}}}}}
 WORK = ("root", "dag", "tasks", "work")
+TASKS = WORK[:-1]
+TASK = {"componentRef": {"name": "comp-work"}}
+TIDY = {**TASK, "dependentTasks": ["work"], "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
 PARAMETERS = ("root", "inputDefinitions", "parameters")
 WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "x"}, "spec": {}}
 
@@ -136,11 +152,17 @@ WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata"
     ("documents", "what"),
     [
         ((), "is empty"),
-        (("text",), "is not a compiled pipeline"),
-        (([1, 2],), "is not a compiled pipeline"),
+        ((None,), "it has no document"),
+        (("text",), "is not a compiled pipeline: it holds a single value"),
+        (([1, 2],), "is not a compiled pipeline: it holds a list"),
         (({"a": 1},), "is not a compiled pipeline: it needs pipelineInfo and root"),
-        (({"platforms": {}},), "is not a compiled pipeline"),
+        (({"platforms": {}},), "it holds a platform specification only"),
+        (({"a": 1}, {"a": 1}), "holds 2 pipelines, and may hold one"),
+        (({"a": 1}, {"platforms": {}}, {"platforms": {}}), "holds 2 platform specifications"),
         ((WORKFLOW,), "is an Argo workflow (KFP version 1)"),
+        (({"apiVersion": "v1", "kind": "Pod"},), "is a Kubernetes object of kind Pod"),
+        (({"name": "a", "implementation": {}},), "is the definition of a component"),
+        (({"pipelineSpec": {"root": {}}},), "holds a compiled pipeline under pipelineSpec"),
         (({"pipelineInfo": [], "root": {}},), "it needs pipelineInfo and root"),
     ],
 )
@@ -184,6 +206,23 @@ def test_yaml_that_is_no_pipeline(write: Write, documents: tuple[Any, ...], what
         ((*WORK, "dependentTasks"), "group", "dependentTasks: must be a list, got 'group'"),
         ((*WORK, "dependentTasks"), [None], "dependentTasks[0]: must be a string, got None"),
         (("deploymentSpec", "executors"), [1], "deploymentSpec.executors: must hold an object for each"),
+        # what the server takes at upload, and refuses of every run
+        (TASKS, {"tidy": {**TIDY, "dependentTasks": []}}, "root: has no task but exit tasks"),
+        (("components", "comp-group", "dag"), {}, "comp-group: has no task"),
+        (
+            (*TASKS, "snake_case"),
+            TASK,
+            "task snake_case: has a name with characters that Argo does not allow",
+        ),
+        ((*TASKS, "2nd"), TASK, "task 2nd: has a name that begins with a digit"),
+        ((*TASKS, "n" * 122), TASK, "has too long a name"),
+        ((*TASKS, "n" * 120), {**TASK, "parameterIterator": {}}, "KFP makes comp-work-nnn"),
+        ((*TASKS, "each"), {**TASK, "artifactIterator": {}}, "task each: loops over artifacts"),
+        (
+            ("deploymentSpec", "executors", "exec-work"),
+            {"customJob": {}},
+            "component comp-work: has no container, importer or DAG",
+        ),
     ],
 )
 def test_a_broken_pipeline(
@@ -292,9 +331,43 @@ def test_nesting_that_explodes_is_refused(write: Write, spec: dict[str, Any]) ->
         read_pipeline(write(spec))
 
 
-def test_archives_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is none of \.yaml"):
-        read_pipeline(tmp_path / "p.zip")
+def test_nothing_follows_an_exit_task(write: Write, spec: dict[str, Any]) -> None:
+    tasks = spec["root"]["dag"]["tasks"]
+    tasks["tidy"] = TIDY
+    assert read_pipeline(write(spec)).name == "small"
+    tasks["after"] = {**TASK, "dependentTasks": ["tidy"]}
+    with pytest.raises(InputError, match="task after: depends on the exit task tidy"):
+        read_pipeline(write(spec))
+
+
+def test_an_importer_has_no_condition(write: Write, spec: dict[str, Any]) -> None:
+    spec["deploymentSpec"]["executors"]["exec-work"] = {"importer": {}}
+    assert read_pipeline(write(spec)).name == "small"
+    spec["root"]["dag"]["tasks"]["work"]["triggerPolicy"] = {"condition": "true"}
+    with pytest.raises(InputError, match="task work: is an importer with a condition"):
+        read_pipeline(write(spec))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what", "remedy"),
+    [
+        ("p.zip", b"", "is none of .yaml, .yml, .json", "unpack it"),
+        ("p.tar.gz", b"", "is none of .yaml", "unpack it"),
+        ("p.py", b"", "is none of .yaml", "kfp dsl compile --py p.py --output p.yaml"),
+        ("p.txt", b"", "is none of .yaml", "give the compiled YAML itself"),
+        ("p.yaml", b"PK\x03\x04\x14", "is a zip archive", "unpack it"),
+        ("p.yaml", b"\x1f\x8b\x08", "is a gzip archive", "unpack it"),
+        ("p.yaml", "a: 1".encode("utf-16"), "is UTF-16, and has to be UTF-8", "save it as UTF-8"),
+        ("p.yaml", b"\n<!DOCTYPE html>", "is HTML or XML, not YAML", "download the file itself"),
+        ("p.yaml", b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS", "git lfs pull"),
+    ],
+)
+def test_files_of_another_kind(tmp_path: Path, name: str, data: bytes, what: str, remedy: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        read_pipeline(tmp_path / name)
+    assert what in caught.value.problems[0].what
+    assert remedy in caught.value.problems[0].remedy
 
 
 def test_json_is_yaml_too(write: Write, spec: dict[str, Any]) -> None:

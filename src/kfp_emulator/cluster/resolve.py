@@ -107,6 +107,36 @@ class Resolver:
                 f'expression selector "{plan.selector}" failed: {fault}'
             ) from None
 
+    def artifact_uri(self, run: TaskRun) -> str:
+        """Return what an importer imports: a constant, or an input of the DAG around it.
+
+        An input that comes from another task is not looked up (backend/src/v2/component/importer_launcher.go).
+
+        Raises:
+            ResolveError: there is none.
+
+        """
+        uri = run.plan.component.artifact_uri
+        uri = uri if isinstance(uri, dict) else {}
+        if "constant" in uri:
+            value, fault = uri["constant"], "empty Artifact URI constant value"
+        elif name := uri.get("runtimeParameter"):
+            plan = next((each for each in run.plan.inputs if each.name == name), None)
+            if plan is None:
+                raise ResolveError(f"cannot find parameter {name} in task input to fetch artifact uri")
+            source = plan.source if plan.kind == "component" else ""
+            inputs = run.frame.scope.inputs
+            if source not in inputs:
+                raise ResolveError(
+                    f"error resolving artifact URI: parent DAG does not have input parameter {source}"
+                )
+            value, fault = inputs[source], f"empty artifact URI runtime value for parameter {name}"
+        else:
+            value, fault = "", "artifact uri not provided"
+        if not isinstance(value, str) or not value:
+            raise ResolveError(fault)
+        return value
+
     def triggered(self, run: TaskRun) -> bool:
         """Whether the condition of a task lets it run.
 

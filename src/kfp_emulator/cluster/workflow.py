@@ -147,11 +147,8 @@ class Workflow:
         self.changed = True
         shell, node = self.tree.open(None, self.name, ())
         self.started_at = node.start
-        if self.plan.refused:
-            self._give_up(self.plan.refused)
-        else:
-            entry = Frame(node, shell, "", None, lambda _, phase: self._end_workflow(phase))
-            self.wrap(entry, self.plan.root, "root", self.parameters)
+        entry = Frame(node, shell, "", None, lambda _, phase: self._end_workflow(phase))
+        self.wrap(entry, self.plan.root, "root", self.parameters)
 
     def _apply_news(self) -> None:
         news, self.news = self.news, []
@@ -321,6 +318,11 @@ class Workflow:
 
     def _single_done(self, pod: Pod) -> None:
         """End a task that is one pod: an importer, or a volume that its driver makes."""
+        if pod.kind == "importer" and pod.phase == nodes.SUCCEEDED:
+            try:
+                self.resolver.artifact_uri(pod.run)
+            except ResolveError as fault:
+                self.fail_driver(pod, f"failed to execute importer component: {fault}")
         if not self.tried_again(pod):
             self.close_shell(pod)
             self.finish(pod.run, pod.phase)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kfp_emulator.pipelines.argo_rules import WorkflowFault, check_task_names, in_order, template_fault
 from kfp_emulator.pipelines.ir import CompileError, Parameter, Pipeline
 from kfp_emulator.pipelines.plans import (
     ComponentPlan,
@@ -17,6 +17,9 @@ from kfp_emulator.pipelines.plans import (
     RetryPlan,
     TaskPlan,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 MAX_DEPTH = 100
 """How deep templates may nest: Argo's own limit (maxStackDepth of the workflow controller)."""
@@ -29,17 +32,14 @@ class InvalidWorkflow(CompileError):
     """The pipeline compiles, but Argo refuses the workflow."""
 
 
-class _UnknownDependency(Exception):
-    """A task waits for one that is not there; the argument is the latter's name."""
-
-
 def compile_pipeline(pipeline: Pipeline) -> Plan:
     """Return the plan of a pipeline, made at the first call and kept with it.
 
     Raises:
-        CompileError: a component, an executor or a producer is missing, a component holds itself, tasks wait for
-            each other, or something is not supported; the text follows "Internal error: ".
-        InvalidWorkflow: a task waits for one that is not there; the text follows "Failed to validate workflow".
+        CompileError: a component, an executor or a producer is missing, a component holds itself, or something is
+            not supported; the text follows "Internal error: ".
+        InvalidWorkflow: a task waits for one that is not there or that runs on exit, tasks wait for each other,
+            or a name is none for Argo; the text follows "Failed to validate workflow".
 
     """
     if pipeline.compiled is None:
@@ -53,12 +53,13 @@ class _Compiler:
         self._pipeline = pipeline
         self._done: dict[str, ComponentPlan] = {}
         self._depth: dict[str, int] = {}
-        self._refused = ""
 
     def compile(self) -> Plan:
         root = self._component("root")
+        if fault := template_fault(_templates(self._done)):
+            raise InvalidWorkflow(fault)
         task = TaskPlan(name="root", component=root, inputs=(), artifacts=())
-        return Plan(self._pipeline.name, task, self._done, self._refused)
+        return Plan(self._pipeline.name, task, self._done)
 
     def _specification(self, name: str) -> dict[str, Any]:
         return self._pipeline.root if name == "root" else self._pipeline.components[name]
@@ -83,9 +84,9 @@ class _Compiler:
             else:
                 try:
                     self._done[name] = self._build(name, inherited[name])
-                except _UnknownDependency as fault:
+                except WorkflowFault as fault:
                     place = _place([(each, through.get(each, "")) for each in open_])
-                    raise InvalidWorkflow(f"{place} sorting failed: invalid dependency {fault}") from None
+                    raise InvalidWorkflow(f"{place}{fault}") from None
                 del open_[name]
         return self._done[first]
 
@@ -144,6 +145,7 @@ class _Compiler:
             plan.fingerprint = _digest([plan.image, program, sorted(outputs.items())])
         elif isinstance(executor.get("importer"), dict):
             plan.kind = "importer"
+            plan.artifact_uri = executor["importer"].get("artifactUri")
         else:
             raise _fault(
                 name, f'executor(label="{label}"): non-container and non-importer executor not implemented'
@@ -153,27 +155,35 @@ class _Compiler:
     def _dag(self, name: str, dag: dict[str, Any], inherited: dict[str, Any] | None) -> DagPlan:
         tasks = dag.get("tasks", {})
         waits_for = {key: _dependencies(name, key, tasks) for key in sorted(tasks)}
-        exits = [key for key in waits_for if _is_exit(tasks[key])]
+        try:
+            plans = {key: self._task(key, tasks[key], inherited) for key in waits_for}
+        except CompileError as fault:
+            raise CompileError(f'compiling DAG "{name}": {fault}') from None
+        exits = [key for key in plans if _is_exit(tasks[key])]
         if len(exits) == len(tasks):
-            raise CompileError(f"DAG {name} must contain one or more non-exit tasks")
-        order = self._in_order(
-            name, {key: each for key, each in waits_for.items() if key not in exits}, exits
-        )
-        plans = {key: self._task(key, tasks[key], inherited) for key in waits_for}
+            raise CompileError(f'compiling DAG "{name}": DAG {name} must contain one or more non-exit tasks')
+        # KFP gives importers nothing to wait for (importerTask of argocompiler/importer.go).
+        at_once = {
+            key for key, plan in plans.items() if plan.component.kind == "importer" and plan.loop is None
+        }
+        waits_for.update(dict.fromkeys(at_once.difference(exits), ()))
+        order = in_order({key: waits_for[key] for key in plans if key not in exits})
+        nodes = [node for key in sorted(order) for node in _nodes(plans[key])]
+        check_task_names(nodes, using_depends=len(nodes) > len(order) or any(waits_for[key] for key in order))
         index = {key: position for position, key in enumerate(order)}
         dependents: list[list[int]] = [[] for _ in order]
         for key, position in index.items():
             plan = plans[key]
             plan.index = position
-            plan.dependencies = tuple(sorted(index[each] for each in waits_for[key] if each in index))
+            plan.dependencies = tuple(sorted(index[each] for each in waits_for[key]))
             for before in plan.dependencies:
                 dependents[before].append(position)
         for key, position in index.items():
             plans[key].dependents = tuple(dependents[position])
         for key in exits:
             for dependency in waits_for[key]:
-                hooked = plans[dependency]
-                if hooked.loop is None and hooked.component.kind in {"dag", "container"}:
+                hooked = plans.get(dependency) if dependency in index else None
+                if hooked and hooked.loop is None and hooked.component.kind in {"dag", "container"}:
                     hooked.hook = plans[key]
         self._depth[name] = 1 + max(
             self._depth[each.component.name] + (3 if each.loop else 0) for each in plans.values()
@@ -184,37 +194,9 @@ class _Compiler:
         leaves = tuple(each.index for each in ordered if not each.dependents)
         return DagPlan(ordered, leaves, _outputs(dag), index, tuple(plans[key] for key in exits))
 
-    def _in_order(self, name: str, waits_for: dict[str, tuple[str, ...]], exits: list[str]) -> list[str]:
-        """Return the tasks in an order that respects what each waits for (Kahn's algorithm)."""
-        left = {key: set(each) for key, each in waits_for.items()}
-        for key, each in left.items():
-            behind_exit = sorted(each.intersection(exits))
-            if behind_exit and not self._refused:
-                self._refused = (
-                    f"invalid spec: templates.{name}.tasks.{key} dependency '{behind_exit[0]}' not defined"
-                )
-            each.difference_update(exits)
-        dependents: dict[str, list[str]] = {key: [] for key in left}
-        for key, each in left.items():
-            for dependency in each:
-                dependents[dependency].append(key)
-        order: list[str] = []
-        ready = deque(key for key, each in left.items() if not each)
-        while ready:
-            key = ready.popleft()
-            order.append(key)
-            for dependent in dependents[key]:
-                left[dependent].discard(key)
-                if not left[dependent]:
-                    ready.append(dependent)
-        if len(order) < len(left):
-            stuck = ", ".join(sorted(key for key, each in left.items() if each))
-            raise CompileError(f'compiling DAG "{name}": the tasks wait for each other: {stuck}')
-        return order
-
     def _task(self, name: str, task: dict[str, Any], inherited: dict[str, Any] | None) -> TaskPlan:
         if "artifactIterator" in task:
-            raise CompileError(f'compiling task "{name}": artifact iterator not implemented yet')
+            raise CompileError("artifact iterator not implemented yet")
         component = self._done[task["componentRef"]["name"]]
         condition = task.get("triggerPolicy", {}).get("condition", "")
         if component.kind == "importer" and condition:
@@ -237,6 +219,25 @@ class _Compiler:
             cache=caching.get("enableCache", False),
             cache_key=caching.get("cacheKey", ""),
         )
+
+
+def _nodes(task: TaskPlan) -> tuple[str, ...]:
+    """Return the names of the Argo tasks that a task becomes."""
+    if task.loop is None and task.component.kind in {"dag", "container"}:
+        return f"{task.name}-driver", task.name
+    return (task.name,)
+
+
+def _templates(components: Mapping[str, ComponentPlan]) -> Iterator[str]:
+    """Yield the names of the templates that come from the pipeline's own names."""
+    for name, component in components.items():
+        if component.dag is None:
+            continue
+        yield name
+        for task in component.dag.tasks:
+            if task.loop is not None:
+                yield from (f"{task.component.name}-{task.name}-iterator", f"{task.component.name}-iteration")
+        yield from (f"exit-hook-{name}-{task.name}" for task in component.dag.exit_tasks)
 
 
 def _place(components: list[tuple[str, str]]) -> str:
@@ -267,7 +268,7 @@ def _is_exit(task: dict[str, Any]) -> bool:
 
 
 def _dependencies(dag: str, name: str, tasks: dict[str, Any]) -> tuple[str, ...]:
-    """Return what a task waits for: what it names, and the producers of its inputs."""
+    """Return what a task waits for: what it names, even if it is not there, and the producers of its inputs."""
     task = tasks[name]
     named = set(task.get("dependentTasks", ()))
     inputs = task.get("inputs", {})
@@ -282,9 +283,6 @@ def _dependencies(dag: str, name: str, tasks: dict[str, Any]) -> tuple[str, ...]
             raise CompileError(
                 f'compiling DAG "{dag}": failed to add implicit deps: unknown producer task "{producer}" in DAG'
             )
-    for dependency in sorted(named):
-        if dependency not in tasks:
-            raise _UnknownDependency(dependency)
     return tuple(sorted(named | produced))
 
 

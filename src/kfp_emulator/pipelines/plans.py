@@ -48,7 +48,10 @@ class LoopPlan:
 
 @dataclass(slots=True, eq=False)
 class ComponentPlan:
-    """A component: a DAG, a container, an importer, or a volume that the driver makes."""
+    """A component: a DAG, a container, an importer, or a volume that the driver makes.
+
+    `artifact_uri` is where an importer finds its artifact: a constant, or the name of an input.
+    """
 
     name: str
     kind: Kind
@@ -56,6 +59,7 @@ class ComponentPlan:
     outputs: dict[str, str]
     image: str = ""
     fingerprint: bytes = b""
+    artifact_uri: Any = None
     dag: DagPlan | None = None
 
 
@@ -94,11 +98,10 @@ class DagPlan:
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """A compiled pipeline. `refused` is what Argo says against it, where it takes the workflow and fails it."""
+    """A compiled pipeline."""
 
     name: str
     root: TaskPlan
     components: dict[str, ComponentPlan]
-    refused: str = ""
     made: dict[Any, Any] = field(default_factory=dict)
     """What the makers of outputs remember of this plan."""

@@ -57,15 +57,26 @@ def parse_yaml(data: bytes, label: str) -> list[Any]:
     except yaml.YAMLError as error:
         if "nesting depth" in str(error):  # newer parsers look ahead, and have a bound of their own
             raise _too_deep(label) from None
-        mark = getattr(error, "problem_mark", None)
-        where = f"{label}: line {mark.line + 1}, column {mark.column + 1}" if mark else label
-        what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        kind = "" if isinstance(error, yaml.constructor.ConstructorError) else "is not YAML: "
-        raise InputError(Problem(where, f"{kind}{what}", "compile the pipeline again")) from None
+        raise InputError(_fault(error, text, label)) from None
     except (RecursionError, ValueError) as error:
         raise InputError(
             Problem(label, f"cannot be read as YAML: {error}", "compile the pipeline again")
         ) from None
+
+
+def _fault(error: yaml.YAMLError, text: str, label: str) -> Problem:
+    """Describe what a parser says of a text: where it is, what is wrong, and what to do."""
+    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        what = f"is not YAML: it has the control character {error.character:#04x}"
+        line = text.count("\n", 0, error.position) + 1
+        return Problem(f"{label}: line {line}", what, "compile the pipeline again")
+    where = f"{label}: line {mark.line + 1}, column {mark.column + 1}" if mark else label
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        return Problem(where, "is not YAML: it has a tab where only spaces can be", "indent it with spaces")
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    kind = "" if isinstance(error, yaml.constructor.ConstructorError) else "is not YAML: "
+    return Problem(where, f"{kind}{what}", "compile the pipeline again")
 
 
 def _too_deep(label: str) -> InputError:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from kfp_perf.catalog import PIPELINES
 from kfp_perf.errors import InputError, Problem
+from kfp_perf.pipelines.misfits import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-SUFFIXES = (".yaml", ".yml", ".json")
-"""The suffixes of pipeline files."""
 
 
 def find_pipeline(file_name: str, folders: Iterable[Path]) -> Path:

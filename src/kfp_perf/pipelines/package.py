@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.pipelines.documents import dump_yaml, parse_yaml, read_bytes
-from kfp_perf.pipelines.find import SUFFIXES
 from kfp_perf.pipelines.graph import sequential_steps
 from kfp_perf.pipelines.ir_fields import read_spec
+from kfp_perf.pipelines.misfits import misfit_of, misfit_of_bytes, misfit_of_name
 from kfp_perf.pipelines.parameters import check_parameters, parameters_of
-from kfp_perf.pipelines.problems import COMPILE_REMEDY, faults_of, misfit_of
+from kfp_perf.pipelines.problems import faults_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,17 +79,15 @@ def _switched(options: Mapping[str, Any] | None, enabled: bool) -> dict[str, Any
 def read_pipeline(path: Path) -> PipelinePackage:
     """Return the compiled pipeline in a file. Raises InputError with every problem of it."""
     label = str(path)
-    if path.suffix.lower() not in SUFFIXES:
-        remedy = COMPILE_REMEDY if path.suffix == ".py" else "give the compiled YAML itself"
-        raise InputError(Problem(label, f"is none of {', '.join(SUFFIXES)}", remedy))
-    data = read_bytes(path)
-    documents = [document for document in parse_yaml(data, label) if document is not None]
-    specs = [document for document in documents if isinstance(document, dict) and "platforms" not in document]
-    if len(specs) != 1 or len(documents) > 2:
-        raise InputError(Problem(label, "is not a compiled pipeline", COMPILE_REMEDY))
-    if (misfit := misfit_of(specs[0], label)) is not None:
+    if (misfit := misfit_of_name(path)) is not None:
         raise InputError(misfit)
-    spec, problems = read_spec(specs[0], label)
+    data = read_bytes(path)
+    if (misfit := misfit_of_bytes(data, label)) is not None:
+        raise InputError(misfit)
+    documents = [document for document in parse_yaml(data, label) if document is not None]
+    if (misfit := misfit_of(documents, label)) is not None:
+        raise InputError(misfit)
+    spec, problems = read_spec(next(document for document in documents if "platforms" not in document), label)
     problems += faults_of(spec, label, complete=not problems)
     if problems:
         raise InputError(problems)

@@ -7,14 +7,13 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import Problem
-from kfp_perf.pipelines.graph import dags, dependencies, in_order
+from kfp_perf.pipelines.argo_names import name_fault
+from kfp_perf.pipelines.graph import dags, dependencies, in_order, is_exit
+from kfp_perf.pipelines.misfits import COMPILE_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-COMPILE_REMEDY = (
-    "compile it with the kfp SDK, version 2: kfp dsl compile --py pipeline.py --output pipeline.yaml"
-)
 SCHEMA_VERSION = "2.1.0"
 """The one version of the IR that API servers of KFP 2 take."""
 
@@ -25,16 +24,6 @@ MAX_NESTING = 100
 """The most levels of nested DAGs; each costs the controller a pass, and Argo's own limits are lower."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}", re.ASCII)
-
-
-def misfit_of(document: Mapping[str, Any], label: str) -> Problem | None:
-    """Return why a document is something else than a PipelineSpec; None: it should be one."""
-    if "workflows.argoproj.io" in str(document.get("metadata", "")) or document.get("kind") == "Workflow":
-        return Problem(label, "is an Argo workflow (KFP version 1), not a compiled pipeline", COMPILE_REMEDY)
-    parts = {"pipelineInfo": "pipeline_info", "root": "root"}
-    if not all(isinstance(document.get(name, document.get(other)), dict) for name, other in parts.items()):
-        return Problem(label, "is not a compiled pipeline: it needs pipelineInfo and root", COMPILE_REMEDY)
-    return None
 
 
 def faults_of(spec: Mapping[str, Any], label: str, *, complete: bool) -> Iterator[Problem]:
@@ -53,7 +42,7 @@ def faults_of(spec: Mapping[str, Any], label: str, *, complete: bool) -> Iterato
         yield Problem(f"{label}: schemaVersion", what, COMPILE_REMEDY)
     if complete:
         structure = list(_structure_faults(spec, label))
-        yield from structure or _nesting_faults(spec, label)
+        yield from structure or [*_nesting_faults(spec, label), *_refusals(spec, label)]
 
 
 def _structure_faults(spec: Mapping[str, Any], label: str) -> Iterator[Problem]:
@@ -109,3 +98,42 @@ def _nesting_faults(spec: Mapping[str, Any], label: str) -> Iterator[Problem]:
         if levels[name] > MAX_NESTING:
             yield Problem(where, f"is nested more than {MAX_NESTING} levels deep", COMPILE_REMEDY)
             return
+
+
+def _refusals(spec: Mapping[str, Any], label: str) -> Iterator[Problem]:
+    """Yield what the API server takes at upload, and refuses of every run (KFP 2.17)."""
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    for name, component in {"root": spec["root"], **spec.get("components", {})}.items():
+        if "dag" in component:
+            yield from _dag_refusals(spec, name, component["dag"].get("tasks", {}), label)
+        elif not {"container", "importer"} & executors.get(component.get("executorLabel"), {}).keys():
+            what = "has no container, importer or DAG, and API servers run nothing else"
+            yield Problem(f"{label}: component {name}", what, "use a component that KFP can run")
+
+
+def _dag_refusals(
+    spec: Mapping[str, Any], component: str, tasks: Mapping[str, Any], label: str
+) -> Iterator[Problem]:
+    exits = {name for name, task in tasks.items() if is_exit(task)}
+    if len(exits) == len(tasks):
+        what = f"has no task{' but exit tasks' * bool(tasks)}"
+        yield Problem(f"{label}: {component}", what, "add a task to the pipeline, and compile it again")
+    for name, task in tasks.items():
+        where = f"{label}: task {name}"
+        if name not in exits and (behind := sorted(dependencies(task) & exits)):
+            what = f"depends on the exit task {behind[0]}, which nothing can wait for"
+            remedy = "let no task follow one of ExitHandler or ignore_upstream_failure"
+            yield Problem(where, what, remedy)
+        if fault := name_fault(name, task):
+            yield Problem(where, fault, "rename the component or the loop, and compile the pipeline again")
+        if "artifactIterator" in task:
+            what = "loops over artifacts, which API servers cannot run yet"
+            yield Problem(where, what, "loop over a parameter, such as a list of URIs")
+        if "condition" in task.get("triggerPolicy", {}) and _imports(spec, task):
+            what = "is an importer with a condition, which API servers cannot run"
+            yield Problem(where, what, "put the importer into a group with the condition (dsl.If)")
+
+
+def _imports(spec: Mapping[str, Any], task: Mapping[str, Any]) -> bool:
+    component = spec["components"][task["componentRef"]["name"]]
+    return "importer" in spec["deploymentSpec"]["executors"].get(component.get("executorLabel"), {})

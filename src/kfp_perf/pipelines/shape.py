@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.pipelines.graph import dependencies
+from kfp_perf.pipelines.graph import dependencies, is_exit, is_loop, is_single_pod, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ class TaskKind(Enum):
     """The kind of a task, which determines the nodes that a run has of it."""
 
     CONTAINER = "container"  # T-driver, T, executor
-    IMPORTER = "importer"  # T
+    IMPORTER = "importer"  # T; a volume that its driver makes or deletes is such a pod too
     GROUP = "group"  # T-driver, T, and its contents
     LOOP = "loop"  # T, iteration-driver, and for each item iteration-item-driver, iteration-item
 
@@ -58,7 +58,6 @@ class Dag:
 def shape_of(spec: Mapping[str, Any]) -> Dag:
     """Return the shape of a PipelineSpec (a specification that `read_pipeline` has accepted)."""
     components = spec.get("components", {})
-    executors = spec.get("deploymentSpec", {}).get("executors", {})
     known: dict[str, Dag] = {}
 
     def of_component(name: str) -> Dag | None:
@@ -71,30 +70,24 @@ def shape_of(spec: Mapping[str, Any]) -> Dag:
 
     def of_dag(dag: Mapping[str, Any]) -> Dag:
         tasks = dag.get("tasks", {})
-        exits = {name: dependencies(task) for name, task in tasks.items() if _is_exit(task)}
+        exits = {name: dependencies(task) for name, task in tasks.items() if is_exit(task)}
         return Dag({name: of_task(name, task, exits) for name, task in tasks.items()})
 
     def of_task(name: str, task: Mapping[str, Any], exits: Mapping[str, set[str]]) -> TaskShape:
         component = task["componentRef"]["name"]
         inner = of_component(component)
-        needs = frozenset(dependencies(task))
-        if name in exits:
-            return TaskShape(
-                name, TaskKind.CONTAINER if inner is None else TaskKind.GROUP, needs, inner, is_exit=True
-            )
-        needs = needs.union(each for each, after in exits.items() if after & needs)
-        if "parameterIterator" in task or "artifactIterator" in task:
-            limited = bool(task.get("iteratorPolicy", {}).get("parallelismLimit"))
-            body = inner or Dag({name: TaskShape(name, TaskKind.CONTAINER, frozenset())})
-            return TaskShape(name, TaskKind.LOOP, needs, body, limited)
         if inner is not None:
-            return TaskShape(name, TaskKind.GROUP, needs, inner)
-        label = components[component].get("executorLabel", "")
-        kind = TaskKind.IMPORTER if "importer" in executors.get(label, {}) else TaskKind.CONTAINER
-        return TaskShape(name, kind, needs)
+            kind = TaskKind.GROUP
+        else:
+            kind = TaskKind.IMPORTER if is_single_pod(spec, component) else TaskKind.CONTAINER
+        if name in exits:
+            return TaskShape(name, kind, frozenset(exits[name]), inner, is_exit=True)
+        needs = frozenset(waits_for(spec, task))
+        needs = needs.union(each for each, after in exits.items() if after & needs)
+        if is_loop(task):
+            limited = bool(task.get("iteratorPolicy", {}).get("parallelismLimit"))
+            body = inner or Dag({name: TaskShape(name, kind, frozenset())})
+            return TaskShape(name, TaskKind.LOOP, needs, body, limited)
+        return TaskShape(name, kind, needs, inner)
 
     return of_dag(spec["root"]["dag"])
-
-
-def _is_exit(task: Mapping[str, Any]) -> bool:
-    return bool(task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED")

@@ -67,7 +67,8 @@ class ResultWriter:
         with contextlib.suppress(InputError, OSError):
             self.path.mkdir(parents=True, exist_ok=True)
             self._save(GIVEN_FILE, self._given, rescue=False)
-        return self._given
+        again: dict[str, Any] = as_json(self._given)
+        return again
 
     def save_health(self, document: dict[str, Any]) -> None:
         """Write `health.json`, where there is space for it."""
