@@ -61,6 +61,11 @@ class Resolver:
                             f"failed to resolve inputs: the resolved input parameter is null: {plan.source}"
                         )
                     continue
+                if definition is not None and not definition.allows(value):
+                    raise ResolveError(
+                        f'failed to resolve inputs: validating parameter "{plan.name}": '
+                        f"{definition.refusal_of(value)}"
+                    )
                 if plan.selector:
                     value = self._selected(plan, value)
                 values[plan.name] = value
@@ -209,7 +214,7 @@ def _describe(plan: InputPlan) -> str:
 
 
 def _with_placeholders(workflow: RunningWorkflow, value: Any) -> Any:
-    """Fill in what a constant says of the run, as the driver does."""
+    """Replace the placeholders of a constant, as the driver does."""
     if not isinstance(value, str) or "{{$.pipeline_" not in value:
         return value
     for placeholder, text in workflow.placeholders().items():
