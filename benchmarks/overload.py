@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.emulator import PIPELINE
 from kfp_emulator.clock import SECOND, ManualClock
-from kfp_emulator.cluster.cluster import Cluster, Report, RunRequest, TruthEvent
+from kfp_emulator.cluster.cluster import Cluster
+from kfp_emulator.cluster.requests import RunRequest, TruthEvent
 from kfp_emulator.cluster.timing import PROFILES, parse_profile
 from kfp_emulator.pipelines.ir import parse_pipeline
+
+if TYPE_CHECKING:
+    from kfp_emulator.cluster.nodes import Report
 
 PODS = {
     "scheduling_seconds": 0.1,

@@ -167,6 +167,7 @@ def test_it_is_immutable_and_shows_no_secret() -> None:
         ("KFP_PERF_PASSWORD", "s3cret"),
         ("KFP_PERF_PASSWORDS", '["s3cret"]'),
         ("API_HOST", "http://me:s3cret@host"),
+        ("KFP_TOKEN_COMMAND", "login s3cret 'x"),
     ],
 )
 def test_a_wrong_value_is_not_repeated_where_it_is_secret(

@@ -219,10 +219,16 @@ def test_counts_that_are_always_the_same_are_exact(condition: str, failed: int, 
     assert found.judged is (Judged.KEPT if kept else Judged.NOT_KEPT)
 
 
-def test_a_relative_threshold_takes_the_place_of_the_default_one() -> None:
-    figures = Figures({"s": {"runs": {"due": 100, "success_rate": 1.0}}}, {})
-    found = with_defaults([parsed("run.success_rate", ">= baseline - 1%")], [], figures)
-    assert [one.metric.name for one in found if one.default] == []
+@pytest.mark.parametrize("given", [True, False])
+def test_a_relative_threshold_takes_the_place_of_the_default_one_where_there_is_a_baseline(
+    given: bool,
+) -> None:
+    """With `--undecided pass` and none, all runs may fail otherwise."""
+    metrics = {"runs": {"due": 100, "success_rate": 0.5}}
+    baseline = Baseline("b", ("x",), values=(BaselineValues(None, "run.success_rate", (0.6,)),))
+    relative = parsed("run.success_rate", ">= baseline - 1%")
+    found = with_defaults([relative], [], Figures({"s": metrics}, metrics), baseline if given else None)
+    assert [one.metric.name for one in found if one.default] == ([] if given else ["run.success_rate"])
 
 
 def test_a_threshold_is_still_a_value() -> None:

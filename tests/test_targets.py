@@ -235,6 +235,10 @@ def test_a_proxy_without_a_password_is_no_secret(write: Write) -> None:
         ('token = { env = "NOT_SET" }', "the environment variable NOT_SET is not set"),
         ('cookie = { file = "missing" }', "cannot be read: No such file or directory"),
         ('cookie = { command = ["false"] }', "false ended with exit code 1"),
+        ('cookie = { command = "login \'planted" }', "cannot be split into words: no closing quotation"),
+        ('token = { command = "login \'planted" }', "no closing quotation"),
+        ('kubernetes_url = "http://k:99999"', "a number from 1 to 65535, not '99999'"),
+        ('metrics_urls = { a = "http://[::1" }', "the port in it must be a number"),
         ('namespace = "Team A"', "'Team A': must be the name of a namespace"),
         ("port = 70000", "70000: input should be less than or equal to 65535"),
         ('request_timeout_seconds = "soon"', "'soon': input should be a valid number"),
@@ -295,6 +299,8 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
     ((_, what, remedy),) = refused("a", config)
     assert what.endswith("No such file or directory")
     assert "KFP_PERF_TARGETS" in remedy
+    config.targets.write_bytes(b'\xef\xbb\xbf[a]\nurl = "http://a"')  # as editors of Windows begin a file
+    assert resolve_target("a", config).KFP_url == "http://a"
     config.targets.write_bytes(b"\xff")
     ((_, what, _),) = refused("a", config)
     assert what == "is not a text in UTF-8"

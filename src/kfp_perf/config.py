@@ -328,7 +328,11 @@ def _explain(fault: Any, model: type[TestConfig], field: str) -> tuple[str, str,
     message = fault["msg"].removeprefix("Value error, ")
     value = fault.get("input")
     # A host with an @ in it has credentials before that.
-    hidden = isinstance(value, bool) or "@" in str(value) or (known and is_secret_type(known.annotation))
+    hidden = (
+        isinstance(value, bool)
+        or "@" in str(value)
+        or (known is not None and (is_secret_type(known.annotation) or known.exclude))
+    )
     shown = f"{value!r}: " if isinstance(value, str | int | float) and not hidden else ""
     return (
         variable_name(model, field) if known else field,

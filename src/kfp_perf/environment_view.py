@@ -14,7 +14,7 @@ else:
 
 
 class EnvironmentView(_ModelMetaclass):
-    """Makes `TestConfig.LOCAL`, and every other setting, readable on the class: what the environment says now.
+    """Makes `TestConfig.LOCAL`, and every other setting, readable on the class: its value in the environment now.
 
     For tests of the user's own that are written so. This program passes instances on, which do not change.
     """

@@ -175,7 +175,7 @@ class ApiError(KfpPerfError):
 
     @property
     def says_gone(self) -> bool:
-        """Whether KFP itself says that the object does not exist; a proxy's 404 says nothing of it."""
+        """Whether KFP itself answered that the object does not exist; a proxy's 404 proves nothing."""
         return False
 
     @property

@@ -36,7 +36,7 @@ class Host:
 
 
 def parse_host(text: str) -> Host:
-    """Parse the text of a user. Raises ValueError, which says what is wrong and what to write."""
+    """Parse the text of a user. Raises ValueError with what is wrong and what to write."""
     text = text.strip()
     if not text.isprintable() or any(character.isspace() for character in text) or "\\" in text:
         raise ValueError(f"must be a host name or a URL such as {EXAMPLE}, without blanks and backslashes")

@@ -30,13 +30,13 @@ class Judgement:
     """A threshold and the value that it was compared with.
 
     `value` is made from `count` others (None: it is a count itself); `interval` is its confidence interval, where
-    there is one, and `error` how far off it is at most, where it is not exact. `reason` says why the threshold
+    there is one, and `error` how far off it is at most, where it is not exact. `reason` is why the threshold
     failed, and is empty where it was kept. `not_reached`: the value is above all that was answered, so it has none.
     `window` is when the window that was judged began and ended, in seconds from the start of the test (None: it was
     the whole test); `aborted`: the test was ended because of it.
     `between`: all that is known of the value is that it lies between these bounds, of which it is the upper one.
     `against` is the comparison with a baseline, where the bound is relative to one: the interval is then that of
-    run-to-run variation. `accepted`: it passes although it cannot be told.
+    run-to-run variation. `accepted`: it passes although it is undecided.
     """
 
     threshold: Threshold

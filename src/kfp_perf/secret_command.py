@@ -71,11 +71,13 @@ def run_secret_command(command: Sequence[str], where: str) -> PrintedSecret:
     finally:
         _end(process)
     if process.returncode:
-        said = _last_line(errors)
-        what = f"{program} ended with exit code {process.returncode}{': ' if said else ''}{said}"
+        last = _last_line(errors)
+        what = f"{program} ended with exit code {process.returncode}{': ' if last else ''}{last}"
         raise InputError(Problem(where, what, "Run the command in a terminal to see what it needs."))
     try:
         return parse_printed(output.decode())
+    except UnicodeDecodeError:
+        raise InputError(Problem(where, f"what {program} printed is not text")) from None
     except ValueError as error:
         raise InputError(Problem(where, f"what {program} printed {error}")) from None
 

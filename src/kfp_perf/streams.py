@@ -28,7 +28,8 @@ def open_missing_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  stays open
         stream = getattr(sys, name)
-        if number and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        # Of the locale C it is surrogateescape, which writes no other character either.
+        if number and isinstance(stream, io.TextIOWrapper) and stream.errors in {"strict", "surrogateescape"}:
             stream.reconfigure(errors="replace")
 
 

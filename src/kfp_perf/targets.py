@@ -143,7 +143,7 @@ def _read(path: Path, name: str) -> dict[str, dict[str, Any]]:
         what = f"there is no target {name!r}, and the file of targets cannot be read: {error.strerror}"
         raise InputError(Problem(str(path), what, f"{remedy} KFP_PERF_TARGETS names another file.")) from None
     try:
-        tables = tomllib.loads(content.decode())
+        tables = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(Problem(str(path), "is not a text in UTF-8")) from None
     except tomllib.TOMLDecodeError as error:
@@ -302,7 +302,11 @@ def _from_file(place: _Place, text: str) -> str:
 
 
 def _from_command(place: _Place, command: str | list[str]) -> str:
-    words = shlex.split(command) if isinstance(command, str) else command
+    try:
+        words = shlex.split(command) if isinstance(command, str) else command
+    except ValueError as error:  # it is not quoted: its arguments may hold a secret
+        what = f"is a command that cannot be split into words: {str(error).lower()}"
+        raise InputError(Problem(str(place), what, f"Write {place.setting} = {_EXAMPLE}.")) from None
     return run_secret_command(words, str(place)).value
 
 

@@ -22,21 +22,26 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.window_files import WindowValue
 
 _MOST_REASONS = 3
-#: Means of runs, and the metric that says how many runs they leave out; of an operation it is its error rate.
+#: Means of runs, and the metric of how many runs they leave out; of an operation it is its error rate.
 _BESIDE_MEANS = dict.fromkeys(("run.visible.mean", "run.duration.mean"), "run.success_rate")
 #: The operation, with its purpose unless that is the load, and its variant.
 _API_MEAN = re.compile(r"(api\.(?:[a-z]\w*\.)?[A-Z]\w*)(?:\.\w+)?\.latency\.mean")
 
 
 def with_defaults(
-    thresholds: Sequence[Threshold], lifted: Iterable[tuple[str | None, str]], figures: Figures
+    thresholds: Sequence[Threshold],
+    lifted: Iterable[tuple[str | None, str]],
+    figures: Figures,
+    baseline: Baseline | None = None,
 ) -> list[Threshold]:
     """Return the thresholds, and the default ones after them.
 
     A default is left out where the file bounds that metric for the scenario or for the whole test, where it is
-    `lifted` (pairs of scenario, None for the whole test, and metric), and where there is nothing to judge.
+    `lifted` (pairs of scenario, None for the whole test, and metric), and where there is nothing to judge. Without
+    a `baseline`, which may be accepted, a threshold that is relative to one bounds nothing.
     """
-    taken = {(one.scenario, one.metric.name) for one in thresholds} | set(lifted)
+    bounding = [one for one in thresholds if one.margin is None or baseline is not None]
+    taken = {(one.scenario, one.metric.name) for one in bounding} | set(lifted)
     found = [*thresholds]
     for scenario, name, condition in _defaults(figures):
         if taken.isdisjoint({(scenario, name), (None, name)}):

@@ -61,12 +61,20 @@ def test_a_load_that_cannot_be_varied_is_refused(kfp_perf: Call, folder: Path) -
 
 
 def test_the_plan_comes_before_the_first_request(kfp_perf: Call, folder: Path) -> None:
-    write(folder, RATE, {"mode": "RANDOM_GETS", "name": "reads", "numTimes": 2, "runTime": "1m"})
+    stages = [{"duration": "30s", "target": 2}, {"duration": "30s", "target": 5}]
+    write(
+        folder,
+        RATE,
+        {"mode": "RANDOM_GETS", "name": "reads", "numTimes": 2, "runTime": "1m"},
+        {"mode": "RANDOM_GETS", "name": "more", "runTime": "1m", "stages": stages},
+    )
     # Nothing listens on the port, so nothing begins.
     code, _, err = kfp_perf("capacity", "load.json", "--host", "http://127.0.0.1:9", "--to", "240/min")
     assert code == 3
     assert "Searching the capacity of scenario runs, from 15 runs a minute, to within 10 %: 600 runs" in err
-    assert "In the background of each plateau: reads." in err
+    assert (
+        "In the background of each plateau: reads, more (at 5 in flight, the highest of its stages)." in err
+    )
     assert "If the capacity is 120 runs a minute" in err
     assert " plateaus, about " in err
     assert not list((folder / "results").glob("*"))

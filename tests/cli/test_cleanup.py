@@ -193,3 +193,17 @@ def test_a_journal_that_cannot_be_written_keeps_nothing_on_the_server(
     assert "1 object deleted" in out
     assert "cannot be written (Permission denied)" in err
     assert len(left_behind(path)) == 1
+
+
+def test_a_result_of_another_user_is_named(
+    kfp_perf: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(folder, "http://127.0.0.1:1")
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.is_dir", refuse)
+    code, _, err = kfp_perf("cleanup", ".")
+    assert code == 2
+    assert "cannot be read: Permission denied" in err

@@ -150,3 +150,27 @@ def test_a_result_that_no_test_writes(folder: Path, kfp_perf: KfpPerf, changes: 
     code, _, err = kfp_perf("compare", "a", "b")
     assert code in {0, 2}
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("values", [{"primary": "x"}, {"scenarios": 5}, {"scenarios": [5]}])
+def test_a_result_that_holds_what_no_test_writes_is_named(
+    folder: Path, kfp_perf: KfpPerf, values: dict[str, Any]
+) -> None:
+    sides(folder, SLOWER, given=values)
+    code, _, err = kfp_perf("compare", "b", "a")
+    assert code == 2
+    assert "b, a: holds what no test writes" in err
+
+
+def test_a_result_of_another_user_is_named(
+    folder: Path, kfp_perf: KfpPerf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides(folder, SLOWER)
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.is_file", refuse)
+    code, _, err = kfp_perf("compare", "a", "b")
+    assert code == 2
+    assert "cannot be read: Permission denied" in err

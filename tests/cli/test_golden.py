@@ -38,7 +38,10 @@ _MEASURED = (
     (re.compile(r"\b\d([\d,.:]*\d)?( ?(us|ms|s|min|h)\b)?"), "#"),
     (re.compile(r"# (ahead|behind)"), "# off"),
     (re.compile(r"(?<=\S) {2,}"), "  "),
+    (re.compile(r"\n# INFO  # of #, .*"), ""),  # progress, every few seconds
 )
+#: Commands whose sentences hold measured numbers, at which they would break differently.
+_WIDE = frozenset({"capacity", "duel"})
 
 
 class Transcript:
@@ -74,6 +77,39 @@ def _run(transcript: Transcript, folder: Path, emulator_url: str) -> None:
     (folder / "t.json").write_text(limit)
     transcript.run("run", "t.json", "--host", emulator_url, "--quiet", measured=True)
     transcript.run("run", "smoke.json", "--host", f"http://127.0.0.1:{_refusing_port()}")
+
+
+def _capacity(transcript: Transcript, folder: Path, emulator_url: str) -> None:
+    scenario = {"mode": "RANDOM_GETS", "name": "reads", "runTime": "1s", "numTimes": 2, "thinkTime": "20ms"}
+
+    def write(thresholds: dict[str, str]) -> None:
+        whole = {**scenario, "mix": {"GetExperiment": 1}, "thresholds": thresholds}
+        (folder / "t.json").write_text(json.dumps([whole]))
+
+    write({})
+    transcript.run("capacity", "t.json")
+    # Slots are judged by thresholds only, so a slow machine does not change the answer.
+    bound = {"api.GetExperiment.latency.p95": "< 30s"}
+    write(bound)
+    limits = ("--from", "1", "--to", "2", "--precision", "50%", "--pause", "0s")
+    transcript.run("capacity", "t.json", "--host", emulator_url, *limits, measured=True, shown=_even)
+    write({**bound, "capacity.rate": ">= 60/min"})
+    transcript.run("capacity", "t.json")
+
+
+def _duel(transcript: Transcript, folder: Path, emulator_url: str) -> None:
+    scenario = {"mode": "RANDOM_GETS", "name": "reads", "runTime": "1s", "arrivalRate": "40/s"}
+    test = {"name": "nightly", "scenarios": [{**scenario, "mix": {"GetExperiment": 1}}]}
+    (folder / "t.json").write_text(json.dumps(test))
+    once = ("--repeat", "1", "--no-warmup", "--pause", "0s")
+    transcript.run(
+        *("duel", "t.json", "--target", f"now={emulator_url}", "--aa", *once), measured=True, shown=_even
+    )
+
+
+def _even(text: str) -> str:
+    """The text without what depends on the widths and signs of its numbers: columns, and the sign itself."""
+    return re.sub(r"[+\u2212-](?=\d)", "±", re.sub(r"(?<=\S) +", " ", text))
 
 
 def _report(transcript: Transcript, folder: Path, _: str) -> None:
@@ -151,7 +187,7 @@ def _fields(schema: str) -> str:
 
 
 def _said(field: dict[str, Any]) -> str:
-    return str(field.get("description", field.get("$ref", "")))
+    return " ".join(str(field.get("description", field.get("$ref", ""))).split())
 
 
 def _refusing_port() -> int:
@@ -162,6 +198,8 @@ def _refusing_port() -> int:
 
 COMMANDS: dict[str, Callable[[Transcript, Path, str], None]] = {
     "run": _run,
+    "capacity": _capacity,
+    "duel": _duel,
     "report": _report,
     "compare": _compare,
     "validate": _validate,
@@ -180,9 +218,12 @@ def test_what_a_command_prints(
     emulator_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "200" if command in _WIDE else "100")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("kfp_perf.doctor.api._BETWEEN_DATES_SECONDS", 0.0)
+    for name in ("FEWEST_FILL_SECONDS", "FEWEST_RAMP_SECONDS", "FEWEST_PLATEAU_SECONDS"):
+        monkeypatch.setattr(f"kfp_perf.studies.capacity.search.{name}", 0.5)
+    monkeypatch.setattr("kfp_perf.cli.capacity._LIGHT_SECONDS", {True: 1.0, False: 0.5})
     transcript = Transcript(kfp_perf, folder)
     COMMANDS[command](transcript, folder, emulator_url)
     path = GOLDEN / f"{command}.txt"

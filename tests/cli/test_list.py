@@ -85,3 +85,15 @@ def test_scenario_files_of_a_folder_are_named(kfp_perf: Call, folder: Path) -> N
     code, _, err = kfp_perf("run", "nothere.json")
     assert code == 2
     assert "did you mean" not in err
+
+
+@pytest.mark.parametrize("document", [{"target": 5}, {"total": [1]}, {"elapsed_seconds": "x"}])
+def test_a_result_that_was_edited_keeps_no_other_from_the_list(
+    kfp_perf: Call, results: Path, document: dict[str, object]
+) -> None:
+    file = results / "a" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | document))
+    code, out, _ = kfp_perf("list")
+    assert code == 0
+    assert "holds what no test writes" in out
+    assert "duel, 4 executions" in out

@@ -79,6 +79,20 @@ def test_an_encoding_without_our_letters_is_no_failure(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_locale_c_is_no_failure(folder: Path) -> None:
+    """Its streams have the error handler surrogateescape, which cannot write a check mark."""
+    path = make_result(folder, SampleTest(loads=(Load("a", 5, 0.0, 5.0, 1.0),))).path
+    done = _shell(
+        f"kfp-perf report {path}",
+        LC_ALL="C",
+        PYTHONCOERCECLOCALE="0",
+        PYTHONUTF8="0",
+        PYTHONIOENCODING="",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? 3 default thresholds kept" in done.stdout
+
+
 def test_a_full_non_blocking_pipe_is_waited_for() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

@@ -59,13 +59,20 @@ def test_a_repeated_test_is_a_study_that_report_compare_and_cleanup_read(
 
 
 def test_a_duel_of_emulators(kfp_perf: Call, folder: Path) -> None:
+    relative = {"api.ListRuns.latency.mean": "<= baseline + 10%"}
+    (folder / "t.json").write_text(json.dumps({"thresholds": relative, "scenarios": SCENARIO}))
     code, out, err = kfp_perf(
         *("duel", "t.json", "--target", "A=emulator:instant", "--target", "B=emulator:instant"),
-        *("--repeat", "1", "--no-warmup", "--results", "r", "-q"),
+        *("--repeat", "1", "--no-warmup", "--results", "r", "-q", "--undecided", "pass"),
     )
     assert code == 0, err
     assert "TOO LITTLE DATA" in out
-    assert {one.label for one in Study.open(folder / "r" / "latest").record.executions} == {"A", "B"}
+    study = Study.open(folder / "r" / "latest")
+    assert {one.label for one in study.record.executions} == {"A", "B"}
+    (judged,) = study.record.answer["thresholds"]
+    assert (judged["judged"], judged["baseline"]["paired"]) == ("cannot be told", True)
+    for _, result in study.results():
+        assert all(one["default"] for one in result.document["thresholds"])
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,6 @@ def test_a_run_in_full() -> None:
     assert run.is_final
     assert run.run_details is not None
     assert json.loads(bytes(run.run_details.task_details)) == [{"display_name": "root"}]
-    assert run.pipeline_version_reference is not None
-    assert run.pipeline_version_reference.pipeline_version_id == "v"
 
 
 def test_states_are_final_or_active() -> None:

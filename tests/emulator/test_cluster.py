@@ -3,15 +3,18 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from small_clusters import SLOW, chain
 from small_pipelines import START, Draft, Simulation, find, task
 
 from kfp_emulator.clock import SECOND
-from kfp_emulator.cluster.cluster import Outcome, Report
+from kfp_emulator.cluster.outcomes import Outcome
 from kfp_emulator.cluster.timing import Profile, constant, load_profile
+
+if TYPE_CHECKING:
+    from kfp_emulator.cluster.nodes import Report
 
 
 def test_an_instant_run_is_reported_once_a_millisecond_later() -> None:

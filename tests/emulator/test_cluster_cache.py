@@ -7,7 +7,7 @@ from typing import Any
 from small_clusters import SLOW, chain
 from small_pipelines import Draft, Simulation, phases, pods, task
 
-from kfp_emulator.cluster.cluster import Outcome
+from kfp_emulator.cluster.outcomes import Outcome
 
 CACHED = {"enableCache": True}
 

@@ -9,7 +9,8 @@ import pytest
 from small_pipelines import Draft, Simulation, find, phases, pods, task
 
 from kfp_emulator.clock import SECOND
-from kfp_emulator.cluster.cluster import Outcome, UnknownWorkflow
+from kfp_emulator.cluster.cluster import UnknownWorkflow
+from kfp_emulator.cluster.outcomes import Outcome
 from kfp_emulator.cluster.timing import Profile, constant
 
 if TYPE_CHECKING:

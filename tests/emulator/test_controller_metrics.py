@@ -17,7 +17,7 @@ from kubernetes_world import World
 from small_pipelines import Draft, task
 
 from kfp_emulator.clock import SECOND
-from kfp_emulator.cluster.cluster import Outcome
+from kfp_emulator.cluster.outcomes import Outcome
 from kfp_emulator.cluster.timing import Profile, constant, load_profile
 from kfp_emulator.server.components import restart_component
 

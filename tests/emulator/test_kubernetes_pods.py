@@ -13,8 +13,8 @@ from random_pipelines import random_pipeline
 from small_pipelines import Draft, task
 
 from kfp_emulator.clock import SECOND
-from kfp_emulator.cluster.cluster import Outcome
 from kfp_emulator.cluster.nodes import fnv1a
+from kfp_emulator.cluster.outcomes import Outcome
 from kfp_emulator.cluster.timing import Profile, constant, load_profile
 from kfp_emulator.kubernetes import run_pods
 from kfp_emulator.kubernetes.pod_truth import pod_truth

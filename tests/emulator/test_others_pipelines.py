@@ -12,7 +12,7 @@ from small_pipelines import Simulation, names, pods
 from kfp_emulator.pipelines.ir import Pipeline, load_documents, parse_pipeline
 
 if TYPE_CHECKING:
-    from kfp_emulator.cluster.cluster import Report
+    from kfp_emulator.cluster.nodes import Report
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "pipelines"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -229,3 +230,23 @@ def test_a_target_that_stays_away_is_exit_3_with_what_was_measured(program: Star
     assert "did not come back" in out
     assert one.result()["total"]["runs"]["created"] == sum(bool(run.get("run_id")) for run in one.runs())
     assert one.result()["leftovers"]
+
+
+def test_a_folder_that_is_removed_meanwhile_costs_no_threshold(program: Start, server: Server) -> None:
+    limits = {"api.GetRun.latency.p50": "< 1us"}
+    reads = {
+        "mode": "RANDOM_GETS",
+        "name": "reads",
+        "runTime": "2s",
+        "arrivalRate": "20/s",
+        "thresholds": limits,
+    }
+    one = program([{**reads, "mix": {"GetRun": 1}, "prefill": {"runs": 1}}], "--host", server.url)
+    one.wait_for("in flight")
+    shutil.rmtree((one.folder / "results/latest").resolve())
+    code, _, err = one.end()
+    assert code == 1, err
+    assert "was removed during the test" in err
+    document = one.result()
+    assert document["target"]["url"] == server.url
+    assert "api.GetRun.latency.p50" in {one["metric"] for one in document["thresholds"]}

@@ -16,7 +16,7 @@ from virtual_time import VirtualClock, run_virtually
 from kfp_perf.config import TestConfig
 from kfp_perf.errors import ApiUnreachable, ExitCode
 from kfp_perf.health import HealthChecks
-from kfp_perf.health.connectivity import ApiHealth, Connectivity, ask
+from kfp_perf.health.connectivity import ApiHealth, Connectivity, check_once
 from kfp_perf.health.interpreter import COLLECTION_THRESHOLDS, SWITCH_INTERVAL_SECONDS
 from kfp_perf.pacing import RealClock
 
@@ -81,7 +81,7 @@ def test_an_outage_of_the_api_is_told_with_its_beginning_and_its_end(make_test: 
         for number in range(6):
             if number in {2, 3}:
                 kfp.failures["GetHealthz"].append(ApiUnreachable("GetHealthz", "refused", kind="refused"))
-            await ask(kfp, health, clock.now)
+            await check_once(kfp, health, clock.now)
             checks.look({})
             await clock.sleep_until(clock.now() + 15)
 

@@ -53,7 +53,7 @@ def test_the_components_have_as_many_lines_as_they_need(
 ) -> None:
     state = snapshot()
     before = screen(state, width)
-    state.evidence = ["server 0.42 cores, 181 MiB", "controller 1.20 cores, 77 workflows queued"]
+    state.evidence = ["server 0.42 cores, 181 MiB", "controller 1.20 cores, workflows queued 77"]
     found = [line for line in screen(state, width) if line not in before]
     assert len(found) == lines
     assert found[0].startswith("server 0.42 cores, 181 MiB")
@@ -62,7 +62,7 @@ def test_the_components_have_as_many_lines_as_they_need(
 
 def test_the_bar_grows_and_can_be_read_without_colours(snapshot: Callable[..., Snapshot]) -> None:
     def bar(at: float) -> tuple[int, int]:
-        line = next(line for line in screen(snapshot(at), 104) if "steady" in line)
+        line = next(line for line in screen(snapshot(at), 110) if "steady" in line)
         return line.count("━"), line.count("─")
 
     assert bar(0.0) == (0, 16)
@@ -80,10 +80,10 @@ def test_all_scenarios_are_added_up(snapshot: Callable[..., Snapshot]) -> None:
 @pytest.mark.parametrize(
     ("width", "titles", "counts"),
     [
-        (40, "scenario active good failed lost", "12 70 2 1"),
-        (56, "scenario state active good failed lost", "12 70 2 1"),
-        (78, "scenario state active good failed lost requests", "12 70 2 1 900"),
-        (104, "scenario state in flight good failed lost requests", "12 70 2 1 900"),
+        (44, "scenario in flight succeeded failed lost", "12 70 2 1"),
+        (62, "scenario state in flight succeeded failed lost", "12 70 2 1"),
+        (78, "scenario state in flight succeeded failed lost requests", "12 70 2 1 900"),
+        (104, "scenario state in flight succeeded failed lost requests", "12 70 2 1 900"),
     ],
 )
 def test_a_narrow_terminal_shows_what_counts(
@@ -92,6 +92,20 @@ def test_a_narrow_terminal_shows_what_counts(
     _, head, *lines = screen(snapshot(), width)
     assert head.split() == titles.split()
     assert f"in all {counts}" in {" ".join(line.split()) for line in lines}
+
+
+@pytest.mark.parametrize("width", [60, 79, 80, 90, 104, 200])
+def test_no_number_is_cut(snapshot: Callable[..., Snapshot], width: int) -> None:
+    state = ScenarioState(
+        "branches-and-loops", "EXPERIMENT", "cleaning", 0.0, 9.0, cleaned_up=1, to_clean_up=2
+    )
+    state.in_flight, state.succeeded, state.requests = 1234, 56789, 123456789
+    line = next(line for line in screen(snapshot(scenarios=[state]), width) if line.startswith("branches"))
+    assert "deleting 50 %" in line
+    assert "1,234" in line
+    assert "56,789" in line
+    assert "…" not in line.removeprefix(line.split()[0])
+    assert "123,456,789" in line or width < 70
 
 
 def test_many_scenarios_do_not_fill_the_screen(snapshot: Callable[..., Snapshot]) -> None:

@@ -119,6 +119,16 @@ def test_throughput_counts_ends_and_none_is_a_rate_too(files: Files, run: Callab
     assert (found.value, found.operations, found.begin - T0) == (0.0, 0, 60.0)
 
 
+def test_throughput_counts_runs_of_the_warm_up_that_end_after_it(
+    files: Files, run: Callable[..., RunRecord]
+) -> None:
+    """A server that completes one a second all the time is not idle just after the warm-up."""
+    runs = [run(float(due), 29.0, warmup=due < 40) for due in range(120)]
+    found = worst("run.throughput", 20.0, ">=", 0.5, files(runs=runs, measured_from=T0 + 40.0, **WHOLE))
+    assert found is not None
+    assert found.value == pytest.approx(1.0, abs=0.06)
+
+
 def test_operations_are_placed_by_when_they_were_due(files: Files, sample: Callable[..., Sample]) -> None:
     samples = [sample(0.1 * due, 20.0 if 300 <= due < 400 else 0.1) for due in range(1200)]
     one = files(samples=samples, **WHOLE)

@@ -39,7 +39,7 @@ def test_a_terminal_shows_further_metrics_only_where_something_was_found(tmp_pat
     assert not any(one.verdict in {"slower", "faster"} for one in comparison.metrics)
     text = FORMATS["console"](comparison).decode()
     assert "phase.queue.mean" not in text
-    assert f"{len(shown_metrics(comparison)) - 1} more are on the page (--format html)" in text
+    assert f"{len(shown_metrics(comparison)) - 1} metrics without a clear change: see the page" in text
     assert "run.success_rate" not in text
     for name in ("markdown", "html"):
         assert "phase.queue.mean" in FORMATS[name](comparison).decode()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from made_executions import write_study
 from sample_results import Load, SampleTest
 
 from kfp_perf.reports.junit import junit_of, junit_of_executions
@@ -316,3 +318,31 @@ def test_a_search_without_a_plateau_is_an_error(tmp_path: Path) -> None:
     assert problems(root) == []
     (error,) = root.iter("error")
     assert error.get("message") == "The target is away."
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "message"),
+    [
+        ({"finished": "", "exit_code": None}, "error", "The study did not reach its end"),
+        (
+            {
+                "exit_code": 1,
+                "answer": {
+                    "thresholds": [{"metric": "run.visible.mean", "reason": "is 2 s", "passed": False}]
+                },
+            },
+            "failure",
+            "run.visible.mean is 2 s",
+        ),
+    ],
+)
+def test_a_study_that_did_not_pass_is_a_case_where_its_executions_did(
+    tmp_path: Path, values: dict[str, Any], outcome: str, message: str
+) -> None:
+    """One that was killed must not look as if it had passed."""
+    file = write_study(tmp_path, [1.0, 1.1]) / "study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    root = ET.fromstring(STUDY_FORMATS["junit"](Study.open(tmp_path))["junit.xml"])
+    assert problems(root) == []
+    (found,) = root.iter(outcome)
+    assert str(found.get("message")).startswith(message)

@@ -324,3 +324,11 @@ def program(*arguments: str, stdout: Any, most_bytes: int = 0) -> tuple[int, str
         command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, preexec_fn=limit
     )
     return done.returncode, done.stderr
+
+
+def test_a_test_whose_result_alone_is_missing_is_complete(result: TestResult, command: Any) -> None:
+    (result.path / "result.json").unlink()
+    code, out, err = command(result.path)
+    assert code == 0
+    assert err.startswith("kfp-perf: the test has no result.json; its files are complete\n")
+    assert "steady" in out

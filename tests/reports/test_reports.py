@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sample_results import Load, SampleTest
+from sample_results import Load, SampleTest, make_result
 
 from kfp_perf.errors import InputError
 from kfp_perf.observe import PHASES
 from kfp_perf.reports import REPORTS, write_report
-from kfp_perf.reports.console import print_summary
+from kfp_perf.reports.console import draw_console, print_summary
 from kfp_perf.reports.markdown import draw_markdown
 from kfp_perf.reports.story import story_of
 from kfp_perf.reports.tables import COLUMNS, TABLES
@@ -282,3 +282,14 @@ def test_a_target_is_called_by_its_name_and_its_address(
     text = b"".join(draw(name, result).values()).decode()
     expected = {"junit": 'name="target.name" value="staging"', "json": '"name": "staging"'}
     assert expected.get(name, "staging (https://kubeflow.example/pipeline)") in text
+
+
+@pytest.mark.parametrize("format_name", ["summary", "file"])
+def test_the_path_of_a_result_stays_in_one_piece(tmp_path: Path, format_name: str) -> None:
+    result = make_result(tmp_path / ("a-long-name-" * 12), SampleTest(loads=(Load("a", 5, 0.0, 5.0, 1.0),)))
+    text = io.StringIO()
+    if format_name == "summary":
+        print_summary(result, text)
+    else:
+        text.write(draw_console(result)["summary.txt"].decode())
+    assert text.getvalue().splitlines()[-1] == f"Result  {result.path}"

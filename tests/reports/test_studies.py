@@ -14,9 +14,11 @@ from made_executions import total, write_study
 from rich.console import Console
 
 from kfp_perf.errors import InputError
-from kfp_perf.reports.story.blocks import Column, Table
+from kfp_perf.reports.markdown import markdown_of
+from kfp_perf.reports.story.blocks import Column, Facts, Section, Story, Table, Tone, VerdictBlock
 from kfp_perf.reports.story_console import parts_of_block
 from kfp_perf.reports.study_reports import FORMATS, story_of_study
+from kfp_perf.reports.webpage import block_of
 from kfp_perf.result.study import Study
 
 if TYPE_CHECKING:
@@ -178,8 +180,19 @@ def test_names_are_folded_between_their_parts() -> None:
     assert lines[1:] == ["components.ml-pipeline-           1 GiB", "persistenceagent.memory.max"]
 
 
-def test_a_terminal_leaves_out_minor_rows_and_says_how_many() -> None:
-    table = Table("Metrics", [Column("Metric", is_number=False)], [["a"], ["b"], ["c"]], minor=[1, 2])
+def test_minor_rows_are_folded_away_and_left_out_on_a_terminal() -> None:
+    columns = [Column("Metric", is_number=False)]
+    table = Table("Metrics", columns, [["a"], ["b"], ["c"]], minor=[0, 2], minor_title="2 others")
     text = io.StringIO()
     Console(file=text, width=80).print(*parts_of_block(table))
-    assert " ".join(text.getvalue().split()) == "Metric a 2 more are on the page (--format html)"
+    assert " ".join(text.getvalue().split()) == "Metric b 2 others: see the page (--format html)"
+    page = str(block_of(table))
+    shown, _, folded = page.partition("<details><summary>2 others</summary>")
+    assert [name for name in "abc" if f">{name}</th>" in shown] == ["b"]
+    assert [name for name in "abc" if f">{name}</th>" in folded] == ["a", "c"]
+    section = Section("s", "S", "", [table])
+    story = Story("T", VerdictBlock("Passed", "Good.", Tone.GOOD), Facts([]), (), [section])
+    shown, _, folded = markdown_of(story, {"s": False}).decode().partition("<details><summary>2 others")
+    assert "| b |" in shown
+    assert "| a |" not in shown
+    assert "| a |\n| c |" in folded

@@ -25,7 +25,7 @@ class Scene:
     def __init__(self, runs: int = 5, **fake: Any) -> None:
         self.clock = VirtualClock()
         self.kfp = FakeKfp(self.clock, **fake)
-        self.experiment = self.kfp._new_experiment("kfp-perf-x", "").experiment_id
+        self.experiment = self.kfp.new_experiment("kfp-perf-x", "").experiment_id
         self.runs = runs
         self.gone: list[Made] = []
 

@@ -216,7 +216,7 @@ def _many_to_terminate(answer_seconds: float) -> Callable[[VirtualClock], FakeKf
 
         async def terminate_run(run_id: str, **given: Any) -> None:
             await clock.sleep_until(clock.now() + answer_seconds)
-            await kfp._call("TerminateRun", run_id)
+            await kfp.answer("TerminateRun", run_id)
 
         kfp.terminate_run = terminate_run  # type: ignore[method-assign]
         kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]
@@ -244,12 +244,12 @@ def test_a_target_that_is_away_is_not_asked_to_terminate_each_run() -> None:
 
 
 def _away_between(kfp: FakeKfp, clock: VirtualClock, start: float, end: float) -> None:
-    call = kfp._call
+    call = kfp.answer
 
-    async def _call(operation: str, *given: Any, **named: Any) -> float:
+    async def answer(operation: str, *given: Any, **named: Any) -> float:
         if start <= clock.now() - EPOCH < end:
             kfp.failures[operation].insert(0, ApiUnreachable(operation, "refused", kind="refused"))
         return await call(operation, *given, **named)
 
-    kfp._call = _call  # type: ignore[method-assign]
+    kfp.answer = answer  # type: ignore[method-assign]
     kfp.for_purpose = lambda purpose: kfp  # type: ignore[method-assign]

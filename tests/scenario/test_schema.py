@@ -91,3 +91,45 @@ def test_every_value_may_be_a_variable(validator: Any) -> None:
     listed = [{"runTime": 1, **WHOLE["scenarios"][0]}]
     documents = [*_with_each_value_replaced(WHOLE), *_with_each_value_replaced(listed)]
     assert [each for each in documents if not validator.is_valid(each)] == []
+
+
+def _members(schema: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each member of an object in a schema, with its path."""
+    if isinstance(schema, dict):
+        for name, one in schema.get("properties", {}).items():
+            yield f"{path}.{name}", one
+    for key, one in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if isinstance(one, dict | list) and key not in {"default", "examples"}:
+            yield from _members(one, f"{path}.{key}")
+
+
+def test_each_description_says_what_an_editor_shows_to_users() -> None:
+    members = dict(_members(json_schema()))
+    assert len(members) > 100
+    for path, one in members.items():
+        if path.endswith(".defaults"):
+            continue  # of its definition
+        sentence, *rest = one["description"].split("\n\n")
+        assert sentence.endswith("."), path
+        assert sentence.rstrip(".").count(". ") == 0, f"{path}: more than a sentence"
+        assert "title" not in one
+        shown = " ".join(rest)
+        assert ("Example: " in shown) is bool(one.get("examples")), path
+        is_time = any("ms|s|min" in choice.get("pattern", "") for choice in one.get("anyOf", ()))
+        assert ("In minutes" in shown) is is_time, path
+        if one.get("default") not in (None, {}, []):
+            assert f"Default: {json.dumps(one['default']).removesuffix('.0')}." in shown, path
+
+
+def test_each_value_of_an_enumeration_is_described() -> None:
+    fields = json_schema()["$defs"]["TestScenario"]["properties"]
+    for name in ("mode", "arrivals"):
+        (choice,) = (one for one in fields[name]["anyOf"] if "enum" in one)
+        assert len(choice["markdownEnumDescriptions"]) == len(choice["enum"])
+        assert all(text.endswith(".") for text in choice["markdownEnumDescriptions"])
+
+
+def test_nothing_of_a_schema_is_for_developers() -> None:
+    text = json.dumps(json_schema())
+    for word in ("pydantic", "ValidationError", "serde", "Problem", "docstring"):
+        assert word not in text

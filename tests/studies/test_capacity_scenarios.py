@@ -77,6 +77,15 @@ def test_without_a_load_that_can_be_varied_the_input_is_wrong(
         find_searched(planned(tmp_path, scenarios), name)
 
 
+def test_a_number_in_flight_cannot_be_bounded_as_a_rate(tmp_path: Path) -> None:
+    bounds = {"thresholds": {"run.visible.p95": "< 90s", "capacity.rate": ">= 60/min"}}
+    with pytest.raises(InputError, match=r"finds no rate that capacity\.rate could bound"):
+        find_searched(planned(tmp_path, [SLOTS | bounds]))
+    of_the_file = {"thresholds": {"capacity.rate": ">= 60/min"}, "scenarios": [SLOTS | BOUND]}
+    with pytest.raises(InputError, match=r"take capacity\.rate out of the thresholds"):
+        find_searched(planned(tmp_path, of_the_file), "slots")
+
+
 def test_a_plateau_has_an_even_load_a_warmup_to_fill_and_the_others_beside_it(tmp_path: Path) -> None:
     staged = {
         **RUNS,

@@ -226,3 +226,13 @@ def test_the_forecast_is_the_course_on_an_ideal_server() -> None:
     assert expected.seconds < sum(one.seconds for one in done)
     longer = forecast(SearchLimits(0.2), 1.6, 45.0, clean_up_seconds=0.2, pause=30.0)
     assert longer.seconds > expected.seconds + 30.0 * expected.plateaus
+
+
+def test_the_forecast_deletes_runs_while_the_last_ones_of_a_load_that_held_drain() -> None:
+    limits = SearchLimits(0.2, highest_rate=1.5)
+    done, _ = search(limits, server(3.0, visible=45.0))
+    assert all(one.held for one in done)
+    deletions = [2.0 * one.step.load_seconds * one.rate for one in done]
+    without = forecast(limits, 3.0, 45.0).seconds
+    expected = without + sum(max(0.0, one - 45.0) for one in deletions)
+    assert forecast(limits, 3.0, 45.0, clean_up_seconds=2.0).seconds == pytest.approx(expected)

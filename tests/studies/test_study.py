@@ -134,6 +134,18 @@ def test_nothing_is_left_of_a_study_that_could_not_begin(tmp_path: Path, before:
     assert {path.name: path.is_symlink() and path.readlink() for path in tmp_path.iterdir()} == names
 
 
+def test_a_study_that_could_not_begin_leaves_the_link_that_another_test_made(tmp_path: Path) -> None:
+    def refuse(_: PlannedExecution, __: Path) -> TestResult:
+        latest = tmp_path / "latest"
+        latest.unlink()
+        latest.symlink_to("of-another-test")
+        raise TargetError("no answer")
+
+    with pytest.raises(TargetError):
+        run_executions(Repetition(2), "other", tmp_path, refuse)
+    assert str((tmp_path / "latest").readlink()) == "of-another-test"
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -153,7 +165,7 @@ def test_a_later_execution_that_cannot_be_started_ends_the_study(
 
     study = run_executions(Repetition(2), "nightly", tmp_path, later)
     assert [bool(one.finished) for one in study.record.executions] == [True, True]
-    assert study.record.ended == f"Execution 3 could not be started: {error}"
+    assert study.record.ended == f"Execution 3 could not be started: {error}."
     assert study.record.exit_code == code
     assert Study.open(tmp_path / "latest").record == study.record
 

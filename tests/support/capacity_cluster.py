@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_emulator.clock import SECOND, ManualClock
-from kfp_emulator.cluster.cluster import Cluster, Report, RunRequest
+from kfp_emulator.cluster.cluster import Cluster
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.timing import PROFILES, parse_profile
 from kfp_emulator.pipelines.ir import parse_pipeline
 from kfp_perf.statistics.backlog import Flow, plateau_growth
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kfp_emulator.cluster.nodes import Report
     from kfp_emulator.cluster.timing import Profile
     from kfp_perf.result.capacity import Component
     from kfp_perf.studies.capacity.search import SearchEnd
@@ -65,7 +67,7 @@ class Seen:
     stopped: str
 
 
-class _Runs:
+class Runs:
     """Runs on an idle cluster, evenly spaced; `left` counts those whose end is visible."""
 
     def __init__(self, profile: Profile, rate: float, seconds: float, seed: int) -> None:
@@ -74,7 +76,8 @@ class _Runs:
         self.visible = np.full(self.due.size, np.inf)
         self.phases = {name: np.full(self.due.size, np.nan) for name in PHASES}
         self.started = self.left = 0
-        self._cluster = Cluster(profile, self.clock, self._on_report, seed=seed)
+        self.cluster = Cluster(profile, self.clock, self._on_report, seed=seed)
+        self.on_end: Callable[[int], None] = lambda _number: None
         self._pipeline = parse_pipeline([PIPELINE])
 
     def advance(self, to: float) -> None:
@@ -88,12 +91,12 @@ class _Runs:
         return (self.clock.now() - START) / SECOND
 
     def _create(self, number: int) -> None:
-        self.clock.call_at(self.clock.now() + self._cluster.create_delay(), partial(self._submit, number))
+        self.clock.call_at(self.clock.now() + self.cluster.create_delay(), partial(self._submit, number))
 
     def _submit(self, number: int) -> None:
         self.phases["create"][number] = self._elapsed() - self.due[number]
         name = str(number)
-        self._cluster.submit(RunRequest(name, name, self._pipeline, {}, created_at=self.clock.now()))
+        self.cluster.submit(RunRequest(name, name, self._pipeline, {}, created_at=self.clock.now()))
 
     def _on_report(self, report: Report) -> None:
         if report.finished_at is not None:
@@ -102,6 +105,7 @@ class _Runs:
             self.left += 1
             for name, seconds in phases_of(report, float(self.visible[number])).items():
                 self.phases[name][number] = seconds
+            self.on_end(number)
 
 
 def run_plateau(
@@ -117,7 +121,7 @@ def run_plateau(
 
     `guard` gets elapsed seconds, runs due and runs that left, every second; the load ends when it returns a reason.
     """
-    runs = _Runs(profile, rate, seconds, seed)
+    runs = Runs(profile, rate, seconds, seed)
     load_end, stopped = 0.0, ""
     while load_end < seconds and not stopped:
         load_end = min(load_end + LOOK_SECONDS, seconds)
@@ -275,8 +279,12 @@ def random_cluster(seed: int, component: str = "") -> KnownCluster:
 
 
 def true_capacity(cluster: KnownCluster, *, runs: int = 4000, seed: int = 1_000_000) -> float:
-    """The highest rate at which nothing piles up, by long runs in a bisection to 0.5 %."""
-    low, high = 0.85 * cluster.capacity, 1.2 * cluster.capacity
+    """The highest rate at which nothing piles up, by long runs in a bisection to 0.5 %.
+
+    A formula that is off by more than a few percent shows as a truth at the end of the range.
+    """
+    below, above = (0.85, 1.2) if cluster.bottleneck == "workers" else (0.95, 1.05)
+    low, high = below * cluster.capacity, above * cluster.capacity
     while high > 1.005 * low:
         rate = float(np.sqrt(low * high))
         seen = run_plateau(cluster.profile, rate, runs / rate + 300.0, seed=seed, drain=False)

@@ -11,12 +11,15 @@ import yaml
 
 import kfp_perf.catalog
 from kfp_emulator.clock import SECOND, ManualClock
-from kfp_emulator.cluster.cluster import Cluster, Report, RunRequest
+from kfp_emulator.cluster.cluster import Cluster
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.timing import Profile, load_profile
 from kfp_emulator.pipelines.ir import Pipeline, bind_parameters, parse_pipeline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from kfp_emulator.cluster.nodes import Report
 
 START = 1_790_000_000 * SECOND
 

@@ -57,6 +57,7 @@ class Emulated:
         afterwards: Callable[[Emulated, KfpClient], Awaitable[None]] | None = None,
         killed_after: float | None = None,
         clean_up: bool = True,
+        deletes_early: bool = False,
         config: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
@@ -67,6 +68,7 @@ class Emulated:
         self.killed_after = killed_after
         self.config = config or {}
         self.clean_up = clean_up
+        self.deletes_early = deletes_early
         self.records: list[RunRecord] = []
         self.samples: list[Sample] = []
         self.error: Exception | None = None
@@ -87,6 +89,7 @@ class Emulated:
                 recorder=Recorder(None, (self,)),  # type: ignore[arg-type]
                 t0=self.clock.now(),
             )
+            self.runner.deletes_early = self.deletes_early
             try:
                 await self.runner.prepare()
                 self.runner.t0 = self.clock.now()

@@ -15,6 +15,7 @@ from kfp_perf.evidence.kubernetes.records import (
     ComponentRecord,
     ContainerRecord,
     PodRecord,
+    PodTimes,
     UsageRecord,
 )
 from kfp_perf.result.evidence import EVIDENCE_FOLDER
@@ -30,9 +31,10 @@ COMPONENT = "ml-pipeline"
 def pod_record(run_id: str, at: float, *, role: str = "driver", **fields: Any) -> PodRecord:
     """A pod that was created at a time: 2 s to its node, 3 s of pull, 4 s of start, 5 s of work, 1 s after that."""
     created = int(at)
-    times = {"created": created, "scheduled": 2, "initialized": 8, "started": 9, "finished": 14, "ended": 15}
-    given = {"node": "node-1", "pulls": 1, "pull_seconds": 3.0, **times, **fields}
-    return PodRecord(run_id=run_id, pod=f"{run_id}-{role}-{created}", role=role, **given)
+    usual = PodTimes(scheduled=2, initialized=8, started=9, finished=14, ended=15)
+    times = usual._replace(**{name: fields.pop(name) for name in PodTimes._fields if name in fields})
+    given = {"node": "node-1", "pulls": 1, "pull_seconds": 3.0, "created": created, **fields}
+    return PodRecord(run_id=run_id, pod=f"{run_id}-{role}-{created}", role=role, times=times, **given)
 
 
 def component_record(at: float, restarts: int = 0, **fields: Any) -> ComponentRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from fake_kfp import FakeKfp, FakeRun
+from fake_kfp import FakeKfp
 from measured import metrics_of
 from played import Played
 
@@ -14,6 +14,7 @@ from kfp_perf.client.messages import RecurringRun, RecurringRunSpec, RunSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from fake_server import FakeRun
     from virtual_time import VirtualClock
 
     from kfp_perf.result.journal import Journal

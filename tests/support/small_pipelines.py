@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_emulator.clock import SECOND, ManualClock
-from kfp_emulator.cluster.cluster import Cluster, Node, Report, RunRequest, TruthEvent
+from kfp_emulator.cluster.cluster import Cluster
+from kfp_emulator.cluster.requests import RunRequest, TruthEvent
 from kfp_emulator.cluster.timing import Profile
 from kfp_emulator.pipelines.ir import Pipeline, bind_parameters, parse_pipeline
+
+if TYPE_CHECKING:
+    from kfp_emulator.cluster.nodes import Node, Report
 
 START = 1_790_000_000 * SECOND
 
@@ -187,10 +190,6 @@ class Simulation:
     def last(self, run_id: str = "run") -> Report:
         """Return the last report of a run."""
         return next(report for report in reversed(self.reports) if report.run_id == run_id)
-
-    def submit_again(self, request: RunRequest, run_id: str) -> None:
-        """Create a run like another."""
-        self.cluster.submit(replace(request, run_id=run_id))
 
 
 def names(report: Report) -> Counter[str]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_emulator.clock import ManualClock
-from kfp_emulator.cluster.cluster import Cluster, RunRequest
+from kfp_emulator.cluster.cluster import Cluster
 from kfp_emulator.cluster.nodes import fnv1a
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.cluster.timing import load_profile
 from kfp_emulator.pipelines.ir import bind_parameters, parse_pipeline
 from kfp_perf.client.messages import Run, RunDetails, StateChange, format_time

@@ -17,7 +17,7 @@ from kfp_emulator.protocol.errors import (
     wrapping,
 )
 from kfp_emulator.protocol.messages import RUN
-from kfp_emulator.server import experiments, recurring
+from kfp_emulator.server import experiments, scheduled_runs
 from kfp_emulator.server.run_creation import existing_run, kubernetes_write, prepare, request_again, start
 from kfp_emulator.storage.run_store import FINAL_PHASES, RETRYABLE_PHASES
 from kfp_emulator.storage.schema import RUNS
@@ -191,7 +191,7 @@ async def delete_run(backend: Backend, call: Call) -> Answer:
         _owned(backend, run_id, "delete")
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
-    recurring.run_ended(backend, run_id)
+    scheduled_runs.run_ended(backend, run_id)
     _delete_row(backend, run_id)
     return EMPTY
 

@@ -26,7 +26,6 @@ from kfp_emulator.cluster.timing import Draws, Profile
 from kfp_emulator.cluster.values import make_output
 from kfp_emulator.cluster.workflow import Workflow
 from kfp_emulator.pipelines.compiler import compile_pipeline
-from kfp_emulator.pipelines.ir import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -382,16 +381,3 @@ class Cluster:
     def _record(self, run_id: str, what: str, task: str, at: int) -> None:
         if self._truth is not None:
             self._truth(TruthEvent(run_id, what, task.removeprefix("root").removeprefix("."), at))
-
-
-__all__ = [
-    "Cluster",
-    "CompileError",
-    "Node",
-    "Outcome",
-    "Report",
-    "RunRequest",
-    "TruthEvent",
-    "UnknownWorkflow",
-    "workflow_name",
-]

@@ -219,7 +219,7 @@ def _describe(plan: InputPlan) -> str:
 
 
 def _with_placeholders(workflow: RunningWorkflow, value: Any) -> Any:
-    """Fill in what a constant says of the run, as the driver does."""
+    """Replace the placeholders of a constant, as the driver does."""
     if not isinstance(value, str) or "{{$.pipeline_" not in value:
         return value
     for placeholder, text in workflow.placeholders().items():

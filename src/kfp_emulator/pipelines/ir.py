@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 
 
 class InvalidPipeline(ValueError):
-    """A pipeline that the server refuses; the text is the server's, `detail` says more where there is more."""
+    """A pipeline that the server refuses; the text is the server's, `detail` is more of it, if there is any."""
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ class Parameter:
 
 @dataclass(slots=True, eq=False)
 class Pipeline:
-    """A checked specification: plain dictionaries in the IR's camelCase, and what is often asked of them.
+    """A checked specification: plain dictionaries in the IR's camelCase, and what is often needed of them.
 
     `compiled` holds what the compiler made of it, once it was asked.
     """

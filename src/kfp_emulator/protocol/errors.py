@@ -124,7 +124,7 @@ def invalid_input_details(message: str, cause: str) -> ApiFault:
 
 
 def internal(context: str, cause: str | ApiFault) -> ApiFault:
-    """Make KFP's NewInternalServerError: 500, whose short text never says what happened."""
+    """Make KFP's NewInternalServerError: 500, whose short text never has the cause."""
     text = cause.chain if isinstance(cause, ApiFault) else cause
     return ApiFault(Code.INTERNAL, "Internal Server Error", f"InternalServerError: {context}: {text}")
 
@@ -171,11 +171,6 @@ def data_too_long(context: str, column: str, *, twice: bool = False) -> ApiFault
     return internal(context, f"{text}: {text}" if twice else text)
 
 
-def unavailable(context: str, cause: str) -> ApiFault:
-    """Make KFP's NewUnavailableServerError: 503."""
-    return ApiFault(Code.UNAVAILABLE, "Service unavailable", f"ServiceUnavailable: {context}: {cause}")
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer: status, body, and the headers that its kind brings (length and date are added later)."""
@@ -196,7 +191,7 @@ GATEWAY_HEADERS = (JSON_HEADER, (b"grpc-metadata-content-type", b"application/gr
 
 
 class GatewayRefusal(Exception):
-    """The gateway itself refuses a request before any KFP code sees it: there are no details then."""
+    """The gateway itself refuses a request before any KFP code runs: there are no details then."""
 
     def __init__(self, code: Code, message: str, status: int | None = None) -> None:
         super().__init__(message)

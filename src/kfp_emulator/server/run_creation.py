@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfp_emulator.cluster.cluster import RunRequest
 from kfp_emulator.cluster.outcomes import Outcome
+from kfp_emulator.cluster.requests import RunRequest
 from kfp_emulator.pipelines.compiler import InvalidWorkflow
 from kfp_emulator.pipelines.ir import CompileError, InvalidParameters, InvalidPipeline, bind_parameters
 from kfp_emulator.pipelines.packages import check_package, documents_of

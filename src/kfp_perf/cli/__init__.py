@@ -98,6 +98,8 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as wanted:
         return wanted.exit_code
     except click.Abort:
+        with contextlib.suppress(OSError):
+            click.echo("kfp-perf: interrupted", err=True)
         return int(ExitCode.INTERRUPTED)
     except click.ClickException as error:
         with contextlib.suppress(OSError):

@@ -196,7 +196,7 @@ def _plan_lines(
     """What the search will do, and how long it will take."""
     from kfp_perf.reports.capacity_words import load_words
     from kfp_perf.reports.quantities import span_of
-    from kfp_perf.studies.capacity import forecast
+    from kfp_perf.studies.capacity import background_words, forecast
 
     def load(rate: float) -> str:
         return load_words(rate, searched.operation, closed=limits.closed)
@@ -209,7 +209,7 @@ def _plan_lines(
         clean_up_seconds=0.0 if emulator or not searched.starts_runs else _DELETE_SECONDS,
         pause=pause,
     )
-    others = [one.name or "" for one in plan.scenarios if one.name != searched.name]
+    others = [background_words(one) for one in plan.scenarios if one.name != searched.name]
     seen = f" and {searched.operation}s take {span_of(run_seconds)}" if searched.starts_runs else ""
     return [
         (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.damaged import readable
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.target import target_options
 
@@ -74,7 +75,9 @@ def _executions_in(study: Path) -> list[Path]:
         folders = sorted((study / EXECUTIONS_FOLDER).iterdir())
     except OSError:
         folders = []
-    if found := [one for one in folders if TestResult(one).journal_paths]:
+    with readable(study):
+        found = [one for one in folders if TestResult(one).journal_paths]
+    if found:
         return found
     raise InputError(Problem(str(study), f"holds no {JOURNAL_FILE} of a test", "Has none been started?"))
 
@@ -89,11 +92,12 @@ def _clean_up(results: Path, config: TestConfig, *, dry_run: bool, anyway: bool)
     from kfp_perf.result.journal import left_behind
     from kfp_perf.result.reader import TestResult, remedy_for
 
-    paths = TestResult(results).journal_paths
+    with readable(results):
+        paths = TestResult(results).journal_paths
+        journals = {path: left_behind(path) for path in paths}
     if not paths:
         what = f"holds no {JOURNAL_FILE} of a scenario" if results.exists() else "does not exist"
         raise InputError(Problem(str(results), what, remedy_for(results)))
-    journals = {path: left_behind(path) for path in paths}
     objects = [made for found in journals.values() for made in found]
     if dry_run or not objects:
         with standard_output():

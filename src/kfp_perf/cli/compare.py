@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_perf.cli.damaged import readable
 from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.quantities import percentage
@@ -104,11 +105,12 @@ def compare(
             click.get_current_context(),
         )
     before, after = (baseline, results) if baseline else (results[:1], results[1:])
-    comparison = compare_sides(
-        read_side(before, count_warmup=no_warmup),
-        read_side(after, count_warmup=no_warmup),
-        within=within,
-    )
+    with readable(*before, *after):
+        comparison = compare_sides(
+            read_side(before, count_warmup=no_warmup),
+            read_side(after, count_warmup=no_warmup),
+            within=within,
+        )
     _write(comparison, name, output)
     failures = report_failures(comparison, regression, not_slower)
     _to_github(comparison, failures)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kfp_perf.cli.baseline import undecided_option, with_undecided
 from kfp_perf.cli.compare import condition_options, report_failures
 from kfp_perf.cli.github import report_to_github
 from kfp_perf.cli.repetition import PAUSE_SECONDS, no_warmup_option, pause_option, run_and_show
@@ -50,6 +51,7 @@ _EXAMPLE = "kfp-perf duel smoke.json --target old=http://localhost:8888 --target
 @pause_option
 @no_warmup_option
 @condition_options
+@undecided_option
 @click.option(
     "--results", type=click.Path(path_type=Path), help="Where the folder of the study is made.  [results]"
 )
@@ -73,6 +75,7 @@ def duel(
     within: float,
     regression: float | None,
     not_slower: float | None,
+    undecided: str | None,
     results: Path | None,
     plugin: tuple[str, ...],
     yes: bool,
@@ -82,7 +85,8 @@ def duel(
     """Run SCENARIO_FILE on two targets in turn, and say whether the second one is slower than the first.
 
     Which target is first is drawn for each pair of executions, so that what drifts meanwhile is the same for both.
-    With --aa a target is compared with itself: that shows which changes could be found on your system.
+    With --aa a target is compared with itself: that shows which changes could be found on your system. The first
+    target is the baseline of thresholds such as "<= baseline + 10%", which are judged by the pairs.
 
     Example: kfp-perf duel mine.json --target old=http://localhost:8888 --target new=http://localhost:8889
 
@@ -101,7 +105,17 @@ def duel(
     baseline, new = _sides(targets, config, given, aa=aa)
     if pause is None:
         pause = 0.0 if baseline.emulator and new.emulator else PAUSE_SECONDS
-    design = Duel(baseline, new, pairs=repeat, seed=seed, warmup=not no_warmup, within=within, same_target=aa)
+    config = with_undecided(config, undecided)
+    design = Duel(
+        baseline,
+        new,
+        pairs=repeat,
+        seed=seed,
+        warmup=not no_warmup,
+        within=within,
+        same_target=aa,
+        accept_undecided=config.undecided == "pass",
+    )
     study = run_and_show(
         design,
         scenario_file,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.damaged import readable
 from kfp_perf.cli.output import standard_output
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def _row(path: Path) -> list[Cell]:
     from kfp_perf.result.study import Study, is_study
 
     try:
-        if is_study(path):
-            return [str(path), *_study_cells(Study.open(path))]
-        if (path / RESULT_FILE).exists() or (path / GIVEN_FILE).exists():
-            return [str(path), *_test_cells(TestResult.open(path))]
+        with readable(path):
+            if is_study(path):
+                return [str(path), *_study_cells(Study.open(path))]
+            if (path / RESULT_FILE).exists() or (path / GIVEN_FILE).exists():
+                return [str(path), *_test_cells(TestResult.open(path))]
     except InputError as error:
         return [str(path), error.problems[0].what, "–", "", ""]
     return []

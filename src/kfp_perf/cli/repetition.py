@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.cli.written_reports import WantedReport
     from kfp_perf.config import TestConfig
+    from kfp_perf.reports.github import Annotation
     from kfp_perf.result.study import Study
     from kfp_perf.studies import StudyDesign
 
@@ -179,7 +180,11 @@ def show_study(study: Study) -> None:
 
 
 def _to_github(study: Study) -> None:
-    from kfp_perf.reports.github import annotations_of_study
-    from kfp_perf.reports.study_reports import draw_markdown
+    from kfp_perf.reports.github import annotations_of_study, relative_to_workspace
+    from kfp_perf.reports.study_reports import draw_markdown, scenario_file_of
 
-    report_to_github(lambda: annotations_of_study(study), lambda: draw_markdown(study)["report.md"])
+    def annotations() -> list[Annotation]:
+        file = relative_to_workspace(scenario_file_of(study)["path"], os.environ)
+        return annotations_of_study(study, file)
+
+    report_to_github(annotations, lambda: draw_markdown(study)["report.md"])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kfp_perf.cli.damaged import readable
 from kfp_perf.cli.output import standard_output
 from kfp_perf.cli.written_reports import write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from kfp_perf.result.reader import TestResult
 
@@ -89,14 +89,14 @@ def report(
     if not result.document:
         result = _computed(result)
     if baseline:
-        with _readable(results):
+        with readable(results):
             result = _judged_again(result, baseline)
     if name == "console" and output is None:
         # In colours, and as wide as the terminal.
-        with _readable(results), standard_output():
+        with readable(results), standard_output():
             print_summary(result, sys.stdout)
         return
-    with _readable(results):
+    with readable(results):
         files = known[name].draw(result, plugins.sections)
     if output is None and not known[name].is_text:
         output = results if len(files) == 1 else results / name
@@ -111,7 +111,7 @@ def _report_study(results: Path, name: str, output: Path | None) -> None:
     if name not in FORMATS:
         what = f"there is no report {name!r} of a study"
         raise InputError(Problem("--format", what, f"There are: {', '.join(FORMATS)}."))
-    with _readable(results):
+    with readable(results):
         study = Study.open(results)
         if name == "console" and output is None:
             with standard_output():
@@ -128,7 +128,12 @@ def _computed(result: TestResult) -> TestResult:
 
     computed = type(result)(result.path, result_document(result))
     until = computed.document["complete_until"]
-    click.echo(f"kfp-perf: the test did not reach its end; its files are complete until {until}", err=True)
+    what = (
+        "the test has no result.json; its files are complete"
+        if until is None
+        else f"the test did not reach its end; its files are complete until {until}"
+    )
+    click.echo(f"kfp-perf: {what}", err=True)
     if left := stays(computed):
         click.echo(f"kfp-perf: {left}; delete with: {cleanup_command(result.path)}", err=True)
     return computed
@@ -159,21 +164,6 @@ def _judged_again(result: TestResult, paths: tuple[Path, ...]) -> TestResult:
         given=with_baseline(given, *found),
     )
     return type(result)(result.path, again)
-
-
-@contextlib.contextmanager
-def _readable(results: Path) -> Iterator[None]:
-    """Turn exceptions that a damaged result causes into an `InputError`."""
-    from kfp_perf.errors import InputError, Problem
-
-    try:
-        yield
-    except OSError as error:
-        problem = Problem(error.filename or str(results), f"cannot be read: {error.strerror}")
-        raise InputError(problem) from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = f"holds what no test writes ({type(error).__name__}: {error})"
-        raise InputError(Problem(str(results), what, "Was it edited?")) from error
 
 
 def _write(files: Mapping[str, bytes], output: Path) -> None:

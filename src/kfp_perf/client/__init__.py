@@ -1,4 +1,4 @@
-"""The wire: the protocol that runners and observers speak, and its implementation over REST."""
+"""The client of the KFP API: the protocol that runners and observers use, and its implementation over REST."""
 
 from kfp_perf.client.protocol import KfpClient, ListQuery, Operator, Predicate
 from kfp_perf.client.rest import RestClient

@@ -61,7 +61,7 @@ class RetryPolicy:
     ) -> float | None:
         """Return how many seconds to wait before the next attempt; None: there is no next attempt.
 
-        `attempt` counts from 1; `retry_after` is the wait that the server asked for, in seconds.
+        `attempt` counts from 1; `retry_after` is the wait that the server requested, in seconds.
         """
         if attempt > self._retries or not may_repeat(error, repeatable=repeatable):
             return None
@@ -87,7 +87,7 @@ def may_repeat(error: ApiError, *, repeatable: bool) -> bool:
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number or a date (RFC 9110, 10.2.3), else None."""
+    """Return the seconds of a Retry-After header: a number or a date (RFC 9110, 10.2.3), else None."""
     if value is None:
         return None
     text = value.strip()

@@ -134,15 +134,15 @@ class Connection(asyncio.Protocol):
         return not (self._spent or self._transport.is_closing())
 
     def is_silent(self) -> bool:
-        """Whether the server has neither closed an idle connection nor said anything: the kernel knows best.
+        """Whether the server has neither closed an idle connection nor sent anything, by the state of its socket.
 
-        The event loop may not have heard of it yet. What is written after the close is lost, and nobody can say
-        whether it was done; what was said before is no answer to what is written now.
+        The event loop may not have noticed yet. What is written after the close is lost, and whether it was done is
+        unknown; what was sent before is no answer to what is written now.
         """
         return not self._silence.poll(0)
 
     def abort(self) -> None:
-        """Close at once, whatever is under way; `lost` tells when that is done."""
+        """Close at once, whatever is under way; `lost` is set when that is done."""
         self._spent = True
         self._transport.abort()
 

@@ -43,9 +43,9 @@ _DASHBOARD = (
 _LOGIN = "A login page or proxy is in front of the API: give KFP_TOKEN, KFP_TOKEN_FILE or KFP_COOKIE."
 
 
-#: What to do about a status, whatever the answer says.
+#: What to do about a status, whatever the body of the answer.
 _HINTS = {
-    407: "The proxy wants credentials: HTTP_PROXY=http://user:password@host:port.",
+    407: "The proxy needs credentials: HTTP_PROXY=http://user:password@host:port.",
     413: "A proxy refuses requests of this size: raise its limit (nginx: client_max_body_size).",
     421: "The proxy does not serve this host: is the name in API_HOST right?",
     429: "The server, or a proxy in front of it, limits the rate.",

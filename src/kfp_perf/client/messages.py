@@ -126,13 +126,6 @@ class RunDetails(Message, frozen=True, kw_only=True):
     task_details: msgspec.Raw = msgspec.Raw(b"")
 
 
-class VersionReference(Message, frozen=True, kw_only=True):
-    """The pipeline version that a run, or a schedule, refers to."""
-
-    pipeline_id: str = ""
-    pipeline_version_id: str = ""
-
-
 class _Dated(Message, frozen=True, kw_only=True, rename={"created_text": "created_at"}):
     created_text: str = ""
 
@@ -164,7 +157,6 @@ class Run(
     state_history: list[StateChange] = []
     error: msgspec.Raw = msgspec.Raw(b"")
     run_details: RunDetails | None = None
-    pipeline_version_reference: VersionReference | None = None
 
     @property
     def scheduled_at(self) -> float | None:
@@ -184,8 +176,8 @@ class Run(
     @property
     def error_message(self) -> str:
         """KFP's error of the run, else that of its latest state that has one; empty if there is none."""
-        told = [self.error, *(change.error for change in reversed(self.state_history))]
-        return next((text for text in map(_message_of, told) if text), "")
+        errors = [self.error, *(change.error for change in reversed(self.state_history))]
+        return next((text for text in map(_message_of, errors) if text), "")
 
 
 class _Status(msgspec.Struct):
@@ -234,25 +226,6 @@ class PipelineVersion(_Dated, frozen=True, kw_only=True):
     display_name: str = ""
 
 
-class CronSchedule(Message, frozen=True, kw_only=True):
-    """A cron trigger, in the server's own six fields."""
-
-    cron: str = ""
-
-
-class PeriodicSchedule(Message, frozen=True, kw_only=True):
-    """A periodic trigger; the interval travels as text."""
-
-    interval_second: str | int = ""
-
-
-class Trigger(Message, frozen=True, kw_only=True):
-    """The trigger of a recurring run."""
-
-    cron_schedule: CronSchedule | None = None
-    periodic_schedule: PeriodicSchedule | None = None
-
-
 class RecurringRun(_Dated, frozen=True, kw_only=True):
     """A recurring run. `mode` is ENABLE or DISABLE; `status` ENABLED or DISABLED."""
 
@@ -262,7 +235,6 @@ class RecurringRun(_Dated, frozen=True, kw_only=True):
     namespace: str = ""
     mode: str = ""
     status: str = ""
-    trigger: Trigger | None = None
 
 
 class Page(Message, Generic[Item], frozen=True, kw_only=True):

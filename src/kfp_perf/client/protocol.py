@@ -78,7 +78,7 @@ class Predicate(msgspec.Struct, frozen=True):
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list call asks for. Conditions of `filter` all have to hold; `sort_by` is `field [asc|desc]`.
+    """The parameters of a list call. Conditions of `filter` all have to hold; `sort_by` is `field [asc|desc]`.
 
     With a `page_token` the order and the filter are left out of the request: the token holds both, and the
     server refuses numeric, timestamp and IN predicates that come beside it.
@@ -107,7 +107,7 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
         return "newest" if self.sort_by == "created_at desc" else "sorted"
 
     def encode(self) -> str:
-        """The query string, with its question mark; empty where there is nothing to ask for."""
+        """The query string, with its question mark; empty where there are no parameters."""
         fields: list[tuple[str, str]] = [
             ("namespace", self.namespace),
             ("experiment_id", self.experiment_id),
@@ -173,7 +173,7 @@ class KfpClient(Protocol):
         ...
 
     async def healthz(self, *, due: float | None = None) -> Healthz:
-        """Ask whether the API server is there."""
+        """Get the health of the API server."""
         ...
 
     # runs

@@ -119,7 +119,7 @@ class RestClient:
         return f"RestClient({self.url!r}, purpose={self._purpose.value!r})"
 
     async def healthz(self, *, due: float | None = None) -> Healthz:
-        """Ask whether the API server is there."""
+        """Get the health of the API server."""
         return await self._caller.call(methods.GET_HEALTHZ, f"{_API}/healthz", self._purpose, due=due)
 
     # runs

@@ -1,4 +1,4 @@
-"""HTTP to one server: request heads, a connection pool for each event loop, and what requests cost this side."""
+"""HTTP to one server: request heads, a connection pool for each event loop, and the cost of requests here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
 class ConnectionCounters:
-    """What making calls costs this side; counters that another thread may read at any time.
+    """The cost of calls on this side; counters that another thread may read at any time.
 
     `requests`: attempts under way now, each of which has a connection, or waits for one. `most_requests`: the
     most there were. `limit`: how many connections there may be. `waited`: attempts that found all of them taken,
@@ -68,7 +68,7 @@ class ConnectionCounters:
         }
 
     def began(self, attempt: AttemptState) -> None:
-        """Count an attempt that asks for a connection."""
+        """Count an attempt that needs a connection."""
         self.attempts += 1
         self.requests += 1
         if self.requests > self.most_requests:
@@ -115,7 +115,7 @@ class Transport:
     ) -> Reply:
         """Send one request once, and return the answer. `path` is encoded, and follows that of the base URL.
 
-        Raises `NotConnected` and what `Connection.exchange` does; `attempt.sent` says whether anything had been
+        Raises `NotConnected` and what `Connection.exchange` does; `attempt.sent` shows whether anything had been
         written by then.
         """
         head = f"{method} {self._base_path}{path}{self._fixed}{_lines(fields)}"

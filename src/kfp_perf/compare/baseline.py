@@ -72,7 +72,8 @@ class AgainstBaseline:
     """A value beside those of a baseline.
 
     `baseline` is the typical value of its `executions`, `bound` what the margin makes of it, both in the metric's
-    unit; `low` and `high` are the ends of the interval in which the value lies, given how far executions vary.
+    unit; `low` and `high` are the ends of the interval in which the value lies, given how far executions vary, or
+    of `paired` executions the changes within pairs.
     """
 
     baseline: float | None
@@ -81,12 +82,14 @@ class AgainstBaseline:
     high: float | None
     executions: int
     finding: MarginFinding
+    paired: bool = False
 
     def document(self) -> dict[str, Any]:
         """The plain values that the result holds."""
         return {
             "value": self.baseline,
             "executions": self.executions,
+            "paired": self.paired,
             "change": self.finding.change,
             "change_interval": None if self.finding.low is None else [self.finding.low, self.finding.high],
             "confidence": self.finding.confidence,
@@ -150,12 +153,18 @@ def _few_executions(side: Side) -> Iterator[str]:
 
 
 def against_baseline(
-    threshold: Threshold, new: Sequence[float], baseline: Baseline | None, comparisons: int = 1
+    threshold: Threshold,
+    new: Sequence[float],
+    baseline: Baseline | None,
+    comparisons: int = 1,
+    *,
+    paired: bool = False,
 ) -> AgainstBaseline:
     """Judge the values of new executions, one or more, by a threshold with a margin.
 
     `comparisons` is how many metrics of one test are judged so, over which the error is divided. An infinite value,
-    one that was not reached, is above any bound. Raises `ValueError` where there is no margin, or no value.
+    one that was not reached, is above any bound. `paired`: the n-th values of both sides are one pair. Raises
+    `ValueError` where there is no margin, or no value.
     """
     margin = threshold.margin
     if margin is None:
@@ -164,7 +173,7 @@ def against_baseline(
     values = [one for one in found if one is not None]
     if not values or len(values) < len(found):
         finding = MarginFinding(MarginVerdict.UNDECIDED, reason=_why_no_bound(baseline, found))
-        return AgainstBaseline(None, None, None, None, len(found), finding)
+        return AgainstBaseline(None, None, None, None, len(found), finding, paired)
     typical = typical_of(values, is_relative=margin.is_relative)
     unit, is_upper = threshold.metric.metric.unit, threshold.comparison.startswith("<")
     low = high = None
@@ -183,6 +192,7 @@ def against_baseline(
             is_strict="=" not in threshold.comparison,
             is_exact=unit in _COUNTED,
             comparisons=comparisons,
+            paired=paired,
         )
         low, high = (
             None if end is None else typical * (1.0 + end) if margin.is_relative else typical + end
@@ -190,7 +200,7 @@ def against_baseline(
         )
         if low is not None and unit is not Unit.CHANGE and min(values) >= 0.0:
             low = max(0.0, low)
-    return AgainstBaseline(typical, margin.bound(typical), low, high, len(values), finding)
+    return AgainstBaseline(typical, margin.bound(typical), low, high, len(values), finding, paired)
 
 
 def typical_of(values: Sequence[float], *, is_relative: bool) -> float:

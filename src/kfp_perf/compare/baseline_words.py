@@ -31,20 +31,22 @@ def relative_reason(threshold: Threshold, value: float | None, found: AgainstBas
         return f"{is_}, not {threshold.condition}{bound}"
     if found.low is None or found.high is None:
         return f"cannot be told from run-to-run variation: {finding.reason}"
-    needed = f"; {span}" if (span := executions_needed(finding.executions)) else ""
+    span = executions_needed(finding.executions, paired=found.paired)
+    needed = f"; {span}" if span else ""
     between = f"it lies between {text(found.low)} and {text(found.high)}, on both sides of the bound{bound}"
     return f"cannot be told from run-to-run variation: {between}{needed}"
 
 
-def executions_needed(span: Sequence[int | None] | None) -> str:
-    """How many executions a side would do, in words; empty where that is not known."""
+def executions_needed(span: Sequence[int | None] | None, *, paired: bool = False) -> str:
+    """How many executions a side, or pairs, would do, in words; empty where that is not known."""
     if span is None:
         return ""
     low, high = span
+    what = "pairs" if paired else "executions a side"
     if low is None:
-        return "more than 1,000 executions a side would do"
+        return f"more than 1,000 {what} would do"
     text = f"{low}" if low == high else f"{low} to {high}" if high else f"{low} to more than 1,000"
-    return f"{text} executions a side would do"
+    return f"{text} {what} would do"
 
 
 def bounds_in_words(thresholds: Iterable[Threshold], baseline: Baseline) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Evidence: what the server, the controllers and the pods did while a test ran, collected beside the load.
 
 SOURCES is the table of sources; each is one file here. `process` starts the collector for a test, which runs in a
-process of its own, knows nothing of the load, and writes append-only files into `evidence/` of the result folder.
+process of its own, reads nothing of the load, and writes append-only files into `evidence/` of the result folder.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _SAFE = "/%:@!$&'()*+,;=~?"
 
 
 class Unusable(Exception):
-    """An endpoint gave no metrics; says why. `remedy` is what to do about it."""
+    """An endpoint gave no metrics; the text is the reason, `remedy` what to do about it."""
 
     def __init__(self, why: str, remedy: str = "") -> None:
         super().__init__(why)
@@ -123,7 +123,7 @@ _NO_CREDENTIALS = {
 
 
 _HINTS = {
-    401: "It wants other credentials than the API.",
+    401: "It needs other credentials than the API.",
     403: "These credentials lack the right.",
     404: "A gateway in front of the API server may not pass /metrics on: give API_HOST the server itself.",
 }
@@ -215,9 +215,9 @@ class _Live:
         if memory := line.gauges.get("memory"):
             parts.append(f"{memory / 2**20:,.0f} MiB")
         if "depth/workflow_queue" in line.gauges:
-            parts.append(f"{line.gauges['depth/workflow_queue']:,.0f} workflows queued")
+            parts.append(f"workflows queued {line.gauges['depth/workflow_queue']:,.0f}")
         if "busy_workers/workflow_queue" in line.gauges:
-            parts.append(f"{line.gauges['busy_workers/workflow_queue']:,.0f} workers busy")
+            parts.append(f"workers busy {line.gauges['busy_workers/workflow_queue']:,.0f}")
         return ", ".join(parts)
 
 

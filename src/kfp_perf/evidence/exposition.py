@@ -20,7 +20,7 @@ _QUOTED = 80
 
 
 class NotMetrics(Exception):
-    """The text is not what Prometheus' format allows, or was cut off; says why."""
+    """The text is not what Prometheus' format allows, or was cut off; the text is the reason."""
 
 
 class MetricSample(NamedTuple):

@@ -47,7 +47,8 @@ class EvidenceProcess:
         self._anchor = anchor
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._unknown = {part for source in SOURCES for part, _ in source.parts(config)}
+        sources = SOURCES if config.evidence else ()
+        self._unknown = {part for source in sources for part, _ in source.parts(config)}
         self._live: dict[str, str] = {}
         self._found: list[str] = []
 
@@ -127,7 +128,8 @@ class EvidenceProcess:
         elif notice.failed:
             log.warning("Evidence: %s failed: %s", notice.part, notice.failed)
         elif state is not None and state.found:
-            self._found.append(f"{state.title} ({state.found})")
+            self._found.append(state.title)
+            log.debug("Evidence: %s: %s", state.title, state.found)
         elif state is not None:
             log.info(
                 "Evidence: no %s: %s", state.title, ". ".join(filter(None, (state.missing, state.remedy)))

@@ -50,7 +50,7 @@ class Profile:
     wanted: tuple[Wanted, ...]
 
 
-#: The start of a process tells a restart, and one replica from another.
+#: The start of a process shows restarts, and distinguishes replicas.
 STARTED = "process_start_time_seconds"
 
 _PROCESS = (

@@ -1,7 +1,7 @@
 """The scrapes of one endpoint, read back: its gauges, and by how much its counters grew in a stretch of time.
 
 Counters begin at 0 with each process. A process is known by when it started, so replicas that answer in turn
-are told apart; where it does not say, a counter that falls shows that another one answered.
+are distinguished; where that is unknown, a counter that falls shows that another one answered.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.result.evidence import EvidenceFiles
 
-#: A shorter time tells no rate of CPU time, which is counted in hundredths of a second.
+#: A shorter time gives no rate of CPU time, which is counted in hundredths of a second.
 _LEAST_SECONDS = 1.0
 
 

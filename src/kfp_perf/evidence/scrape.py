@@ -26,7 +26,7 @@ class ScrapeLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `at` is when the answer was whole, `seconds` how long it took, and `server_at` the endpoint's own time, from
     the answer's Date header (0.0: it sent none). `began` is when the process started by its own clock (0.0: it
-    does not say). `counters` are as they were read, so they fall when the process is replaced. A histogram is
+    is unknown). `counters` are as they were read, so they fall when the process is replaced. A histogram is
     its sum, and then its cumulative counts until they have reached the last one. Their upper bounds are in
     `bounds` when they are first seen; the last is infinite, and written `null`. `missed` is why the scrape
     found nothing.
@@ -47,7 +47,7 @@ scrape_decoder = msgspec.json.Decoder(ScrapeLine)
 
 
 class ScrapeReader:
-    """Reads the answers of an endpoint with one profile. `dubious` says what in the last one could not be used."""
+    """Reads the answers of an endpoint with one profile. `dubious` is what could not be used of the last one."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile

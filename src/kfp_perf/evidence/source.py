@@ -12,7 +12,7 @@ import msgspec
 
 from kfp_perf.result.append_file import LineFile
 from kfp_perf.result.evidence import SOURCES_FILE, SourceState
-from kfp_perf.result.whole_file import write_whole
+from kfp_perf.result.whole_file import indented_json, write_whole
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +29,7 @@ _MOST_FAILURES = 5
 
 @dataclass(frozen=True, slots=True)
 class SourceFinding:
-    """Whether a source is there: `found` says where, or else `missing` says why not, and `remedy` what to do."""
+    """Whether a source is there: `found` is where, or else `missing` is why not, and `remedy` what to do."""
 
     found: str = ""
     missing: str = ""
@@ -40,8 +40,8 @@ class SourceFinding:
 class Source:
     """One source of evidence.
 
-    `title` is what it is in words, and `name` a short one. `parts` names what the settings ask of it, each of which
-    is found or missing on its own: a list of pairs of name and title, empty where the settings ask for nothing.
+    `title` is what it is in words, and `name` a short one. `parts` are those that the settings ask for, each
+    of which is found or missing on its own: pairs of name and title, none where the settings ask for nothing.
     `look` looks for one part, and takes a few seconds at most. `collect` looks for all parts and collects from them
     until `stop` is set; then it takes a last look, within two seconds. Neither raises for a source that fails:
     what goes wrong is a `SourceFinding`, or goes to the sink. `bytes_an_hour` bounds what it writes.
@@ -175,5 +175,5 @@ class States:
             return
         self._next = now + _SAVE_EVERY_SECONDS
         with contextlib.suppress(OSError):
-            write_whole(self._path, msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
+            write_whole(self._path, indented_json(states))
             self._saved = states

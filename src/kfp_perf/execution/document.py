@@ -55,7 +55,7 @@ def result_document(
     lifted = [(scenario, metric) for scenario, metric in given.get("lifted") or ()]
     baseline = baseline_in(given)
     judgements = judge(
-        with_defaults(thresholds, lifted, figures),
+        with_defaults(thresholds, lifted, figures, baseline),
         figures,
         baseline,
         windows=_windows(thresholds, scenarios),

@@ -23,7 +23,7 @@ from kfp_perf.result.timestamps import utc_of
 from kfp_perf.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kfp_perf.client.messages import Healthz
     from kfp_perf.compare import Side
@@ -38,24 +38,19 @@ _PACKAGES = ("httptools", "uvloop", "msgspec", "pydantic", "hdrhistogram", "nump
 EMULATOR_COMMIT = "kfp-perf-emulator"
 
 
-def planned_document(plan: Plan) -> dict[str, Any]:
-    """The part of a test's input that is known before the target was asked."""
+def planned_document(plan: Plan, *, in_pairs: bool = False) -> dict[str, Any]:
+    """The part of a test's input that is known before the target was asked.
+
+    `in_pairs`: thresholds that are relative to a baseline are `pair_thresholds`, which the study judges.
+    """
+    # A study judges those of the capacity, too.
+    judged = [one for one in plan.thresholds if not is_of_capacity(one.metric.name)]
+    relative = [one for one in judged if in_pairs and one.margin is not None]
     return {
         "name": plan.name,
         "duration_seconds": plan.duration_seconds,
-        "thresholds": [
-            {
-                "scenario": one.scenario,
-                "metric": one.metric.name,
-                "condition": one.condition,
-                "where": one.where,
-                "position": one.position,
-                "abort_on_fail": one.abort_on_fail,
-                "delay_seconds": one.delay_seconds,
-            }
-            for one in plan.thresholds
-            if not is_of_capacity(one.metric.name)  # a study judges these
-        ],
+        "thresholds": [_given_threshold(one) for one in judged if one not in relative],
+        "pair_thresholds": [_given_threshold(one) for one in relative],
         "lifted": [list(one) for one in plan.lifted],
         "primary": [one._asdict() for one in plan.primary],
         "scenarios": [
@@ -75,6 +70,18 @@ def planned_document(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _given_threshold(one: Threshold) -> dict[str, Any]:
+    return {
+        "scenario": one.scenario,
+        "metric": one.metric.name,
+        "condition": one.condition,
+        "where": one.where,
+        "position": one.position,
+        "abort_on_fail": one.abort_on_fail,
+        "delay_seconds": one.delay_seconds,
+    }
+
+
 def given_document(
     plan: Plan,
     config: TestConfig,
@@ -83,10 +90,15 @@ def given_document(
     started: float,
     declared: Iterable[Metric] = (),
     baseline: tuple[Side, Baseline] | None = None,
+    *,
+    in_pairs: bool = False,
 ) -> dict[str, Any]:
-    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`."""
+    """The input of a test: plan, settings, target, the users' metrics and the baseline; `given.json`.
+
+    `in_pairs` is that of `execute`.
+    """
     given = {
-        **planned_document(plan),
+        **planned_document(plan, in_pairs=in_pairs),
         "started": utc_of(started),
         "target": {
             "name": config.target_name or None,
@@ -111,10 +123,10 @@ def with_baseline(given: dict[str, Any], side: Side, baseline: Baseline) -> dict
     return {**given, "baseline": msgspec.to_builtins(with_warnings(baseline, side, given))}
 
 
-def given_thresholds(given: dict[str, Any]) -> Iterator[Threshold]:
-    """Parse the thresholds again, by the metrics that the test had."""
+def given_thresholds(given: Mapping[str, Any], key: str = "thresholds") -> Iterator[Threshold]:
+    """Parse the thresholds again, or those of another key, by the metrics that the test had."""
     registry = Registry(METRICS, declared_metrics(given.get("declared_metrics")))
-    for one in given.get("thresholds") or ():
+    for one in given.get(key) or ():
         parsed = parse_threshold(
             one["metric"],
             one["condition"],

@@ -1,4 +1,4 @@
-"""A whole test from one call: settings, plan, emulator if wanted, log, display, result."""
+"""A whole test from one call: settings, plan, emulator if asked for, log, display, result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kfp_perf.compare import Side
     from kfp_perf.compare.baseline import Baseline
     from kfp_perf.engine import Plugins
-    from kfp_perf.execution.execute import StopWhen
+    from kfp_perf.execution.early_end import StopWhen
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner
@@ -57,6 +57,7 @@ def run_test(
     create_runner: CreateRunner = create_runner,
     folder: Path | None = None,
     stop_when: StopWhen | None = None,
+    in_pairs: bool = False,
 ) -> TestResult:
     """Run the scenarios of a file, and return the result, the handle on its folder.
 
@@ -67,8 +68,8 @@ def run_test(
     `page` serves it to browsers too, at `page_address` (host and port, 0: a free one). `name` and `overrides` are
     those of `make_plan`; `folder` is that of the result (default: a new one in the configuration's). It gets a
     `report.html`; a failure to write it is logged, and changes nothing else. `create_runner` makes the runner of
-    each scenario: a function like
-    `kfp_perf.runners.create_runner`, which selects it by the scenario's mode. `stop_when` is that of `execute`.
+    each scenario: a function like `kfp_perf.runners.create_runner`, which selects it by the scenario's mode.
+    `stop_when` and `in_pairs` are those of `execute`.
 
     Raises `InputError`, `TargetError`, and `TestFailed`, which holds the result, if a scenario or a threshold
     failed or the test was stopped.
@@ -85,7 +86,7 @@ def run_test(
         name=name,
         overrides=overrides,
     )
-    baseline = baseline_of(plan, config)
+    baseline = None if in_pairs else baseline_of(plan, config)
     misfits = [] if baseline is None else list(fit_of(baseline[0], planned_document(plan)))
     # The first is closed last: it holds the signals of the time after the test.
     with contextlib.ExitStack() as after, contextlib.ExitStack() as stack:
@@ -116,6 +117,7 @@ def run_test(
                 folder=folder,
                 stop_when=stop_when,
                 baseline=baseline,
+                in_pairs=in_pairs,
             )
         except TestFailed as failed:
             if not failed.abandoned:
@@ -146,7 +148,7 @@ def baseline_lines(plan: Plan, config: TestConfig) -> Iterator[str]:
     relative = [one for one in plan.thresholds if one.margin is not None]
     if not config.baseline:
         if relative:
-            then = "which is accepted" if config.undecided == "pass" else "so `run` needs --baseline FOLDER"
+            then = "which is accepted" if config.undecided == "pass" else _NEEDED
             yield f"none is given for {count_of(len(relative), 'relative threshold')}, {then}"
         return
     found = read_baseline(config.baseline, plan.thresholds)
@@ -156,6 +158,9 @@ def baseline_lines(plan: Plan, config: TestConfig) -> Iterator[str]:
     side, baseline = found
     yield from bounds_in_words(relative, baseline)
     yield from fit_of(side, planned_document(plan))
+
+
+_NEEDED = "so `run` needs --baseline FOLDER; in a `duel` the first target is the baseline"
 
 
 def _draw_report(result: TestResult, plugins: Plugins, after: contextlib.ExitStack) -> Path | None:

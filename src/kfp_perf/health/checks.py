@@ -34,15 +34,15 @@ _REMEDY = (
 class HealthChecks:
     """Observes a test: call `look` several times a second from the thread that waits for it, inside the context.
 
-    `asking` is a context in which `api` is kept up to date. A warning is logged once when a problem begins, and a
-    line of status every minute.
+    `connectivity` is a context in which `api` is kept up to date. A warning is logged once when a problem begins,
+    and a line of status every minute.
     """
 
     def __init__(
         self,
         generator: GeneratorWatch,
         api: ApiHealth,
-        asking: contextlib.AbstractContextManager[object] | None = None,
+        connectivity: contextlib.AbstractContextManager[object] | None = None,
         scenarios: Iterable[TestScenario] = (),
         *,
         now: Callable[[], float] | None = None,
@@ -52,8 +52,8 @@ class HealthChecks:
         self._api = api
         self._now = now or RealClock().now
         self._next_line = self._now() + _LINE_EVERY_SECONDS
-        self._said: set[str] = set()
-        self._asking = asking or contextlib.nullcontext()
+        self._warned: set[str] = set()
+        self._connectivity = connectivity or contextlib.nullcontext()
         self._contexts = contextlib.ExitStack()
 
     @classmethod
@@ -65,7 +65,7 @@ class HealthChecks:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as contexts:
             contexts.enter_context(self.generator)
-            contexts.enter_context(self._asking)
+            contexts.enter_context(self._connectivity)
             self._contexts = contexts.pop_all()
         return self
 
@@ -144,11 +144,11 @@ class HealthChecks:
 
     def _warn(self, what: str, holds: bool, message: str, *values: object) -> None:
         """Log a warning when a condition begins to hold, and a line when it no longer does."""
-        if holds and what not in self._said:
-            self._said.add(what)
+        if holds and what not in self._warned:
+            self._warned.add(what)
             log.warning(message, *values)
-        elif not holds and what in self._said:
-            self._said.discard(what)
+        elif not holds and what in self._warned:
+            self._warned.discard(what)
             log.info("It is over: %s", message % values)
 
     def _last_failure(self) -> str:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kfp_perf.config import TestConfig
 
 #: How often the API server is checked: about as often as by an idle browser tab of KFP's user interface.
-ASK_EVERY_SECONDS = 15.0
+CHECK_EVERY_SECONDS = 15.0
 _JOIN_SECONDS = 1.0
 _MOST_OUTAGES = 100
 
 
 class Outage(msgspec.Struct):
-    """A time in which the API did not answer: the first and the last question that got none, and the failure.
+    """A time in which the API did not answer: the first and the last check without an answer, and the failure.
 
     Times are seconds since the Unix epoch.
     """
@@ -76,15 +76,15 @@ class ApiHealth:
         return {
             "asked": self.asked,
             "failed": self.failed,
-            "every_seconds": ASK_EVERY_SECONDS,
+            "every_seconds": CHECK_EVERY_SECONDS,
             "longest_answer_seconds": self.longest_answer_seconds,
             "outages": [msgspec.to_builtins(one) for one in self.outages],
             "more_outages": self.more_outages,
         }
 
 
-async def ask(client: KfpClient, health: ApiHealth, now: Callable[[], float]) -> None:
-    """Ask once."""
+async def check_once(client: KfpClient, health: ApiHealth, now: Callable[[], float]) -> None:
+    """Send one health check, and record its result in `health`."""
     began = now()
     try:
         await client.healthz()
@@ -103,7 +103,7 @@ class Connectivity:
 
     def __init__(self, config: TestConfig) -> None:
         self.health = ApiHealth()
-        # The next question is its second try, so none of them is repeated.
+        # The next check is its second try, so none of them is repeated.
         self._config = config.model_copy(update={"retries": 0})
         self._over = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -119,20 +119,20 @@ class Connectivity:
         if self._loop is not None and self._main is not None:
             with contextlib.suppress(RuntimeError):  # it has just ended
                 self._loop.call_soon_threadsafe(self._main.cancel)
-        # A question that hangs is not waited for.
+        # A check that hangs is not waited for.
         self._thread.join(_JOIN_SECONDS)
 
     def _work(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(self._keep_asking())
+            asyncio.run(self._keep_checking())
 
-    async def _keep_asking(self) -> None:
+    async def _keep_checking(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         clock = RealClock()
         client = RestClient(self._config, clock, correlation="kfp-perf-health")
         try:
             while not self._over.is_set():
-                await ask(client, self.health, clock.now)
-                await asyncio.sleep(ASK_EVERY_SECONDS)
+                await check_once(client, self.health, clock.now)
+                await asyncio.sleep(CHECK_EVERY_SECONDS)
         finally:
             await client.aclose()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kfp_perf.health.bounds import BOUNDS, STANDSTILL_SECONDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
-from kfp_perf.health.tally import ResourceTally, Saturation
+from kfp_perf.health.resource_use import ResourceTally, Saturation
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.scenario.workload import ClosedLoad, workload_of

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -25,7 +26,7 @@ from kfp_perf.live.snapshot import (
 from kfp_perf.reports.quantities import clock_of, count_of, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -37,15 +38,17 @@ _LEVEL_STYLES = {
 }
 #: The counters by their column's title: the field of a state, and its style.
 _COUNTED = {
-    "active": ("in_flight", ""),
-    "good": ("succeeded", "green"),
+    "in flight": ("in_flight", ""),
+    "succeeded": ("succeeded", "green"),
     "failed": ("failed", "red"),
     "lost": ("lost", "yellow"),
     "requests": ("requests", ""),
 }
-#: The columns in their order, and how wide a terminal must be to show them; the one without a title is the bar.
-_LEAST_WIDTH = {"scenario": 0, "": 79, "state": 56, **dict.fromkeys(_COUNTED, 0), "requests": 64}
-_WIDE = 104
+#: Columns that are left out where the terminal has no room for them, this one first; the bar goes before them.
+_LEFT_OUT = ("requests", "state")
+_STATE_CELLS = 11
+_NAME_CELLS = (12, 28)
+_BAR_CELLS = (8, 24)
 _LEAST_WIDTH_OF_STATES = 64
 _MOST_ROWS = 12
 _MOST_ERRORS = 3
@@ -81,31 +84,63 @@ def _head(snapshot: Snapshot) -> Text:
 
 
 def _scenarios(snapshot: Snapshot, width: int) -> Table:
-    wide = width >= _WIDE
-    shown = [title for title, least in _LEAST_WIDTH.items() if width >= least]
+    rows = [
+        {"scenario": state.name, "state": _state(state, snapshot.elapsed_seconds), **_counts([state])}
+        for state in snapshot.scenarios[:_MOST_ROWS]
+    ]
+    if len(snapshot.scenarios) > _MOST_ROWS:
+        rows.append({"scenario": Text(f"and {len(snapshot.scenarios) - _MOST_ROWS} more", style="dim")})
+    if len(snapshot.scenarios) > 1:
+        rows.append({"scenario": "in all", **_counts(snapshot.scenarios)})
+    cells = {title: _widest(title, rows) for title in ("scenario", "state", *_COUNTED)}
+    cells["state"] = max(cells["state"], _STATE_CELLS)
+    name, bar = _fit(cells, width)
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="dim")
-    for title in shown:
+    for title in cells:
         table.add_column(
-            "in flight" if wide and title == "active" else title,
+            title,
             justify="right" if title in _COUNTED else "left",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=11 if title == "state" else None,
-            max_width=(28 if wide else 16 if "state" in shown else 12) if title == "scenario" else None,
+            width=name if title == "scenario" else cells[title],
         )
-
-    def row(cells: dict[str, Text | str], style: str = "") -> None:
-        table.add_row(*(cells.get(title, "") for title in shown), style=style)
-
-    for state in snapshot.scenarios[:_MOST_ROWS]:
-        bar = _bar(state, snapshot, 24 if wide else 14)
-        doing = _state(state, snapshot.elapsed_seconds)
-        row({"scenario": state.name, "": bar, "state": doing, **_counts([state])})
-    if len(snapshot.scenarios) > _MOST_ROWS:
-        row({"scenario": Text(f"and {len(snapshot.scenarios) - _MOST_ROWS} more", style="dim")})
-    if len(snapshot.scenarios) > 1:
-        row({"scenario": "in all", **_counts(snapshot.scenarios)}, style="bold")
+        if title == "scenario" and bar:
+            table.add_column("", no_wrap=True, width=bar)
+    for place, row in enumerate(rows):
+        texts = [row.get(title, "") for title in cells]
+        if bar:
+            is_one = place < len(snapshot.scenarios[:_MOST_ROWS])
+            texts.insert(1, _bar(snapshot.scenarios[place], snapshot, bar) if is_one else "")
+        table.add_row(*texts, style="bold" if row["scenario"] == "in all" else "")
     return table
+
+
+def _widest(title: str, rows: Sequence[Mapping[str, Text | str]]) -> int:
+    return max(cell_len(title), *(cell_len(str(row.get(title, ""))) for row in rows))
+
+
+def _fit(cells: dict[str, int], width: int) -> tuple[int, int]:
+    """Leave out the columns that have no room; return how wide names and the bar are (0: no bar).
+
+    Each column is followed by a space.
+    """
+    shortest, longest = (min(cells["scenario"], limit) for limit in _NAME_CELLS)
+
+    def room() -> int:
+        return width - sum(cells[title] + 1 for title in cells if title != "scenario") - 1
+
+    for title in _LEFT_OUT:
+        if room() < shortest:
+            del cells[title]
+    left = room()
+    name = max(1, min(longest, left))
+    bar = min(_BAR_CELLS[1], left - name - 1)
+    if bar < _BAR_CELLS[0]:
+        # A bar says more than the end of a long name.
+        name, bar = (
+            (left - _BAR_CELLS[0] - 1, _BAR_CELLS[0]) if left > shortest + _BAR_CELLS[0] else (name, 0)
+        )
+    return name, bar
 
 
 def _counts(states: Sequence[ScenarioState]) -> dict[str, Text | str]:

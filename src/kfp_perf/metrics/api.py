@@ -101,7 +101,7 @@ class OperationFigures:
         """Return the figures; `span_seconds`: how long such operations were due, 0 where that is unknown."""
         counts, unanswered = self.counts, self.unanswered
         # A read of what others had deleted was neither answered nor refused.
-        asked = counts["count"] - counts["gone"]
+        judged = counts["count"] - counts["gone"]
         return {
             "count": counts["count"],
             "answered": counts["answered"],
@@ -109,7 +109,7 @@ class OperationFigures:
             "cut_off": counts["cut_off"],
             "never_started": counts["never_started"],
             "gone": counts["gone"],
-            "error_rate": unanswered / asked if asked else None,
+            "error_rate": unanswered / judged if judged else None,
             "errors_by_kind": dict(self.errors),
             "errors_by_message": self.messages.result(),
             "attempts": counts["attempts"],
@@ -268,7 +268,7 @@ class ApiMetrics(MetricFamily):
         return begin, min(end, self._load_seen_until) if self._load_seen_until > 0 else end
 
     def _span_seconds(self, purpose: str) -> float:
-        """How long operations for a purpose were due; 0 where a single one does not tell."""
+        """How long operations for a purpose were due; 0 where a single one has no such time."""
         begin, end = self._measured_load()
         if purpose != Purpose.LOAD or begin == math.inf:
             found = [one for (of, _, _), one in self.operations.items() if of == purpose]

@@ -143,7 +143,7 @@ class GuardedCollector:
     def result(self) -> dict[str, Any]:
         """Return the collector's figures as JSON will hold them; `{"error": text}` where it failed.
 
-        The collector is asked for them once, and again only after a `merge`.
+        The collector is called for them once, and again only after a `merge`.
         """
         if self._figures is None:
             self._figures = self._guard(self._result)

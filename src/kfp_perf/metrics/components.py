@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kfp_perf.evidence.kubernetes.component_names import COMPONENTS, OPEN_DATA_HUB
@@ -32,6 +33,8 @@ _USAGE = "the Kubernetes API: metrics.k8s.io, and the limits of containers"
 _FIRST_LIST_SECONDS = 2.0
 #: metrics-server measures every 15 s: a test may begin and end between.
 _BESIDE_SECONDS = 15.0
+#: What a pod used is not known any more when it was measured so long ago.
+_STALE_SECONDS = 60.0
 
 
 def _level(name: str, key: str, unit: Unit, meaning: str) -> Metric:
@@ -45,7 +48,7 @@ def _count(name: str, meaning: str) -> Metric:
 class ComponentMetrics(EvidenceFamily):
     """KFP's components, from when the test began to when it ended; what they used, in the measured time.
 
-    Left out where the cluster that was read is not the target's, as far as can be told.
+    Left out where the cluster that was read is not the target's, as far as is known.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -118,11 +121,13 @@ class ComponentHistory:
         self.points: dict[str, list[tuple[float, float]]] = {}
         self._first: dict[tuple[str, str], ContainerRecord] = {}
         self._last: dict[tuple[str, str], ContainerRecord] = {}
-        self._asked: dict[tuple[str, str], ContainerRecord] = {}
+        self._resources: dict[tuple[str, str], ContainerRecord] = {}
         self._pods: dict[str, bool] = {}
+        self._gone: dict[str, float] = {}
+        self._used: dict[str, UsageRecord] = {}
 
     def add(self, record: ComponentRecord, *, is_new: bool) -> None:
-        """Note the state of a pod; `is_new`: it appeared during the test."""
+        """Record the state of a pod; `is_new`: it appeared during the test."""
         self.modelled |= record.modelled
         for container in record.containers:
             key = (record.uid, container.name)
@@ -131,13 +136,26 @@ class ComponentHistory:
             before = self._last.get(key) or self._first.setdefault(key, first)
             self.restarted += [record.at] * max(0, container.restarts - before.restarts)
             self._last[key] = container
-            self._asked[record.pod, container.name] = container
+            self._resources[record.pod, container.name] = container
         self._pods[record.uid] = record.gone
+        if record.gone:
+            self._gone[record.pod] = record.at
 
     def use(self, usage: UsageRecord, pods: Iterable[str]) -> None:
-        """Note what its pods used."""
-        cores = {(pod, one): amount for pod in pods for one, amount in usage.cores.get(pod, {}).items()}
-        memory = {(pod, one): amount for pod in pods for one, amount in usage.bytes.get(pod, {}).items()}
+        """Record what its pods used: each as it was measured last, since not all are measured at the same time."""
+        fresh = [pod for pod in pods if pod in usage.cores or pod in usage.bytes]
+        if not fresh:
+            return
+        self._used |= dict.fromkeys(fresh, usage)
+        used = {
+            pod: one for pod, one in self._used.items() if self._is_there(pod, usage.at - one.at, usage.at)
+        }
+        cores = {
+            (pod, one): value for pod, at in used.items() for one, value in at.cores.get(pod, {}).items()
+        }
+        memory = {
+            (pod, one): value for pod, at in used.items() for one, value in at.bytes.get(pod, {}).items()
+        }
         shares = {
             "cpu_share_of_limit": [
                 amount / limit for key, amount in cores.items() if (limit := self._limits(key).cpu_limit)
@@ -148,12 +166,14 @@ class ComponentHistory:
         }
         found = {"cpu_cores": sum(cores.values()), "memory_bytes": sum(memory.values())}
         found |= {name: max(values) for name, values in shares.items() if values}
-        if cores or memory:
-            for name, value in found.items():
-                self.points.setdefault(name, []).append((usage.at, value))
+        for name, value in found.items():
+            self.points.setdefault(name, []).append((usage.at, value))
+
+    def _is_there(self, pod: str, age_seconds: float, at: float) -> bool:
+        return age_seconds <= _STALE_SECONDS and at < self._gone.get(pod, math.inf)
 
     def _limits(self, key: tuple[str, str]) -> ContainerRecord:
-        return self._asked.get(key) or ContainerRecord(name="")
+        return self._resources.get(key) or ContainerRecord(name="")
 
     def result(self, stretch: Stretch | None) -> dict[str, Any]:
         """Its figures; what it used in the stretch of time."""
@@ -161,8 +181,12 @@ class ComponentHistory:
         used = {
             name: {"n": len(points), **found} for name, points in within.items() if (found := levels(points))
         }
-        asked = {
-            name: sum(value for one in self._asked.values() if (value := getattr(one, name)))
+        given = {
+            name: sum(
+                value
+                for (pod, _), one in self._resources.items()
+                if pod not in self._gone and (value := getattr(one, name))
+            )
             for name in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
         }
         return {
@@ -170,7 +194,7 @@ class ComponentHistory:
             "oom_kills": self._grown("oom_kills"),
             "replaced_pods": sum(self._pods.values()),
             "pods_at_end": len(self._pods) - sum(self._pods.values()),
-            **{name: value for name, value in asked.items() if value},
+            **{name: value for name, value in given.items() if value},
             **used,
         }
 

@@ -1,4 +1,4 @@
-"""The pods of the test's runs: where they waited, and what became of them."""
+"""The pods of the test's runs: where they waited, and how they ended."""
 
 from __future__ import annotations
 
@@ -140,11 +140,12 @@ def stage_of(pod: PodRecord, stage: str) -> float | None:
     """How long a stage of a pod took, in seconds; infinite: it began and did not end; None: it did not begin."""
     if stage == "pull":
         return math.inf if pod.pulling else None if pod.pulls is None else pod.pull_seconds
+    times = pod.times
     begin, end = {
-        "scheduling": (0, pod.scheduled),
-        "start": (pod.scheduled, pod.started),
-        "work": (pod.started, pod.finished),
-        "saving": (pod.finished, pod.ended),
+        "scheduling": (0, times.scheduled),
+        "start": (times.scheduled, times.started),
+        "work": (times.started, times.finished),
+        "saving": (times.finished, times.ended),
     }[stage]
     if begin is None:
         return None

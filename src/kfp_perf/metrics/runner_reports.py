@@ -111,7 +111,7 @@ _SCHEDULES = (
 
 
 class SchedulesMetrics(ReportedFamily):
-    """Schedules created and refused, and what became of their slots."""
+    """Schedules created and refused, and their slots with and without a run."""
 
     key: ClassVar[str] = "schedules"
     fields: ClassVar[tuple[Field, ...]] = _SCHEDULES

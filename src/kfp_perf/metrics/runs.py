@@ -209,7 +209,7 @@ class RunMetrics(MetricFamily):
         """Counts, shares, and times in seconds.
 
         `visible_seconds` is of all runs due, `duration_seconds` of runs that succeeded and executed, where
-        `unfinished_runs` is the name of an `Unfinished` and says how those without an end are treated.
+        `unfinished_runs` is the name of an `Unfinished` and is how those without an end are treated.
         `failed_duration_seconds` and `cached_duration_seconds` are of the others that ended.
         `duration_error_seconds`: no duration is further off.
         """

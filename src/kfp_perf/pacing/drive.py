@@ -210,7 +210,7 @@ class Drive:
         self.report.slot_seconds = sum(seconds * slots for seconds, slots in _levels(load, 0.0, driven))
 
     async def _slot(self, load: ClosedLoad, number: int, indexes: itertools.count[int]) -> None:
-        """Keep one operation in flight for as long as the load wants this slot."""
+        """Keep one operation in flight for as long as the load has this slot."""
         back_off = 0.0
         due = max(self._start, self._clock.now())
         try:
@@ -229,11 +229,11 @@ class Drive:
                     # Slots must not send requests without pause to a target that refuses them.
                     back_off = min(LONGEST_BACK_OFF_SECONDS, back_off * 2 or FIRST_BACK_OFF_SECONDS)
                     pause = back_off * self._random.uniform(0.5, 1.0)
-                    due = await self._stand_empty(load, number, due, self._clock.now() + pause)
+                    due = await self._idle_until(load, number, due, self._clock.now() + pause)
         finally:
             self._live_slots.discard(number)
 
-    async def _stand_empty(self, load: ClosedLoad, number: int, due: float, resumed: float) -> float:
+    async def _idle_until(self, load: ClosedLoad, number: int, due: float, resumed: float) -> float:
         """Wait until `resumed`, if that is later than `due`, and count the time after `due`; return the later."""
         if resumed <= due:
             return due

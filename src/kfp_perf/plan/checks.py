@@ -271,7 +271,7 @@ def too_few_runs(draft: Draft) -> Iterator[Problem]:
 
 
 def bound_within_a_bucket(draft: Draft) -> Iterator[Problem]:
-    """A bound on a quantile that only the buckets of a histogram tell, and that lies within one of them."""
+    """A bound within a bucket, on a quantile that is known from the buckets of a histogram only."""
     for threshold in _valid(draft):
         buckets, bound = threshold.metric.metric.buckets, threshold.bound
         if not buckets or threshold.metric.statistic == "mean" or bound in buckets or bound > buckets[-1]:

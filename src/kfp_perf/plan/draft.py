@@ -91,11 +91,11 @@ def read_pipelines(
             )
         else:
             package = read(path)
-            found[index] = _told_at(parsed, index, package) if isinstance(package, tuple) else package
+            found[index] = _with_place(parsed, index, package) if isinstance(package, tuple) else package
     return found
 
 
-def _told_at(parsed: ParsedFile, index: int, faults: tuple[Problem, ...]) -> tuple[Problem, ...]:
+def _with_place(parsed: ParsedFile, index: int, faults: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Return the problems of a pipeline, with the place where the scenario file names it before each."""
     where = parsed.where(index, ("pipelineFileName",))
     return tuple(Problem(f"{where}: {fault.where}", fault.what, fault.remedy) for fault in faults)

@@ -73,8 +73,8 @@ def verdict_of(result: TestResult) -> str:
     document = result.document
     verdict, cases = document.get("verdict", {}), cases_of(document)
     failed = sum(case.went_wrong for case in cases)
-    told = f" ({failed} of {count_of(len(cases), 'check')} failed)" if failed else ""
-    return f"{document.get('name', '')}: {verdict.get('text', 'unknown')}{told}  {report_of(result)}"
+    checks = f" ({failed} of {count_of(len(cases), 'check')} failed)" if failed else ""
+    return f"{document.get('name', '')}: {verdict.get('text', 'unknown')}{checks}  {report_of(result)}"
 
 
 def verdict_lines(properties: Iterable[tuple[str, Any]]) -> Iterator[str]:

@@ -14,45 +14,45 @@ def beside_runs(metrics: Mapping[str, Any]) -> Iterator[str]:
     """Yield a phrase for each kind of such work in the metrics dictionary of a scenario, however incomplete."""
     for key, phrase in _PHRASES.items():
         report = metrics.get(key)
-        if isinstance(report, dict) and (told := phrase(report, metrics)):
-            yield told
+        if isinstance(report, dict) and (text := phrase(report, metrics)):
+            yield text
 
 
 def _schedules(report: Mapping[str, int], metrics: Mapping[str, Any]) -> str:
     kinds = ("on_time", "late", "missed", "undecided")
     on_time, late, missed, undecided = (report.get(kind, 0) for kind in kinds)
     slots = count_of(on_time + late + missed + undecided, "slot")
-    told = f"{slots} of {count_of(report.get('schedules', 0), 'schedule')}: "
-    told += f"{on_time:,} on time, {late:,} late, {missed:,} missed"
+    text = f"{slots} of {count_of(report.get('schedules', 0), 'schedule')}: "
+    text += f"{on_time:,} on time, {late:,} late, {missed:,} missed"
     if undecided:
-        told += f", {undecided:,} too near the end to tell"
+        text += f", {undecided:,} too near the end to tell"
     family = metrics.get("schedule")
     drift = family.get("drift_seconds") if isinstance(family, dict) else None
     if isinstance(drift, dict) and drift.get("n"):
-        told += f"; runs came {seconds_of(drift.get('p50'))} after their slot in the median, "
-        told += f"{seconds_of(drift.get('max'))} at most"
-    return told
+        text += f"; runs came {seconds_of(drift.get('p50'))} after their slot in the median, "
+        text += f"{seconds_of(drift.get('max'))} at most"
+    return text
 
 
 def _uploads(report: Mapping[str, int], _metrics: Mapping[str, Any]) -> str:
     size = report.get("size_bytes", 0) / 1000
     pipelines = count_of(report.get("pipelines", 0), "pipeline")
-    told = f"uploaded {pipelines} and {count_of(report.get('versions', 0), 'version')} of {size:,.1f} KB each"
+    text = f"uploaded {pipelines} and {count_of(report.get('versions', 0), 'version')} of {size:,.1f} KB each"
     failed = report.get("failed", 0)
-    return f"{told}; {failed:,} failed" if failed else told
+    return f"{text}; {failed:,} failed" if failed else text
 
 
 def _reads(report: Mapping[str, int], _metrics: Mapping[str, Any]) -> str:
-    told = [count_of(report.get("reads", 0), "read")]
+    parts = [count_of(report.get("reads", 0), "read")]
     if later := report.get("later_pages", 0):
-        told.append(
+        parts.append(
             f"{later:,} of them later pages of lists (down to page {report.get('deepest_page', 0):,})"
         )
     if gone := report.get("gone", 0):
-        told.append(f"{gone:,} of what had been deleted meanwhile")
+        parts.append(f"{gone:,} of what had been deleted meanwhile")
     if failed := report.get("failed", 0):
-        told.append(f"{failed:,} more failed")
-    return ", ".join(told)
+        parts.append(f"{failed:,} more failed")
+    return ", ".join(parts)
 
 
 def _prefill(report: Mapping[str, int], _metrics: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _PHASES = {"create": "CreateRun", "queue": "queue, without CreateRun"}
 _LIGHT = "light load"
-"""It is too short to fill, so its growth says nothing."""
+"""It is too short to fill, so its growth has no meaning."""
 _FEWEST_GROWTH = 0.005
 """Phases that grew by less, in seconds a second, are not shown."""
 
@@ -296,12 +296,12 @@ def _cause(record: CapacityRecord) -> Iterator[Section]:
         ]
         blocks.append(Table(f"Phases of execution {cause.execution}, which did not hold", columns, rows))
     if cause.evidence:
-        said: list[list[Cell]] = [
+        evidence_rows: list[list[Cell]] = [
             [one.meaning, quantity_of(one.light, one.unit), quantity_of(one.limit, one.unit)]
             for one in cause.evidence
         ]
         columns = [Column("Evidence", is_number=False), Column("Light load"), Column("At the limit")]
-        blocks.append(Table("What the components say of themselves", columns, said))
+        blocks.append(Table("What the components say of themselves", columns, evidence_rows))
     setting = setting_of(cause)
     if setting is not None:
         blocks.append(

@@ -125,5 +125,5 @@ def setting_of(cause: CauseRecord) -> Setting | None:
     settings = SETTINGS_OF.get(cause.component)
     if settings is None:
         return None
-    said = [one.setting for one in cause.evidence if one.component == cause.component]
-    return settings[said[0] if said else 0]
+    places = [one.setting for one in cause.evidence if one.component == cause.component]
+    return settings[places[0] if places else 0]

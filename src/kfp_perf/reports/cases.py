@@ -64,10 +64,10 @@ def cases_of(document: dict[str, Any]) -> list[CaseResult]:
     """Return the cases of a result document: each scenario with its thresholds, then those of the whole test.
 
     A scenario passes if it did its work. One of an invalid or interrupted test is an error, as is one that the
-    target ended. Then thresholds are skipped where the test says nothing of them: all of an invalid test; of an
-    interrupted one those that were kept until then, or could not be judged. So is a threshold that could not be
-    told from its baseline, where that is accepted. A case of the whole test is added where the verdict is not good
-    and no other case says so.
+    target ended. Thresholds are skipped where the test cannot judge them: all of an invalid test; of an
+    interrupted one those that were kept until then, or could not be judged. So is a threshold relative to a
+    baseline that is undecided, where that is accepted. A case of the whole test is added where the verdict is not
+    good and no other case has failed.
     """
     whole, _ = complete(document)
     found = whole.get("thresholds")
@@ -155,10 +155,10 @@ def details_of(judged: dict[str, Any]) -> str:
     value = "not reached" if judged.get("not_reached") else quantity_of(judged.get("value"), unit)
     if isinstance(between, list) and len(between) == 2:
         value = between_of(between[0], between[1], unit)
-    told = condition_of(judged)
+    bound_text = condition_of(judged)
     if isinstance(judged.get("baseline"), dict) and isinstance(bound, int | float):
-        told += f" ({quantity_of(bound, unit)})"
-    parts = [f"{judged.get('metric')}: {value}, bound {told}", *_numbers(judged, unit)]
+        bound_text += f" ({quantity_of(bound, unit)})"
+    parts = [f"{judged.get('metric')}: {value}, bound {bound_text}", *_numbers(judged, unit)]
     parts += [text for name, text in _FLAGS.items() if judged.get(name)]
     return "; ".join(parts)
 

@@ -1,4 +1,4 @@
-"""What pods and components say of the bottleneck, a sentence each; what an emulator made up says nothing."""
+"""What pods and components show of the bottleneck, a sentence each; modelled values of an emulator are left out."""
 
 from __future__ import annotations
 

@@ -51,11 +51,11 @@ def distributions(sides: Sequence[SideTimes]) -> Chart | None:
         return None
     longest = max(side.seconds[-1] for side in sides)
     layers = [Line(side.name, stepped(_curve(side, longest)), style) for style, side in enumerate(sides)]
-    told = "; ".join(f"{side.name}: half within {_median(side)}" for side in sides)
+    text = "; ".join(f"{side.name}: half within {_median(side)}" for side in sides)
     return xy_chart(
         "comparison-distributions",
         "Share of runs whose success was visible within a time",
-        f"{told}.",
+        f"{text}.",
         seconds_axis(longest * 1.02, "time from due to visible"),
         share_axis("share of runs due, %"),
         layers,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
 
 from kfp_perf.reports.comparison_distributions import read_times
 from kfp_perf.reports.comparison_story import comparison_story
 from kfp_perf.reports.comparison_words import overall
 from kfp_perf.reports.markdown import markdown_of
+from kfp_perf.reports.plain_text import plain_text, print_to
 from kfp_perf.reports.story_console import parts_of
-from kfp_perf.reports.webpage import body_of, page
+from kfp_perf.reports.webpage import page_of
+from kfp_perf.result.whole_file import indented_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,21 +26,18 @@ if TYPE_CHECKING:
     from kfp_perf.compare import Comparison
 
 SCHEMA_VERSION = 1
-_WIDE = 100
 #: Sections of the Markdown, and whether they are folded away.
 _SECTIONS = {"primary": False, "guards": False, "further": True, "executions": True}
 
 
 def print_comparison(comparison: Comparison, file: TextIO) -> None:
     """Print it in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(_parts(comparison))
+    print_to(file, _parts(comparison))
 
 
 def draw_console(comparison: Comparison) -> bytes:
     """Plain text, 100 columns wide."""
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(_parts(comparison))
-    return text.getvalue().encode(errors="replace")
+    return plain_text(_parts(comparison))
 
 
 def draw_markdown(comparison: Comparison) -> bytes:
@@ -55,8 +52,7 @@ def draw_json(comparison: Comparison) -> bytes:
         "verdict": overall(comparison),
         **msgspec.to_builtins(comparison),
     }
-    encoded: bytes = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    return encoded + b"\n"
+    return indented_json(document)
 
 
 def draw_html(comparison: Comparison) -> bytes:
@@ -65,9 +61,7 @@ def draw_html(comparison: Comparison) -> bytes:
         read_times(name, map(Path, side.executions))
         for name, side in (("Baseline", comparison.baseline), ("New", comparison.new))
     ]
-    story = comparison_story(comparison, times)
-    text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
-    return text.encode(errors="replace")
+    return page_of(comparison_story(comparison, times))
 
 
 FORMATS: dict[str, Callable[[Comparison], bytes]] = {

@@ -21,7 +21,7 @@ from kfp_perf.reports.comparison_words import (
     values_of,
     verdict_of,
 )
-from kfp_perf.reports.quantities import seconds_of
+from kfp_perf.reports.quantities import count_of, seconds_of
 from kfp_perf.reports.story.blocks import (
     Block,
     Column,
@@ -121,6 +121,7 @@ _FOUND = {ComparisonVerdict.SLOWER, ComparisonVerdict.FASTER, ComparisonVerdict.
 
 
 def _table(caption: str, metrics: Sequence[MetricComparison], within: float) -> Table:
+    minor = [place for place, one in enumerate(metrics) if not one.primary and one.verdict not in _FOUND]
     return Table(
         caption,
         _COLUMNS,
@@ -134,7 +135,8 @@ def _table(caption: str, metrics: Sequence[MetricComparison], within: float) -> 
             ]
             for one in metrics
         ],
-        minor=[place for place, one in enumerate(metrics) if not one.primary and one.verdict not in _FOUND],
+        minor=minor,
+        minor_title=f"{count_of(len(minor), 'metric')} without a clear change",
     )
 
 
@@ -162,6 +164,7 @@ def _guards(comparison: Comparison) -> Table:
         Column("95 % interval"),
         Column("", is_number=False),
     )
+    minor = [place for place, one in enumerate(comparison.guards) if not one.worse]
     return Table(
         "Success and error rates",
         columns,
@@ -175,7 +178,8 @@ def _guards(comparison: Comparison) -> Table:
             ]
             for one in comparison.guards
         ],
-        minor=[place for place, one in enumerate(comparison.guards) if not one.worse],
+        minor=minor,
+        minor_title=f"{count_of(len(minor), 'rate')} that did not get worse by a point",
     )
 
 
@@ -188,7 +192,7 @@ def _phases(comparison: Comparison) -> Chart | None:
     ]
     if not phases:
         return None
-    bars, told = [], []
+    bars, texts = [], []
     for name in ("baseline", "new"):
         values = [
             (phase, max(0.0, (one.baseline if name == "baseline" else one.new).typical or 0.0))
@@ -199,10 +203,10 @@ def _phases(comparison: Comparison) -> Chart | None:
             Segment(phase, value, seconds_of(value), style) for style, (phase, value) in enumerate(values)
         ]
         bars.append(Bar(name.capitalize(), seconds_of(whole), segments))
-        told.append(f"{name}: " + ", ".join(f"{phase} {seconds_of(value)}" for phase, value in values))
+        texts.append(f"{name}: " + ", ".join(f"{phase} {seconds_of(value)}" for phase, value in values))
     longest = max(sum(segment.value for segment in bar.segments) for bar in bars)
     axis = seconds_axis(longest * 1.02, "mean time of a run that succeeded")
-    return bar_chart("comparison-phases", "Where the time of a run goes", "; ".join(told) + ".", axis, bars)
+    return bar_chart("comparison-phases", "Where the time of a run goes", "; ".join(texts) + ".", axis, bars)
 
 
 def _executions(comparison: Comparison) -> list[Block]:

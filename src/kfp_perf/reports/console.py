@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -17,6 +16,7 @@ from kfp_perf.reports.few_runs import few_runs, statistic_of
 from kfp_perf.reports.keeping_up import keeping_up, went_badly
 from kfp_perf.reports.left_behind import cleanup_command, stays
 from kfp_perf.reports.operations import PURPOSES, operations_of, rows_of
+from kfp_perf.reports.plain_text import WIDE, plain_text
 from kfp_perf.reports.quantities import (
     between_of,
     brief_of,
@@ -46,24 +46,21 @@ _VERDICT_STYLES = {
 _WITHOUT_RUNS = frozenset(mode.name for mode, entry in MODES.items() if not entry.starts_runs)
 #: Runs that neither succeeded nor failed, in one column.
 _LOST = ("refused", "lost", "unfinished", "never_started")
-#: On a narrow terminal, operations for these purposes are told only where some failed.
+#: On a narrow terminal, operations for these purposes are shown only where some failed.
 _BESIDE_THE_LOAD = ("setup", "cleanup")
 _MOST_LEFTOVERS = 10
 _MOST_REASONS = 3
-_WIDE = 100
 
 
 def print_summary(result: TestResult, file: TextIO) -> None:
     """Print the summary: verdict first, then runs, then the API, then what else there is to say."""
     console = Console(file=file, highlight=False)
-    console.print(Group(*_parts(result, console.width)))
+    console.print(Group(*_parts(result, console.width)), crop=False)
 
 
 def draw_console(result: TestResult) -> dict[str, bytes]:
     """The summary as plain text, 100 columns wide."""
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(Group(*_parts(result, _WIDE)))
-    return {"summary.txt": text.getvalue().encode(errors="replace")}
+    return {"summary.txt": plain_text(Group(*_parts(result, WIDE)))}
 
 
 def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
@@ -74,10 +71,10 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     if missing:
         yield Text(f"! this result is not whole, it lacks {', '.join(missing)}", style="yellow")
     yield from _thresholds(document)
-    yield from _runs(document, wide=width >= _WIDE)
+    yield from _runs(document, wide=width >= WIDE)
     yield from _beside_runs(document)
     yield Text()
-    yield _api(document, wide=width >= _WIDE)
+    yield _api(document, wide=width >= WIDE)
     yield Text(
         "latency: from when an operation was due to the end of its last attempt; what was not answered ranks above "
         "all that was",
@@ -88,7 +85,8 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield Text()
     # Once more: the beginning may have scrolled away.
     yield Text.assemble("Verdict ", (document["verdict"]["text"], _style(document)))
-    yield Text.assemble("Result  ", (str(result.path), "bold"))
+    # In one piece, to be copied.
+    yield Text.assemble("Result  ", (str(result.path), "bold"), no_wrap=True, overflow="ignore")
 
 
 def _verdict(document: Mapping[str, Any]) -> Text:
@@ -177,7 +175,7 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
     table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("runs", overflow="fold", max_width=24)
     cut_off = ("cut off",) if document["total"]["runs"].get("cut_off") else ()
-    for title in ("due", "good", "failed", "lost", *cut_off, *statistics):
+    for title in ("due", "succeeded", "failed", "lost", *cut_off, *statistics):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [*scenarios, ("in all", document["total"]["runs"])] if len(scenarios) > 1 else scenarios
     for place, (name, runs) in enumerate(rows):
@@ -186,8 +184,8 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
         table.add_row(*row, style="bold" if last else "")
         times = runs.get("duration_seconds")
         if times and runs.get("unfinished_runs") != "excluded":
-            told = (statistic_of(times, key, brief_of) for key in statistics)
-            table.add_row("  duration", *[""] * (4 + len(cut_off)), *told, style="dim")
+            cells = (statistic_of(times, key, brief_of) for key in statistics)
+            table.add_row("  duration", *[""] * (4 + len(cut_off)), *cells, style="dim")
     yield Text()
     yield table
     error = document["total"]["runs"].get("duration_error_seconds")
@@ -202,11 +200,13 @@ def _runs(document: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType
 
 
 def _beside_runs(document: Mapping[str, Any]) -> Iterator[RenderableType]:
-    told = [(one["name"], phrase) for one in document["scenarios"] for phrase in beside_runs(one["metrics"])]
-    if told:
+    phrases = [
+        (one["name"], phrase) for one in document["scenarios"] for phrase in beside_runs(one["metrics"])
+    ]
+    if phrases:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(overflow="fold", max_width=24)
-        for name, phrase in told:
+        for name, phrase in phrases:
             table.add_row(name, phrase)
         yield Text()
         yield table
@@ -295,7 +295,7 @@ def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[Renderabl
         yield Text(f"{stay}.", style="yellow")
     if leftovers or stay:
         # A line of its own, to be copied.
-        yield Text(f"Delete with  {cleanup_command(result.path)}")
+        yield Text(f"Delete with  {cleanup_command(result.path)}", no_wrap=True, overflow="ignore")
 
 
 def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
@@ -304,7 +304,7 @@ def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count_of(failure.times, 'run')} {failure.kind_in_words}: {failure.message}"
     if len(found) > _MOST_REASONS:
         rest = sum(failure.times for failure in found[_MOST_REASONS:])
-        yield f"{count_of(rest, 'more run')} without a good end, for other reasons: see the report"
+        yield f"{count_of(rest, 'more run')} that did not succeed, for other reasons: see the report"
 
 
 def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
@@ -318,8 +318,8 @@ def _error_notes(document: Mapping[str, Any]) -> Iterator[str]:
                     if operation["unknown"]
                     else ""
                 )
-                said = next((failure.message for failure in failures_of(operation)), "")
-                mostly = f"; mostly: {said}" if said else ""
+                message = next((failure.message for failure in failures_of(operation)), "")
+                mostly = f"; mostly: {message}" if message else ""
                 retried = (
                     f", retried {count_of(retries, 'time')}" if (retries := operation["retries"]) else ""
                 )

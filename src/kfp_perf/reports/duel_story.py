@@ -14,13 +14,15 @@ from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.reports.comparison_distributions import read_times
 from kfp_perf.reports.comparison_story import comparison_story
 from kfp_perf.reports.comparison_words import overall
-from kfp_perf.reports.story.blocks import Column, Facts, Section, Story, Table, VerdictBlock
+from kfp_perf.reports.story.blocks import Column, Facts, Section, Story, Table, Tone, VerdictBlock
 from kfp_perf.reports.study_executions import (
     executions_section,
+    failed_thresholds,
     study_ended,
     study_facts,
     study_verdict,
     target_of,
+    thresholds_section,
 )
 from kfp_perf.statistics.comparison import WITHIN
 from kfp_perf.statistics.variation import smallest_changes, variation_of
@@ -72,12 +74,25 @@ def study_story(study: Study) -> Story:
     story = comparison_story(comparison, times)
     caveats = [*study_ended(study), *_failed(study), *story.verdict.caveats]
     compared = [one for one in story.sections if one.id != "executions"]
+    failed = failed_thresholds(study)
     return replace(
         story,
         title=f"{study.record.name}, duel",
-        verdict=replace(story.verdict, caveats=caveats),
+        verdict=replace(
+            story.verdict,
+            reasons=[*story.verdict.reasons, *failed],
+            caveats=caveats,
+            tone=Tone.BAD if failed else story.verdict.tone,
+        ),
         facts=Facts([*_targets(study), *(pair for pair in facts.pairs if pair[0] != "Target")]),
-        sections=[*compared, *_noise(study, comparison), executions_section(study)],
+        sections=[
+            *thresholds_section(
+                study, f"They are judged by the pairs; the baseline is {comparison.baseline.name}."
+            ),
+            *compared,
+            *_noise(study, comparison),
+            executions_section(study),
+        ],
     )
 
 

@@ -59,7 +59,7 @@ _WAITS_SECONDS = 0.1
 
 
 def signs(total: Mapping[str, Any]) -> list[str]:
-    """What the evidence says of the bottleneck, a sentence each, from the metrics of the whole test."""
+    """What the evidence shows of the bottleneck, a sentence each, from the metrics of the whole test."""
     return [text for sign in _SIGNS if (text := sign(total))]
 
 

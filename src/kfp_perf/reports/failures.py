@@ -1,4 +1,4 @@
-"""What was said of failures, as `result.json` has it."""
+"""The messages of failures in `result.json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Failure(NamedTuple):
-    """A kind of failure, what was said of it, and how often."""
+    """A kind of failure, its message, and how often it came."""
 
     kind: str
     message: str
@@ -26,11 +26,11 @@ def failures_of(figures: Mapping[str, Any]) -> list[Failure]:
 
     Of an older result, which has no messages, they are by kind.
     """
-    told = figures.get("errors_by_message")
-    if isinstance(told, list):
+    messages = figures.get("errors_by_message")
+    if isinstance(messages, list):
         found = [
             Failure(str(one.get("kind", "")), str(one.get("message", "")), int(one.get("count", 0)))
-            for one in told
+            for one in messages
             if isinstance(one, dict)
         ]
     else:

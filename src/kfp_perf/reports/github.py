@@ -59,8 +59,8 @@ class Annotation:
         properties = {"title": self.title}
         if self.file:
             properties |= {"file": self.file, **({"line": str(self.line)} if self.line else {})}
-        told = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
-        return f"::{self.level} {told}::{_escaped(self.text)}"
+        fields = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
+        return f"::{self.level} {fields}::{_escaped(self.text)}"
 
 
 def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annotation]:
@@ -92,12 +92,26 @@ def annotations_of_test(document: dict[str, Any], file: str = "") -> list[Annota
     return limited(found)
 
 
-def annotations_of_study(study: Study) -> list[Annotation]:
-    """An error for each execution of a study that did not pass, or a notice; and why it ended early."""
+def annotations_of_study(study: Study, file: str = "") -> list[Annotation]:
+    """An error for each execution of a study that did not pass, or a notice; and why it ended early.
+
+    An error at its line of `file` for each threshold that the study itself judged, and that failed.
+    """
     record = study.record
     if record.kind == CAPACITY:
         return annotations_of_test(capacity_document(study))
     found = [Annotation(Level.WARNING, record.name, record.ended)] if record.ended else []
+    found += [
+        Annotation(
+            Level.ERROR,
+            f"{record.name}: failed",
+            f"{_of(one.get('scenario'))}{one.get('metric')} {one.get('reason')}",
+            file,
+            one.get("line"),
+        )
+        for one in record.answer.get("thresholds") or ()
+        if not one.get("passed")
+    ]
     if record.exit_code == ExitCode.GOOD:
         text = f"{count_of(len(record.counted), 'execution')}."
         return [*found, Annotation(Level.NOTICE, f"{record.name}: passed", text)]

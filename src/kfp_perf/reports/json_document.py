@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
+from kfp_perf.result.whole_file import indented_json
 
 if TYPE_CHECKING:
     from kfp_perf.result.reader import TestResult
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 def draw_json(result: TestResult) -> dict[str, bytes]:
     """The document of `result.json`, for a pipe."""
-    return {"result.json": msgspec.json.format(msgspec.json.encode(result.document), indent=2) + b"\n"}
+    return {"result.json": indented_json(result.document)}

@@ -42,8 +42,8 @@ def stays(result: TestResult) -> str:
         left = [made for path in result.journal_paths for made in left_behind(path)]
     except OSError:
         return ""
-    told = dig(result.document, "leftovers")
-    count = len(left) - (len(told) if isinstance(told, list) else 0)
+    listed = dig(result.document, "leftovers")
+    count = len(left) - (len(listed) if isinstance(listed, list) else 0)
     if count <= 0:
         return ""
     if dig(result.document, "configuration", "keep") in {"all", "failed"}:

@@ -17,6 +17,8 @@ from kfp_perf.reports.story.blocks import (
     Spark,
     Table,
     Tone,
+    major_rows,
+    minor_rows,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.reader import TestResult
 
 _SIGNS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARNING: "⚠️", Tone.PLAIN: ""}
-#: Sections that are told, and whether they are folded away.
+#: Sections that are drawn, and whether they are folded away.
 _SECTIONS = {
     "thresholds": False,
     "scenarios": True,
@@ -43,7 +45,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 
 def draw_markdown(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
-    """Verdict, figures, and the tables that a reviewer asks for; at most 60,000 characters."""
+    """Verdict, figures, and the tables that a reviewer needs; at most 60,000 characters."""
     return {"report.md": markdown_of(story_of(result, sections), _SECTIONS)}
 
 
@@ -69,9 +71,9 @@ def markdown_of(story: Story, sections: Mapping[str, bool]) -> bytes:
     text = "\n".join(lines) + "\n"
     for section in story.sections:
         if section.id in sections:
-            told = "\n".join(_section(section, folded=sections[section.id]))
-            if len(text) + len(told) < _MOST_CHARACTERS:
-                text += told + "\n"
+            drawn = "\n".join(_section(section, folded=sections[section.id]))
+            if len(text) + len(drawn) < _MOST_CHARACTERS:
+                text += drawn + "\n"
     return text.encode(errors="replace")
 
 
@@ -85,7 +87,7 @@ def _section(section: Section, *, folded: bool) -> Iterator[str]:
     yield _escaped(section.lead)
     for block in section.blocks:
         if isinstance(block, Table):
-            yield from _table(block)
+            yield from _tables(block)
         elif isinstance(block, Prose):
             yield f"\n{_SIGNS[block.tone]} {_escaped(block.text)}".rstrip()
         elif isinstance(block, Items):
@@ -95,15 +97,26 @@ def _section(section: Section, *, folded: bool) -> Iterator[str]:
         yield "\n</details>"
 
 
-def _table(table: Table) -> Iterator[str]:
+def _tables(table: Table) -> Iterator[str]:
+    """The table; its minor rows folded away."""
+    if (major := major_rows(table)).rows:
+        yield from _table(major)
+    if table.minor:
+        yield f"\n<details><summary>{_escaped(table.minor_title)}</summary>"
+        yield from _table(minor_rows(table), titled=False)
+        yield "\n</details>"
+
+
+def _table(table: Table, *, titled: bool = True) -> Iterator[str]:
     kept = [
         place
         for place in range(len(table.columns))
         if not any(isinstance(row[place], Spark) for row in table.rows)
     ]
     yield ""
-    yield f"**{_escaped(table.caption)}**"
-    yield ""
+    if titled:
+        yield f"**{_escaped(table.caption)}**"
+        yield ""
     yield "| " + " | ".join(_escaped(table.columns[place].title) for place in kept) + " |"
     yield "|" + "".join("---:|" if table.columns[place].is_number else "---|" for place in kept)
     for place, row in enumerate(table.rows):

@@ -22,8 +22,14 @@ from kfp_perf.reports.story.blocks import (
     VerdictBlock,
     without_zeros,
 )
-from kfp_perf.reports.story.thresholds import executions_to_tell, how_many_kept, judged_of, thresholds_table
-from kfp_perf.reports.study_executions import executions_section, study_ended, study_facts, study_verdict
+from kfp_perf.reports.study_executions import (
+    executions_section,
+    failed_thresholds,
+    study_ended,
+    study_facts,
+    study_verdict,
+    thresholds_section,
+)
 from kfp_perf.statistics.variation import smallest_changes
 
 if TYPE_CHECKING:
@@ -54,11 +60,7 @@ def study_story(study: Study) -> Story:
             word=word,
             sentence=_sentence(study, primary),
             tone=tone,
-            reasons=[
-                f"{one.get('metric')} {one.get('reason')}."
-                for one in judged_of(study.record.answer.get("thresholds"))
-                if not one.get("passed")
-            ],
+            reasons=failed_thresholds(study),
             caveats=[*study_ended(study), *_caveats(study, primary)],
         ),
         facts=study_facts(study),
@@ -105,16 +107,9 @@ def _sections(
     study: Study, metrics: tuple[RepeatedMetric, ...], folders: tuple[str, ...]
 ) -> Iterator[Section]:
     primary = [one for one in metrics if one.primary]
-    if judged := judged_of(study.record.answer.get("thresholds")):
-        lead = (
-            f"{how_many_kept(judged)} Those relative to the baseline are judged by all executions together."
-        )
-        yield Section(
-            "thresholds",
-            "Were the thresholds kept?",
-            lead,
-            [thresholds_table(judged), *executions_to_tell(judged)],
-        )
+    yield from thresholds_section(
+        study, "Those relative to the baseline are judged by all executions together."
+    )
     if metrics:
         yield Section(
             "variation",
@@ -163,7 +158,13 @@ def _table(metrics: tuple[RepeatedMetric, ...]) -> Table:
     minor = [
         place for place, one in enumerate(metrics) if not one.primary and not one.label.startswith(_MAIN)
     ]
-    table = Table("Variation of each metric", columns, [_row(one) for one in metrics], minor=minor)
+    table = Table(
+        "Variation of each metric",
+        columns,
+        [_row(one) for one in metrics],
+        minor=minor,
+        minor_title=count_of(len(minor), "more metric"),
+    )
     return without_zeros(table, "Within")
 
 

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from kfp_perf.result.records import RunRecord
 
 SUBMITTING, PENDING, RUNNING = "submitting", "pending", "running"
-#: What is said of runs in each state, in order of time.
+#: Each state in words, in order of time.
 STATES = {
     SUBMITTING: "waiting for CreateRun's answer",
     PENDING: "created and not reported as running",
     RUNNING: "reported as running",
 }
+#: More points cannot be seen in a chart.
+_MOST_POINTS = 480
 WITHOUT_END = frozenset({Outcome.UNFINISHED, Outcome.CUT_OFF})
 
 
@@ -38,7 +40,7 @@ class RunStates:
     A run is submitting from `due` to `created`, pending until `running`, and running until `over`, when its end was
     seen or it was last looked at. A state that a run was never seen in has no length. `report_ages` has, for
     each run that did not end, warm-up left out, the age of the last report of its state when it was last looked
-    at: a lower bound, as the state was reported before we saw it.
+    at: a lower bound, as the state was reported before it was seen.
     """
 
     due: array[float] = field(default_factory=_times)
@@ -50,7 +52,7 @@ class RunStates:
     )
 
     def add(self, record: RunRecord) -> None:
-        """Add a run; one that a schedule started was created when it was due, as far as we know."""
+        """Add a run; one that a schedule started was created when it was due, as far as is known."""
         over = record.seen_finished or record.seen_unfinished or record.ended or record.due
         created = min(record.ended or record.due, over) if record.created else over
         running = min(max(record.seen_running or over, created), over)
@@ -116,13 +118,13 @@ def levels(
 
 
 def thinned(
-    times: NDArray[np.float64], values: NDArray[np.float64], seconds: float, most: int = 480
+    times: NDArray[np.float64], values: NDArray[np.float64], seconds: float
 ) -> list[tuple[float, float]]:
     """Points of a level for a chart: each change, or where there are many, the largest value of each stretch."""
     points: Sequence[tuple[float, float]] = list(zip(map(float, times), map(float, values), strict=True))
-    if len(points) <= 2 * most:
+    if len(points) <= 2 * _MOST_POINTS:
         return [*points]
-    width = seconds / most
+    width = seconds / _MOST_POINTS
     largest: dict[int, float] = {}
     last = 0.0
     for time, value in points:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -12,7 +12,18 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from kfp_perf.reports.story.blocks import Cell, Facts, Flag, Hyperlink, Items, Noted, Prose, Table, Tone
+from kfp_perf.reports.story.blocks import (
+    Cell,
+    Facts,
+    Flag,
+    Hyperlink,
+    Items,
+    Noted,
+    Prose,
+    Table,
+    Tone,
+    major_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,17 +81,23 @@ def parts_of_block(block: Block) -> Iterator[RenderableType]:
 
 def _facts(facts: Facts) -> RenderableType:
     wide = max((len(name) for name, _ in facts.pairs), default=0)
-    return Group(*(Text.assemble(f"{name.ljust(wide)}  ", _cell(value)) for name, value in facts.pairs))
+    return Group(*(_fact(name.ljust(wide), _cell(value)) for name, value in facts.pairs))
+
+
+def _fact(name: str, value: Text) -> Text:
+    """A line; a value of one word, such as a path, stays in one piece, to be copied."""
+    line = Text.assemble(f"{name}  ", value)
+    if " " not in value.plain:
+        line.no_wrap, line.overflow = True, "ignore"
+    return line
 
 
 def _table(table: Table) -> Iterator[RenderableType]:
-    """The rows that are not minor, and how many are."""
-    rows = [row for place, row in enumerate(table.rows) if place not in table.minor]
-    if rows:
-        yield _FittedTable(replace(table, rows=rows))
-    if left_out := len(table.rows) - len(rows):
-        are = "is" if left_out == 1 else "are"
-        yield Text(f"{left_out:,} more {are} on the page (--format html)", style="dim")
+    """The rows that are not minor, and what the others are."""
+    if (major := major_rows(table)).rows:
+        yield _FittedTable(major)
+    if table.minor:
+        yield Text(f"{table.minor_title}: see the page (--format html)", style="dim")
 
 
 @dataclass(frozen=True, slots=True)

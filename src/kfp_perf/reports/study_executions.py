@@ -8,11 +8,12 @@ from kfp_perf.errors import ExitCode
 from kfp_perf.hosts import titled
 from kfp_perf.reports.quantities import count_of, quantity_of, span_of
 from kfp_perf.reports.story.blocks import Column, Facts, Flag, Hyperlink, Section, Table, Tone
+from kfp_perf.reports.story.thresholds import executions_to_tell, how_many_kept, judged_of, thresholds_table
 from kfp_perf.result.files import EXECUTIONS_FOLDER
 from kfp_perf.result.timestamps import epoch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from kfp_perf.compare import RepeatedMetric
     from kfp_perf.reports.story.blocks import Cell
@@ -80,6 +81,19 @@ def study_facts(study: Study) -> Facts:
         pairs.append(("Target", ", ".join(targets)))
     pairs.append(("Folder", str(study.path)))
     return Facts(pairs)
+
+
+def failed_thresholds(study: Study) -> list[str]:
+    """A sentence for each threshold that the study itself judged, and that failed."""
+    judged = judged_of(study.record.answer.get("thresholds"))
+    return [f"{one.get('metric')} {one.get('reason')}." for one in judged if not one.get("passed")]
+
+
+def thresholds_section(study: Study, how: str) -> Iterator[Section]:
+    """Yield the thresholds that the study itself judged, if any; `how` is a sentence on them."""
+    if judged := judged_of(study.record.answer.get("thresholds")):
+        blocks = [thresholds_table(judged), *executions_to_tell(judged)]
+        yield Section("thresholds", "Were the thresholds kept?", f"{how_many_kept(judged)} {how}", blocks)
 
 
 def executions_section(

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
 
-from kfp_perf.errors import InputError, Problem
+from kfp_perf.errors import ExitCode, InputError, Problem
 from kfp_perf.reports.capacity_cases import capacity_document
 from kfp_perf.reports.csv_records import csv_of
 from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
 from kfp_perf.reports.openmetrics import openmetrics_of_executions
+from kfp_perf.reports.plain_text import plain_text, print_to
 from kfp_perf.reports.story_console import parts_of
-from kfp_perf.reports.webpage import body_of, page
+from kfp_perf.reports.study_executions import study_ended
+from kfp_perf.reports.webpage import page_of
 from kfp_perf.result.capacity import KIND as CAPACITY
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.study import ExecutionRecord
+from kfp_perf.result.whole_file import indented_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +40,6 @@ KINDS = {
 
 SCHEMA_VERSION = 1
 REPORT_FILE = "report.html"
-_WIDE = 100
 
 
 def story_of_study(study: Study) -> Story:
@@ -50,14 +50,12 @@ def story_of_study(study: Study) -> Story:
 
 def print_study(study: Study, file: TextIO) -> None:
     """Print it in colours, as wide as the terminal."""
-    Console(file=file, highlight=False).print(parts_of(story_of_study(study)))
+    print_to(file, parts_of(story_of_study(study)))
 
 
 def draw_console(study: Study) -> dict[str, bytes]:
     """Plain text, 100 columns wide."""
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=_WIDE).print(parts_of(story_of_study(study)))
-    return {"summary.txt": text.getvalue().encode(errors="replace")}
+    return {"summary.txt": plain_text(parts_of(story_of_study(study)))}
 
 
 def draw_markdown(study: Study) -> dict[str, bytes]:
@@ -73,15 +71,12 @@ def draw_json(study: Study) -> dict[str, bytes]:
         "study": msgspec.to_builtins(study.record),
         **_module(study).study_document(study),
     }
-    encoded: bytes = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    return {"study.json": encoded + b"\n"}
+    return {"study.json": indented_json(document)}
 
 
 def draw_html(study: Study) -> dict[str, bytes]:
     """A web page."""
-    story = story_of_study(study)
-    text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
-    return {REPORT_FILE: text.encode(errors="replace")}
+    return {REPORT_FILE: page_of(story_of_study(study))}
 
 
 def draw_csv(study: Study) -> dict[str, bytes]:
@@ -103,10 +98,10 @@ def draw_openmetrics(study: Study) -> dict[str, bytes]:
 
 
 def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The number of each execution that counts, with its result; what `study.json` says where it left none.
+    """The number of each execution that counts, with its result; what `study.json` has of it where it left none.
 
-    At the end the study itself, where it did not pass and no execution says why. A search for the capacity is one
-    result: loads that do not hold are part of it.
+    At the end the study itself, where it judged thresholds, or did not pass and no execution says why. A search for
+    the capacity is one result: loads that do not hold are part of it.
     """
     record = study.record
     if record.kind == CAPACITY:
@@ -120,10 +115,15 @@ def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
             verdict = {"text": one.verdict, "exit_code": one.exit_code, "reasons": list(one.reasons)}
             document = {"name": record.name, "started": one.started, "verdict": verdict}
         yield " ".join(filter(None, (f"{one.number:02}", one.label))), document
-    if record.exit_code and not any(one.exit_code for one in record.counted):
-        reasons = [record.ended] if record.ended else []
-        verdict = {"text": "the study did not pass", "exit_code": record.exit_code, "reasons": reasons}
-        yield "study", {"name": record.name, "started": record.started, "verdict": verdict}
+    ended = record.exit_code if record.finished else ExitCode.INTERRUPTED
+    judged, silent = record.answer.get("thresholds"), not any(one.exit_code for one in record.counted)
+    if judged or (ended and silent):
+        kept = all(one.get("passed") for one in judged or ())
+        code = int(ended or ExitCode.GOOD) if silent else int(not kept)
+        text = "the study did not pass" if code else "passed"
+        verdict = {"text": text, "exit_code": code, "reasons": study_ended(study) if code else []}
+        document = {"name": record.name, "started": record.started, "verdict": verdict}
+        yield "study", {**document, "thresholds": judged or [], "scenario_file": scenario_file_of(study)}
 
 
 FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {
@@ -135,6 +135,16 @@ FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {
     "junit": draw_junit,
     "openmetrics": draw_openmetrics,
 }
+
+
+def scenario_file_of(study: Study) -> dict[str, str]:
+    """The scenario file of a study as a result has it; its path is empty where no execution says it."""
+    for one in study.record.executions:
+        with contextlib.suppress(InputError):
+            found = TestResult.open(study.folder_of(one)).given.get("scenario_file")
+            if isinstance(found, dict):
+                return {"path": str(found.get("path", "")), "text": str(found.get("text", ""))}
+    return {"path": "", "text": ""}
 
 
 def _module(study: Study) -> Any:

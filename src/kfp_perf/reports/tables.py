@@ -1,4 +1,4 @@
-"""A result as flat tables: TABLES says which there are. Times are seconds since the Unix epoch."""
+"""A result as flat tables: TABLES is the table of them. Times are seconds since the Unix epoch."""
 
 from __future__ import annotations
 

@@ -27,8 +27,7 @@ _API_CLIENT = Setting(
     "ClientQPS, ClientBurst",
     "5 a second, 10",
     "The rate of its Kubernetes client. CreateRun makes one request, the final report of a run two, and "
-    "DeleteRun one: "
-    "they share it, so about 100 runs a minute are the ceiling.",
+    "DeleteRun one: they share it, so about 100 runs a minute are the ceiling.",
     f"{_KFP}/apiserver/client_manager/client_manager.go",
 )
 _API_CPU = Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import singledispatch
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ from kfp_perf.reports.story.blocks import (
     Tone,
     Verbatim,
     VerdictBlock,
+    major_rows,
+    minor_rows,
 )
 
 if TYPE_CHECKING:
@@ -43,15 +46,21 @@ if TYPE_CHECKING:
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 #: From how many characters on the value of a tile is drawn smaller.
 _LONG = 9
+#: The space between a number and its unit, where no line may end.
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|us|ms|s|min|h)(?!\w))")
 _SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.WARNING: "!", Tone.PLAIN: ""}
 
 
 def draw_webpage(result: TestResult, sections: Mapping[str, MakeSection] = NONE) -> dict[str, bytes]:
     """The page for a result."""
-    story = story_of(result, sections)
+    return {"report.html": page_of(story_of(result, sections))}
+
+
+def page_of(story: Story) -> bytes:
+    """The page for a story."""
     text = page(f"{story.title}: {story.verdict.word.lower()} – kfp-perf", body_of(story))
     # A name in JSON may hold half of a surrogate pair, which no file can.
-    return {"report.html": text.encode(errors="replace")}
+    return text.encode(errors="replace")
 
 
 def page(title: str, body: Markup, script: Markup | None = None, policy: str = _POLICY) -> str:
@@ -110,7 +119,7 @@ def tiles(shown: Sequence[Tile]) -> Markup:
                 "div",
                 element("dt", tile.name),
                 element("dd", tile.value, class_="value long" if len(tile.value) > _LONG else "value"),
-                *([element("dd", tile.detail)] if tile.detail else []),
+                *([element("dd", _UNIT.sub("\u00a0", tile.detail))] if tile.detail else []),
             )
             for tile in shown
         ),
@@ -148,6 +157,16 @@ def _(block: Figure) -> Markup:
 
 @block_of.register
 def _(block: Table) -> Markup:
+    if not block.minor:
+        return _table(block)
+    major = major_rows(block)
+    folded = element(
+        "details", element("summary", block.minor_title), _table(minor_rows(block), titled=False)
+    )
+    return joined([*([_table(major)] if major.rows else []), folded])
+
+
+def _table(block: Table, *, titled: bool = True) -> Markup:
     aligned = ["number" if column.is_number else None for column in block.columns]
     head = [
         element("th", column.title, scope="col", class_=side)
@@ -170,7 +189,7 @@ def _(block: Table) -> Markup:
         "div",
         element(
             "table",
-            element("caption", element("span", block.caption)),
+            *([element("caption", element("span", block.caption))] if titled else []),
             element("thead", element("tr", *head)),
             element("tbody", *body),
         ),

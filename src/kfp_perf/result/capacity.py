@@ -23,7 +23,7 @@ class PlateauRecord(msgspec.Struct, frozen=True, kw_only=True):
     not leave, with its standard error. `completed` are operations a second that left in that time. `visible_*`
     are from due to visible of the runs due in it (None: not reached), `latency_p95` that of the commonest call
     of the load. `broken` are the thresholds that were not kept, `stopped` is why the load ended early.
-    `invalid`: the generator did not keep up, and the plateau says nothing. `recovery_seconds` is from the end
+    `invalid`: the generator did not keep up, and the plateau does not count. `recovery_seconds` is from the end
     of the load until all runs had ended by themselves; None where they were terminated. `seconds` is the whole
     time with the clean-up.
     """
@@ -59,7 +59,7 @@ class PhaseRecord(msgspec.Struct, frozen=True):
 
 
 class EvidenceRecord(msgspec.Struct, frozen=True):
-    """What a component said of itself: a figure at light load and at the limit, in seconds, pieces or a share.
+    """A figure of a component by its own metrics: at light load and at the limit, in seconds, pieces or a share.
 
     `setting` is the place of the setting that it points at among those of the component.
     """
@@ -86,7 +86,7 @@ class CauseRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoundRecord(msgspec.Struct, frozen=True):
-    """A threshold on the capacity itself, and whether it was kept (None: it could not be told)."""
+    """A threshold on the capacity itself, and whether it was kept (None: it is undecided)."""
 
     name: str
     condition: str

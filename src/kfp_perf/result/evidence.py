@@ -22,7 +22,7 @@ SOURCES_FILE = "sources.json"
 class SourceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One source of evidence: what was found of it, or why it is missing; an entry of `sources.json`.
 
-    `title` is the source in words. `found` says where it was found and `missing` why it was not, with `remedy`,
+    `title` is the source in words. `found` is where it was found and `missing` why it was not, with `remedy`,
     what to do about it; both are empty until the source was looked for. `failures` counts the looks that
     failed, the last one for the reason `last_failure`. `left_out` counts the lines that the bound on the files'
     size kept out.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
-
-import msgspec
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.result.files import (
@@ -19,10 +18,12 @@ from kfp_perf.result.files import (
     SCHEMA_VERSION,
     safe_name,
 )
-from kfp_perf.result.whole_file import write_whole
+from kfp_perf.result.whole_file import indented_json, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class ResultWriter:
@@ -34,6 +35,7 @@ class ResultWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._given: dict[str, Any] = {}
 
     @classmethod
     def create(cls, parent: Path, name: str, now: float) -> Self:
@@ -55,7 +57,18 @@ class ResultWriter:
 
     def save_given(self, document: dict[str, Any]) -> None:
         """Write `given.json`. Raises `InputError`."""
-        self._save(GIVEN_FILE, {"schema_version": SCHEMA_VERSION, **document})
+        self._given = self._save(GIVEN_FILE, {"schema_version": SCHEMA_VERSION, **document})
+
+    def given_again(self) -> dict[str, Any] | None:
+        """Write `given.json` once more where it is gone, as after the removal of the folder, and return it."""
+        if not self._given or (self.path / GIVEN_FILE).exists():
+            return None
+        log.error("%s was removed during the test: what was written before is lost", self.path)
+        with contextlib.suppress(InputError, OSError):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._save(GIVEN_FILE, self._given, rescue=False)
+        again: dict[str, Any] = as_json(self._given)
+        return again
 
     def save_health(self, document: dict[str, Any]) -> None:
         """Write `health.json`, where there is space for it."""
@@ -77,11 +90,11 @@ class ResultWriter:
 
     def _save(self, name: str, document: dict[str, Any], *, rescue: bool = True) -> dict[str, Any]:
         try:
-            encoded = msgspec.json.encode(document)
+            content = indented_json(document)
         except (TypeError, ValueError):
             document = as_json(document)
-            encoded = msgspec.json.encode(document)
-        write_json(self.path / name, encoded, rescue=rescue)
+            content = indented_json(document)
+        write_document(self.path / name, content, rescue=rescue)
         return document
 
 
@@ -113,12 +126,11 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(Problem(str(path), f"cannot be written: {error.strerror}", remedy))
 
 
-def write_json(file: Path, encoded: bytes, *, rescue: bool = False) -> None:
-    """Write a JSON document, indented, whole or not at all.
+def write_document(file: Path, content: bytes, *, rescue: bool = False) -> None:
+    """Write a document, whole or not at all.
 
     Raises `InputError`; with `rescue` the document is then in the system's temporary folder.
     """
-    content = msgspec.json.format(encoded, indent=2) + b"\n"
     try:
         write_whole(file, content)
     except OSError as error:

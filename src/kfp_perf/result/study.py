@@ -10,7 +10,8 @@ import msgspec
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.result.files import EXECUTIONS_FOLDER, SCHEMA_VERSION, STUDY_FILE
 from kfp_perf.result.reader import TestResult
-from kfp_perf.result.result_writer import write_json
+from kfp_perf.result.result_writer import write_document
+from kfp_perf.result.whole_file import indented_json
 
 if TYPE_CHECKING:
     import os
@@ -113,4 +114,4 @@ def is_study(path: Path) -> bool:
 
 def write_study(path: Path, record: StudyRecord) -> None:
     """Write `study.json`, whole or not at all. Raises `InputError`."""
-    write_json(path / STUDY_FILE, msgspec.json.encode(record))
+    write_document(path / STUDY_FILE, indented_json(record))

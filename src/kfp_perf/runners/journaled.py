@@ -20,7 +20,16 @@ from kfp_perf.runners.cleanup import clean_up
 from kfp_perf.runners.prefill import prefill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Collection,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
     from pathlib import Path
 
     from kfp_perf.client import KfpClient
@@ -227,12 +236,26 @@ class JournaledRunner(BaseRunner):
             return
         self.log.log(logging.DEBUG, "%s: deleting %d objects", self.name, len(to_delete))
         self.progress.on_cleanup(0, len(to_delete), self.clock.now())
-        self.leftovers = await clean_up(
+        self.leftovers = await self.delete(
             to_delete,
+            spared=frozenset(made.id for made in mine if made.kept),
+            on_progress=lambda done, total: self.progress.on_cleanup(done, total, self.clock.now()),
+        )
+
+    async def delete(
+        self,
+        objects: Iterable[Made],
+        *,
+        spared: Collection[str] = (),
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> list[str]:
+        """Delete objects, and write that to the journal; return a line for each that is left. See `clean_up`."""
+        return await clean_up(
+            objects,
             self.client.for_purpose(Purpose.CLEANUP),
             self.clock,
             patience_seconds=self.config.cleanup_timeout_seconds,
-            spared=frozenset(made.id for made in mine if made.kept),
+            spared=spared,
             on_gone=lambda made: self.journal.gone(made.kind, made.name) if self.journal else None,
-            on_progress=lambda done, total: self.progress.on_cleanup(done, total, self.clock.now()),
+            on_progress=on_progress,
         )

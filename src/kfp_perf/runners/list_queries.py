@@ -58,7 +58,7 @@ class Views:
         self._names: KnownObjects[str] = KnownObjects(chance)
 
     def next(self, *, experiment_id: str = "", scope: str = "") -> OpenList:
-        """Return the next query: a first page, or the page after one that was passed to `saw`.
+        """Return the next query: a first page, or the page after one that was passed to `add`.
 
         A first page is of the experiment (runs), or of the pipeline `scope` (versions), where they are given.
         """
@@ -78,7 +78,7 @@ class Views:
         )
         return OpenList(query, scope=scope)
 
-    def saw(self, shown: OpenList, page: Page[Any]) -> None:
+    def add(self, shown: OpenList, page: Page[Any]) -> None:
         """Add a page: its names can be searched for, and the page after it can be read."""
         self._open.remove(shown)
         self._names.add(item.display_name for item in page.items)

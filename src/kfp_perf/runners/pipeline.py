@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.result.journal import ObjectKind
 from kfp_perf.result.records import CallOutcome, Outcome, Purpose, Sample
 from kfp_perf.runners import remarks
+from kfp_perf.runners.early_deletion import EarlyDeletion, may_delete_early
 from kfp_perf.runners.journaled import JournaledRunner
 from kfp_perf.runners.repeated import RepeatedWarnings
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.client import KfpClient
     from kfp_perf.observe import Dag
-    from kfp_perf.pacing import Drive
+    from kfp_perf.pacing import Drive, LoadOperation
     from kfp_perf.result.records import RunRecord
     from kfp_perf.scenario.model import TestScenario
 
@@ -44,6 +46,9 @@ class PipelineRunner(JournaledRunner):
     experiment_id: str = ""
     pipeline_id: str = ""
     pipeline_version_id: str = ""
+    #: Whether runs that have ended are deleted while the last ones are followed to their end.
+    deletes_early: bool = False
+    _early: EarlyDeletion | None = None
 
     def __init__(self, test_scenario: TestScenario, **given: Any) -> None:
         super().__init__(test_scenario, **given)
@@ -89,19 +94,24 @@ class PipelineRunner(JournaledRunner):
     async def run(self) -> None:
         """Start runs until `end_at`, follow those in flight through the grace period, then terminate them."""
         self.start()
-        drive = self.drive(self.run_once, self.skip)
+        operation: LoadOperation = self.run_once
+        if self.deletes_early and self.journal is not None and may_delete_early(self.scenario, self.config):
+            self._early = EarlyDeletion(self.delete, lambda: self.progress.in_flight, self.measured_from)
+            operation = self._early.enclosing(self.run_once, self.prefix)
+        drive = self.drive(operation, self.skip)
         try:
             async with self.alongside(self.observer.run(), close=self.observer.aclose):
                 await drive.run()
                 self.phase = ScenarioPhase.DRAINING
-                await self._drain(self._finish_all(drive))
+                async with self._early.alongside(drive.due()) if self._early else contextlib.nullcontext():
+                    await self._drain(self._finish_all(drive))
         finally:
             await asyncio.gather(*self._lost, return_exceptions=True)
             self._not_terminated.summarize()
         self._refuse_total_failure()
 
     async def _finish_all(self, drive: Drive) -> None:
-        """Wait for all operations, and for what became of lost ones."""
+        """Wait for all operations, and for the search for lost runs."""
         await drive.finish()
         while self._lost:
             await asyncio.wait(self._lost)
@@ -114,6 +124,14 @@ class PipelineRunner(JournaledRunner):
         """Add what the server did not show of runs."""
         yield from super().remarks()
         yield from remarks.of_observation(self.observer.report())
+
+    def write_run(self, record: RunRecord) -> None:
+        """Record a run that was counted already; it may be deleted if its end was seen."""
+        super().write_run(record)
+        if self._early is not None:
+            self._early.recorded(
+                record, experiment_id=self.experiment_id, keep_failed=self.config.keep == "failed"
+            )
 
     async def run_once(self, index: int, due: float) -> bool:
         """Create one run and follow it to its end. Return whether the server created it."""
@@ -144,7 +162,7 @@ class PipelineRunner(JournaledRunner):
         self.record_run(tracked.record())
 
     async def _see_through(self, tracked: TrackedRun) -> None:
-        """Follow a run that may have been created, and write down what became of it."""
+        """Follow a run that may have been created, and record its end."""
         ended = tracked.outcome is not Outcome.REFUSED and await self._see_end(tracked)
         self._settle(tracked, recorded=ended)
 

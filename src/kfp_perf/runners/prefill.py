@@ -79,7 +79,7 @@ async def prefill(runner: PrefillingRunner, wanted: Prefill) -> PrefillReport:
     """Create the rows, wait until the runs among them have ended, and return the report.
 
     Pipelines, versions and runs are of the smallest built-in pipeline. Versions and runs are spread evenly over
-    the pipelines and experiments of the prefill; where it asks for none, one is created to hold them. Ends early
+    the pipelines and experiments of the prefill; where it has none, one is created to hold them. Ends early
     when the runner is to stop. Raises `RunnerError` after repeated refusals.
     """
     return await _Prefill(runner).make(wanted)

@@ -157,7 +157,7 @@ class RandomGetsRunner(JournaledRunner):
             self._pipelines.remove(shown.scope)
             views.close(shown)
             return []
-        views.saw(shown, page)
+        views.add(shown, page)
         self.report.later_pages += shown.page > 0
         self.report.deepest_page = max(self.report.deepest_page, shown.page + 1)
         return page.items

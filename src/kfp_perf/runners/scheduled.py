@@ -120,12 +120,12 @@ class ScheduledRunner(ExperimentRunner):
         self._refuse_total_failure()
 
     def reports(self) -> dict[str, Any]:
-        """With what became of the schedules."""
+        """Add the report of the schedules."""
         self.report.running_seconds = summary(self._running)
         return super().reports() | {"schedules": self.report}
 
     def remarks(self) -> Iterator[str]:
-        """With what schedules did not do."""
+        """Add what schedules did not do."""
         yield from super().remarks()
         yield from remarks.of_schedules(self.report, len(self._unanswered))
 
@@ -148,7 +148,7 @@ class ScheduledRunner(ExperimentRunner):
     # -- schedules --------------------------------------------------------------------------------------------
 
     async def _create_schedule(self, name: str) -> None:
-        """Create a schedule. After failures each waits a little, so that no server is hammered."""
+        """Create a schedule. After failures each waits a little, not to flood a server that refuses it."""
         if self.stop_signal.is_set() or self.clock.now() >= self.end_at:
             return
         samples: list[Sample] = []

@@ -75,16 +75,22 @@ def _written(value: tuple[GivenThreshold, ...] | None) -> Any:
 _OBJECT = {
     "type": "object",
     "properties": {
-        "condition": {"type": "string", "description": "The condition.", "examples": ["< 90s over 5m"]},
+        "condition": {
+            "type": "string",
+            "description": "What must hold of the metric: in the whole test, or in each window of a length.",
+            "examples": ["< 90s", "< 90s over 5m"],
+        },
         "abortOnFail": {
             "type": "boolean",
             "default": False,
-            "description": "Whether the test ends, with its clean-up and its report, as soon as it is not kept.",
+            "description": "Whether the test ends, with clean-up and report, as soon as the condition is not kept.",
         },
         "delay": {
             "anyOf": [{"type": "number", "minimum": 0}, TIME_SCHEMA],
             "default": 0,
-            "description": "How long the test is not aborted, from the start of the load.",
+            "description": "How long after the start of the load the test is not aborted.",
+            "examples": ["2m"],
+            "unit": "minutes",
         },
     },
     "required": ["condition"],

@@ -37,7 +37,7 @@ def _build_object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def read_text(path: Path, kind: str) -> str:
-    """Return the text of a UTF-8 file (a byte order mark is dropped); `kind` says what it should be.
+    """Return the text of a UTF-8 file (a byte order mark is dropped); `kind` is what it should be.
 
     Raises InputError where it cannot be read.
     """

@@ -1,8 +1,9 @@
 """The fields of a scenario, which is one concurrent part of a test, as the user writes them.
 
 Field names in JSON are camelCase, attributes snake_case. Times are kept in minutes, as given; the `*_seconds`
-properties are what the rest of the program uses. Descriptions, units and examples are written here once: the
-reference page and the JSON Schema are generated from them.
+properties are what the rest of the program uses. Descriptions (a sentence for users), units, examples and `unset`
+(the default in words, where it is no value) are written here once: the reference page, the JSON Schema that editors
+show, and messages are made from them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, Field
 from kfp_perf.scenario.conditions import Conditions
 from kfp_perf.scenario.cron import checked_cron
 from kfp_perf.scenario.enums import EnumSerDe
-from kfp_perf.scenario.modes import EARLIER_MODES, Mode, TestMode, mode_of
-from kfp_perf.scenario.parts import FROZEN, Prefill, ReadCall, Stage, in_seconds
+from kfp_perf.scenario.modes import EARLIER_MODES, MODES, Mode, TestMode, mode_of
+from kfp_perf.scenario.parts import DEFAULT_MIX, FROZEN, Prefill, ReadCall, Stage, in_seconds
 from kfp_perf.scenario.quantities import (
     MAX_RATE_PER_SECOND,
     MAX_STAGES,
@@ -42,10 +43,16 @@ class ScenarioFields(BaseModel):
 
     model_config = FROZEN
 
-    mode: ModeName = Field(description="What the scenario does.", examples=["PIPELINE_RUN"])
+    mode: ModeName = Field(
+        description="The kind of load: runs of a pipeline, reads, uploads, or schedules.",
+        examples=["PIPELINE_RUN"],
+        json_schema_extra={
+            "markdownEnumDescriptions": [entry.description for entry in MODES.values()],
+        },
+    )
     start_time: Minutes = Field(
         default=0.0,
-        description="When the scenario starts, counted from the start of the test.",
+        description="How long after the start of the test the scenario starts.",
         examples=[0.5],
         json_schema_extra={"unit": "minutes"},
     )
@@ -58,55 +65,60 @@ class ScenarioFields(BaseModel):
     )
     num_times: PositiveCount = Field(
         default=1,
-        description="How many at a time, or in all: see the modes.",
+        description="How many runs (PIPELINE_RUN, EXPERIMENT) or readers (RANDOM_GETS) are kept in flight at the "
+        "same time, how many uploads there are in all (PIPELINE_UPLOAD), or how many schedules "
+        "(PIPELINE_SCHEDULED_RUN).",
         examples=[5],
     )
     pipeline_file_name: str | None = Field(
         default=None,
         min_length=1,
-        description="The compiled pipeline to run or upload: relative to the scenario file, to its folder "
-        "`pipelines`, to `../pipeline_files`, to a configured pipeline folder, or from the built-in catalog.",
+        description="The compiled pipeline to run or upload: a path relative to the scenario file, or the name of "
+        "a file in `pipelines` or `../pipeline_files` beside it, in a folder of KFP_PERF_PIPELINE_FOLDERS, or of a "
+        "built-in pipeline.",
         examples=["hello.yaml"],
     )
     size: Size | None = Field(
         default=None,
-        description="The size of the pipelines that PIPELINE_UPLOAD generates where no file is given: as many "
-        "steps as fit into it; 10 KB if not given.",
+        description="How large the pipelines are that PIPELINE_UPLOAD generates where no `pipelineFileName` is "
+        "given: as many steps as fit into it.",
         examples=["200KB"],
-        json_schema_extra={"unit": "bytes"},
+        json_schema_extra={"unit": "bytes", "unset": "10KB"},
     )
     params: dict[str, Any] = Field(
         default_factory=dict,
-        description="Values of the pipeline's parameters, checked against the pipeline's own declaration.",
+        description="Values of the pipeline's parameters by their names; they are checked against the pipeline.",
         examples=[{"message": "hello"}],
     )
     cron: Annotated[str, AfterValidator(checked_cron)] | None = Field(
         default=None,
-        description="When a schedule fires: the standard five fields (minute, hour, day of month, month, day of "
-        "week).",
+        description="When a schedule starts runs, in UTC, as the five fields of cron: minute, hour, day of month, "
+        "month, day of week.",
         examples=["*/5 * * * *"],
     )
     interval: PositiveMinutes | None = Field(
         default=None,
-        description="How often a schedule fires, in place of `cron`; whole seconds.",
+        description="How often a schedule starts a run, in place of `cron`; whole seconds.",
         examples=["30s"],
         json_schema_extra={"unit": "minutes"},
     )
     name: str | None = Field(
         default=None,
         pattern=NAME_PATTERN,
-        description="The name of the scenario in reports; unique in the file. Derived from the mode if not given.",
+        description="The name of the scenario in reports, unique in the file.",
         examples=["steady-load"],
+        json_schema_extra={"unset": "that of the mode, with a number where several have it"},
     )
     namespace: str | None = Field(
         default=None,
         pattern=_NAMESPACE_PATTERN,
-        description="The namespace to work in, where it is not the one of the configuration.",
+        description="The namespace that the scenario works in, on a multi-user server.",
         examples=["team-a"],
+        json_schema_extra={"unset": "that of the settings"},
     )
     tags: dict[str, str] = Field(
         default_factory=dict,
-        description="Labels that are stored with the scenario's results.",
+        description="Labels of your own, which are stored with the scenario's results.",
         examples=[{"team": "search"}],
     )
     seed: int | None = Field(
@@ -114,85 +126,100 @@ class ScenarioFields(BaseModel):
         strict=True,
         ge=0,
         le=2**63 - 1,
-        description="Seed of everything random in the scenario, so that it can be repeated.",
+        description="Seed of everything that is random in the scenario, so that the same choices can be repeated.",
         examples=[42],
+        json_schema_extra={"unset": "another one for each test"},
     )
     arrival_rate: PositiveRate | None = Field(
         default=None,
-        description="New work arrives at this rate whether or not earlier work has ended (open model), in place of "
-        f"`numTimes`; above 0 and at most {MAX_RATE_PER_SECOND:.0f}/s.",
+        description="How many runs or requests start in what time, whether or not earlier ones have ended (open "
+        f"model), in place of `numTimes`; at most {MAX_RATE_PER_SECOND:.0f}/s.",
         examples=["30/min"],
     )
     arrivals: Literal["constant", "poisson"] = Field(
         default="constant",
-        description="How arrivals are spaced: evenly, or at random with exponential gaps.",
+        description="How the starts of a rate are spaced: evenly, or at random as those of independent users.",
         examples=["poisson"],
+        json_schema_extra={
+            "markdownEnumDescriptions": [
+                "Evenly spaced.",
+                "At random, with exponential gaps: a Poisson process.",
+            ]
+        },
     )
     stages: tuple[Stage, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_STAGES,
-        description="A load that changes, in place of `numTimes` or `arrivalRate`: from 0 (or the stage before) it "
-        "moves in a straight line to each stage's target. The durations add up to `runTime`.",
+        description="A load that changes over time, in place of `numTimes` or `arrivalRate`: it moves in a "
+        "straight line from the target of the stage before, at first 0, to that of each stage.",
         examples=[[{"duration": "1m", "target": 5}, {"duration": "4m", "target": 5}]],
     )
     max_in_flight: PositiveCount | None = Field(
         default=None,
-        description="The most runs or requests in flight at once in the open model; what is held back is reported.",
+        description="The most runs or requests that a rate may have in flight; what is due beyond that waits, and "
+        "its wait counts as latency.",
         examples=[200],
+        json_schema_extra={"unset": "no limit"},
     )
     think_time: Minutes | None = Field(
         default=None,
-        description="The pause of a slot after each of its operations; 1 s for RANDOM_GETS, else 0.",
+        description="How long a slot pauses after one run or request, before it starts the next.",
         examples=["2s"],
-        json_schema_extra={"unit": "minutes"},
+        json_schema_extra={"unit": "minutes", "unset": "1 s for RANDOM_GETS, else 0"},
     )
     mix: dict[ReadCall, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = Field(
         default=None,
-        description="Weights of the calls of RANDOM_GETS; calls that are left out are not made.",
+        description="How often RANDOM_GETS makes each call, as weights; a call that is left out is not made.",
         examples=[{"ListRuns": 3, "GetRun": 1}],
+        json_schema_extra={"unset": ", ".join(f"{call} {weight}" for call, weight in DEFAULT_MIX.items())},
     )
     prefill: Prefill | None = Field(
         default=None,
-        description="Rows to create before the start; counted apart.",
+        description="What to create on the server before the load starts; it is counted apart.",
         examples=[{"runs": 1000}],
+        json_schema_extra={"unset": "nothing"},
     )
     warmup: Minutes = Field(
         default=0.0,
-        description="What is due in this first part of `runTime` is measured but kept out of the statistics.",
+        description="The first part of `runTime`, in which what is due is measured and left out of the statistics.",
         examples=["1m"],
         json_schema_extra={"unit": "minutes"},
     )
     grace_period: Minutes | None = Field(
         default=None,
-        description="How long runs in flight are followed after `runTime` before they are terminated; the larger "
-        "of 2 minutes and twice the longest run seen if not given.",
+        description="How long runs that are in flight at the end of `runTime` are followed before they are "
+        "terminated.",
         examples=["10m"],
-        json_schema_extra={"unit": "minutes"},
+        json_schema_extra={
+            "unit": "minutes",
+            "unset": "the larger of 2 minutes and twice the longest run seen",
+        },
     )
     poll_interval: PositiveMinutes | None = Field(
         default=None,
-        description="How often runs in flight are read; adapted to the server's answer time if not given.",
+        description="How often the states of runs in flight are read.",
         examples=["5s"],
-        json_schema_extra={"unit": "minutes"},
+        json_schema_extra={"unit": "minutes", "unset": "adapted to how fast the server answers"},
     )
     cache_enabled: bool | None = Field(
         default=None,
         strict=True,
-        description="Switches caching in the uploaded copy of the pipeline on or off, where it should differ from "
-        "the configuration; `null` leaves the pipeline as it is.",
+        description="Whether KFP may reuse results of earlier runs: `true` and `false` switch caching in the "
+        "uploaded copy of the pipeline, `null` leaves the pipeline as it is.",
         examples=[True],
+        json_schema_extra={"unset": "as the setting cacheEnabled says"},
     )
     thresholds: dict[str, Conditions] = Field(
         default_factory=dict,
-        description="Bounds of the scenario's own metrics that decide whether it passed; `null` lifts a "
+        description="Conditions on metrics of the scenario that decide whether the test passes; `null` lifts a "
         "default one.",
         examples=[{"run.duration.p95": "< 90s", "run.visible.p95": "< 2m over 5m"}],
     )
     primary: tuple[str, ...] = Field(
         default=(),
         max_length=MOST_PRIMARY,
-        description="The scenario's own metrics by which executions are compared, at most three in a file.",
+        description="Metrics of the scenario by which executions are compared, at most three in a file.",
         examples=[["run.visible.mean"]],
     )
 

@@ -46,28 +46,35 @@ class FileHead(BaseModel):
     model_config = FROZEN
 
     json_schema: str | None = Field(
-        default=None, alias="$schema", description="Address of the JSON Schema, for editors; not used."
+        default=None,
+        alias="$schema",
+        description="Where editors find the JSON Schema of this file; a test does not read it.",
+        examples=["./kfp-perf.schema.json"],
     )
     name: str | None = Field(
         default=None,
         pattern=NAME_PATTERN,
-        description="The name of the results; the file's name if not given.",
+        description="What the results are called.",
+        examples=["nightly"],
+        json_schema_extra={"unset": "the name of the file"},
     )
     defaults: dict[str, Any] = Field(
         default_factory=dict,
-        description="Fields for every scenario that does not give them and whose mode they suit.",
+        description="Fields of every scenario that does not give them itself and whose mode uses them.",
         examples=[{"runTime": 5, "pipelineFileName": "hello.yaml"}],
     )
     thresholds: dict[str, Conditions] = Field(
         default_factory=dict,
-        description="Bounds of the whole test's metrics that decide whether it passed; `null` lifts a default one.",
+        description="Conditions on metrics of the whole test that decide whether it passes; `null` lifts a default "
+        "one.",
         examples=[{"api.CreateRun.error_rate": "<= 1%"}],
     )
     primary: tuple[str, ...] = Field(
         default=(),
         max_length=MOST_PRIMARY,
-        description="The whole test's metrics by which executions are compared, at most three in a file.",
+        description="Metrics of the whole test by which executions are compared, at most three in a file.",
         examples=[["run.visible.mean", "api.CreateRun.latency.p95"]],
+        json_schema_extra={"unset": "run.visible.mean, or of reads the p95 of the commonest call"},
     )
 
 
@@ -75,5 +82,6 @@ class ScenarioFile(FileHead):
     """A whole scenario file; a plain list is a file with nothing but `scenarios`."""
 
     scenarios: tuple[TestScenario, ...] = Field(
-        min_length=1, description="The scenarios, which run concurrently."
+        min_length=1,
+        description="The scenarios, which run at the same time, each from its own `startTime` on.",
     )

@@ -66,7 +66,7 @@ MODES: Mapping[TestMode, Mode] = {
         requests=3,
     ),
     TestMode.EXPERIMENT: Mode(
-        description="The same in a new experiment with a unique name.",
+        description="Runs the pipeline in a new experiment with a unique name; else as PIPELINE_RUN.",
         summary="runs in an experiment of its own",
         fields=_RUNS | _LOAD | {"think_time"},
         starts_runs=True,

@@ -49,17 +49,17 @@ def in_seconds(minutes: float) -> float:
 
 
 class Stage(BaseModel):
-    """A part of a load that changes: in `duration` the load moves in a straight line to `target`."""
+    """A part of a load that changes over time: in `duration` it moves in a straight line to `target`."""
 
     model_config = FROZEN
 
     duration: Minutes = Field(
-        description="How long the stage lasts; 0 jumps to the target at once.",
+        description="How long the stage lasts; with 0 the load jumps to the target.",
         examples=["2m"],
         json_schema_extra={"unit": "minutes"},
     )
     target: Target = Field(
-        description="The load at the end of the stage: a number is slots, a text is a rate.",
+        description="The load at the end of the stage: a number of slots, or a rate as a text.",
         examples=[10, "60/min"],
     )
 
@@ -70,16 +70,16 @@ class Stage(BaseModel):
 
 
 class Prefill(BaseModel):
-    """Rows to create before the start, so that the database is not empty; counted separately."""
+    """What to create on the server before the load starts, so that its database is not empty; counted apart."""
 
     model_config = FROZEN
 
-    experiments: Count = Field(default=0, description="Experiments to create.", examples=[20])
+    experiments: Count = Field(default=0, description="How many experiments to create.", examples=[20])
     pipelines: Count = Field(
-        default=0, description="Pipelines to upload, each with one version.", examples=[50]
+        default=0, description="How many pipelines to upload, each with one version.", examples=[50]
     )
-    versions: Count = Field(default=0, description="Further versions to upload.", examples=[100])
-    runs: Count = Field(default=0, description="Runs to create.", examples=[1000])
+    versions: Count = Field(default=0, description="How many further versions to upload.", examples=[100])
+    runs: Count = Field(default=0, description="How many runs to create.", examples=[1000])
 
     @property
     def total(self) -> int:

@@ -1,10 +1,11 @@
 """Whether new executions stay within a margin of a baseline's executions, from one value of each.
 
 As in `comparison`, the execution is the unit: the confidence interval of the change must end on one side of the
-margin, else it cannot be told. Three or more new executions: Welch's t interval. One or two have no variance that
+margin, else that is unknown. Three or more new executions: Welch's t interval. One or two have no variance that
 could be estimated, so they are taken to vary as the baseline does: Student's t interval with the variance of both
 sides, which for one new execution is the prediction interval of a further execution of the baseline
-(Hahn and Meeker, Statistical Intervals, 1991, section 4.8).
+(Hahn and Meeker, Statistical Intervals, 1991, section 4.8). Executions in pairs: Student's t interval of the
+differences within them, which what drifts from pair to pair does not widen.
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ def judge_margin(
     is_strict: bool = False,
     is_exact: bool = False,
     comparisons: int = 1,
+    paired: bool = False,
 ) -> MarginFinding:
     """Judge whether the new values exceed the baseline's by at most `margin`, or by at least (`is_upper` False).
 
     `margin` is relative, or in the unit of the values. `is_strict`: the margin itself is too much. `is_exact`: the
     values are counts or shares, so that executions without any spread are no sign of coarse values. The error of
-    5 % is divided among `comparisons` (Bonferroni). Raises `ValueError` for a side without values.
+    5 % is divided among `comparisons` (Bonferroni). `paired`: `baseline[i]` and `new[i]` are one pair. Raises
+    `ValueError` for a side without values, and for pairs of different numbers.
     """
     if not baseline or not new:
         raise ValueError("a side has no values")
@@ -91,12 +94,12 @@ def judge_margin(
     confidence = 1.0 - (1.0 - CONFIDENCE) / comparisons
     change = shown(float(after.mean() - before.mean()))
     if before.size < FEWEST_EXECUTIONS:
-        return MarginFinding(
-            MarginVerdict.UNDECIDED, change, confidence=confidence, reason=_too_few(before.size)
-        )
-    found = difference_of(before, after)
+        reason = _too_few(before.size, paired=paired)
+        return MarginFinding(MarginVerdict.UNDECIDED, change, confidence=confidence, reason=reason)
+    found = difference_of(before, after, paired=paired)
     if found.coarse and not is_exact:
-        reason = "executions of a side do not differ at all, so their variation is not known"
+        what = "pairs" if paired else "executions of a side"
+        reason = f"{what} do not differ at all, so their variation is not known"
         return MarginFinding(MarginVerdict.UNDECIDED, change, confidence=confidence, reason=reason)
     low, high = found.interval(confidence) if found.standard_error else (found.difference, found.difference)
     verdict = decide_margin(low, high, margin, is_upper=is_upper, is_strict=is_strict)
@@ -112,8 +115,12 @@ def judge_margin(
     )
 
 
-def difference_of(before: NDArray[np.float64], after: NDArray[np.float64]) -> Difference:
-    """The difference of the means: by Welch for three or more new values, by Student for one or two."""
+def difference_of(
+    before: NDArray[np.float64], after: NDArray[np.float64], *, paired: bool = False
+) -> Difference:
+    """The difference of the means: by Welch for three or more new values, by Student for one, two, or pairs."""
+    if paired:
+        return estimate(before, after, paired=True)
     return estimate(before, after) if after.size >= FEWEST_EXECUTIONS else _pooled(before, after)
 
 
@@ -129,7 +136,10 @@ def decide_margin(
     return MarginVerdict.BEYOND if beyond else MarginVerdict.UNDECIDED
 
 
-def _too_few(count: int) -> str:
+def _too_few(count: int, *, paired: bool) -> str:
+    if paired:
+        there = "there is one pair" if count == 1 else f"there are {count} pairs"
+        return f"{there}, and it takes {FEWEST_EXECUTIONS} to see how far pairs vary"
     executions = "one execution" if count == 1 else f"{count} executions"
     return f"the baseline has {executions}, and it takes {FEWEST_EXECUTIONS} to see how far executions vary"
 

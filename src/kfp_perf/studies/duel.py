@@ -6,13 +6,17 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kfp_perf.compare.compared_execution import ComparedExecution
+from kfp_perf.compare.sides import why_partial
+from kfp_perf.errors import ExitCode
 from kfp_perf.studies.study import PlannedExecution, worst_of
+from kfp_perf.studies.together import judge_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kfp_perf.config import TestConfig
-    from kfp_perf.errors import ExitCode
+    from kfp_perf.judgement import Judgement
     from kfp_perf.studies.study import Executed
 
 
@@ -32,6 +36,8 @@ class Duel:
     Which target comes first is drawn for each pair, from `seed`: an order that is fixed, such as ABBA, lets a drift
     that repeats with it look like a difference (docs/comparing.md has the simulation). `within` is the change that
     counts as the same. `same_target`: both sides are one target, so the study shows the noise of the system.
+    Thresholds that are relative to a baseline are judged by the pairs, of which the first target is the baseline;
+    `accept_undecided` is that of `judge`.
     """
 
     baseline: DuelTarget
@@ -41,6 +47,7 @@ class Duel:
     warmup: bool = True
     within: float = 0.05
     same_target: bool = False
+    accept_undecided: bool = False
 
     @property
     def kind(self) -> str:
@@ -83,15 +90,38 @@ class Duel:
             emulator_seed=self.seed + place if target.emulator else None,
             warmup=warmup,
             pair=pair,
+            judged_in_pairs=True,
         )
 
     def answer(self, done: Sequence[Executed]) -> Mapping[str, Any]:
-        """Nothing: the comparison is made from the results."""
-        return {}
+        """The relative thresholds; the comparison is made from the results."""
+        judged = [one.document() for one in self._judged(done)]
+        return {"thresholds": judged} if judged else {}
 
     def exit_code(self, done: Sequence[Executed]) -> ExitCode:
-        """The worst outcome of the executions."""
-        return worst_of(done)
+        """The worst outcome of the executions, and of what is judged by pairs of them."""
+        kept = all(one.passed for one in self._judged(done))
+        return ExitCode.worst((worst_of(done), ExitCode.GOOD if kept else ExitCode.FAILED))
+
+    def _judged(self, done: Sequence[Executed]) -> list[Judgement]:
+        if not done:
+            return []
+        return judge_pairs(
+            self._pairs(done),
+            done[0].result.given,
+            name=self.baseline.label,
+            accept_undecided=self.accept_undecided,
+        )
+
+    def _pairs(self, done: Sequence[Executed]) -> list[tuple[ComparedExecution, ComparedExecution]]:
+        """The executions of each whole pair that counts, the baseline's first."""
+        pairs: dict[int | None, dict[str, ComparedExecution]] = {}
+        for one in done:
+            if not one.planned.warmup and not why_partial(one.result):
+                compared = ComparedExecution(one.result.path, one.result.document, one.result.given)
+                pairs.setdefault(one.planned.pair, {})[one.planned.label] = compared
+        labels = (self.baseline.label, self.new.label)
+        return [(sides[labels[0]], sides[labels[1]]) for sides in pairs.values() if len(sides) == len(labels)]
 
     def _order_of(self, pair: int) -> tuple[DuelTarget, DuelTarget]:
         stream = random.Random(self.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from kfp_perf.metrics.registry import Registry
 from kfp_perf.plan import make_plan
 from kfp_perf.reports.study_reports import REPORT_FILE, draw_html
 from kfp_perf.result.whole_file import write_whole
+from kfp_perf.runners import PipelineRunner, create_runner
 from kfp_perf.studies.study import run_executions
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from kfp_perf.result.reader import TestResult
     from kfp_perf.result.study import Study
+    from kfp_perf.runners import BaseRunner, CreateRunner
+    from kfp_perf.scenario.model import TestScenario
     from kfp_perf.studies.study import PlannedExecution, StudyDesign
 
 log = logging.getLogger(__name__)
@@ -58,6 +62,7 @@ def run_study(
     config = config or TestConfig.from_environment()
     scenario_file = scenario_file or config.SCENARIO_FILE_NAME
     plugins, overrides = tuple(plugins), tuple(overrides)
+    create: CreateRunner = options.pop("create_runner", create_runner)
     loaded = load_plugins(plugins)
     # Wrong input is reported before a folder is made.
     plan = make_plan(
@@ -69,7 +74,9 @@ def run_study(
         name=name,
         overrides=overrides,
     )
-    baseline_of(plan, config)
+    first = design.next(())
+    if first is None or not first.judged_in_pairs:
+        baseline_of(plan, config)
     for target in targets:
         namespaces = {scenario.namespace or target.NAMESPACE for scenario in plan.scenarios}
         check_quickly(target, namespaces if target.IS_KUBEFLOW_MODE else ())
@@ -89,6 +96,8 @@ def run_study(
             overrides=(*overrides, *planned.overrides),
             folder=folder,
             stop_when=planned.stop_when,
+            create_runner=functools.partial(_create_deleting, create) if planned.deletes_early else create,
+            in_pairs=planned.judged_in_pairs,
             **options,
         )
 
@@ -97,6 +106,14 @@ def run_study(
     )
     _draw_report(study)
     return study
+
+
+def _create_deleting(create: CreateRunner, test_scenario: TestScenario, **given: Any) -> BaseRunner:
+    """Create a runner that deletes runs early, if it starts any."""
+    runner = create(test_scenario, **given)
+    if isinstance(runner, PipelineRunner):
+        runner.deletes_early = True
+    return runner
 
 
 def _draw_report(study: Study) -> None:

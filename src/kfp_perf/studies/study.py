@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -46,6 +47,8 @@ class PlannedExecution:
     (None: those of the study), and `emulator_seed` its seed. `label`, `warmup` and `pair` are those of
     `ExecutionRecord`. `stop_when` ends the execution early, as in `execute`. `judged_together`: a relative
     threshold that cannot be told from this execution alone does not fail it, since the study judges it.
+    `deletes_early`: runs that have ended are deleted while the last ones are followed to their end.
+    `judged_in_pairs`: only the study judges relative thresholds, by its pairs of executions.
     """
 
     title: str
@@ -58,6 +61,8 @@ class PlannedExecution:
     pair: int | None = None
     stop_when: StopWhen | None = None
     judged_together: bool = False
+    deletes_early: bool = False
+    judged_in_pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,8 @@ def run_executions(
                     signals.stopped.set()
                     continue
                 failure = ExitCode.of([error]) if isinstance(error, Exception) else ExitCode.FAILED
-                ended = f"Execution {entry.number} could not be started: {' '.join(str(error).split())}"
+                why = ". ".join(line.strip().rstrip(".") for line in str(error).splitlines())
+                ended = f"Execution {entry.number} could not be started: {why}."
                 if isinstance(error, KfpPerfError):
                     break
                 _write_end(path, record, ended, failure)
@@ -309,10 +315,12 @@ def _save(path: Path, record: StudyRecord) -> InputError | None:
 def _remove(path: Path, latest: Path, before: Path | None) -> None:
     """Remove a study in which nothing was made, and point `latest` to what it pointed to before."""
     shutil.rmtree(path, ignore_errors=True)
-    if latest.is_symlink():
-        latest.unlink()
-        if before is not None:
-            latest.symlink_to(before)
+    with contextlib.suppress(OSError):
+        # Another test may have pointed it to its own result since.
+        if latest.is_symlink() and latest.readlink().name == path.name:
+            latest.unlink()
+            if before is not None:
+                latest.symlink_to(before)
 
 
 def _now() -> str:

@@ -92,7 +92,7 @@ async def _cut_in_the_body(asked: Asked) -> None:
     await asked.writer.drain()
 
 
-async def _nothing(_asked: Asked) -> None:
+async def _nothing(_request: Asked) -> None:
     return
 
 
@@ -127,7 +127,7 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 
 @in_a_loop
 async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def handle(_asked: Asked) -> None:
+    async def handle(_request: Asked) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr("kfp_perf.evidence.kubernetes.api._ANSWER_SECONDS", 0.01)
@@ -178,7 +178,7 @@ async def test_a_watch_is_read_in_batches_and_without_a_pause_while_more_is_wait
         yield answer
 
     api = api_of("http://127.0.0.1:1")
-    monkeypatch.setattr(api, "_asked", asked)
+    monkeypatch.setattr(api, "_request", asked)
     lines = [line async for piece in api.lines("/api/v1/pods", {}, 1.0) for line in piece if line]
     assert [len(line) for line in lines] == [10, 200_000, 1]
     assert answer.steps == [

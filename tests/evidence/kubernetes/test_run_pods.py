@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kfp_perf.evidence.kubernetes.objects import Event, RunPod, amount_of
+from kfp_perf.evidence.kubernetes.records import pod_decoder
 from kfp_perf.evidence.kubernetes.run_pods import RunPods, duration_of
 
 if TYPE_CHECKING:
@@ -110,10 +111,26 @@ def test_a_pod_is_written_once_when_it_is_over(it: Scene) -> None:
         "node-1",
         "Succeeded",
     )
-    times = (record.scheduled, record.started, record.finished, record.ended)
-    assert times == (2, 9, 14, 15)
+    assert record.times == (2, None, 9, 14, 15)
     assert record.created == 1795899504
     assert (record.exit_code, record.over, record.deleted) == (0, True, False)
+
+
+def test_the_line_of_a_usual_pod_is_short_and_loses_nothing(it: Scene) -> None:
+    it.pods.changed(pod(phase="Succeeded", node="node-1", **DONE))
+    it.later(3.0)
+    (record,) = it.written
+    line = msgspec.json.encode(record)
+    assert json.loads(line) == {
+        "run_id": "run-1",
+        "pod": record.pod,
+        "role": "driver",
+        "node": "node-1",
+        "created": 1795899504,
+        "times": [2, None, 9, 14, 15],
+        "pulls": None,
+    }
+    assert pod_decoder.decode(line) == record
 
 
 def test_pods_that_are_not_over_are_written_at_the_end(it: Scene) -> None:
@@ -122,8 +139,8 @@ def test_pods_that_are_not_over_are_written_at_the_end(it: Scene) -> None:
     assert it.pods.open() == (1, 1)
     it.pods.close()
     waits, runs = it.written
-    assert (waits.over, waits.scheduled, waits.started) == (False, None, None)
-    assert (runs.over, runs.started, runs.finished, runs.ended) == (False, 9, None, None)
+    assert (waits.over, waits.times.scheduled, waits.times.started) == (False, None, None)
+    assert (runs.over, runs.times.started, runs.times.finished, runs.times.ended) == (False, 9, None, None)
     it.pods.close()
     assert len(it.written) == 2
 
@@ -256,7 +273,11 @@ def test_an_evicted_pod_has_a_reason_and_no_containers(it: Scene) -> None:
     )
     it.later(4.0)
     (record,) = it.written
-    assert (record.reason, record.message, record.ended) == ("Evicted", "The node was low on memory", None)
+    assert (record.reason, record.message, record.times.ended) == (
+        "Evicted",
+        "The node was low on memory",
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ async def test_what_comes_just_after_the_end_is_waited_for(
         monkeypatch.setattr(source, "_QUIET_SECONDS", 0.3)
         await it.until(lambda: cluster.runs.open)
         cluster.runs.put("p-1", run_pod("Pending"))
-        await it.until(lambda: any(one.live.endswith("1 on one") for one in it.notices))
+        await it.until(lambda: any(one.live.endswith("1 on a node") for one in it.notices))
         cluster.runs.put("p-1", run_pod("Succeeded"))
     (pod,) = read_lines(tmp_path / PODS_FILE, pod_decoder)
     assert (pod.phase, pod.over) == ("Succeeded", True)

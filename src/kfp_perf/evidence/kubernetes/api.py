@@ -39,7 +39,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class ApiFault(Exception):
-    """The API did not give what it was asked for: why, the HTTP status (0: no answer), and when to ask again."""
+    """A request to the API failed: why, the HTTP status (0: no answer), and after how long to repeat it."""
 
     def __init__(self, why: str, status: int = 0, retry_after_seconds: float = 0.0) -> None:
         super().__init__(why)
@@ -133,8 +133,8 @@ class KubernetesApi:
     """Reads from the API of one cluster, each time over a new connection.
 
     Every method raises `ApiFault` where there is no answer or no good one, and `NoAccess` where credentials or
-    certificates cannot be used. What is refused as unauthorized is asked once more with new credentials. What a
-    watch sends within `batch_seconds` is read at once, which halves the cost.
+    certificates cannot be used. A request that is refused as unauthorized is repeated once with new credentials.
+    What a watch sends within `batch_seconds` is read at once, which halves the cost.
     """
 
     def __init__(self, access: Access, batch_seconds: float = _BATCH_SECONDS) -> None:
@@ -158,7 +158,7 @@ class KubernetesApi:
     ) -> _Decoded:
         """Read one document."""
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS), self._asked(path, query or {}) as answer:
+            async with asyncio.timeout(_ANSWER_SECONDS), self._request(path, query or {}) as answer:
                 return decoder.decode(await _whole(answer))
         except TimeoutError:
             raise ApiFault(f"no answer within {_ANSWER_SECONDS:.0f} s") from None
@@ -172,7 +172,7 @@ class KubernetesApi:
 
         Close the iterator where it is not read to its end.
         """
-        async with self._asked(path, query) as answer:
+        async with self._request(path, query) as answer:
             rest = b""
             while True:
                 try:
@@ -192,7 +192,7 @@ class KubernetesApi:
                     await answer.pause(self._batch_seconds)
 
     @contextlib.asynccontextmanager
-    async def _asked(self, path: str, query: Mapping[str, str | int]) -> AsyncIterator[Answer]:
+    async def _request(self, path: str, query: Mapping[str, str | int]) -> AsyncIterator[Answer]:
         """Send a request, and give its answer if that is a good one."""
         try:
             for again in (True, False):

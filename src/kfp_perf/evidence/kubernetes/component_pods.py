@@ -58,7 +58,7 @@ class ComponentPods:
         return f"{component} at {100.0 * share:.0f} % of its limit"
 
     def changed(self, pod: Pod) -> None:
-        """Note the state of a pod."""
+        """Record the state of a pod."""
         component = component_of(pod.metadata.labels or {})
         if not component:
             return
@@ -71,11 +71,11 @@ class ComponentPods:
             self._write(record)
 
     def deleted(self, pod: Pod) -> None:
-        """Note that a pod has gone."""
+        """Record that a pod has gone."""
         self._write_gone(pod.metadata.uid)
 
     def listed(self, pods: Sequence[Pod]) -> None:
-        """Note the state of all pods, and which have gone."""
+        """Record the state of all pods, and which have gone."""
         for uid in self._known.keys() - {pod.metadata.uid for pod in pods}:
             self._write_gone(uid)
         for pod in pods:
@@ -88,10 +88,10 @@ class ComponentPods:
 
     def _record(self, pod: Pod, component: str) -> ComponentRecord:
         metadata, status = pod.metadata, pod.status
-        asked = {one.name: one.resources for one in pod.spec.containers or ()}
+        resources_of = {one.name: one.resources for one in pod.spec.containers or ()}
         statuses = {one.name: one for one in status.container_statuses or ()}
         containers = []
-        for name, resources in asked.items():
+        for name, resources in resources_of.items():
             requests = (resources.requests if resources else None) or {}
             limits = (resources.limits if resources else None) or {}
             container = statuses.get(name)

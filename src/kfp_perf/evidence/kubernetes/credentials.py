@@ -104,22 +104,22 @@ class Plugin:
 
 
 class FromPlugin:
-    """The identity that an exec plugin gives, asked for when the one before expires or is refused.
+    """The identity that an exec plugin gives, read again when it expires or is refused.
 
-    The plugin gets no terminal and no input, so it cannot ask the user anything, and is ended after 20 s.
+    The plugin gets no terminal and no input, so it cannot prompt the user, and is ended after 20 s.
     """
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
         self._identity: Identity | None = None
         self._expires = 0.0
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def identity(self) -> Identity:
         """The identity; several requests wait for one call of the plugin."""
-        async with self._asking:
+        async with self._lock:
             if self._identity is None or time.time() > self._expires - _EXPIRES_SOON_SECONDS:
-                status = await self._ask()
+                status = await self._run()
                 self._expires = (
                     status.expiration_timestamp.timestamp() if status.expiration_timestamp else 1e12
                 )
@@ -131,10 +131,10 @@ class FromPlugin:
             return self._identity
 
     def refused(self) -> None:
-        """Ask the plugin again at the next request."""
+        """Run the plugin again at the next request."""
         self._identity = None
 
-    async def _ask(self) -> _PluginStatus:
+    async def _run(self) -> _PluginStatus:
         plugin = self._plugin
         if plugin.api_version not in _KINDS:
             raise NoAccess(f"exec plugins of {plugin.api_version or 'no apiVersion'} are not supported")

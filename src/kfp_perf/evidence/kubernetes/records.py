@@ -6,6 +6,8 @@ Times of pods are whole seconds of the cluster's clock, with fractions cut off: 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 CLUSTER_FILE = "cluster.jsonl"
@@ -26,35 +28,49 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     named: bool = False
 
 
+class PodTimes(NamedTuple):
+    """When a pod got a node, its init containers had ended, and so on; a list of five in a line.
+
+    In whole seconds since its creation, None where that has not happened. `started` and `finished` are of the
+    container that does the work (`main`), `ended` is when the last container had.
+    """
+
+    scheduled: int | None = None
+    initialized: int | None = None
+    started: int | None = None
+    finished: int | None = None
+    ended: int | None = None
+
+
+#: Of most pods. A line leaves out what is this very object, an equal one is written.
+SUCCEEDED = "Succeeded"
+NO_PULL_SECONDS = 0.0
+
+
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One pod of a run; a line of `pods.jsonl`, written when it is over, has gone, or the test ends.
 
-    `created` is in seconds since the Unix epoch; the times after it are in seconds since then, None where that
-    has not happened. `role` is `driver`, `executor` or `other`. `started` and `finished` are of the container
-    that does the work (`main`), `exit_code` is how that ended, and `ended` is when the last container had.
-    `pulls` is how many images its node had to pull, None where no event says so, and `pull_seconds` how long that
-    took. `pulling`: a pull had not ended. `unschedulable` is why it had no node at first, `reason` why it failed.
-    `over`: it was seen to end; `deleted`: it was deleted before.
+    `created` is in seconds since the Unix epoch, `times` are in seconds since then. `role` is `driver`, `executor`
+    or `other`. `exit_code` is how the container that does the work (`main`) ended. `pulls` is how many images its
+    node had to pull, None where no event shows it, and `pull_seconds` how long that took. `pulling`: a pull had not
+    ended. `unschedulable` is why it had no node at first, `reason` why it failed. `over`: it was seen to end;
+    `deleted`: it was deleted before.
     """
 
     run_id: str
     pod: str
     role: str = "other"
     node: str = ""
-    phase: str = "Succeeded"
+    phase: str = SUCCEEDED
     reason: str = ""
     message: str = ""
     created: int = 0
-    scheduled: int | None = None
-    initialized: int | None = None
-    started: int | None = None
-    finished: int | None = None
-    ended: int | None = None
+    times: PodTimes = PodTimes()
     restarts: int = 0
     oom_killed: bool = False
     exit_code: int | None = 0
     pulls: int | None = 0
-    pull_seconds: float = 0.0
+    pull_seconds: float = NO_PULL_SECONDS
     pulling: bool = False
     unschedulable: str = ""
     over: bool = True
@@ -62,7 +78,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A container of a component's pod: what it asks for (cores, bytes), and how often it was started again.
+    """A container of a component's pod: its requests and limits (cores, bytes), and how often it was started again.
 
     `oom_kills` counts the ends for the use of memory that were seen; `last_exit` is the exit code of the last end.
     """

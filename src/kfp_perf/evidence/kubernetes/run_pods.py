@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kfp_perf.evidence.kubernetes.objects import RUN_LABEL, second_of
-from kfp_perf.evidence.kubernetes.records import PodRecord
+from kfp_perf.evidence.kubernetes.records import NO_PULL_SECONDS, SUCCEEDED, PodRecord, PodTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _PULLS_LATE_SECONDS = 30.0
 _MOST_WITH_EVENTS = 20_000
 #: By how much the clocks of the cluster and of this machine may differ.
 _CLOCKS_APART_SECONDS = 60.0
-_OVER = frozenset({"Succeeded", "Failed"})
+_OVER = frozenset({SUCCEEDED, "Failed"})
 _MAIN = "main"
 _ROLE = "pipelines.kubeflow.org/runtime-role"
 _ROLES = {"driver": "driver", "launcher": "executor"}
@@ -32,7 +32,7 @@ _LONGEST_MESSAGE = 200
 
 
 class _Pulls:
-    """What the events say about one pod: image pulls by container, and why it had no node.
+    """What the events show of one pod: image pulls by container, and why it had no node.
 
     `ends` has the seconds that a pull took, None where the node had the image. An event may come more than once.
     """
@@ -85,7 +85,7 @@ class RunPods:
         return waiting, started
 
     def changed(self, pod: RunPod) -> None:
-        """Note the state of a pod."""
+        """Record the state of a pod."""
         self.changes += 1
         uid = pod.metadata.uid
         if uid in self._written:
@@ -112,7 +112,7 @@ class RunPods:
         self._pulls.pop(uid, None)
 
     def listed(self, pods: Sequence[RunPod]) -> None:
-        """Note the state of all pods; write those that have gone in a gap of the watch, as they were seen last."""
+        """Record the state of all pods; write those that have gone in a gap of the watch, in their last state."""
         there = {pod.metadata.uid for pod in pods}
         self._written &= there
         for uid in [uid for uid in self._pods if uid not in there]:
@@ -121,7 +121,7 @@ class RunPods:
             self.changed(pod)
 
     def happened(self, event: Event) -> None:
-        """Note what an event says about a pod."""
+        """Record an event about a pod."""
         uid = event.involved_object.uid
         if uid in self._written:
             return
@@ -133,7 +133,7 @@ class RunPods:
         _note(pulls, event)
 
     def all_happened(self, events: Sequence[Event]) -> None:
-        """Note what several events say."""
+        """Record several events."""
         for event in events:
             self.happened(event)
 
@@ -185,21 +185,23 @@ def record_of(pod: RunPod, pulls: _Pulls | None, *, deleted: bool) -> PodRecord:
         pod=metadata.name,
         role=_role(pod),
         node=pod.spec.node_name,
-        phase=status.phase,
+        phase=SUCCEEDED if status.phase == SUCCEEDED else status.phase,
         reason=status.reason
         or (main_ended.reason if main_ended and main_ended.reason != "Completed" else ""),
         message=status.message[:_LONGEST_MESSAGE],
         created=created,
-        scheduled=since(_condition(status, "PodScheduled")),
-        initialized=since(_condition(status, "Initialized")),
-        started=since(started),
-        finished=since(finished),
-        ended=since(max(ends)) if over and len(ends) == len(containers) and ends else None,
+        times=PodTimes(
+            scheduled=since(_condition(status, "PodScheduled")),
+            initialized=since(_condition(status, "Initialized")),
+            started=since(started),
+            finished=since(finished),
+            ended=since(max(ends)) if over and len(ends) == len(containers) and ends else None,
+        ),
         restarts=sum(one.restart_count for one in (*inits, *containers)),
         oom_killed=any(one.oom_kill is not None for one in (*inits, *containers)),
         exit_code=exit_code,
         pulls=None if took is None else len(took),
-        pull_seconds=round(sum(took or ()), 3),
+        pull_seconds=round(sum(took), 3) if took else NO_PULL_SECONDS,
         pulling=started is None and pulls is not None and pulls.pending,
         unschedulable=pulls.unschedulable if pulls is not None else _why_unscheduled(status),
         over=over,
@@ -232,7 +234,7 @@ def _why_unscheduled(status: PodStatus) -> str:
 
 
 def _role(pod: RunPod) -> str:
-    """What a pod is for: `driver`, `executor` or `other`. Releases before the annotation say it in the name."""
+    """What a pod is for: `driver`, `executor` or `other`. Before releases with the annotation, by its name."""
     role = (pod.metadata.annotations or {}).get(_ROLE)
     if role is not None:
         return _ROLES.get(role, "other")

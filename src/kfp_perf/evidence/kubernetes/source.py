@@ -97,7 +97,7 @@ def _pods_of(namespace: str) -> Resource[RunPod]:
 
 
 def _events_of(namespace: str) -> Resource[Event]:
-    # Argo alone writes 26 events a run; only those that say why a pod waited are asked for.
+    # Argo alone writes 26 events a run; only those that show why a pod waited are read.
     left_out = ("Scheduled", "Created", "Started", "Killing")
     selector = ",".join(["involvedObject.kind=Pod", *(f"reason!={reason}" for reason in left_out)])
     path = f"/api/v1/namespaces/{namespace}/events"
@@ -123,7 +123,7 @@ def parts(config: TestConfig) -> Sequence[tuple[str, str]]:
 
 
 async def look(config: TestConfig, part: str) -> SourceFinding:
-    """Ask the cluster for one part of what it would be asked for during a test."""
+    """Read one part of what would be read of the cluster during a test."""
     access: Access | None = None
     try:
         api = KubernetesApi(access := find_access(config))
@@ -177,7 +177,7 @@ def _finding(part: str, why: str, status: int, title: str) -> SourceFinding:
 
 
 class _Part(Generic[_Seen]):
-    """Passes what a follower sees on to those who use it, and its failures to the sink."""
+    """Passes what a follower reads on to its users, and its failures to the sink."""
 
     def __init__(
         self,
@@ -197,11 +197,11 @@ class _Part(Generic[_Seen]):
         self._where = where
 
     def reading(self) -> None:
-        """Say that the part is there."""
+        """Report that the part is there."""
         self._sink.found(self._part, self._where)
 
     def failed(self, why: str, status: int) -> None:
-        """Say what went wrong."""
+        """Report a failure."""
         finding = _finding(self._part, why, status, "")
         self._sink.missing(self._part, finding.missing, finding.remedy)
 
@@ -239,7 +239,7 @@ async def collect(config: TestConfig, sink: Sink, stop: asyncio.Event) -> None:
             waiting, started = (
                 sum(counts) for counts in zip(*(one.open() for one in pods.values()), strict=True)
             )
-            sink.live(PODS, f"{waiting} waiting for a node, {started} on one")
+            sink.live(PODS, f"{waiting} waiting for a node, {started} on a node")
             if components.restarts:
                 sink.live("restarts", f"{components.restarts} of components")
             await asyncio.wait([stopped, *tasks], timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -285,7 +285,7 @@ async def _reached(api: KubernetesApi, sink: Sink, stop: asyncio.Event) -> str:
 
 
 def _not_reached(sink: Sink, finding: SourceFinding) -> None:
-    """Say why the cluster is missing, and with it everything else."""
+    """Report why the cluster is missing, and with it everything else."""
     sink.missing(CLUSTER, finding.missing, finding.remedy)
     for part in (PODS, EVENTS, COMPONENTS, USAGE):
         sink.missing(part, "the Kubernetes API is not there")

@@ -164,7 +164,7 @@ class Follower(Generic[Watched]):
                 await self._wait(_LONGEST_DELAY_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
-        # Not all clients of a server that comes back should ask it at the same time.
+        # Not all clients of a server that comes back should send requests at the same time.
         await self._sleep(seconds * random.uniform(0.8, 1.2))
 
     def _grown(self) -> float:
@@ -206,7 +206,7 @@ class Follower(Generic[Watched]):
                 self._delay = 0.0
         if asyncio.get_running_loop().time() - began >= _LONG_SECONDS:
             self._delay = 0.0
-        # A server that ends every watch at once must not be asked without a pause.
+        # A server that ends every watch at once must not get requests without a pause.
         await self._wait(self._grown())
 
     def _event(self, line: bytes) -> None:

@@ -100,8 +100,8 @@ def xy_chart(
         left = max(60.0, *(text_width(y.text(tick)) + 14 for tick in ticks))
         entries = [(_sample(layer), layer.name) for layer in layers if layer.name]
         # A single line is what the title says; marks are not.
-        told = entries if len(entries) > 1 or any(isinstance(layer, Marks) for layer in layers) else []
-        keys, keys_height = legend(told, width, 0)
+        named = entries if len(entries) > 1 or any(isinstance(layer, Marks) for layer in layers) else []
+        keys, keys_height = legend(named, width, 0)
         # Letters have a row of their own, where no line crosses them.
         top = keys_height + FONT + _TOP + (_LETTERS if bands else 0)
         box = _Box(left, float(top), width - _EDGE, float(top + height - _BOTTOM), x, y)

@@ -65,7 +65,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
 def story_of(result: TestResult, own: Mapping[str, MakeSection] = NONE) -> Story:
     """Return the content of the report on a result. What the result does not hold is left out, and named.
 
-    `own` are the user's sections by name; they stand at the end, and one that fails says so in its place.
+    `own` are the user's sections by name; they are at the end, and in place of one that fails is its error.
     """
     material = read_material(result)
     return Story(

@@ -36,18 +36,14 @@ _CAPTION = (
     "rank above all that were"
 )
 _SMALL_PRINT = (
-    "Below a number stands the rate a second, below a p99 its 95 % confidence interval within this test, below a "
-    "p50 its "
-    "change from the beginning of the test to the end, where that is more than chance explains. Service is the "
-    "time of "
-    "single attempts."
+    "Below a number stands the rate a second, below a p99 its 95 % confidence interval within this test, below "
+    "a p50 its change from the beginning of the test to the end, where that is more than chance explains. "
+    "Service is the time of single attempts."
 )
 _CLOSED = (
-    "The load was closed, or in part: a slot waits for its answer before it asks again, so a stall of the server "
-    "meets "
-    "one operation a slot and percentiles understate it. An open load (arrivalRate) has every operation that was "
-    "due in "
-    "a stall."
+    "The load was closed, or in part: a slot waits for its answer before it asks again, so a stall of the "
+    "server meets one operation a slot and percentiles understate it. An open load (arrivalRate) has every "
+    "operation that was due in a stall."
 )
 
 

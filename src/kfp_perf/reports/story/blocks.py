@@ -56,6 +56,11 @@ class Noted:
 Cell = str | Hyperlink | Flag | Noted | Spark
 
 
+def count_cell(number: int, tone: Tone) -> Cell:
+    """A number; with a tone unless it is 0."""
+    return Flag(f"{number:,}", tone) if number else "0"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table; numbers are aligned to the right."""
@@ -68,7 +73,8 @@ class Column:
 class Table:
     """Rows under headers; the first cell of a row names it. `groups`: the row from which a title applies.
 
-    `minor`: the places of rows that a terminal leaves out, and says how many they are.
+    `minor`: the places of rows that are folded away, and left out on a terminal; `minor_title` says what they are,
+    such as "12 default thresholds, all kept".
     """
 
     caption: str
@@ -76,6 +82,23 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     groups: Mapping[int, str] = field(default_factory=dict)
     minor: Collection[int] = ()
+    minor_title: str = ""
+
+
+def major_rows(table: Table) -> Table:
+    """The table without its minor rows."""
+    return _with_rows(table, [place for place in range(len(table.rows)) if place not in table.minor])
+
+
+def minor_rows(table: Table) -> Table:
+    """A table of the minor rows alone, whose title says what they are."""
+    only = _with_rows(table, [place for place in range(len(table.rows)) if place in table.minor])
+    return replace(only, caption=table.minor_title)
+
+
+def _with_rows(table: Table, places: Sequence[int]) -> Table:
+    groups = {places.index(place): title for place, title in table.groups.items() if place in places}
+    return replace(table, rows=[table.rows[place] for place in places], groups=groups, minor=())
 
 
 def without_zeros(table: Table, *titles: str) -> Table:

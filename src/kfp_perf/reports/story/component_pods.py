@@ -8,7 +8,17 @@ from kfp_perf.metrics.components import read_histories
 from kfp_perf.metrics.pods import pods_of_test
 from kfp_perf.reports.document import dig
 from kfp_perf.reports.quantities import count_of, rate_of, share_of, size_of
-from kfp_perf.reports.story.blocks import Block, Cell, Column, Flag, Prose, Table, Tone, without_zeros
+from kfp_perf.reports.story.blocks import (
+    Block,
+    Cell,
+    Column,
+    Flag,
+    Prose,
+    Table,
+    Tone,
+    count_cell,
+    without_zeros,
+)
 from kfp_perf.reports.story.over_time import chart_over_time
 
 if TYPE_CHECKING:
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
     from kfp_perf.metrics.components import ComponentHistory
     from kfp_perf.reports.story.report_data import Material
 
-#: More lines cannot be told apart.
+#: More lines cannot be distinguished.
 _MOST_LINES = 5
 #: From which share of a limit on a component is marked: Kubernetes ends a container that reaches that of memory.
 _NEAR_LIMIT = 0.9
@@ -33,8 +43,7 @@ def component_pods(material: Material) -> Iterator[Block]:
     if dig(material.total, "components", "modelled"):
         yield Prose(
             "CPU and memory in the table and charts below are a formula of the emulator, of its requests and "
-            "reports. They "
-            "say nothing about a cluster, and are the cause of nothing here."
+            "reports. They say nothing about a cluster, and are the cause of nothing here."
         )
     columns = [
         Column("Component", is_number=False),
@@ -91,7 +100,7 @@ def _components(material: Material) -> dict[str, dict[str, Any]]:
 def _row(name: str, figures: Mapping[str, Any]) -> list[Cell]:
     return [
         name,
-        *(_bad(figures.get(key) or 0) for key in ("restarts", "oom_kills", "replaced_pods")),
+        *(count_cell(figures.get(key) or 0, Tone.BAD) for key in ("restarts", "oom_kills", "replaced_pods")),
         rate_of(dig(figures, "cpu_cores", "mean")),
         rate_of(dig(figures, "cpu_cores", "max")),
         rate_of(figures.get("cpu_request")),
@@ -100,10 +109,6 @@ def _row(name: str, figures: Mapping[str, Any]) -> list[Cell]:
         size_of(figures.get("memory_limit")),
         _share(dig(figures, "memory_share_of_limit", "max")),
     ]
-
-
-def _bad(number: int) -> Cell:
-    return Flag(f"{number:,}", Tone.BAD) if number else "0"
 
 
 def _share(share: float | None) -> Cell:
@@ -125,7 +130,7 @@ def _highest(
 
 
 def _left_out(material: Material) -> Iterator[Block]:
-    """Say that a cluster was read and is not the target's."""
+    """A note where a cluster was read that is not the target's."""
     found = pods_of_test(material.result.evidence, material.result.scenarios)
     if found.cluster is None or found.is_target:
         return

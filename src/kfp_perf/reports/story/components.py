@@ -22,12 +22,12 @@ from kfp_perf.reports.story.blocks import (
     Block,
     Cell,
     Column,
-    Flag,
     Items,
     Prose,
     Section,
     Table,
     Tone,
+    count_cell,
     without_zeros,
 )
 from kfp_perf.reports.story.component_pods import component_pods, restarted_components
@@ -122,8 +122,8 @@ def _process_row(name: str, figures: Mapping[str, Any]) -> list[Cell]:
         "–" if files is None else f"{files:,.0f}",
         share_of(figures.get("open_files_share")),
         "–" if (count := dig(figures, "goroutines", "max")) is None else f"{count:,.0f}",
-        Flag(f"{restarts:,}", Tone.BAD) if restarts else "0",
-        Flag(f"{missed:,}", Tone.WARNING) if missed else "0",
+        count_cell(restarts, Tone.BAD),
+        count_cell(missed, Tone.WARNING),
     ]
 
 

@@ -100,18 +100,18 @@ def _dots(material: Material) -> Iterable[tuple[Chart, str]]:
             points = getattr(runs, attribute, ())
             if points:
                 counts[name] += len(points)
-                told = f"{letter_of(place)} {name}" if several else name
+                title = f"{letter_of(place)} {name}" if several else name
                 dots = [(over - material.started, seconds) for over, seconds in points]
-                layers.append(Marks(told, dots, shape, place if several else style))
+                layers.append(Marks(title, dots, shape, place if several else style))
     if not layers:
         return
     longest = max(seconds for layer in layers for _, seconds in layer.points)
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    totals = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     yield (
         xy_chart(
             "run-durations",
             "Duration of each run, when it was over",
-            f"{told}; the longest was followed for {seconds_of(longest)}.",
+            f"{totals}; the longest was followed for {seconds_of(longest)}.",
             clock_axis(material.seconds),
             seconds_axis(longest * 1.05, "duration, from creation to finish"),
             layers,

@@ -47,8 +47,7 @@ def durations(material: Material) -> Section | None:
 
 _NOTE = (
     "How to read it: which share of all runs due (left) had succeeded and been seen so within how long (below). "
-    "A curve "
-    "that ends below 100 % leaves out what did not succeed: no quantile beyond its end is reached."
+    "A curve that ends below 100 % leaves out what did not succeed: no quantile beyond its end is reached."
 )
 _DURATION_NOTES = {
     "rank_last": " Runs that did not end rank above all that did; a quantile beyond a curve's end is not reached.",
@@ -154,7 +153,7 @@ def _lead(visible: dict[str, Any], runs: dict[str, Any]) -> str:
 
 
 def _of_durations(material: Material, duration: dict[str, Any]) -> list[Block]:
-    """What the server says of runs that succeeded and executed."""
+    """The durations by the server, of runs that succeeded and executed."""
     runs = material.total["runs"]
     blocks: list[Block] = []
     text = _duration_text(duration, runs, behind=any(one.behind for one in keeping_up(material.document)))
@@ -193,18 +192,18 @@ def _duration_text(found: dict[str, Any], runs: dict[str, Any], *, behind: bool)
     half, most, longest = (seconds_of(found.get(key)) for key in ("p50", "p95", "max"))
     if not has_enough(found, "p50"):
         return f"{_capital(these)} took {longest} from creation to finish. {exact}"
-    told = f"Of {these}{beside}, "
+    text = f"Of {these}{beside}, "
     if is_beyond(found, "p50"):
-        told += "the median duration is not reached"
+        text += "the median duration is not reached"
     else:
-        told += f"half took no longer than {half} from creation to finish"
+        text += f"half took no longer than {half} from creation to finish"
         if not has_enough(found, "p95"):
-            told += "" if is_beyond(found, "max") else f", the longest {longest}"
+            text += "" if is_beyond(found, "max") else f", the longest {longest}"
         elif is_beyond(found, "p95"):
-            told += "; the 95th percentile is not reached"
+            text += "; the 95th percentile is not reached"
         else:
-            told += f", 95 % no longer than {most}"
-    return f"{told}. {exact}"
+            text += f", 95 % no longer than {most}"
+    return f"{text}. {exact}"
 
 
 def _exactness(runs: dict[str, Any]) -> str:
@@ -241,10 +240,8 @@ def clock_conflicts(material: Material) -> list[Block]:
     return [
         Prose(
             f"{count_of(found.total(), 'run')} are left out of durations and of the phases queue and visible, "
-            "because "
-            f"their times contradict each other ({how}): the clocks of the API server and the workflow controller "
-            "differ, "
-            "and the times of other runs may be off by as much.",
+            f"because their times contradict each other ({how}): the clocks of the API server and the workflow "
+            "controller differ, and the times of other runs may be off by as much.",
             Tone.WARNING,
         )
     ]

@@ -1,4 +1,4 @@
-"""Why runs did not come to a good end, by what was said of them."""
+"""Why runs did not succeed, by their messages."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def failures(material: Material) -> Section | None:
         Column("Scenario", is_number=False),
         Column("Runs"),
     ]
-    table = Table("Runs without a good end (what varies in messages is written …)", columns, rows)
+    table = Table("Runs that did not succeed (what varies in messages is written …)", columns, rows)
     return Section("failures", "Why did runs fail?", _lead(material), [table])
 
 
 def _lead(material: Material) -> str:
     runs = material.total["runs"]
-    told = [
+    counts = [
         f"{count_of(runs[key], 'run')} {words}"
         for key, words in (("failed", "failed"), ("refused", "refused"), ("lost", "lost"))
         if runs.get(key)
     ]
     most = next(iter(failures_of(runs)), None)
-    lead = f"{', '.join(told)}." if told else ""
+    lead = f"{', '.join(counts)}." if counts else ""
     return f"{lead} Most often: {most.message}." if most and most.message else lead

@@ -35,8 +35,7 @@ def server_keeping_up(material: Material) -> Section | None:
 
 _NOTE = (
     "What a client can see of each run: it waits for CreateRun's answer from when it is due, and is reported as "
-    "running "
-    "once the server says so, which may be long after it began. It leaves when its end is visible"
+    "running once the server says so, which may be long after it began. It leaves when its end is visible"
 )
 
 

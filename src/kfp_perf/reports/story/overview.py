@@ -16,7 +16,6 @@ from kfp_perf.reports.story.blocks import (
     Column,
     Facts,
     Figure,
-    Flag,
     Items,
     Noted,
     Prose,
@@ -24,6 +23,7 @@ from kfp_perf.reports.story.blocks import (
     Table,
     Tile,
     Tone,
+    count_cell,
     without_zeros,
 )
 from kfp_perf.reports.story.report_data import letter_of
@@ -63,7 +63,7 @@ def tiles_of(material: Material) -> list[Tile]:
 
 
 def _run_tiles(runs: dict[str, Any]) -> Iterator[Tile]:
-    """What a user waits comes first; each says which runs it is of."""
+    """The time that a user waits comes first; each tile names the runs that it is of."""
     due, succeeded = runs.get("due") or 0, runs.get("succeeded") or 0
     if not (due or runs.get("created")):
         return
@@ -201,11 +201,11 @@ def _scenario_row(place: int, one: dict[str, Any]) -> list[Cell]:
         Noted(f"{letter_of(place)}  {one['name']}", _mode_words(one["mode"])),
         f"{runs.get('created', 0):,}",
         f"{runs.get('succeeded', 0):,}",
-        Flag(f"{failed:,}", Tone.BAD) if failed else "0",
-        Flag(f"{unfinished:,}", Tone.WARNING) if unfinished else "0",
-        Flag(f"{lost:,}", Tone.WARNING) if lost else "0",
-        Flag(f"{never_started:,}", Tone.WARNING) if never_started else "0",
-        Flag(f"{cut_off:,}", Tone.WARNING) if cut_off else "0",
+        count_cell(failed, Tone.BAD),
+        count_cell(unfinished, Tone.WARNING),
+        count_cell(lost, Tone.WARNING),
+        count_cell(never_started, Tone.WARNING),
+        count_cell(cut_off, Tone.WARNING),
         rate_of(throughput * 60) if throughput is not None else "–",
         f"{sum(call.get('count', 0) for call in load.values()):,}",
     ]

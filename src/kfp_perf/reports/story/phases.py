@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.observe.phases import PHASES
 from kfp_perf.reports.charts import Bar, Segment, bar_chart, seconds_axis
 from kfp_perf.reports.document import dig
@@ -16,14 +15,13 @@ from kfp_perf.reports.story.blocks import (
     Cell,
     Column,
     Figure,
-    Flag,
     Prose,
     Section,
     Table,
     Tone,
-    without_zeros,
 )
 from kfp_perf.reports.story.durations import clock_conflicts
+from kfp_perf.reports.story.pipeline_components import component_table, components_of
 from kfp_perf.reports.story.report_data import letter_of
 from kfp_perf.reports.tuning import SETTINGS, advice
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from kfp_perf.reports.charts import Chart
     from kfp_perf.reports.story.report_data import Material
 
-_MOST_COMPONENTS = 40
 #: Which share of the whole a phase must have for its settings to be named.
 _WORTH_ADVICE = 0.2
 
@@ -46,7 +43,7 @@ def phases(material: Material) -> Section | None:
     components = [
         (one["name"], name, figures)
         for one in material.scenarios
-        for name, figures in (_components_of(one)).items()
+        for name, figures in components_of(one).items()
     ]
     submit = dig(material.total, "phases", "submit")
     if not named and not components and not submit:
@@ -66,16 +63,14 @@ def phases(material: Material) -> Section | None:
         if material.runs.incomplete:
             blocks.append(Prose(_incomplete(material.runs.incomplete), Tone.WARNING))
     if components:
-        blocks.append(_component_table(components))
+        blocks.append(component_table(components))
     return Section("phases", "Where did the time go?", lead, blocks)
 
 
 _NOTE = (
     "Means over the runs that succeeded and executed, along each run's critical path: what it waited for. KFP "
-    "gives "
-    "whole seconds; means of many runs are finer than that, single phases are not. The start of a pod is part of "
-    "driver "
-    "and execute."
+    "gives whole seconds; means of many runs are finer than that, single phases are not. The start of a pod is "
+    "part of driver and execute."
 )
 
 
@@ -190,71 +185,3 @@ def _phase_row(name: str, phase: dict[str, Any], whole: float) -> list[Cell]:
         f"{phase.get('n', 0):,}",
         PHASES[name].meaning,
     ]
-
-
-def _components_of(scenario: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found = dig(scenario, "metrics", "observer", "components")
-    if not isinstance(found, dict):
-        return {}
-    return {name: figures for name, figures in found.items() if isinstance(figures, dict)}
-
-
-def _component_table(components: list[tuple[str, str, dict[str, Any]]]) -> Table:
-    columns = [
-        Column("Component", is_number=False),
-        Column("Executed"),
-        Column("Failed"),
-        Column("From cache"),
-        Column("Skipped"),
-        Column("On the critical path"),
-        Column("Mean"),
-        Column("p50"),
-        Column("p95"),
-        Column("Longest"),
-    ]
-    rows: list[list[Cell]] = []
-    groups: dict[int, str] = {}
-    for scenario, name, figures in components[:_MOST_COMPONENTS]:
-        if scenario not in groups.values():
-            groups[len(rows)] = scenario
-        failed = figures.get("failed", 0)
-        mean, *quantiles = _whole_seconds(figures.get("seconds") or {})
-        executed = figures.get("executed", 0)
-        rows.append(
-            [
-                name,
-                f"{executed:,}",
-                Flag(f"{failed:,}", Tone.BAD) if failed else "0",
-                f"{figures.get('cached', 0):,}",
-                f"{figures.get('skipped', 0):,}",
-                share_of(figures.get("on_critical_path", 0) / executed) if executed else "–",
-                mean,
-                *quantiles,
-            ]
-        )
-    more = (
-        f" (the first {_MOST_COMPONENTS} of {len(components)})" if len(components) > _MOST_COMPONENTS else ""
-    )
-    title = f"Components, with the start of their pods; each execution within 1 s{more}"
-    return without_zeros(Table(title, columns, rows, groups), "From cache", "Skipped", "On the critical path")
-
-
-def _whole_seconds(histogram: dict[str, int]) -> list[str]:
-    """Mean, median, 95th percentile and maximum of executions counted by their whole seconds."""
-    counts = sorted((int(second), count) for second, count in histogram.items())
-    total = sum(count for _, count in counts)
-    if not total:
-        return ["–"] * 4
-    mean = sum(second * count for second, count in counts) / total
-    found = []
-    for share in (0.5, 0.95, 1.0):
-        if share < 1.0 and total < fewest_values(share):
-            found.append("–")
-            continue
-        seen = 0
-        for second, count in counts:
-            seen += count
-            if seen >= share * total - 1e-6:
-                found.append(f"{second:,} s")
-                break
-    return [seconds_of(mean) if mean else "0 s", *found]

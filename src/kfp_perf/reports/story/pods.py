@@ -13,12 +13,12 @@ from kfp_perf.reports.story.blocks import (
     Cell,
     Column,
     Figure,
-    Flag,
     Items,
     Prose,
     Section,
     Table,
     Tone,
+    count_cell,
     without_zeros,
 )
 
@@ -53,8 +53,8 @@ def pods(material: Material) -> Section | None:
     if texts := _troubles(found):
         blocks.append(Items(texts, Tone.WARNING))
     if isinstance(reasons := found.get("reasons"), dict) and reasons:
-        said = [f"{reason} ({count_of(count, 'pod')})" for reason, count in reasons.items()]
-        blocks += [Prose("Why pods failed, or had no node at first:"), Items(said)]
+        texts = [f"{reason} ({count_of(count, 'pod')})" for reason, count in reasons.items()]
+        blocks += [Prose("Why pods failed, or had no node at first:"), Items(texts)]
     return Section("pods", "Where did pods wait?", _lead(material, found, roles), blocks)
 
 
@@ -138,7 +138,7 @@ def _stage_row(stage: str, one: dict[str, Any], meaning: str) -> list[Cell]:
     return [
         _WORDS[stage],
         f"{one.get('n') or 0:,}",
-        Flag(f"{above:,}", Tone.WARNING) if above else "0",
+        count_cell(above, Tone.WARNING),
         seconds_of(one.get("mean")),
         *("not reached" if share in beyond else seconds_of(one.get(share)) for share in ("p50", "p95")),
         seconds_of(one.get("longest_answered")),
@@ -158,7 +158,7 @@ def _node_table(nodes: dict[str, Any]) -> Table:
         [
             name,
             f"{one.get('pods') or 0:,}",
-            Flag(f"{one['failed']:,}", Tone.BAD) if one.get("failed") else "0",
+            count_cell(one.get("failed") or 0, Tone.BAD),
             f"{one.get('image_pulls') or 0:,}",
             *(seconds_of(dig(one, f"{stage}_seconds", "mean")) for stage in STAGES),
             seconds_of(dig(one, "start_seconds", "max")),
@@ -172,7 +172,7 @@ def _node_table(nodes: dict[str, Any]) -> Table:
 
 def _troubles(found: dict[str, Any]) -> list[str]:
     seen = found["seen"]
-    said = {
+    kinds = {
         "failed": "failed",
         "oom_kills": "had a container that was ended for its use of memory",
         "unschedulable": "found no node at first",
@@ -180,6 +180,6 @@ def _troubles(found: dict[str, Any]) -> list[str]:
     }
     return [
         f"{count_of(number, 'pod')} ({share_of(number / seen)}) {words}"
-        for name, words in said.items()
+        for name, words in kinds.items()
         if (number := found.get(name) or 0)
     ]

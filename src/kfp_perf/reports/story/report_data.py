@@ -91,8 +91,8 @@ def read_material(result: TestResult) -> Material:
         missing.append(f"runs.jsonl ({error.strerror})")
     else:
         figures = document["total"]["runs"]
-        told = sum(_count(figures, name) for name in ("due", "cut_off", "warmup"))
-        missing += _cut("runs", runs.runs, told, "runs.jsonl")
+        counted = sum(_count(figures, name) for name in ("due", "cut_off", "warmup"))
+        missing += _cut("runs", runs.runs, counted, "runs.jsonl")
     started = epoch_of(document["started"])
     if started is None:
         started = min(runs.created, default=0.0)
@@ -112,16 +112,16 @@ def read_material(result: TestResult) -> Material:
         missing.append(f"series.hlog ({error.strerror})")
     else:
         # Only what was answered or failed has times.
-        told = sum(
+        counted = sum(
             _count(one, "answered") + _count(one, "errors") for one in _operations(document["total"]["api"])
         )
-        missing += _cut("requests", course.requests, told, "series.hlog")
+        missing += _cut("requests", course.requests, counted, "series.hlog")
     return Material(result, document, missing, started, seconds, runs, course, bands)
 
 
-def _cut(what: str, found: int, told: int, file: str) -> list[str]:
+def _cut(what: str, found: int, counted: int, file: str) -> list[str]:
     """The text on a file that holds less than `result.json` counts."""
-    return [f"{told - found:,} of {told:,} {what} (in {file})"] if found < told else []
+    return [f"{counted - found:,} of {counted:,} {what} (in {file})"] if found < counted else []
 
 
 def _operations(api: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -25,9 +25,7 @@ def thresholds(material: Material) -> Section | None:
     if defaults:
         blocks.append(
             Prose(
-                f"{count_of(defaults, 'threshold')} marked as default hold because the file neither bounds these "
-                "metrics "
-                "nor lifts them with null."
+                "A default threshold holds where the file neither bounds its metric nor lifts it with null."
             )
         )
     blocks += [Prose(text) for text in few_runs(material.document)]
@@ -65,7 +63,14 @@ def thresholds_table(judged: Sequence[dict[str, Any]]) -> Table:
         Column("Values"),
         Column("Judgement", is_number=False),
     ]
-    return Table("Thresholds, those that failed first", columns, [_row(one) for one in judged])
+    minor = [place for place, one in enumerate(judged) if one.get("default") and one.get("passed")]
+    return Table(
+        "Thresholds, those that failed first",
+        columns,
+        [_row(one) for one in judged],
+        minor=minor,
+        minor_title=f"{count_of(len(minor), 'default threshold')} kept",
+    )
 
 
 def _row(one: dict[str, Any]) -> list[Cell]:
@@ -101,7 +106,11 @@ def executions_to_tell(judged: Sequence[dict[str, Any]]) -> list[Block]:
     found: list[Block] = []
     for one in judged:
         baseline = one.get("baseline")
-        needed = executions_needed(baseline.get("executions_needed")) if isinstance(baseline, dict) else ""
+        needed = (
+            executions_needed(baseline.get("executions_needed"), paired=bool(baseline.get("paired")))
+            if isinstance(baseline, dict)
+            else ""
+        )
         if needed:
             found.append(Prose(f"{one.get('metric')} cannot be told from run-to-run variation: {needed}."))
     return found

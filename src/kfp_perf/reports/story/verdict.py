@@ -37,7 +37,7 @@ def verdict_of(document: Mapping[str, Any], missing: list[str]) -> VerdictBlock:
         word,
         sentence,
         tone,
-        [*reasons[1:], *_behind(document)],
+        [*_details(code, reasons), *reasons[1:], *_behind(document)],
         list(_caveats(document, missing)),
     )
 
@@ -53,12 +53,19 @@ def _sentence(code: int, document: Mapping[str, Any], reasons: list[str]) -> str
         note = " The thresholds that the file sets were kept." if went_badly(document) else ""
         return f"{did}.{note}"
     if code == ExitCode.INVALID:
-        return f"{why or 'The load generator was saturated'}, so the figures describe it more than KFP."
+        cause = why.partition(": ")[0] or "The load generator was saturated"
+        return f"{cause}, so the figures describe it more than KFP."
     if code == ExitCode.INTERRUPTED:
         return f"{why or 'The test was stopped before its end'}. Until then {did[0].lower()}{did[1:]}."
     if code == ExitCode.TARGET:
         return f"The target gave way: {why or 'it did not answer'}."
     return f"{why}. {did}." if why else f"{did}, but the test did not end well."
+
+
+def _details(code: int, reasons: list[str]) -> list[str]:
+    """Of an invalid test what stands behind its cause, which the sentence names alone."""
+    details = reasons[0].partition(": ")[2] if code == ExitCode.INVALID and reasons else ""
+    return [details] if details else []
 
 
 def _what_happened(document: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from kfp_perf.studies.capacity.design import CapacitySearch
 from kfp_perf.studies.capacity.forecast import Forecast, forecast
-from kfp_perf.studies.capacity.scenarios import FROM_SHARE, Searched, find_searched
+from kfp_perf.studies.capacity.scenarios import FROM_SHARE, Searched, background_words, find_searched
 from kfp_perf.studies.capacity.search import SearchLimits
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Forecast",
     "SearchLimits",
     "Searched",
+    "background_words",
     "find_searched",
     "forecast",
 ]

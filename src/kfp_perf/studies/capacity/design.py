@@ -89,6 +89,7 @@ class CapacitySearch:
             overrides=overrides_of(self.plan, self.searched, step),
             emulator_seed=None if self.first_seed is None else self.first_seed + len(done),
             stop_when=GuardedLoad(self.searched, step, CliffGuard(step, self._most_failures(step))),
+            deletes_early=True,
         )
 
     def answer(self, done: Sequence[Executed]) -> Mapping[str, Any]:

@@ -39,7 +39,10 @@ def forecast(
             certain = GROWTH_BOUND * step.measured_seconds / max(growth, GROWTH_BOUND)
             load = min(load, step.fill_seconds + max(certain, FEWEST_SECONDS, step.typical_seconds / 2.0))
         flow = step.rate / max(visible_seconds, 1e-3) if limits.closed else step.rate
-        seconds = load + visible_seconds + clean_up_seconds * load * flow + pause
+        deletions = clean_up_seconds * load * flow
+        if held:  # they begin while the last runs are followed
+            deletions = max(0.0, deletions - visible_seconds)
+        seconds = load + visible_seconds + deletions + pause
         broken = ("a threshold",) if limits.closed and not held else ()
         done.append(Plateau(step, Slope(growth, 0.001), visible_seconds, seconds, broken))
     return Forecast(len(done), sum(one.seconds for one in done))

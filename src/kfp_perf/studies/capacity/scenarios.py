@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kfp_perf.errors import InputError, Problem
-from kfp_perf.metrics.capacity import is_of_capacity
+from kfp_perf.metrics.capacity import RATE, is_of_capacity
 from kfp_perf.scenario.quantities import MAX_RATE_PER_SECOND, MAX_STAGE_SLOTS, Rate
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def find_searched(plan: Plan, name: str | None = None) -> Searched:
     """The scenario of this name, or the only one that can be searched.
 
     A rate can be varied. The slots of a closed load can where a threshold of the user's judges the scenario: their
-    backlog cannot grow. Raises `InputError` where there is none, or more than one.
+    backlog cannot grow. Raises `InputError` where there is none, or more than one, and for a bound on the rate
+    of slots.
     """
     known = {scenario.name or "": scenario for scenario in plan.scenarios}
     if name is not None:
@@ -58,7 +59,7 @@ def find_searched(plan: Plan, name: str | None = None) -> Searched:
         why = _why_not(known[name], plan)
         if why:
             raise InputError(Problem(f"scenario {name}", why, _REMEDY))
-        return _searched(known[name])
+        return _bounded(_searched(known[name]), plan)
     reasons = {one: _why_not(scenario, plan) for one, scenario in known.items()}
     able = [one for one, why in reasons.items() if not why]
     # A rate is preferred: numTimes is then the background.
@@ -71,7 +72,20 @@ def find_searched(plan: Plan, name: str | None = None) -> Searched:
         raise InputError(
             Problem("the scenario file", f"has several loads that can be varied: {', '.join(found)}", remedy)
         )
-    return _searched(known[found[0]])
+    return _bounded(_searched(known[found[0]]), plan)
+
+
+def _bounded(searched: Searched, plan: Plan) -> Searched:
+    """The same, where the bounds on the capacity can be judged. Raises `InputError` where they cannot."""
+    if searched.closed and any(_of_capacity(plan, one) for one in (None, searched.name)):
+        raise InputError(
+            Problem(
+                f"scenario {searched.name}",
+                f"keeps numTimes in flight, so the search finds no rate that {RATE} could bound",
+                f"Give it an arrivalRate, or take {RATE} out of the thresholds.",
+            )
+        )
+    return searched
 
 
 def _why_not(scenario: TestScenario, plan: Plan) -> str:
@@ -103,6 +117,14 @@ def _searched(scenario: TestScenario) -> Searched:
     )
 
 
+def background_words(scenario: TestScenario) -> str:
+    """A scenario that runs beside the searched one, with its load where that is not the one of the file."""
+    if not scenario.stages:
+        return scenario.name or ""
+    load = f"{_slots(scenario):.0f} in flight" if scenario.rate is None else str(scenario.rate)
+    return f"{scenario.name} (at {load}, the highest of its stages)"
+
+
 def _slots(scenario: TestScenario) -> float:
     if scenario.stages:
         return max(float(one.target) for one in scenario.stages if not isinstance(one.target, Rate))
@@ -112,8 +134,9 @@ def _slots(scenario: TestScenario) -> float:
 def overrides_of(plan: Plan, searched: Searched, step: PlannedPlateau) -> tuple[str, ...]:
     """The changes that make one plateau: the searched load is constant, and all others run beside it.
 
-    Their own loads stay; a load in stages stays at the highest of them, and a total is spread as densely as in
-    the file. Thresholds on the capacity itself are taken out.
+    Their own loads stay. A plateau is a steady state, so a load in stages stays at the highest of them: the answer
+    is then right at all of them. A total is spread as densely as in the file. Thresholds on the capacity itself are
+    taken out.
     """
     load = f"numTimes={step.rate:.0f}" if searched.closed else f"arrivalRate={step.rate * 60.0:.10g}/min"
     found = [f"thresholds[{_quoted(name)}]=" for name in _of_capacity(plan, None)]
