@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -9,6 +10,8 @@ import tomllib
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
+
+from reference.screen import terminal_picture
 
 from kfp_perf.config import TestConfig
 from kfp_perf.plan import make_plan
@@ -110,6 +113,17 @@ def test_how_coarse_times_are_while_a_test_runs() -> None:
     excess = (10 ** (1 / coarse_histogram._BINS_A_DECADE) - 1) * 100
     assert f"up to {excess:.1f} % too high" in " ".join(text.split())
     assert f"{coarse_histogram._BINS_A_DECADE} for each factor of ten" in " ".join(text.split())
+
+
+def test_the_picture_of_the_screen_is_what_the_screen_shows() -> None:
+    """The letters of it, as a newer rich may place them otherwise."""
+
+    def letters(picture: str) -> str:
+        texts = re.findall(r"<text[^>]*>(.*?)</text>", picture, re.DOTALL)
+        return " ".join(html.unescape("".join(texts)).split())
+
+    shown = (ROOT / "docs" / "images" / "terminal.svg").read_text()
+    assert letters(shown) == letters(terminal_picture()), "run python docs/make.py"
 
 
 def test_no_index_is_said_to_have_the_package() -> None:

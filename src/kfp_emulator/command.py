@@ -331,7 +331,7 @@ def _warm_up() -> None:
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
-    """Wait until the parent has gone, or says so."""
+    """Wait until the parent has gone, or closes the input."""
     try:
         while os.read(sys.stdin.fileno(), 4096):
             pass

@@ -19,7 +19,7 @@ from kfp_emulator.kubernetes.journal import Journal
 from kfp_emulator.kubernetes.permissions import Permissions
 from kfp_emulator.kubernetes.run_pods import RunPods
 from kfp_emulator.protocol.wire import OutwardTime
-from kfp_emulator.server import lifecycle, recurring, reporting
+from kfp_emulator.server import lifecycle, reporting, scheduled_runs
 from kfp_emulator.server.access import USER_HEADER, Access
 from kfp_emulator.server.faults import FaultPlan
 from kfp_emulator.server.metrics import ServerMetrics
@@ -124,7 +124,7 @@ def build(options: Options, clock: Clock | None = None) -> Backend:
     schedules = ScheduleController(
         options.profile,
         clock,
-        lambda firing: recurring.start(backend, firing),
+        lambda firing: scheduled_runs.start(backend, firing),
         seed=options.seed,
         ahead=cluster_time.offset_microseconds,
     )

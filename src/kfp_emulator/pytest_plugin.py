@@ -44,7 +44,7 @@ def emulated_kfp(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def shared_emulated_kfp(pytestconfig: pytest.Config) -> Iterator[Emulator]:
-    """One emulator for all tests that ask for it, which see each other's objects and faults."""
+    """One emulator for all tests that use it, with each other's objects and faults."""
     yield from _running(*pytestconfig.getini("emulated_kfp_options"))
 
 

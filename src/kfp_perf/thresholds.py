@@ -14,7 +14,7 @@ from kfp_perf.errors import Problem
 from kfp_perf.metrics import OF_THE_TEST
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.metrics.registry import built_in
-from kfp_perf.metrics.windowed import COUNTED, WINDOWED_NAMES, FigureKind, known_meanwhile, windowed
+from kfp_perf.metrics.windowed import COUNTED, WINDOWED_NAMES, FigureKind, Of, known_meanwhile, windowed
 from kfp_perf.scenario.quantities import format_value, parse_minutes, parse_rate
 from kfp_perf.statistics.windows import SHORTEST_SECONDS
 
@@ -205,7 +205,8 @@ def _check_abort(metric: NamedMetric, comparison: str, seconds: float) -> None:
     how = windowed(metric)
     if not known_meanwhile(metric):
         raise _Wrong(f"{metric.name} is known only at the end, so it cannot abort the test", _CAN_ABORT)
-    if metric.name in COUNTED and comparison.startswith(">"):
+    grows = metric.name in COUNTED or (how is not None and how.of is Of.IN_FLIGHT and not seconds)
+    if grows and comparison.startswith(">"):
         what = f"{metric.name} grows from 0, so {comparison} would abort the test at once"
         raise _Wrong(what, "leave out abortOnFail: it is judged at the end")
     if how is not None and how.kind is FigureKind.RATE and not seconds:

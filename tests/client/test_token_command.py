@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,31 @@ def test_calls_that_were_refused_at_the_same_time_share_one_run(monkeypatch: pyt
     assert asyncio.run(refused()) == [True] * 50
     assert printed.runs == 2
     assert credentials.headers()["Authorization"] == "Bearer token-2"
+
+
+def test_a_call_that_is_cancelled_ends_the_wait_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scenarios share the command: one that stops must not cancel operations of the others."""
+    printed = Printed(monkeypatch, lasts_seconds=None)
+    goes_on = threading.Event()
+    credentials = Credentials(TestConfig(KFP_TOKEN_COMMAND=("print-another-token",)))
+
+    def slowly(command: tuple[str, ...], where: str) -> PrintedSecret:
+        assert goes_on.wait(10)
+        return printed.run(command, where)
+
+    monkeypatch.setattr(module, "run_secret_command", slowly)
+    printed.now += PAUSE_SECONDS
+
+    async def two_calls() -> bool:
+        refused = credentials.headers()
+        cancelled, other = (asyncio.create_task(credentials.renewed_since(refused)) for _ in range(2))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        goes_on.set()
+        return await other
+
+    assert asyncio.run(two_calls())
 
 
 def test_calls_refused_with_the_token_of_a_file_that_has_changed_meanwhile_are_repeated_too(

@@ -82,8 +82,10 @@ def test_files_without_runs_are_compared_by_the_commonest_read(tmp_path: Path) -
     assert [one.name for one in found.primary] == ["api.ListRuns.latency.p95"]
 
 
-def test_faster_is_not_said_where_more_fails(tmp_path: Path) -> None:
-    found = compared(tmp_path, [8.5, 8.6, 8.4, 8.7], failed=3)
+@pytest.mark.parametrize("scenario", [None, "steady"])
+def test_faster_is_not_said_where_more_fails(tmp_path: Path, scenario: str | None) -> None:
+    """The rates of the only scenario are those of the whole test."""
+    found = compared(tmp_path, [8.5, 8.6, 8.4, 8.7], failed=3, primary=[(scenario, "run.visible.mean")])
     (primary,) = found.primary
     assert primary.verdict is ComparisonVerdict.MORE_FAILURES
     assert "run.success_rate went from 100.0 % to 97.0 %" in primary.reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -130,12 +129,6 @@ def test_if_else_with_oneof(draft: Draft, side: str, taken: str) -> None:
     assert pods(report) == 1 + 1 + 2 + 2 + 2
 
 
-def test_an_importer_is_one_pod(draft: Draft) -> None:
-    report = Simulation().run(draft.pipeline({"get-data": task(draft.importer("get"))}))
-    assert names(report) == Counter({"root-driver": 1, "root": 1, "get-data": 1})
-    assert pods(report) == 2
-
-
 def test_a_volume_is_made_by_its_driver(draft: Draft) -> None:
     draft.container("createpvc", outputs={"name": "STRING"}, image="argostub/createpvc")
     draft.container("use", inputs={"claim": "STRING"})
@@ -175,39 +168,6 @@ def test_a_condition_that_cannot_be_evaluated_fails_in_the_driver(draft: Draft) 
     report = Simulation().run(draft.pipeline({"work": task("work", gets={"text": "many"}, when=when)}))
     assert phases(report)["work-driver"] == "Failed"
     assert report.phase == "Failed"
-
-
-def test_an_importer_waits_for_nothing(draft: Draft) -> None:
-    """KFP's compiler gives it no dependencies, whatever its task names."""
-    draft.container("make", outputs={"out": "STRING"})
-    tasks = {"make": task("make"), "get": task(draft.importer("get"), after=["make"])}
-    report = Simulation().run(draft.pipeline(tasks))
-    assert report.phase == "Succeeded"
-    assert find(report, "get").started_at == find(report, "make-driver").started_at
-
-
-@pytest.mark.parametrize(
-    ("uri", "gets", "message"),
-    [
-        ({"runtimeParameter": "uri"}, {"uri": ("parent", "where")}, ""),
-        ({"constant": ""}, {}, "empty Artifact URI constant value"),
-        ({"runtimeParameter": "uri"}, {}, "cannot find parameter uri in task input"),
-        ({"runtimeParameter": "uri"}, {"uri": ("make", "out")}, "parent DAG does not have input parameter "),
-        ({"runtimeParameter": "uri"}, {"uri": ("parent", "empty")}, "empty artifact URI runtime value"),
-        ({}, {}, "artifact uri not provided"),
-    ],
-)
-def test_an_importer_takes_its_uri_from_a_constant_or_the_dag_around_it(
-    draft: Draft, uri: Any, gets: Any, message: str
-) -> None:
-    draft.container("make", outputs={"out": "STRING"})
-    draft.importer("get")
-    draft.executors["exec-get"]["importer"]["artifactUri"] = uri
-    tasks = {"make": task("make"), "get": task("get", gets=gets)}
-    pipeline = draft.pipeline(tasks, inputs={"where": "STRING", "empty": "STRING"})
-    report = Simulation().run(pipeline, where="gs://there", empty="")
-    assert phases(report)["get"] == ("Failed" if message else "Succeeded")
-    assert message in report.message
 
 
 def test_an_exit_task_of_an_exit_task_never_runs(draft: Draft) -> None:
@@ -338,22 +298,6 @@ def test_doubled_retry_nodes_try_errors_again_but_not_failures(draft: Draft) -> 
     assert names(failed)["executor(1)"] == 0
 
 
-def test_made_up_outputs_send_runs_both_ways(draft: Draft) -> None:
-    draft.container("flip", outputs={"side": "STRING"})
-    draft.container("work", inputs={"side": "STRING"})
-    tasks = {
-        "flip": task("flip"),
-        "work": task(
-            "work", gets={"side": ("flip", "side")}, when="inputs.parameter_values['side'] == 'heads'"
-        ),
-    }
-    pipeline = draft.pipeline(tasks)
-    simulation = Simulation()
-    found = [phases(simulation.run(pipeline, f"run-{number}"))["work"] for number in range(40)]
-    assert 10 < found.count("Skipped") < 30
-    assert set(found) == {"Succeeded", "Skipped"}
-
-
 def test_a_wide_pipeline_is_compiled_and_run_without_delay(draft: Draft) -> None:
     draft.container("work")
     tasks = {"first": task("work")}
@@ -380,21 +324,3 @@ def test_null_from_above_is_left_out_where_optional_and_fails_where_not(draft: D
     assert phases(report)["strict-driver"] == "Failed"
     assert "the resolved input parameter is null: given" in report.message
     assert Simulation().run(parse_pipeline(documents), given="text").phase == "Succeeded"
-
-
-def test_made_up_items_and_fields_have_the_types_that_their_readers_want(draft: Draft) -> None:
-    draft.container("rows", outputs={"all": "LIST", "fields": "STRUCT"})
-    draft.container("count", inputs={"number": "NUMBER_INTEGER"})
-    inner = task("count", gets={"number": ("parent", "row")})
-    inner["inputs"]["parameters"]["number"]["parameterExpressionSelector"] = 'parseJson(string_value)["n"]'
-    draft.dag("body", {"count": inner}, inputs={"items": "LIST", "row": "STRUCT"})
-    single = task("count", gets={"number": ("rows", "fields")})
-    single["inputs"]["parameters"]["number"]["parameterExpressionSelector"] = 'parseJson(string_value)["m"]'
-    tasks = {
-        "rows": task("rows"),
-        "body": task("body", gets={"items": ("rows", "all")}, loop={"row": ("input", "items")}),
-        "single": single,
-    }
-    report = Simulation().run(draft.pipeline(tasks))
-    assert report.phase == "Succeeded", report.message
-    assert names(report)["count"] >= 1

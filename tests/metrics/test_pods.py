@@ -152,6 +152,25 @@ def test_components_by_restarts_and_use(total: Callable[..., dict[str, Any]], tm
     assert (found["mysql"]["restarts"], found["mysql"]["replaced_pods"]) == (1, 1)
 
 
+def test_pods_of_a_component_that_are_measured_in_turn_are_added_up(
+    total: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """Nodes are measured at times of their own, and a line has only the pods that were measured since the last."""
+    write_lines(tmp_path, CLUSTER_FILE, [NAMED])
+    pods = ("ml-pipeline-1", "ml-pipeline-2")
+    states = [component_record(T0, pod=pod, uid=pod) for pod in pods]
+    gone = component_record(T0 + 42.0, pod=pods[0], uid=pods[0], gone=True)
+    write_lines(tmp_path, COMPONENTS_FILE, [*states, gone])
+    first = usage_of(T0, 0.5, 100, pods[0])
+    first.cores[pods[1]], first.bytes[pods[1]] = {"server": 0.5}, {"server": 100.0 * 2**20}
+    samples = [first, *(usage_of(T0 + 5.0 * place, 0.5, 100, pods[place % 2]) for place in range(1, 9))]
+    write_lines(tmp_path, USAGE_FILE, [*samples, usage_of(T0 + 45.0, 0.5, 100, pods[1])])
+    write_lines(tmp_path, PODS_FILE, [pod_record("a", T0)])
+    found = total(["a"])["components"]["by_name"]["ml-pipeline"]
+    assert found["cpu_cores"] == pytest.approx({"n": 10, "max": 1.0, "mean": 0.95})
+    assert found["cpu_limit"] == 1.0, "of the pod that is there at the end"
+
+
 def _judged(total: dict[str, Any], name: str, condition: str) -> tuple[Judged, str]:
     threshold = parse_threshold(name, condition, "here", None)
     assert not hasattr(threshold, "remedy"), threshold

@@ -86,7 +86,7 @@ def everything(
         for key, family in METRICS.items()
         if issubclass(family, ReportedFamily)
     }
-    writer.state(ScenarioCounters(scenario=name), reports)
+    writer.state(ScenarioCounters(scenario=name, at=T0 + 1.0, in_flight=3), reports)
     writer.close()
     for endpoint in ("server", "controller", "scheduledworkflow", "minio"):
         write_scrapes(

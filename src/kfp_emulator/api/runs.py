@@ -10,6 +10,7 @@ from kfp_emulator.protocol.errors import (
     Answer,
     ApiFault,
     bad_request,
+    check_length,
     failed_precondition,
     internal,
     invalid_input,
@@ -17,7 +18,7 @@ from kfp_emulator.protocol.errors import (
     wrapping,
 )
 from kfp_emulator.protocol.messages import RUN
-from kfp_emulator.server import experiments, recurring
+from kfp_emulator.server import experiments, scheduled_runs
 from kfp_emulator.server.run_creation import existing_run, kubernetes_write, prepare, request_again, start
 from kfp_emulator.storage.run_store import FINAL_PHASES, RETRYABLE_PHASES
 from kfp_emulator.storage.schema import RUNS
@@ -63,11 +64,8 @@ def _check(message: dict[str, Any]) -> None:
             invalid_input("Run name cannot be empty"),
         )
     for key, (field, limit) in _LENGTHS.items():
-        if len(message.get(key, "").encode()) > limit:
-            raise internal(
-                "Failed to convert API run to its internal representation",
-                invalid_input(f"Run.{field} length cannot exceed {limit}"),
-            )
+        context = "Failed to convert API run to its internal representation"
+        check_length(f"Run.{field}", message.get(key, ""), limit, context)
 
 
 async def _authorize_create(backend: Backend, call: Call, namespace: str) -> None:
@@ -191,7 +189,7 @@ async def delete_run(backend: Backend, call: Call) -> Answer:
         _owned(backend, run_id, "delete")
     await kubernetes_write(backend)
     backend.cluster.delete(run_id)
-    recurring.run_ended(backend, run_id)
+    scheduled_runs.run_ended(backend, run_id)
     _delete_row(backend, run_id)
     return EMPTY
 

@@ -81,7 +81,7 @@ class Cel:
 
 
 def _value_fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a protobuf Value as a selector sees them."""
+    """Return the fields of a protobuf Value as a selector reads them."""
     fields: dict[str, Any] = {"string_value": as_text(value)}
     for kind, name in (
         (bool, "bool_value"),

@@ -1,4 +1,4 @@
-"""A run as the cluster holds it: the request, its workflow, and what is planned for it."""
+"""A run in the cluster: the request, its workflow, and what is planned for it."""
 
 from __future__ import annotations
 

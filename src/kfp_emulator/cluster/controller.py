@@ -1,4 +1,4 @@
-"""What the steps of a task (loops, executors) may do to the workflow that they are part of."""
+"""The interface of a workflow for the steps of its tasks (loops, executors)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Controller(RunningWorkflow, Protocol):
-    """One workflow, as the steps of its tasks see it."""
+    """One workflow, for the steps of its tasks."""
 
     tree: NodeTree
     resolver: Resolver
@@ -40,7 +40,7 @@ class Controller(RunningWorkflow, Protocol):
         ...
 
     def tried_again(self, pod: Pod) -> bool:
-        """Start another attempt of a driver that ended in an error, if the retry strategy says so."""
+        """Start another attempt of a driver that ended in an error, if the retry strategy allows it."""
         ...
 
     def close_shell(self, pod: Pod) -> None:

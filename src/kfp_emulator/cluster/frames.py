@@ -245,7 +245,7 @@ class Host(Protocol):
     """The calls of a workflow to its cluster."""
 
     def cached(self, workflow: RunningWorkflow, run: TaskRun) -> bool:
-        """Whether an executor need not run; if so, `run.origin` says where its outputs come from."""
+        """Whether an executor need not run; if so, `run.origin` is where its outputs come from."""
         ...
 
     def succeeded(self, workflow: RunningWorkflow, run: TaskRun) -> None:

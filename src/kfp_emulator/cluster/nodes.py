@@ -98,7 +98,7 @@ class LiveNode:
         "view",
     )
 
-    def __init__(self, name: str, hash_: int, phase: str, start: int, template: str = "") -> None:
+    def __init__(self, name: str, hash_: int, phase: str, start: int) -> None:
         self.name = name
         self.hash = hash_
         self.phase = phase
@@ -107,7 +107,7 @@ class LiveNode:
         self.children: list[LiveNode] | None = None
         self.listed: tuple[str, ...] = ()
         """Ids of children beside `children`, which are listed though they are no nodes yet."""
-        self.template = template
+        self.template = ""
         """The template of a pod; empty for other nodes."""
         self.history: tuple[tuple[int, str], ...] = ()
         self.view: Node | None = None

@@ -45,7 +45,7 @@ class Trigger:
 
 @dataclass(slots=True, eq=False)
 class RecurringRun:
-    """A recurring run as its controller sees it; `last_slot` and `last_index` are kept in its resource."""
+    """A recurring run in its controller; `last_slot` and `last_index` are kept in its resource."""
 
     id: str
     name: str

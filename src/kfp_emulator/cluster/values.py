@@ -35,9 +35,13 @@ _LONGEST_LIST = 3
 
 @dataclass(slots=True)
 class _Hints:
-    """What is known of a value: its type for its readers, literals that it is compared with, items, fields."""
+    """What is known of a value: its type for its readers, literals that it is compared with, items, fields.
+
+    `allowed` are the only values that a reader takes.
+    """
 
     type: str = ""
+    allowed: tuple[Any, ...] = ()
     literals: list[Any] = field(default_factory=list)
     numeric: bool = False
     items: _Hints | None = None
@@ -122,8 +126,10 @@ def _selected(hints: _Hints, selector: str) -> _Hints:
 
 
 def _typed(task: TaskPlan, name: str, hints: _Hints) -> None:
-    """Note the type that a reader needs; STRING is no hint, since drivers convert any value to it."""
+    """Note the type and the values that a reader needs; STRING is no hint: drivers convert any value to it."""
     definition = task.component.inputs.get(name)
+    if definition is not None and definition.literals:
+        hints.allowed = definition.literals
     if definition is not None and definition.type in _MAKERS:
         hints.type = definition.type
 
@@ -153,6 +159,8 @@ _WORDS = ("alpha", "beta", "gamma", "delta")
 
 
 def _value(hints: _Hints, type_: str, draws: Draws, purpose: str) -> Any:
+    if hints.allowed:
+        return hints.allowed[draws.below(purpose, len(hints.allowed))]
     return _MAKERS.get(type_, _string)(hints, draws, purpose)
 
 
@@ -187,7 +195,7 @@ def _struct(hints: _Hints, draws: Draws, purpose: str) -> dict[str, Any]:
 
 def _any(hints: _Hints, draws: Draws, purpose: str) -> Any:
     """Return a value whose type is known only from how it is read."""
-    if hints.type:
+    if hints.type or hints.allowed:
         return _value(hints, hints.type, draws, purpose)
     if hints.fields:
         return _struct(hints, draws, purpose)

@@ -111,7 +111,7 @@ class Workflow:
         return self.tree.now
 
     def placeholders(self) -> dict[str, str]:
-        """Return what constants may say of the run."""
+        """Return the values of placeholders in constants."""
         return {
             "{{$.pipeline_job_uuid}}": self.run_id,
             "{{$.pipeline_job_name}}": self.name,
@@ -238,7 +238,7 @@ class Workflow:
             self.wake_at = when if self.wake_at is None else min(when, self.wake_at)
 
     def tried_again(self, pod: Pod) -> bool:
-        """Try a driver that ended in an error again, where the manifests' default retryStrategy says so."""
+        """Try a driver that ended in an error again, where the manifests' default retryStrategy does."""
         tryable = pod.shell is not None and pod.phase == nodes.ERROR and pod.attempt < DEFAULT_RETRIES
         if not tryable or pod.shell is None or self.terminating:
             return False

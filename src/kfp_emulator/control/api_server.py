@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _METRICS_HEADER = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 
 
-def _json(document: object, status: int = 200) -> Answer:
-    return Answer(status, msgspec.json.encode(document), (JSON_HEADER,))
+def _json(document: object) -> Answer:
+    return Answer(200, msgspec.json.encode(document), (JSON_HEADER,))
 
 
 def _refuse(message: str) -> ApiFault:

@@ -12,11 +12,11 @@ _SECONDS = 20
 
 
 class NoCertificate(Exception):
-    """No certificate could be made; the text says why."""
+    """No certificate could be made; the text is the reason."""
 
 
 def self_signed(host: str) -> ssl.SSLContext:
-    """Return the context of a TLS server with a new key and a certificate for `host` that nobody has signed.
+    """Return the context of a TLS server with a new key and a certificate for `host` that is self-signed.
 
     Raises:
         NoCertificate: the command openssl is missing, or failed.

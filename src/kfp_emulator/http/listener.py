@@ -43,7 +43,7 @@ class Listener:
         self._listen()
 
     def close(self) -> None:
-        """Accept no more connections; those accepted live on."""
+        """Accept no more connections; those accepted stay open."""
         self._closed = True
         self._loop.remove_reader(self._socket)
         self._socket.close()

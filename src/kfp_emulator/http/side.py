@@ -1,4 +1,4 @@
-"""A further port of the emulator, beside that of the API server: it lives through the API server's restarts."""
+"""A port of the emulator beside that of the API server: it stays open through the API server's restarts."""
 
 from __future__ import annotations
 

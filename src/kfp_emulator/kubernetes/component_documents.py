@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kfp_emulator.protocol.wire import OutwardTime
 
 MODELLED = "kfp-perf-emulator/modelled"
-"""The annotation that says which figures of an object are a formula, and measured nowhere."""
+"""The annotation of objects whose figures are a formula, and measured nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

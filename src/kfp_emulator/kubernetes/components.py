@@ -1,4 +1,4 @@
-"""The components of the KFP installation as they live: restarts, and what they are modelled to consume.
+"""The components of the KFP installation: restarts, and the CPU and memory of their model.
 
 Nothing runs in them. CPU and memory follow a stated formula (`Consumption`) of the requests, reports, pods and
 looks that the emulator has handled, so objects that show them carry the annotation MODELLED.

@@ -35,7 +35,7 @@ def event_name(about: Recorded, number: int) -> str:
 
 
 def event_fields(about: Recorded, name: str, identity: str, occurrence: Occurrence) -> dict[str, str]:
-    """Return the fields that selectors may ask for."""
+    """Return the fields that selectors may name."""
     return {
         "involvedObject.apiVersion": "v1",
         "involvedObject.fieldPath": occurrence.field_path,

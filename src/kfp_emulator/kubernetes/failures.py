@@ -101,7 +101,7 @@ def watch_expired(asked: int, oldest: int) -> Refusal:
 
 
 def list_expired(resume: str) -> Refusal:
-    """The version that a continue token, or an exact list, asks for is not kept any more."""
+    """The version of a continue token, or of an exact list, is not kept any more."""
     if not resume:
         return Refusal(410, "Expired", "The resourceVersion for the provided list is too old.")
     message = (
@@ -115,7 +115,7 @@ def list_expired(resume: str) -> Refusal:
 
 
 def too_large_version(asked: int, current: int) -> Refusal:
-    """A version is asked for that is yet to come."""
+    """A requested version does not exist yet."""
     return Refusal(
         504,
         "Timeout",

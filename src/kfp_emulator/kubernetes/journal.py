@@ -79,7 +79,7 @@ class Journal:
         self._changes: list[Change] = []
         self._objects: dict[str, dict[str, Recorded]] = {}
         self._keys: dict[str, list[str]] = {}
-        """Sorted keys of the objects by resource, made when they are asked for."""
+        """Sorted keys of the objects by resource, made when they are needed."""
         self._gone: list[Recorded] = []
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -88,7 +88,7 @@ class Journal:
         """The newest resource version, events included."""
         return self._count * STRIDE + STRIDE - 1
 
-    def record(self, changed: Recorded, stage: int, at: int | None = None) -> None:
+    def record(self, changed: Recorded, stage: int) -> None:
         """Append a change: the object shows `stage` from now on, or is gone where that is DELETED."""
         self._count += 1
         number = self._count * STRIDE
@@ -103,7 +103,7 @@ class Journal:
                 del objects[changed.key]
                 self._keys.pop(changed.resource, None)
             self._gone.append(changed)
-        changed.versions.append(Version(number, stage, self.now() if at is None else at))
+        changed.versions.append(Version(number, stage, self.now()))
         self._changes.append(Change(number, changed, len(changed.versions) - 1))
         if len(self._changes) > self._kept * 5 // 4:
             self._trim()
@@ -111,7 +111,7 @@ class Journal:
             self.wake()
 
     def wake(self) -> None:
-        """Let everyone who waits for a change look again."""
+        """Wake all that wait for a change."""
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():

@@ -87,7 +87,7 @@ def whole(query: Mapping[str, str], name: str) -> int:
 
 
 def read_page(journal: Journal, view: View, selected: Selection, query: Mapping[str, str]) -> ListPage:
-    """Return the page that a request asks for.
+    """Return the page of a request.
 
     Raises:
         Refusal: 400, 410, 422 or 504: the options do not fit, or the version is too old, or to come.

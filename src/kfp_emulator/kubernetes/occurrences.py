@@ -1,4 +1,4 @@
-"""What an event says of an object, whichever API shows it."""
+"""The content of an event about an object, whichever API shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Occurrence(NamedTuple):
-    """What an event says of an object."""
+    """The content of an event about an object."""
 
     reason: str
     message: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kfp_emulator.kubernetes.run_pod import RunPod
 
 _IMAGE_BYTES = 50_000_000
-"""The size that the kubelet is said to have pulled."""
+"""The size of a pulled image in the kubelet's message."""
 
 
 def pod_occurrences(pod: RunPod, place: int) -> list[Occurrence]:
@@ -37,8 +37,7 @@ def pod_occurrences(pod: RunPod, place: int) -> list[Occurrence]:
         message = unschedulable_message(pod.nodes)
         return [Occurrence("FailedScheduling", message, "default-scheduler", version.at, kind="Warning")]
     if reached == TERMINATING:
-        stopping = (("main", "Stopping container main"),)
-        return [_kubelet(pod, "Killing", text, version.at, name) for name, text in stopping]
+        return [_kubelet(pod, "Killing", "Stopping container main", version.at, "main")]
     found: list[Occurrence] = []
     for stage, events in (
         (SCHEDULED, _scheduled),
@@ -51,12 +50,10 @@ def pod_occurrences(pod: RunPod, place: int) -> list[Occurrence]:
     return found
 
 
-def _kubelet(
-    pod: RunPod, reason: str, message: str, at: int, container: str, kind: str = "Normal"
-) -> Occurrence:
+def _kubelet(pod: RunPod, reason: str, message: str, at: int, container: str) -> Occurrence:
     group = "initContainers" if container in containers_of(pod.kind)[0] else "containers"
     path = f"spec.{group}{{{container}}}" if container else ""
-    return Occurrence(reason, message, "kubelet", at, pod.node, path, kind)
+    return Occurrence(reason, message, "kubelet", at, pod.node, path)
 
 
 def _scheduled(pod: RunPod) -> list[Occurrence]:

@@ -78,7 +78,7 @@ def pod_status(pod: RunPod, stage: int) -> dict[str, Any]:
 
 
 def unschedulable_message(nodes: int) -> str:
-    """Return what the scheduler says where no node has a place."""
+    """Return the scheduler's message where no node has a place."""
     return (
         f"0/{nodes} nodes are available: {nodes} Too many pods. preemption: 0/{nodes} nodes are available: "
         f"{nodes} No preemption victims found for incoming pod."

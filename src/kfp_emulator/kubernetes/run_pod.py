@@ -115,7 +115,7 @@ class RunPod(Recorded):
         return self.versions[place - 1].stage if stage == DELETED else stage
 
     def fields(self, place: int) -> dict[str, str]:
-        """Return the fields that selectors may ask for."""
+        """Return the fields that selectors may name."""
         stage = self.stage(place)
         return {
             "metadata.name": self.name,

@@ -40,7 +40,7 @@ EVENT_LIFETIME = 3_600_000_000
 
 
 class Shown(Protocol):
-    """One object at one version; everything is made when it is asked for."""
+    """One object at one version; everything is made when it is needed."""
 
     @property
     def key(self) -> str:
@@ -57,7 +57,7 @@ class Shown(Protocol):
         ...
 
     def fields(self) -> Mapping[str, str]:
-        """Return the fields that selectors may ask for."""
+        """Return the fields that selectors may name."""
         ...
 
     def document(self) -> Document:

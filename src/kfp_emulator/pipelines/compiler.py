@@ -111,13 +111,7 @@ class _Compiler:
     def _build(self, name: str, inherited: dict[str, Any] | None) -> ComponentPlan:
         specification = self._specification(name)
         inputs = {
-            key: Parameter(
-                key,
-                each.get("parameterType", "PARAMETER_TYPE_ENUM_UNSPECIFIED"),
-                each.get("isOptional", False),
-                "defaultValue" in each,
-                each.get("defaultValue"),
-            )
+            key: Parameter.read(key, each)
             for key, each in specification.get("inputDefinitions", {}).get("parameters", {}).items()
         }
         outputs = {

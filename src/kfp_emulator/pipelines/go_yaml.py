@@ -176,7 +176,7 @@ def _scalar(event: Any) -> Any:
     if tag is None or tag == "!":
         return resolve(text) if tag is None and event.implicit[0] else text  # only what is plain, not quoted
     if not tag.startswith(_TAG):
-        return text  # tags that yaml.v3 does not know leave the text as it is
+        return text  # tags that yaml.v3 does not have leave the text as it is
     kind = tag.removeprefix(_TAG)
     if kind == "binary":
         return _binary(text)

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 
 
 class InvalidPipeline(ValueError):
-    """A pipeline that the server refuses; the text is the server's, `detail` says more where there is more."""
+    """A pipeline that the server refuses; the text is the server's, `detail` is more of it, if there is any."""
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
@@ -48,10 +48,35 @@ class Parameter:
     default: Any = None
     literals: tuple[Any, ...] = ()
 
+    @classmethod
+    def read(cls, name: str, definition: dict[str, Any]) -> Parameter:
+        """Take a parameter from its definition in the IR."""
+        return cls(
+            name=name,
+            type=definition.get("parameterType", "PARAMETER_TYPE_ENUM_UNSPECIFIED"),
+            optional=definition.get("isOptional", False),
+            has_default="defaultValue" in definition,
+            default=definition.get("defaultValue"),
+            literals=tuple(definition.get("literals", ())),
+        )
+
+    def allows(self, value: Any) -> bool:
+        """Whether the literals, if there are any, have a value."""
+        alike = (each for each in self.literals if isinstance(each, bool) == isinstance(value, bool))
+        return not self.literals or value in alike
+
+    def refusal_of(self, value: Any) -> str:
+        """Return what KFP says of a value that the literals do not have (util/validate_literal.go)."""
+        allowed = " ".join(map(str, self.literals))
+        return (
+            f'input parameter "{self.name}" value {value} does not match any of the allowed literal values: '
+            f"[{allowed}]"
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Pipeline:
-    """A checked specification: plain dictionaries in the IR's camelCase, and what is often asked of them.
+    """A checked specification: plain dictionaries in the IR's camelCase, and what is often needed of them.
 
     `compiled` holds what the compiler made of it, once it was asked.
     """
@@ -155,22 +180,11 @@ def _checked(spec: dict[str, Any], platform: dict[str, Any] | None) -> Pipeline:
         description=info.get("description", ""),
         schema_version=version,
         sdk_version=spec.get("sdkVersion", ""),
-        parameters={name: _parameter(name, each) for name, each in definitions.items()},
+        parameters={name: Parameter.read(name, each) for name, each in definitions.items()},
         root=root,
         components=spec.get("components", {}),
         executors=executors,
         platform=platform,
-    )
-
-
-def _parameter(name: str, definition: dict[str, Any]) -> Parameter:
-    return Parameter(
-        name=name,
-        type=definition.get("parameterType", "PARAMETER_TYPE_ENUM_UNSPECIFIED"),
-        optional=definition.get("isOptional", False),
-        has_default="defaultValue" in definition,
-        default=definition.get("defaultValue"),
-        literals=tuple(definition.get("literals", ())),
     )
 
 
@@ -225,8 +239,5 @@ def _check_type(parameter: Parameter, value: Any) -> None:
     wrong = not isinstance(value, types) or (isinstance(value, bool) and bool not in types)
     if wrong or (isinstance(value, float) and not math.isfinite(value)):
         raise InvalidParameters(f"input parameter {name} requires type {words}")
-    if parameter.literals and value not in parameter.literals:
-        allowed = " ".join(map(str, parameter.literals))
-        raise InvalidParameters(
-            f'input parameter "{name}" value {value} does not match any of the allowed literal values: [{allowed}]'
-        )
+    if not parameter.allows(value):
+        raise InvalidParameters(parameter.refusal_of(value))

@@ -1,1 +1,1 @@
-"""What the wire says: JSON as protojson reads it, messages, filters, page tokens, and faults in KFP's words."""
+"""The format of requests and answers: JSON as protojson reads it, messages, filters, page tokens, KFP's errors."""

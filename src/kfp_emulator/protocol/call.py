@@ -1,4 +1,4 @@
-"""One request as the handlers see it, and the usual answers."""
+"""One request as handlers get it, and the usual answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EMPTY = Answer(200, b"{}", GATEWAY_HEADERS)
 
 @dataclass(slots=True)
 class Call:
-    """A request: what was asked, with which parameters, by whom.
+    """A request: its operation, parameters, headers and body.
 
     Query parameters are read as grpc-gateway reads them: either spelling, unknown ones ignored, and a value
     that does not fit, or one given twice, refused.

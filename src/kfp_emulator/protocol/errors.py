@@ -124,7 +124,7 @@ def invalid_input_details(message: str, cause: str) -> ApiFault:
 
 
 def internal(context: str, cause: str | ApiFault) -> ApiFault:
-    """Make KFP's NewInternalServerError: 500, whose short text never says what happened."""
+    """Make KFP's NewInternalServerError: 500, whose short text never has the cause."""
     text = cause.chain if isinstance(cause, ApiFault) else cause
     return ApiFault(Code.INTERNAL, "Internal Server Error", f"InternalServerError: {context}: {text}")
 
@@ -165,15 +165,16 @@ def unknown_operation(message: str) -> ApiFault:
     return ApiFault(Code.INVALID_ARGUMENT, message, f"UnknownApiVersionError: {message}")
 
 
+def check_length(field: str, value: str, limit: int, context: str) -> None:
+    """Raise the error of a field that is longer than `limit` bytes; `field` is `Message.Field`."""
+    if len(value.encode()) > limit:
+        raise internal(context, invalid_input(f"{field} length cannot exceed {limit}"))
+
+
 def data_too_long(context: str, column: str, *, twice: bool = False) -> ApiFault:
     """Make the fault of a value that does not fit its column: 500, with MySQL's text."""
     text = f"Error 1406 (22001): Data too long for column '{column}' at row 1"
     return internal(context, f"{text}: {text}" if twice else text)
-
-
-def unavailable(context: str, cause: str) -> ApiFault:
-    """Make KFP's NewUnavailableServerError: 503."""
-    return ApiFault(Code.UNAVAILABLE, "Service unavailable", f"ServiceUnavailable: {context}: {cause}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ GATEWAY_HEADERS = (JSON_HEADER, (b"grpc-metadata-content-type", b"application/gr
 
 
 class GatewayRefusal(Exception):
-    """The gateway itself refuses a request before any KFP code sees it: there are no details then."""
+    """The gateway itself refuses a request before any KFP code runs: there are no details then."""
 
     def __init__(self, code: Code, message: str, status: int | None = None) -> None:
         super().__init__(message)

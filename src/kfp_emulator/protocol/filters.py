@@ -132,7 +132,7 @@ def _unescape(encoded: str) -> bytes:
 
 
 def _take_tags(predicates: list[dict[str, Any]]) -> dict[str, str]:
-    """Split off the predicates on tags, which only know equality."""
+    """Split off the predicates on tags, which only test equality."""
     tags: dict[str, str] = {}
     for predicate in list(predicates):
         key = predicate.get("key", "")

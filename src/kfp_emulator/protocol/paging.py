@@ -44,7 +44,7 @@ class ListOptions:
     filter: Filter | None = None
 
     def matches(self, other: ListOptions) -> bool:
-        """Tell whether a repeated sort_by and filter are those of the token, by KFP's own comparison."""
+        """Return whether a repeated sort_by and filter are those of the token, by KFP's own comparison."""
         same_order = (self.sort_field, self.sort_prefix, self.descending) == (
             other.sort_field,
             other.sort_prefix,
@@ -208,7 +208,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*", re.ASCII)
 
 
 def _base64_fault(text: str) -> str:
-    """Return what Go's encoding/base64 says of a text that it cannot decode."""
+    """Return the error of Go's encoding/base64 for a text that it cannot decode."""
     good = _BASE64.match(text)
     return f"illegal base64 data at input byte {0 if good is None else good.end()}"
 

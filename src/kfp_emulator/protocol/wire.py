@@ -32,7 +32,7 @@ def rfc3339(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OutwardTime:
-    """The one place where true time becomes what the outside sees: the server's clock runs `offset` ahead."""
+    """The one place where true time becomes what clients see: the server's clock runs `offset` ahead."""
 
     offset_microseconds: int = 0
 

@@ -1,8 +1,8 @@
 """Faults: which requests (and runs) are to be disturbed, and how; data that a file or the control API gives.
 
-A plan is a list of rules. A rule says whom it meets (operation, path), when (share, count, every, seconds since
-it was set), and what happens then. Chance is drawn from a generator of the rule's own, so adding a rule does
-not change what another one hits.
+A plan is a list of rules. A rule has the requests that it meets (operation, path), when (share, count, every,
+seconds since it was set), and what happens then. Chance is drawn from a generator of the rule's own, so adding a
+rule does not change what another one hits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Literal
 import msgspec
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for a document that is not the JSON that was asked for."""
+"""What msgspec raises for a document that is not the expected JSON."""
 
 
 class FaultError(ValueError):
-    """A plan of faults is not valid; the text says where and why."""
+    """A plan of faults is not valid; the text is where and why."""
 
 
 class Delay(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -93,7 +93,7 @@ class Garbage(Effect, tag="garbage", forbid_unknown_fields=True, frozen=True):
 
 
 class FalseValues(Effect, tag="false_values", forbid_unknown_fields=True, frozen=True):
-    """Let an endpoint of metrics lie: every value goes `backwards` now and then, or is no number that can be."""
+    """Let an endpoint of metrics serve false values: they go `backwards` now and then, or cannot be right."""
 
     value: Literal["backwards", "nan", "infinite", "negative", "text"] = "backwards"
 
@@ -283,7 +283,7 @@ class FaultPlan:
     _retired: dict[str, int] = field(default_factory=dict)
     _number: int = 0
     on_requests: bool = False
-    """Whether any rule concerns requests: a server without faults asks no more than this."""
+    """Whether any rule concerns requests: a server without faults checks no more than this."""
     on_runs: bool = False
 
     def add(self, rules: list[Rule], now: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_emulator.pipelines.ir import InvalidPipeline
-from kfp_emulator.server import experiments, recurring, reporting
+from kfp_emulator.server import experiments, reporting, scheduled_runs
 from kfp_emulator.server.run_creation import request_again
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def resume(backend: Backend) -> None:
             continue
         if state == "CANCELING":
             backend.cluster.terminate(run_id)
-    recurring.resume(backend)
+    scheduled_runs.resume(backend)
 
 
 def went_down(backend: Backend, *, forget: bool) -> None:

@@ -1,4 +1,4 @@
-"""How long a real server takes for reads, where the emulator is asked to take as long.
+"""How long a real server takes for reads, for emulators that are to take as long.
 
 The figures are those of a KFP 2.17.0 with MariaDB 10.11 on two cores, one request at a time: GetRun 3.8 ms with 12
 entries and 18 ms with 69, ListRuns of ten such runs 42 ms; with 40,000 runs in the table 80 ms, with a filter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_emulator.server import recurring
+from kfp_emulator.server import scheduled_runs
 from kfp_emulator.storage.run_store import FINAL_PHASES
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kfp_emulator.server.state import Backend
 
 COMMIT_DELAY_US = 200_000
-"""How long a report may stay uncommitted while nobody asks: any answer commits it first."""
+"""How long a report may stay uncommitted without a request: any answer commits it first."""
 
 
 def receive(backend: Backend, report: Report) -> None:
@@ -32,7 +32,7 @@ def _arrive(backend: Backend, report: Report) -> None:
     columns = "phase, namespace, display_name, tasks_due"
     before = backend.runs.get(report.run_id, columns)
     if before is None:
-        if not recurring.adopt(backend, report):
+        if not scheduled_runs.adopt(backend, report):
             return
         before = backend.runs.get(report.run_id, columns)
     elif before[3] and report.phase not in FINAL_PHASES:
@@ -50,7 +50,7 @@ def _arrive(backend: Backend, report: Report) -> None:
         backend.truth.tasks_visible(report.run_id, now)
     if report.phase in FINAL_PHASES:
         inbox.delays.pop(report.run_id, None)
-        recurring.run_ended(backend, report.run_id)
+        scheduled_runs.run_ended(backend, report.run_id)
         if before is not None and before[0] not in FINAL_PHASES:
             backend.metrics.run_ended(before[1], before[2], succeeded=report.phase == "Succeeded")
     _commit_soon(backend)

@@ -42,7 +42,7 @@ class TruthLog:
         self._append(run_id, "accepted", "", at_us)
 
     def visible(self, run_id: str, at_us: int) -> None:
-        """A report of a run arrived: what it says can be seen."""
+        """A report of a run arrived: its content can be seen."""
         self._append(run_id, "visible", "", at_us)
 
     def tasks_visible(self, run_id: str, at_us: int) -> None:

@@ -31,7 +31,7 @@ FEW_ROWS = 2000
 
 
 class StoreError(Exception):
-    """The store's file cannot be used; the text says why."""
+    """The store's file cannot be used; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Store:
             execute("PRAGMA journal_mode = OFF")
         else:
             # NORMAL: what was committed survives the death of this process, though not that of the machine.
-            # Two emulators on one file would not know of each other.
+            # Two emulators on one file would overwrite each other.
             execute("PRAGMA locking_mode = EXCLUSIVE")
             execute("PRAGMA journal_mode = WAL")
             execute("PRAGMA synchronous = NORMAL")

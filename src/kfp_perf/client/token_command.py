@@ -58,6 +58,8 @@ class TokenCommand:
             if self._renewal is not None:
                 return self._renewal
             done: Future[None] = Future()
+            # From now on it cannot be cancelled: a call that gives up must not end the wait of all others.
+            done.set_running_or_notify_cancel()
             if self.token != refused or time.monotonic() < self._next_run:
                 done.set_result(None)
                 return done

@@ -315,7 +315,9 @@ def _guard(compared: ComparedMetric, baseline: Side, new: Side, *, higher_is_bet
 
 def _guarded(found: MetricComparison, guards: Sequence[GuardComparison]) -> MetricComparison:
     """Not faster where a success or error rate of the same scope got worse by a point."""
-    worse = [one for one in guards if one.worse and found.scenario in {None, one.scenario}]
+    own = [one for one in guards if one.scenario == found.scenario]
+    # The rates of the only scenario are those of the whole test.
+    worse = [one for one in (own if found.scenario is not None and own else guards) if one.worse]
     if found.verdict is not ComparisonVerdict.FASTER or not worse:
         return found
     reason = "not called faster: " + "; ".join(

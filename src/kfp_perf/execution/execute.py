@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.client import RestClient, check_target
@@ -12,14 +11,13 @@ from kfp_perf.engine import Plugins, ScenarioWork, ThreadEngine
 from kfp_perf.errors import ExitCode, InputError, KfpPerfError, TargetError, TestInterrupted, ThresholdsFailed
 from kfp_perf.evidence.process import EvidenceProcess
 from kfp_perf.execution.document import result_document
+from kfp_perf.execution.early_end import MEASURED, EarlyEnd
 from kfp_perf.execution.given import given_document
 from kfp_perf.execution.signals import interruptible
 from kfp_perf.execution.snapshots import SnapshotMaker
-from kfp_perf.execution.threshold_watch import ThresholdWatch
 from kfp_perf.health import HealthChecks, raise_open_files_limit
 from kfp_perf.hosts import titled
 from kfp_perf.pacing import RealClock, run_in_own_loop
-from kfp_perf.reports.quantities import clock_of
 from kfp_perf.result.counters import ScenarioCounters, ScenarioPhase
 from kfp_perf.result.evidence import EVIDENCE_FOLDER
 from kfp_perf.result.files import LOGS_FOLDER
@@ -27,7 +25,7 @@ from kfp_perf.result.reader import TestResult
 from kfp_perf.result.result_writer import ResultWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from kfp_perf.client.messages import Healthz
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from kfp_perf.compare.baseline import Baseline
     from kfp_perf.config import TestConfig
     from kfp_perf.engine import Engine, ScenarioResult
+    from kfp_perf.execution.early_end import StopWhen
     from kfp_perf.live import Display
     from kfp_perf.log import Logger
     from kfp_perf.metrics import GuardedCollector
@@ -44,13 +43,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 0.25
 _SAVE_HEALTH_EVERY_SECONDS = 10.0
-_MEASURED = frozenset({ScenarioPhase.CLEANING, ScenarioPhase.ENDED})
-
-#: Called with the counters of each scenario and the seconds since the common start, four times a second from then
-#: until every scenario has measured. A text that it returns ends the test in good order, with the clean-up and the
-#: report, and is the reason for that in `health.json` and the result; it is not called again. `TestInterrupted`
-#: ends it as Ctrl-C does, any other exception in good order, as failed.
-StopWhen = Callable[[Mapping[str, ScenarioCounters], float], str | None]
 
 
 class TestFailed(KfpPerfError):
@@ -177,9 +169,7 @@ class Execution:
             with_namespaces(config, plan), writer.path / EVIDENCE_FOLDER, self._clock.anchor
         )
         self._blind: Exception | None = None
-        self._thresholds = ThresholdWatch(plan)
-        self._stop_when = stop_when
-        self._stopped_early: dict[str, Any] | None = None
+        self._early_end = EarlyEnd(plan, stop_when)
         self._left: dict[str, dict[str, int]] = {}
         self._saved_while_cleaning = False
         self._save_health_at = self._clock.now() + _SAVE_HEALTH_EVERY_SECONDS
@@ -248,19 +238,16 @@ class Execution:
         try:
             counters = engine.counters()
             checks.look(counters)
-            early = self._stopped_early is not None
             self._evidence.look()
-            self._stop_if_wanted(engine, counters)
-            self._abort_if_broken(engine, counters)
-            if self._stopped_early is not None and not early:
+            if self._is_to_end(engine, counters):
+                engine.stop()
                 self._writer.save_health(self._health(checks))
-            stopping = self.interruptions > 0 or self._stopped_early is not None
             snapshot = self._snapshots.make(
                 counters,
                 engine.t0,
-                self._thresholds.states,
+                self._early_end.threshold_states,
                 evidence=self._evidence.live,
-                stopping=stopping,
+                stopping=self._stopping,
             )
             display.update(snapshot)
             self._save_meanwhile(counters, checks)
@@ -269,45 +256,20 @@ class Execution:
             self._blind = error
             engine.stop()
 
-    def _stop_if_wanted(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
-        """End the test early, in good order, where `stop_when` returns a reason."""
-        if self._stop_when is None or engine.t0 is None or not self._may_end(counters):
-            return
-        now = self._clock.now()
-        elapsed = now - engine.t0
+    @property
+    def _stopping(self) -> bool:
+        return self.interruptions > 0 or self._early_end.document is not None
+
+    def _is_to_end(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> bool:
+        """Whether the test is to end early; a user's stop that `stop_when` raises is carried out."""
+        if engine.t0 is None:
+            return False
         try:
-            reason = self._stop_when(counters, elapsed)
+            return self._early_end.look(counters, engine.t0, self._clock.now(), stopping=self._stopping)
         except TestInterrupted:
             self.interruptions += 1
             engine.stop()
-            return
-        if reason is not None:
-            self._stopped_early = {"at": now, "elapsed_seconds": elapsed, "reason": reason}
-            log.info("Ending the test early: %s", reason)
-            engine.stop()
-
-    def _abort_if_broken(self, engine: Engine, counters: Mapping[str, ScenarioCounters]) -> None:
-        """Judge the thresholds so far; end the test, as failed, where one with `abortOnFail` is not kept."""
-        if engine.t0 is None:
-            return
-        now = self._clock.now()
-        abort = self._thresholds.look(counters, engine.t0, now)
-        if abort is None or not self._may_end(counters):
-            return
-        elapsed = now - engine.t0
-        self._stopped_early = {
-            "at": now,
-            "elapsed_seconds": elapsed,
-            "reason": f"Aborted after {clock_of(elapsed)} min: {abort}.",
-            "threshold": abort.document(),
-        }
-        log.error("Aborting the test, as %s. Runs in flight are terminated, then the clean-up follows", abort)
-        engine.stop()
-
-    def _may_end(self, counters: Mapping[str, ScenarioCounters]) -> bool:
-        """Whether there is something to be ended: the test still measures, and is not being stopped."""
-        stopping = self.interruptions or self._stopped_early is not None
-        return not stopping and any(one.phase not in _MEASURED for one in counters.values())
+            return False
 
     def _save_meanwhile(self, counters: Mapping[str, ScenarioCounters], checks: HealthChecks) -> None:
         """Save the result when all scenarios have measured: the clean-up may take long, and be killed."""
@@ -319,7 +281,7 @@ class Execution:
         if (
             cleaning
             and not self._saved_while_cleaning
-            and all(one.phase in _MEASURED for one in counters.values())
+            and all(one.phase in MEASURED for one in counters.values())
         ):
             self._saved_while_cleaning = True
             self._writer.save_health(self._health(checks))
@@ -338,7 +300,7 @@ class Execution:
             "over": over,
             "reasons": reasons,
             "left": self._left,
-            "stopped_early": self._stopped_early,
+            "stopped_early": self._early_end.document,
             "generator": checks.generator.document(),
             "health": checks.document(),
         }

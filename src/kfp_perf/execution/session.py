@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kfp_perf.compare import Side
     from kfp_perf.compare.baseline import Baseline
     from kfp_perf.engine import Plugins
-    from kfp_perf.execution.execute import StopWhen
+    from kfp_perf.execution.early_end import StopWhen
     from kfp_perf.plan import Plan
     from kfp_perf.result.reader import TestResult
     from kfp_perf.runners import CreateRunner

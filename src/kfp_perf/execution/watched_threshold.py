@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kfp_perf.result.counters import ScenarioCounters
 
 _OF_RUNS = Windowed(Of.RUNS, FigureKind.RATE)
+#: Kinds of figures that are made from windows, also where the whole load is one.
+_OF_WINDOWS = frozenset({FigureKind.QUANTILE, FigureKind.MEAN, FigureKind.MAX})
 FEWEST_TO_ABORT = 20
 """A share of fewer operations ends no test: one failure would be 5 % of them."""
 
@@ -98,9 +100,7 @@ class WatchedThreshold:
     def costs_much(self) -> bool:
         """Whether its figure is made from windows of histograms."""
         how = self.how
-        return how is not None and (
-            self.threshold.window_seconds is not None or how.kind in {FigureKind.QUANTILE, FigureKind.MEAN}
-        )
+        return how is not None and (self.threshold.window_seconds is not None or how.kind in _OF_WINDOWS)
 
     def look(self, counters: Sequence[ScenarioCounters], t0: float, now: float) -> None:
         """Make its figure anew."""

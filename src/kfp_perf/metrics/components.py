@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kfp_perf.evidence.kubernetes.component_names import COMPONENTS, OPEN_DATA_HUB
@@ -32,6 +33,8 @@ _USAGE = "the Kubernetes API: metrics.k8s.io, and the limits of containers"
 _FIRST_LIST_SECONDS = 2.0
 #: metrics-server measures every 15 s: a test may begin and end between.
 _BESIDE_SECONDS = 15.0
+#: What a pod used is not known any more when it was measured so long ago.
+_STALE_SECONDS = 60.0
 
 
 def _level(name: str, key: str, unit: Unit, meaning: str) -> Metric:
@@ -120,6 +123,8 @@ class ComponentHistory:
         self._last: dict[tuple[str, str], ContainerRecord] = {}
         self._resources: dict[tuple[str, str], ContainerRecord] = {}
         self._pods: dict[str, bool] = {}
+        self._gone: dict[str, float] = {}
+        self._used: dict[str, UsageRecord] = {}
 
     def add(self, record: ComponentRecord, *, is_new: bool) -> None:
         """Record the state of a pod; `is_new`: it appeared during the test."""
@@ -133,11 +138,24 @@ class ComponentHistory:
             self._last[key] = container
             self._resources[record.pod, container.name] = container
         self._pods[record.uid] = record.gone
+        if record.gone:
+            self._gone[record.pod] = record.at
 
     def use(self, usage: UsageRecord, pods: Iterable[str]) -> None:
-        """Record what its pods used."""
-        cores = {(pod, one): amount for pod in pods for one, amount in usage.cores.get(pod, {}).items()}
-        memory = {(pod, one): amount for pod in pods for one, amount in usage.bytes.get(pod, {}).items()}
+        """Record what its pods used: each as it was measured last, since not all are measured at the same time."""
+        fresh = [pod for pod in pods if pod in usage.cores or pod in usage.bytes]
+        if not fresh:
+            return
+        self._used |= dict.fromkeys(fresh, usage)
+        used = {
+            pod: one for pod, one in self._used.items() if self._is_there(pod, usage.at - one.at, usage.at)
+        }
+        cores = {
+            (pod, one): value for pod, at in used.items() for one, value in at.cores.get(pod, {}).items()
+        }
+        memory = {
+            (pod, one): value for pod, at in used.items() for one, value in at.bytes.get(pod, {}).items()
+        }
         shares = {
             "cpu_share_of_limit": [
                 amount / limit for key, amount in cores.items() if (limit := self._limits(key).cpu_limit)
@@ -148,9 +166,11 @@ class ComponentHistory:
         }
         found = {"cpu_cores": sum(cores.values()), "memory_bytes": sum(memory.values())}
         found |= {name: max(values) for name, values in shares.items() if values}
-        if cores or memory:
-            for name, value in found.items():
-                self.points.setdefault(name, []).append((usage.at, value))
+        for name, value in found.items():
+            self.points.setdefault(name, []).append((usage.at, value))
+
+    def _is_there(self, pod: str, age_seconds: float, at: float) -> bool:
+        return age_seconds <= _STALE_SECONDS and at < self._gone.get(pod, math.inf)
 
     def _limits(self, key: tuple[str, str]) -> ContainerRecord:
         return self._resources.get(key) or ContainerRecord(name="")
@@ -162,7 +182,11 @@ class ComponentHistory:
             name: {"n": len(points), **found} for name, points in within.items() if (found := levels(points))
         }
         given = {
-            name: sum(value for one in self._resources.values() if (value := getattr(one, name)))
+            name: sum(
+                value
+                for (pod, _), one in self._resources.items()
+                if pod not in self._gone and (value := getattr(one, name))
+            )
             for name in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
         }
         return {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from kfp_perf.metrics.in_flight import InFlight, figures_in_flight, reading_in, readings_of, together
 from kfp_perf.metrics.metric import Metric, Unit
 from kfp_perf.metrics.reported import Field, ReportedFamily, count, declared, seconds
 from kfp_perf.result.records import Outcome
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kfp_perf.result.records import RunRecord
-    from kfp_perf.result.scenario_writer import ScenarioInfo
+    from kfp_perf.result.scenario_writer import ScenarioInfo, StateLine
 
 _SOURCE = "the load's own schedule"
 _BACKLOG_SOURCE = "when runs were due, and when a client could see their ends"
@@ -52,6 +53,16 @@ class LoadMetrics(ReportedFamily):
     fields: ClassVar[tuple[Field, ...]] = _FIELDS
     metrics: ClassVar[tuple[Metric, ...]] = (
         *declared("load", _SOURCE, _FIELDS),
+        Metric(
+            "load.in_flight",
+            Unit.COUNT,
+            "How many runs or requests of the load were in flight, read once a second; of the whole test those "
+            "of all scenarios together.",
+            "the counters of the scenarios",
+            ("load", "in_flight"),
+            ("max", "mean"),
+            ("load", "in_flight", "n"),
+        ),
         Metric(
             "load.slot_time_lost",
             Unit.SHARE,
@@ -95,6 +106,18 @@ class LoadMetrics(ReportedFamily):
         self._due = array("d")
         self._left = array("d")
         self._visible: list[tuple[float, float]] = []
+        self._readings: list[tuple[float, float]] = []
+        self._merged: list[InFlight] = []
+
+    def on_state(self, line: StateLine) -> None:
+        """Keep the last report, and what was in flight."""
+        super().on_state(line)
+        self._readings.append(reading_in(line.counters))
+
+    def merge(self, other: Self) -> None:
+        """Join the figures that can be."""
+        super().merge(other)
+        self._merged += other._in_flight()
 
     def on_info(self, info: ScenarioInfo) -> None:
         """Keep when the load began and ended."""
@@ -114,7 +137,15 @@ class LoadMetrics(ReportedFamily):
         backlog = self._backlog()
         if not report and not backlog:
             return {}
-        return report | {"slot_time_lost": _lost(report)} | backlog
+        in_flight = figures_in_flight(together(self._in_flight()))
+        return report | {"slot_time_lost": _lost(report), "in_flight": in_flight} | backlog
+
+    def _in_flight(self) -> list[InFlight]:
+        """What was in flight in each scenario, from the end of its warm-up to the end of its load."""
+        if (info := self._info) is None:
+            return self._merged
+        begin = max(info.start_at, info.measured_from)
+        return [readings_of(self._readings).within(begin, info.load_end), *self._merged]
 
     def may_have_fallen_behind(self) -> bool:
         """Whether the server fell behind an open load, or that is not known."""

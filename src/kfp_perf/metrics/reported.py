@@ -28,9 +28,9 @@ def count(key: str, meaning: str) -> Field:
     return Field(key, Unit.COUNT, meaning, lambda one, other: one + other)
 
 
-def seconds(key: str, meaning: str, join: Callable[[float, float], float] | None = max) -> Field:
-    """A time in seconds; of several scenarios the longest, by default."""
-    return Field(key, Unit.SECONDS, meaning, join)
+def seconds(key: str, meaning: str) -> Field:
+    """A time in seconds; of several scenarios the longest."""
+    return Field(key, Unit.SECONDS, meaning, max)
 
 
 def declared(family: str, source: str, fields: tuple[Field, ...]) -> tuple[Metric, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_perf.statistics.quantiles import QUANTILES, quantile
+from kfp_perf.statistics.quantiles import QUANTILES, quantile, rank_of
 from kfp_perf.statistics.survival import Unfinished, survival
 from kfp_perf.statistics.trend import trend
 
@@ -52,7 +51,7 @@ def ranked_values(ended: array[float], above: int) -> dict[str, Any]:
     data = np.sort(np.array(ended))
     values: dict[str, float | None] = {}
     for name, share in QUANTILES.items():
-        rank = max(1, math.ceil(share * (data.size + above) - 1e-6))
+        rank = rank_of(share, data.size + above)
         values[name] = float(data[rank - 1]) if rank <= data.size else None
     longest = float(data[-1]) if data.size else 0.0
     return _ranked(values, data.size, above, longest, float(data.mean()) if data.size else None, None)

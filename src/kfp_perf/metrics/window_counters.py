@@ -88,7 +88,13 @@ def _of_lateness(counters: ScenarioCounters, metric: Windowed) -> Totals:
 
 
 _NOTHING = Totals(0, 0, 0, coarse_counts(b""), coarse_counts(b""))
-_READ = {Of.RUNS: _of_runs, Of.CALLS: _of_calls, Of.LATENESS: _of_lateness, Of.LAG: _of_runs}
+_READ = {
+    Of.RUNS: _of_runs,
+    Of.CALLS: _of_calls,
+    Of.LATENESS: _of_lateness,
+    Of.LAG: _of_runs,
+    Of.IN_FLIGHT: _of_runs,
+}
 
 
 def totals_of(metric: Windowed, counters: Iterable[ScenarioCounters]) -> Totals:
@@ -150,10 +156,11 @@ class CountedWindows:
         self._failed = np.zeros(rows, dtype=np.int64)
         self._due = np.zeros(rows, dtype=np.int64)
         self._ended = np.zeros(rows, dtype=np.int64)
-        self._lags = np.zeros(rows)
+        self._gauge = np.zeros(rows)
+        self._largest = np.zeros(rows)
         self._reads = np.zeros(rows, dtype=np.int64)
         self._arrivals: deque[tuple[float, int]] = deque()
-        self._lag = 0.0
+        self._last_read = 0.0
         self._read_at = begin
         #: How far off a due time may be.
         self._blur = 0.0
@@ -166,6 +173,7 @@ class CountedWindows:
 
     def add(self, counters: Iterable[ScenarioCounters], now: float) -> None:
         """Add what has happened since the last call; `now` is in seconds since the Unix epoch."""
+        counters = list(counters)
         totals = totals_of(self._metric, counters)
         before, self._before = self._before or _NOTHING, totals
         if now < self._begin:
@@ -185,7 +193,10 @@ class CountedWindows:
         np.add.at(self._answered, (rows, bins), counts)
         rows, _, counts = self._placed(totals.failed - before.failed, at, late=late)
         np.add.at(self._failed, rows, counts)
-        self._read_lag(totals, now)
+        if self._metric.of is Of.LAG:
+            self._read(self._lag_of(totals, now), now)
+        elif self._metric.of is Of.IN_FLIGHT:
+            self._read(float(sum(one.in_flight for one in counters)), now)
 
     def figures(self, now: float) -> LiveFigures:
         """The figure of each window that is whole by now, or of all so far."""
@@ -200,17 +211,23 @@ class CountedWindows:
             waited[:until],
         )
         with np.errstate(invalid="ignore"):
-            lag = (self._lags / self._reads)[:until]
+            is_largest = self._metric.kind is FigureKind.MAX
+            gauge = np.where(
+                self._reads > 0, self._largest if is_largest else self._gauge / self._reads, np.nan
+            )
+            gauge = gauge[:until]
         if self._window_seconds is None:
             slices, seconds = until, max(self._step, min(now, self._end) - self._begin)
         else:
             slices, seconds = self._slices, self._window_seconds
         if self._window_seconds is None and self._metric.of is Of.LAG:
             # That of the whole test is the last one.
-            return LiveFigures(WindowFigures(np.array([self._lag]), np.array([1])), self._begin, self._step)
+            return LiveFigures(
+                WindowFigures(np.array([self._last_read]), np.array([1])), self._begin, self._step
+            )
         if not slices:
             return LiveFigures(WindowFigures(np.zeros(0), np.zeros(0, dtype=np.int64)), now, self._step)
-        found = self._metric.figures(sliced, self._ended[:until], lag, slices, seconds)
+        found = self._metric.figures(sliced, self._ended[:until], gauge, slices, seconds)
         return LiveFigures(found, self._begin + self._first * self._step, self._step)
 
     def _finished(self, totals: Totals) -> int:
@@ -227,7 +244,7 @@ class CountedWindows:
             return
         drop = min(rows, max(over, self._slices // 2))
         self._first += over if over > rows else drop
-        for name in ("_answered", "_failed", "_due", "_ended", "_lags", "_reads"):
+        for name in ("_answered", "_failed", "_due", "_ended", "_gauge", "_largest", "_reads"):
             old = getattr(self, name)
             new = np.zeros_like(old)
             new[: rows - drop] = old[drop:]
@@ -261,16 +278,21 @@ class CountedWindows:
         found[max(0, self._row(min(now, self._last)))] = pending
         return found, np.zeros(rows)
 
-    def _read_lag(self, totals: Totals, now: float) -> None:
-        """Read how long ago the first run that has not left was due."""
-        row = self._row(now)
-        if self._metric.of is not Of.LAG or not 0 <= row < len(self._lags):
-            return
+    def _lag_of(self, totals: Totals, now: float) -> float:
+        """How long ago the first run that has not left was due."""
         self._arrivals.append((now, totals.due))
         while len(self._arrivals) > 1 and self._arrivals[0][1] <= totals.ended:
             self._arrivals.popleft()
-        self._lag = now - self._arrivals[0][0] if totals.due > totals.ended else 0.0
-        self._lags[row] += self._lag
+        return now - self._arrivals[0][0] if totals.due > totals.ended else 0.0
+
+    def _read(self, value: float, now: float) -> None:
+        """Add a value that was read."""
+        row = self._row(now)
+        if not 0 <= row < len(self._gauge) or now > self._end:
+            return
+        self._last_read = value
+        self._gauge[row] += value
+        self._largest[row] = max(self._largest[row], value)
         self._reads[row] += 1
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kfp_perf.metrics.windowed import Of
+from kfp_perf.metrics.in_flight import reading_in, readings_of, together
+from kfp_perf.metrics.windowed import FigureKind, Of
 from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.statistics.backlog import Flow
 from kfp_perf.statistics.histogram import tops_of
@@ -50,7 +51,10 @@ def worst_window(
     Windows lie between the end of the warm-up and the end of the load, and need `metric.fewest` values. Of several
     scenarios they hold the operations of all.
     """
-    events = [_EVENTS[metric.of](one, one.info, metric) for one in scenarios]
+    if metric.of is Of.IN_FLIGHT:
+        events = [_in_flight_together(scenarios)]
+    else:
+        events = [_EVENTS[metric.of](one, one.info, metric) for one in scenarios]
     spans = [one.span for one in events if one.span[1] > one.span[0] > 0.0]
     if not spans:
         return None
@@ -60,7 +64,8 @@ def worst_window(
     found: list[WindowFigures] = []
     for first in range(0, count - slices + 1, _CHUNK):
         rows = min(_CHUNK + slices - 1, count - first)
-        chunk = _Chunk(begin + first * step, step, rows, bound if bound > 0.0 else 1.0)
+        largest = metric.kind is FigureKind.MAX
+        chunk = _Chunk(begin + first * step, step, rows, bound if bound > 0.0 else 1.0, largest)
         sliced, ended, gauge = chunk.of(events)
         found.append(metric.figures(sliced, ended, gauge, slices, seconds))
     if not found:
@@ -118,9 +123,10 @@ class _Chunk:
     step: float
     rows: int
     bound: float
+    largest: bool
 
     def of(self, events: Sequence[_Events]) -> tuple[Sliced, NDArray[np.int64], NDArray[np.float64]]:
-        """The operations by slice, how many ended in each, and the mean of what was read in each."""
+        """The operations by slice, how many ended in each, and the mean or the largest of what was read in each."""
         place, seconds, counts = self._within(one.answered for one in events)
         logs = np.floor(np.log10(np.maximum(seconds, 1e-6) / self.bound) * _BINS_A_DECADE).astype(np.int64)
         bins, column = np.unique(logs, return_inverse=True)
@@ -132,8 +138,8 @@ class _Chunk:
         ended = self._within(one.ended for one in events)
         read, value, _ = self._within(one.gauge for one in events)
         times = self._counted(read, np.ones(read.size, dtype=np.int64))
-        total = np.zeros(self.rows)
-        np.add.at(total, read, value)
+        gauge = np.full(self.rows, -np.inf) if self.largest else np.zeros(self.rows)
+        (np.maximum if self.largest else np.add).at(gauge, read, value)
         sliced = Sliced(
             # The middle of a bin: one begins at the bound, so that no time is on the wrong side of it.
             self.bound * 10.0 ** ((bins + 0.5) / _BINS_A_DECADE),
@@ -143,7 +149,8 @@ class _Chunk:
             np.where(np.isinf(shortest), 0.0, shortest),
         )
         with np.errstate(invalid="ignore"):
-            return sliced, self._counted(ended[0], ended[2]), total / times
+            gauge = np.where(times > 0, gauge if self.largest else gauge / times, np.nan)
+            return sliced, self._counted(ended[0], ended[2]), gauge
 
     def _within(
         self, parts: Iterator[_Times]
@@ -296,6 +303,22 @@ def _of_lag(files: ScenarioFiles, info: ScenarioInfo, metric: Windowed) -> _Even
     return _Events(
         span, gauge=_Times(times - 0.5 * flow.step, flow.lag(), np.ones(times.size, dtype=np.int64))
     )
+
+
+def _in_flight_together(scenarios: Sequence[ScenarioFiles]) -> _Events:
+    """What was in flight in all of some scenarios; the span is that of all their loads."""
+    spans = [(one, _span(one.info, _last_seen(one, one.info))) for one in scenarios]
+    known = [(one, span) for one, span in spans if span[1] > span[0] > 0.0]
+    if not known:
+        return _Events((0.0, 0.0))
+    at, counts = together(
+        [
+            readings_of(reading_in(state.counters) for state in one.states()).within(*span)
+            for one, span in known
+        ]
+    )
+    whole = (min(begin for _, (begin, _) in known), max(end for _, (_, end) in known))
+    return _Events(whole, gauge=_Times(at, counts, np.ones(at.size, dtype=np.int64)))
 
 
 _EVENTS = {Of.RUNS: _of_runs, Of.CALLS: _of_calls, Of.LATENESS: _of_lateness, Of.LAG: _of_lag}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kfp_perf.metrics.metric import fewest_values
 from kfp_perf.result.records import Outcome, Purpose
 from kfp_perf.statistics.quantiles import FINE_QUANTILES
-from kfp_perf.statistics.windows import WindowFigures, failed_shares, means, quantiles, rates
+from kfp_perf.statistics.windows import WindowFigures, failed_shares, maxima, means, quantiles, rates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ class Of(StrEnum):
     CALLS = "calls"
     LATENESS = "lateness"
     LAG = "lag"
+    IN_FLIGHT = "in flight"
 
 
 class FigureKind(StrEnum):
@@ -38,6 +39,7 @@ class FigureKind(StrEnum):
     FAILED = "failed"
     RATE = "rate"
     MEAN = "mean"
+    MAX = "max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Windowed:
     ) -> WindowFigures:
         """The figure of each window of so many slices and seconds.
 
-        `ended[i]` operations ended in slice `i`; `gauge[i]` is the mean of a value that was read in it.
+        `ended[i]` operations ended in slice `i`; `gauge[i]` is the mean, or of a maximum the largest, of the values
+        that were read in it.
         """
         match self.kind:
             case FigureKind.QUANTILE:
@@ -75,6 +78,8 @@ class Windowed:
                 return rates(ended, slices, seconds)
             case FigureKind.MEAN:
                 return means(gauge, slices)
+            case FigureKind.MAX:
+                return maxima(gauge, slices)
             case FigureKind.FAILED:
                 return failed_shares(sliced, slices)
             case FigureKind.SUCCEEDED:
@@ -93,10 +98,17 @@ _WINDOWED = {
     "generator.lateness": (Of.LATENESS, FigureKind.QUANTILE),
     "load.lag": (Of.LAG, FigureKind.MEAN),
 }
+#: The same for metrics whose statistic says how.
+_BY_STATISTIC = {
+    "load.in_flight": (Of.IN_FLIGHT, {"mean": FigureKind.MEAN, "max": FigureKind.MAX}),
+}
 #: The same as users write them.
-WINDOWED_NAMES = tuple(
-    f"{name}.p50 to {'p99' if of is Of.RUNS else 'p99.9'}" if kind is FigureKind.QUANTILE else name
-    for name, (of, kind) in _WINDOWED.items()
+WINDOWED_NAMES = (
+    *(
+        f"{name}.p50 to {'p99' if of is Of.RUNS else 'p99.9'}" if kind is FigureKind.QUANTILE else name
+        for name, (of, kind) in _WINDOWED.items()
+    ),
+    *(f"{name}.{statistic}" for name, (_, kinds) in _BY_STATISTIC.items() for statistic in kinds),
 )
 
 
@@ -114,8 +126,12 @@ def known_meanwhile(metric: NamedMetric) -> bool:
 def windowed(metric: NamedMetric) -> Windowed | None:
     """How a metric is made in a window; None where it has no figure there.
 
-    Means and maxima have none, since they are of those that were answered; nor have operations that are no load.
+    Means and maxima of times have none, since they are of those that were answered; nor have operations that are no
+    load.
     """
+    if (by_statistic := _BY_STATISTIC.get(metric.metric.name)) is not None:
+        kind_of_statistic = by_statistic[1].get(metric.statistic)
+        return None if kind_of_statistic is None else Windowed(by_statistic[0], kind_of_statistic)
     found = _WINDOWED.get(metric.metric.name)
     if found is None:
         return None

@@ -24,6 +24,8 @@ STATES = {
     PENDING: "created and not reported as running",
     RUNNING: "reported as running",
 }
+#: More points cannot be seen in a chart.
+_MOST_POINTS = 480
 WITHOUT_END = frozenset({Outcome.UNFINISHED, Outcome.CUT_OFF})
 
 
@@ -116,13 +118,13 @@ def levels(
 
 
 def thinned(
-    times: NDArray[np.float64], values: NDArray[np.float64], seconds: float, most: int = 480
+    times: NDArray[np.float64], values: NDArray[np.float64], seconds: float
 ) -> list[tuple[float, float]]:
     """Points of a level for a chart: each change, or where there are many, the largest value of each stretch."""
     points: Sequence[tuple[float, float]] = list(zip(map(float, times), map(float, values), strict=True))
-    if len(points) <= 2 * most:
+    if len(points) <= 2 * _MOST_POINTS:
         return [*points]
-    width = seconds / most
+    width = seconds / _MOST_POINTS
     largest: dict[int, float] = {}
     last = 0.0
     for time, value in points:

@@ -15,7 +15,6 @@ from kfp_perf.reports.junit import junit_of_executions
 from kfp_perf.reports.markdown import markdown_of
 from kfp_perf.reports.openmetrics import openmetrics_of_executions
 from kfp_perf.reports.plain_text import plain_text, print_to
-from kfp_perf.reports.story.thresholds import judged_of
 from kfp_perf.reports.story_console import parts_of
 from kfp_perf.reports.study_executions import study_ended
 from kfp_perf.reports.webpage import page_of
@@ -116,22 +115,15 @@ def _documents(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
             verdict = {"text": one.verdict, "exit_code": one.exit_code, "reasons": list(one.reasons)}
             document = {"name": record.name, "started": one.started, "verdict": verdict}
         yield " ".join(filter(None, (f"{one.number:02}", one.label))), document
-    judged, silent = record.answer.get("thresholds"), not any(one.exit_code for one in record.counted)
     ended = record.exit_code if record.finished else ExitCode.INTERRUPTED
+    judged, silent = record.answer.get("thresholds"), not any(one.exit_code for one in record.counted)
     if judged or (ended and silent):
         kept = all(one.get("passed") for one in judged or ())
-        code = int(ended or 0) if silent else int(not kept)
+        code = int(ended or ExitCode.GOOD) if silent else int(not kept)
         text = "the study did not pass" if code else "passed"
-        verdict = {"text": text, "exit_code": code, "reasons": _why(study) if code else []}
+        verdict = {"text": text, "exit_code": code, "reasons": study_ended(study) if code else []}
         document = {"name": record.name, "started": record.started, "verdict": verdict}
         yield "study", {**document, "thresholds": judged or [], "scenario_file": scenario_file_of(study)}
-
-
-def _why(study: Study) -> list[str]:
-    """Why a study did not pass: how it ended, and what was judged by all of its executions."""
-    judged = judged_of(study.record.answer.get("thresholds"))
-    failed = [f"{one.get('metric')} {one.get('reason')}." for one in judged if not one.get("passed")]
-    return [*study_ended(study), *failed]
 
 
 FORMATS: Mapping[str, Callable[[Study], dict[str, bytes]]] = {

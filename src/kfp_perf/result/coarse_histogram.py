@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kfp_perf.statistics.quantiles import binned_quantile
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,12 +54,8 @@ def coarse_sum(histograms: Iterable[bytes]) -> NDArray[np.uint64]:
 
 def coarse_quantile(counts: NDArray[np.uint64], share: float) -> float | None:
     """Return the upper bound of the bin that holds this quantile, in seconds; None where nothing was counted."""
-    ranks = np.cumsum(counts)
-    total = int(ranks[-1])
-    if not total:
-        return None
-    place = int(np.searchsorted(ranks, max(1, math.ceil(share * total - 1e-6))))
-    return float(10.0 ** ((place + 1 + _LOG_OF_MICROSECOND) / _BINS_A_DECADE))
+    place = binned_quantile(counts, share)
+    return None if place is None else float(10.0 ** ((place + 1 + _LOG_OF_MICROSECOND) / _BINS_A_DECADE))
 
 
 #: The shortest time of each bin of a coarse histogram, in seconds.

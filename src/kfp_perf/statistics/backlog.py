@@ -63,16 +63,14 @@ class Flow:
             )
 
     @classmethod
-    def of_times(
-        cls, due: ArrayLike, left: ArrayLike, *, begin: float, end: float, step: float = 1.0
-    ) -> Self:
-        """Count runs by the exact times when they were due and when they left; `inf` or NaN: has not left."""
-        moments = begin + step * np.arange(1, math.floor((end - begin) / step + 1e-9) + 1)
+    def of_times(cls, due: ArrayLike, left: ArrayLike, *, begin: float, end: float) -> Self:
+        """Count runs every second, by the times when they were due and when they left (`inf`, NaN: not yet)."""
+        moments = begin + np.arange(1, math.floor(end - begin + 1e-9) + 1)
         counts = [
             np.searchsorted(np.sort(np.asarray(times, dtype=np.float64)), moments, side="right").astype(float)
             for times in (due, left)
         ]
-        return cls(begin, counts[0], counts[1], step)
+        return cls(begin, counts[0], counts[1])
 
     @property
     def times(self) -> NDArray[np.float64]:

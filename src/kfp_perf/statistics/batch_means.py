@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kfp_perf.statistics.correlation import first_order_correlation
+from kfp_perf.statistics.quantiles import student_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -42,9 +43,7 @@ class Ratio:
     reason: str = ""
 
 
-def ratio_intervals(
-    numerators: ArrayLike, totals: ArrayLike, *, confidence: float = CONFIDENCE
-) -> list[Ratio]:
+def ratio_intervals(numerators: ArrayLike, totals: ArrayLike) -> list[Ratio]:
     """Return, for each row of `numerators`, its sum over the sum of `totals`, with a confidence interval.
 
     `numerators` has a row for each ratio and `totals` is what all are ratios of; both have a value for each second
@@ -66,7 +65,7 @@ def ratio_intervals(
     if whole.size < FEWEST_SECONDS:
         reason = f"{whole.size} s of load, and at least {FEWEST_SECONDS} s are needed"
         return [Ratio(float(row.sum()) / total, None, reason) for row in rows]
-    t = _student_t(confidence)
+    t = student_quantile(0.5 + CONFIDENCE / 2, BATCHES - 1)
     return [_ratio(row, whole, total, t) for row in rows]
 
 
@@ -109,9 +108,3 @@ def _widening(correlation: float) -> float:
     """
     pairs = 2.0 * correlation / BATCHES
     return (1.0 + pairs * (BATCHES - 1)) / (1.0 - pairs)
-
-
-def _student_t(confidence: float) -> float:
-    from scipy.special import stdtrit  # takes a tenth of a second to import
-
-    return float(stdtrit(BATCHES - 1, 0.5 + confidence / 2))

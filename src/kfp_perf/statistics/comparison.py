@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kfp_perf.statistics.quantiles import student_quantile
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -239,12 +241,12 @@ def estimate(before: NDArray[np.float64], after: NDArray[np.float64], *, paired:
     )
 
 
-def smallest_found(found: Difference, confidence: float, power: float = POWER) -> float:
-    """The smallest true difference that the test finds with this power, as a difference of logarithms.
+def smallest_found(found: Difference, confidence: float) -> float:
+    """The smallest true difference that the test finds with a power of POWER, as a difference of logarithms.
 
     By the noncentral t distribution, with the standard error that was seen for the true one.
     """
-    return found.standard_error * _detectable(found.freedom, confidence, power)
+    return found.standard_error * _detectable(found.freedom, confidence, POWER)
 
 
 def power_of(
@@ -257,14 +259,14 @@ def power_of(
 
 
 def executions_needed(
-    found: Difference, within: float, confidence: float = CONFIDENCE, power: float = POWER
+    found: Difference, within: float, confidence: float = CONFIDENCE
 ) -> tuple[int | None, int | None] | None:
     """How many executions a side, or pairs, find an increase of `within`; None for more than 1,000.
 
     A range: the spread is known from few executions itself, and each end is for an end of its 80 % confidence
     interval (by the chi-squared distribution). None without any spread.
     """
-    return executions_to_find(found, math.log1p(within), confidence, power)
+    return executions_to_find(found, math.log1p(within), confidence)
 
 
 def executions_to_find(
@@ -287,13 +289,6 @@ def executions_to_find(
         )
 
     return _first(enough(least)), _first(enough(most))
-
-
-def student_quantile(share: float, freedom: float) -> float:
-    """The quantile of Student's t distribution."""
-    from scipy.special import stdtrit  # takes a fifth of a second to import
-
-    return float(stdtrit(freedom, share))
 
 
 def _direction(low: float, high: float) -> ChangeVerdict:

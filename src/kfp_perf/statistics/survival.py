@@ -4,7 +4,7 @@ What is known of those depends on why they had not ended, and `Unfinished` names
 
 - `NONE`: all ended, and quantiles are order statistics.
 - `RANK_LAST`: they were followed for the whole grace period and are taken to be longer than all that ended. A
-  quantile among them is not reached; `Survival.more_than` bounds it from below.
+  quantile among them is not reached.
 - `CENSORED`: the grace period was cut short, and the load had not fallen behind. That a run was still in flight
   then says nothing about how long it takes, which is what Kaplan and Meier assume.
 - `EXCLUDED`: the load fell behind. Runs that were due late take longer and are the ones that did not end, so those
@@ -14,13 +14,11 @@ What is known of those depends on why they had not ended, and `Unfinished` names
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from kfp_perf.statistics.quantiles import quantile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -60,8 +58,7 @@ class Survival:
     """How long something takes, from times of which some are only "longer than".
 
     `ended` and `censored` are counts. `mean` is the area under the curve up to the longest time, so a lower bound
-    where the longest is a censored one. `longest` is the longest that ended, None where none did. `seen` are all
-    times, those of ended and of unfinished ones.
+    where the longest is a censored one. `longest` is the longest that ended, None where none did.
     """
 
     ended: int
@@ -71,7 +68,6 @@ class Survival:
     curve: Step
     low: Step
     high: Step
-    seen: NDArray[np.float64]
 
     def quantile(self, share: float) -> float | None:
         """The time within which `share` of all end; None where the data does not reach it."""
@@ -83,10 +79,6 @@ class Survival:
         It holds the times at which the band around the curve holds the level (Brookmeyer and Crowley 1982).
         """
         return self.low.first_at_most(1.0 - share), self.high.first_at_most(1.0 - share)
-
-    def more_than(self, share: float) -> float:
-        """A lower bound of a quantile that needs no assumption: as if all had ended when they were last seen."""
-        return quantile(self.seen, share)
 
 
 def treatment(unfinished: int, *, cut_short: bool, fell_behind: bool) -> Unfinished:
@@ -116,9 +108,7 @@ def survival(ended: ArrayLike, unfinished: ArrayLike, how: Unfinished) -> Surviv
     return _rank_last(ended, still) if how is Unfinished.RANK_LAST else kaplan_meier(ended, still)
 
 
-def kaplan_meier(
-    ended: ArrayLike, censored: ArrayLike = (), confidence: float = CONFIDENCE
-) -> Survival | None:
+def kaplan_meier(ended: ArrayLike, censored: ArrayLike = ()) -> Survival | None:
     """Estimate how long something takes by Kaplan and Meier; None where there is no time at all.
 
     `ended` are the times of those that ended, `censored` the times after which the others were still going on. It
@@ -130,16 +120,15 @@ def kaplan_meier(
 
     done = np.asarray(ended, dtype=np.float64)
     still = np.asarray(censored, dtype=np.float64)
-    seen = np.concatenate((done, still))
-    if not seen.size:
+    if not done.size + still.size:
         return None
     if not done.size:
-        return Survival(0, int(still.size), float(still.max()), None, _NEVER, _NEVER, _NEVER, seen)
+        return Survival(0, int(still.size), float(still.max()), None, _NEVER, _NEVER, _NEVER)
     estimate = ecdf(CensoredData(uncensored=done, right=still))
     # Where all or none have ended the transformation is undefined: NaN there, of which scipy warns.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        band = estimate.sf.confidence_interval(confidence, method="log-log")
+        band = estimate.sf.confidence_interval(CONFIDENCE, method="log-log")
     curve = _step(estimate.sf)
     return Survival(
         ended=int(done.size),
@@ -149,7 +138,6 @@ def kaplan_meier(
         curve=curve,
         low=_step(band.low),
         high=_step(band.high),
-        seen=seen,
     )
 
 
@@ -159,8 +147,7 @@ def _rank_last(ended: ArrayLike, unfinished: NDArray[np.float64]) -> Survival | 
     It is Kaplan and Meier's of times that are all censored beyond that, and its band is the binomial one.
     """
     done = np.asarray(ended, dtype=np.float64)
-    found = kaplan_meier(done, np.maximum(unfinished, done.max()) if done.size else unfinished)
-    return found and replace(found, seen=np.concatenate((done, unfinished)))
+    return kaplan_meier(done, np.maximum(unfinished, done.max()) if done.size else unfinished)
 
 
 def _step(function: Any) -> Step:

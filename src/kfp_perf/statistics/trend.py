@@ -53,7 +53,7 @@ class Trend:
         return self.low > 0.0 or self.high < 0.0
 
 
-def trend(times: ArrayLike, values: ArrayLike, confidence: float = CONFIDENCE) -> Trend | None:
+def trend(times: ArrayLike, values: ArrayLike) -> Trend | None:
     """Return the trend of `values` over `times` (seconds); None for fewer than 20 moments in time."""
     at, value = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
     points = min(MOST_POINTS, max(FEWEST_POINTS, at.size // _TIED_VALUES)) if _tied(value) else MOST_POINTS
@@ -70,7 +70,7 @@ def trend(times: ArrayLike, values: ArrayLike, confidence: float = CONFIDENCE) -
     score = float(np.sign(rises[apart > 0]).sum())
     deviation = math.sqrt(variance)
     normal = NormalDist()
-    reach = normal.inv_cdf(0.5 + confidence / 2) * deviation
+    reach = normal.inv_cdf(0.5 + CONFIDENCE / 2) * deviation
     low_rank = max(0, math.floor((slopes.size - reach) / 2) - 1)
     high_rank = min(slopes.size - 1, math.ceil((slopes.size + reach) / 2))
     # The score changes in steps of 2; half a step is the continuity correction.

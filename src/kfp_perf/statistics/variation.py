@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfp_perf.statistics.comparison import CONFIDENCE, Difference, smallest_found, student_quantile
+from kfp_perf.statistics.comparison import CONFIDENCE, Difference, smallest_found
+from kfp_perf.statistics.quantiles import student_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ class Variation:
     half_width: float | None
 
 
-def variation_of(values: Sequence[float], confidence: float = CONFIDENCE) -> Variation:
+def variation_of(values: Sequence[float]) -> Variation:
     """Return the variation of positive values. Raises `ValueError` for none, and for one that is not positive."""
     data = np.asarray(values, dtype=np.float64)
     if not data.size or not (np.isfinite(data) & (data > 0.0)).all():
@@ -47,7 +48,7 @@ def variation_of(values: Sequence[float], confidence: float = CONFIDENCE) -> Var
     if data.size < 2:
         return Variation(1, math.exp(mean), None, None, None, None)
     deviation = float(logarithms.std(ddof=1))
-    reach = student_quantile(0.5 + confidence / 2, data.size - 1.0) * deviation / math.sqrt(data.size)
+    reach = student_quantile(0.5 + CONFIDENCE / 2, data.size - 1.0) * deviation / math.sqrt(data.size)
     return Variation(
         count=int(data.size),
         mean=math.exp(mean),

@@ -111,6 +111,16 @@ def means(read: NDArray[np.float64], slices: int) -> WindowFigures:
         return WindowFigures(in_window / count, count)
 
 
+def maxima(read: NDArray[np.float64], slices: int) -> WindowFigures:
+    """The largest in each window of a value that was read in each slice; NaN: it was not."""
+    count = sums((~np.isnan(read)).astype(np.int64), slices)
+    if not count.size:
+        return WindowFigures(np.zeros(0), count)
+    windows = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(read, nan=-np.inf), slices)
+    largest = windows.max(axis=1)
+    return WindowFigures(np.where(count > 0, largest, np.nan), count)
+
+
 class Worst(NamedTuple):
     """The window with the worst figure: the place of its first slice, the figure, and from how many values."""
 

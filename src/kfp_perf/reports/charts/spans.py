@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _BOTTOM = 44
 
 
+_ROW_HEIGHT = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """From begin to end on the axis; `style` selects the hatching, None is pale; `text` is what a pointer shows."""
@@ -47,7 +50,6 @@ def span_chart(
     rows: Sequence[Row],
     *,
     keys: Sequence[tuple[int | None, str]] = (),
-    row_height: int = 24,
 ) -> Chart:
     """Rows of spans over a common axis. `keys` say what the styles mean."""
 
@@ -57,7 +59,7 @@ def span_chart(
         longest = max((text_width(row.name) + 12 * row.indent for row in rows), default=0.0)
         left = min(longest + 14, width * (0.36 if width < 600 else 0.3))
         right = width - 14.0
-        bottom = top + 6.0 + row_height * len(rows)
+        bottom = top + 6.0 + _ROW_HEIGHT * len(rows)
         parts: list[Markup] = [key_marks]
         for tick in x.ticks(x.low, x.high, max(2, (width - int(left)) // 100)):
             place = x.place(tick, left, right)
@@ -69,7 +71,7 @@ def span_chart(
             ]
         parts.append(element("path", d=f"M{number(left)} {number(bottom)}H{number(right)}", class_="axis"))
         for place, row in enumerate(rows):
-            parts.append(_row(row, x, left, right, top + 4 + place * row_height, row_height))
+            parts.append(_row(row, x, left, right, top + 4 + place * _ROW_HEIGHT, _ROW_HEIGHT))
         label = element("text", x.label, x=right, y=bottom + 2 * FONT + 10, text_anchor="end", class_="label")
         return joined([*parts, label]), int(bottom) + _BOTTOM
 

@@ -1,0 +1,1 @@
+"""What `docs/make.py` writes into the pages, by page."""
