@@ -48,20 +48,22 @@ _RUN_METRICS = frozenset().union(*(mode.metrics for mode in MODES.values() if mo
 
 def errors_of(draft: Draft) -> Iterator[Problem]:
     """Yield what keeps a test from starting."""
-    for index, scenario in draft.scenarios.items():
-        for check in SCENARIO_ERRORS:
-            yield from check(draft, index, scenario)
-    for whole in FILE_ERRORS:
-        yield from whole(draft)
+    yield from _problems(draft, SCENARIO_ERRORS, FILE_ERRORS)
 
 
 def warnings_of(draft: Draft) -> Iterator[Problem]:
     """Yield warnings about a test that can start."""
+    yield from _problems(draft, SCENARIO_WARNINGS, FILE_WARNINGS)
+
+
+def _problems(
+    draft: Draft, of_scenarios: Iterable[ScenarioCheck], of_files: Iterable[FileCheck]
+) -> Iterator[Problem]:
     for index, scenario in draft.scenarios.items():
-        for check in SCENARIO_WARNINGS:
-            yield from check(draft, index, scenario)
-    for whole in FILE_WARNINGS:
-        yield from whole(draft)
+        for of_scenario in of_scenarios:
+            yield from of_scenario(draft, index, scenario)
+    for of_file in of_files:
+        yield from of_file(draft)
 
 
 def too_many_rows(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
