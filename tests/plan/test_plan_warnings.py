@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from planned import RUN, problems
+from small_pipelines import Draft, task
 
 from kfp_perf.errors import InputError
 from kfp_perf.plan import Plan, most_at_once
@@ -12,8 +15,7 @@ from kfp_perf.scenario.model import TestMode, TestScenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-from planned import RUN, problems
+    from pathlib import Path
 
 
 def test_a_pool_too_small_for_the_overlap(plan_of: Callable[..., Plan]) -> None:
@@ -224,3 +226,17 @@ def test_a_bound_within_a_bucket_is_warned_of(
     assert [one.remedy for one in found] == (
         [f"take the bound of a bucket, of which {nearest} is the nearest"] if nearest else []
     )
+
+
+def test_runs_that_will_fail_for_want_of_a_value(plan_of: Callable[..., Plan], tmp_path: Path) -> None:
+    draft = Draft()
+    draft.container("work", inputs={"text": "STRING"})
+    documents = draft.documents({"a": task("work", gets={"text": ("parent", "text")})}, {"text": "STRING"})
+    documents[0]["root"]["inputDefinitions"]["parameters"]["text"]["isOptional"] = True
+    (tmp_path / "p.json").write_text(json.dumps(documents[0]))
+    scenario = {**RUN, "pipelineFileName": "p.json"}
+    (warning,) = plan_of([scenario]).warnings
+    assert warning.where == "f.json: $[0].params.text"
+    assert warning.what == "is not given and has no default, and the task a fails without it"
+    assert plan_of([{**scenario, "params": {"text": ""}}]).warnings == ()
+    assert plan_of([{"mode": "PIPELINE_UPLOAD", "runTime": 1, "pipelineFileName": "p.json"}]).warnings == ()

@@ -52,7 +52,8 @@ class Resolver:
                 value = self._input(workflow, run, plan)
                 definition = component.inputs.get(plan.name)
                 if value is MISSING:
-                    if definition is None or not (definition.optional or definition.has_default):
+                    free = definition is not None and (definition.optional or definition.has_default)
+                    if plan.kind == "component" or not free:
                         raise ResolveError(f"failed to resolve inputs: {_describe(plan)}")
                     continue
                 if value is None and plan.kind == "component":
@@ -73,14 +74,18 @@ class Resolver:
         return values
 
     def _complete(self, run: TaskRun, values: dict[str, Any], nulls: set[str]) -> None:
-        """Fill in defaults where the component is a DAG, and check the types."""
+        """Fill in defaults where the component is a DAG, and check the types.
+
+        A DAG gets no default for what its task was to pass on, and turned out to be null.
+        """
         component, loop = run.plan.component, run.plan.loop
+        passed_on = {plan.name for plan in run.plan.inputs}
         for name, parameter in component.inputs.items():
             if loop is not None and name == (loop.item_input if run.base is None else loop.items_input):
                 continue
             if name not in values:
                 if parameter.optional or parameter.has_default:
-                    if component.kind == "dag":
+                    if component.kind == "dag" and parameter.optional and name not in passed_on:
                         values[name] = parameter.default
                     continue
                 raise ResolveError(

@@ -53,7 +53,7 @@ def is_single_pod(spec: Mapping[str, Any], component: str) -> bool:
     executor = _executor(spec, component)
     container = executor.get("container")
     image = container.get("image") if isinstance(container, dict) else None
-    return "importer" in executor or image in _VOLUME_IMAGES
+    return "importer" in executor or (isinstance(image, str) and image in _VOLUME_IMAGES)
 
 
 _VOLUME_IMAGES = frozenset({"argostub/createpvc", "argostub/deletepvc"})

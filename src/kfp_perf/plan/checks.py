@@ -92,6 +92,19 @@ def parameters_do_not_fit(draft: Draft, index: int, scenario: TestScenario) -> I
             yield Problem(where, fault.what, fault.remedy)
 
 
+def runs_will_fail(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
+    """Runs whose tasks need values that KFP does not give them."""
+    package = draft.pipelines.get(index, ())
+    if scenario.mode_entry.starts_runs and not isinstance(package, tuple):
+        for fault in package.foreseen_failures(scenario.params):
+            is_parameter = fault.where in package.parameters
+            where = draft.parsed.where(
+                index, ("params", fault.where) if is_parameter else ("pipelineFileName",)
+            )
+            what = fault.what if is_parameter else f"{fault.where} {fault.what}"
+            yield Problem(where, what, fault.remedy)
+
+
 def names_repeated(draft: Draft) -> Iterator[Problem]:
     """A name that several scenarios have, or whose folder in the result is that of another scenario."""
     named = {index: scenario.name for index, scenario in draft.scenarios.items() if scenario.name}
@@ -319,6 +332,7 @@ SCENARIO_WARNINGS: tuple[ScenarioCheck, ...] = (
     interval_too_short,
     schedule_never_fires,
     too_few_connections,
+    runs_will_fail,
 )
 FILE_WARNINGS: tuple[FileCheck, ...] = (
     pool_smaller_than_overlap_with_ends,

@@ -213,7 +213,7 @@ def _within(metric: RepeatedMetric) -> float | None:
 
 def _power(metrics: list[RepeatedMetric]) -> Table:
     columns = [
-        Column("Executions a side", is_number=False),
+        Column("Data", is_number=False),
         *(Column(one.label) for one in metrics),
     ]
     changes = [
@@ -222,7 +222,8 @@ def _power(metrics: list[RepeatedMetric]) -> Table:
         if one.variation is not None
     ]
     rows = [
-        [str(side), *(f"{found[place] * 100:.2g} %" for found in changes)] for place, side in enumerate(SIDES)
+        [f"{side} executions a side", *(f"{found[place] * 100:.2g} %" for found in changes)]
+        for place, side in enumerate(SIDES)
     ]
     return Table("Smallest change that is found with a power of 80 %", columns, rows)
 
@@ -267,7 +268,7 @@ def _chart(metric: RepeatedMetric) -> Chart:
         f"Values of the executions: {text}.",
         Axis("execution", *whole, ticks=_whole_ticks, text=lambda value: f"{value:.0f}"),
         axis,
-        [*lines, *whiskers, Marks("execution", values)],
+        [*lines, *whiskers, Marks("execution", values, "point")],
         height=260,
     )
 
