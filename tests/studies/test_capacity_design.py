@@ -17,6 +17,8 @@ from kfp_perf.reports.study_reports import draw_console, draw_csv, draw_html, dr
 from kfp_perf.result.capacity import CapacityRecord, capacity_of
 from kfp_perf.studies import run_executions
 from kfp_perf.studies.capacity import CapacitySearch, SearchLimits, find_searched
+from kfp_perf.studies.capacity.plateau import Part, PlannedPlateau
+from kfp_perf.studies.capacity.reading import broken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,11 @@ class Searching:
         result = execute(self.folder / "played", "t", self.profile, planned.emulator_seed or 0, fields)
         if self.number in self.failing.get("numbers", ()):
             result.document["verdict"]["exit_code"] = int(self.failing["code"])
+            if self.failing.get("without_load"):
+                files = result.scenarios[0]
+                (files.folder / "runs.jsonl").write_text("")
+                info = msgspec.structs.replace(files.info, start_at=0.0, end_at=0.0)
+                (files.folder / "scenario.json").write_bytes(msgspec.json.encode(info))
         return result
 
 
@@ -153,6 +160,28 @@ def test_a_plateau_in_which_the_generator_did_not_keep_up_is_measured_again_once
     assert "At least 30 runs a minute" in text
     assert "Measured again because the load generator did not keep up: execution 2." in text
     assert "capacity.rate >= 20/min is kept." in text
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_plateau_whose_scenario_could_not_be_set_up_did_not_hold(tmp_path: Path, number: int) -> None:
+    """Nothing was due in it, so that no backlog grew."""
+    limits = SearchLimits(0.5, highest_rate=0.5, precision=0.45)
+    failing: dict[str, Any] = {"numbers": (number,), "code": ExitCode.FAILED, "without_load": True}
+    study = Searching(tmp_path, SCENARIO, limits, **failing).study
+    record = capacity_of(study)
+    assert (record.status, record.rate, record.held) == ("no load", None, None)
+    assert len(record.plateaus) == number - 1
+    assert len(study.record.executions) == number
+    assert study.record.exit_code == ExitCode.FAILED
+    assert "The last plateau had no load" in " ".join(draw_console(study)["summary.txt"].decode().split())
+    assert draw_html(study)
+
+
+def test_what_could_not_be_deleted_says_nothing_of_a_load() -> None:
+    step = PlannedPlateau(Part.PLATEAU, 1.0, 60.0, 600.0)
+    kept = {"judged": "not kept", "scenario": None, "default": True, "margin": -3.0, "reason": "is 3"}
+    document = {"thresholds": [{**kept, "metric": name} for name in ("cleanup.left", "server.restarts")]}
+    assert broken(document, "t", step) == ("server.restarts is 3",)
 
 
 def test_two_such_plateaus_in_a_row_end_the_search(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ ENDED = {
     "duration": "The next plateau would have taken longer than --max-duration allows.",
     "interrupted": "The search was interrupted.",
     "outage": "The target failed during the search.",
+    "no load": "The last plateau had no load, as its scenario failed before that: see its own report.",
     "invalid": "The load generator did not keep up, so higher loads could not be measured.",
     "": "The search did not reach its end.",
 }
