@@ -32,7 +32,7 @@ format: $(VENV)/.dev ## apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## measure kfp-perf beside other tools; writes benchmarks/results.json
+bench: $(VENV)/.bench ## measure kfp-perf beside other tools, some 10 minutes (all in full: python -m benchmarks --whole)
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev ## write the reference pages that are generated from the code

@@ -1,12 +1,15 @@
 """Speed of the emulator: GetRun, CreateRun, a ListRuns page of 200 and lists of pods, beside a static answer.
 
-Run it with `python -m benchmarks.emulator`. The rates are requests per second of the *server's CPU time*, so
-they are those of one core, whatever else the machine does; a static answer by the same HTTP server is the
-base. Each figure is the median of several rounds, and their spread is printed. The last line is one JSON object.
+The rates are requests per second of the *server's CPU time*, so they are those of one core, whatever else the
+machine does; a static answer by the same HTTP server is the base. Each figure is the median of several rounds, and
+their spread is printed. The last line is one JSON object.
+
+Usage: python -m benchmarks.emulator [--rounds N]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -198,8 +201,8 @@ async def _serve_static() -> None:
     listener.close()
 
 
-def measure() -> dict[str, list[float]]:
-    """Run all measurements, and return the rounds of each, in requests per second of the server's CPU.
+def measure(rounds: int) -> dict[str, list[float]]:
+    """Run all measurements, and return so many rounds of each, in requests per second of the server's CPU.
 
     The rounds take turns, so that a ratio compares what was measured within the same seconds: a busy
     neighbour slows a core down, and CPU time with it.
@@ -227,7 +230,7 @@ def measure() -> dict[str, list[float]]:
             "list_pods": ((writing.pid, writing.kubernetes), lambda _: pods),
         }
         kinds = {name: Measured(*server, REQUESTS[name], make) for name, (server, make) in makers.items()}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for kind in kinds.values():
                 kind.run_round()
         for kind in kinds.values():
@@ -237,10 +240,16 @@ def measure() -> dict[str, list[float]]:
 
 def main() -> None:
     """Measure, and print."""
-    if "--serve-static" in sys.argv:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--serve-static", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve_static:
         uvloop.run(_serve_static())
         return
-    rates = measure()
+    rates = measure(given.rounds)
     figures: dict[str, float] = {}
     for name, rounds in rates.items():
         ratio = statistics.median(mine / base for mine, base in zip(rounds, rates["static"], strict=True))

@@ -139,17 +139,23 @@ async def measure(url: str, folder: Path, fields: dict[str, Any]) -> list[RunRec
     """Run a scenario; return its runs. If none succeeded, that is printed, and the others continue."""
     from kfp_perf.config import TestConfig
     from kfp_perf.errors import RunnerError
+    from kfp_perf.metrics.recorder import Recorder
     from kfp_perf.pacing import RealClock
     from kfp_perf.runners.pipeline import PipelineRunner
     from kfp_perf.scenario.model import TestScenario
 
     records: list[RunRecord] = []
+
+    class KeepingRecorder(Recorder):
+        def run(self, record: RunRecord) -> None:
+            records.append(record)
+
     clock = RealClock()
     runner = PipelineRunner(
         TestScenario.model_validate({"mode": "PIPELINE_RUN", "cacheEnabled": None, **fields}),
         config=TestConfig(KFP_API_HOST=url, pipeline_folders=(folder,)),
         clock=clock,
-        on_run=records.append,
+        recorder=KeepingRecorder(),
     )
     try:
         await runner.prepare()

@@ -61,7 +61,7 @@ TESTS: dict[str, dict[str, Any]] = {
 
 
 class Picture(NamedTuple):
-    """Which part of which report is shown: the screen from its top, or the element of a selector."""
+    """What is shown of which report: the window from its top, or an element, at most as high as the window."""
 
     test: str
     selector: str = ""
@@ -73,7 +73,7 @@ PICTURES = {
     "report": Picture("nightly"),
     "phone": Picture("nightly", size=(400, 900)),
     "phases": Picture("nightly", "section[aria-labelledby=phases] figure"),
-    "tasks": Picture("nightly", "section[aria-labelledby=slowest] figure >> nth=0"),
+    "tasks": Picture("nightly", "section[aria-labelledby=slowest] figure >> nth=1"),
     "keeping-up": Picture("overload", "section[aria-labelledby=keeping-up]"),
     "dark": Picture("overload", "section[aria-labelledby=course]", dark=True),
 }
@@ -100,6 +100,10 @@ def start(name: str, folder: Path) -> subprocess.Popen[bytes]:
     folder.mkdir()
     (folder / f"{name}.json").write_text(json.dumps(TESTS[name]))
     command = [sys.executable, "-m", "kfp_perf", "run", f"{name}.json", "--ui"]
+    if name == "overload":
+        command.append(
+            "--keep"
+        )  # a thousand runs are deleted in minutes, and the emulator ends with its test
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
             [*command, "--emulator", "--emulator-profile", "kfp-2.17"], cwd=folder, stdout=log, stderr=log
@@ -122,10 +126,15 @@ def photograph(browser: Browser, name: str, report: Path) -> None:
     picture = PICTURES[name]
     page = opened(browser, report.resolve().as_uri(), picture.size, dark=picture.dark)
     path = IMAGES / f"{name}.png"
-    if picture.selector:
-        page.locator(picture.selector).first.screenshot(path=path)
-    else:
+    if not picture.selector:
         page.screenshot(path=path)
+        return
+    element = page.locator(picture.selector).first
+    element.evaluate(
+        "(one, most) => { one.style.maxHeight = `${most}px`; one.style.overflow = 'hidden'; }",
+        picture.size[1],
+    )
+    element.screenshot(path=path)
 
 
 def opened(browser: Browser, url: str, size: tuple[int, int], *, dark: bool = False) -> Page:

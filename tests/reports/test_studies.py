@@ -107,6 +107,23 @@ def test_each_execution_has_its_own_value_where_another_is_left_out(repetition: 
     assert [row[1] for row in table.rows] == ["–", "10.3 s", "–", "10.1 s", "–", "9.90 s"]
 
 
+def test_executions_that_are_not_alike_or_did_not_count_are_named_first(repetition: Path) -> None:
+    for place, values in (
+        ("02", {"verdict": {"exit_code": 3}}),
+        ("03", {"target": {"version": "2.18.0", "emulator": True, "emulator_profile": "fast"}}),
+        ("04", {"scenario_file": {"text": "[]"}}),
+    ):
+        file = repetition / "executions" / place / "result.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    verdict = story_of_study(Study.open(repetition)).verdict
+    assert verdict.sentence.startswith("In 4 executions, run.visible.mean is")
+    assert list(verdict.caveats) == [
+        f"Left out: {repetition}/executions/02: the target failed.",
+        "The scenario file differs between executions.",
+        "The version of the server differs between executions: 2.17.0 (abc) and 2.18.0.",
+    ]
+
+
 def test_a_value_of_zero_is_no_value_that_was_not_reached(tmp_path: Path) -> None:
     figures = total(10.0) | {"phases": {"transition": {"n": 100, "mean": 0.0}}}
     study = Study.open(write_study(tmp_path / "study", BASE[:2], figures=figures))

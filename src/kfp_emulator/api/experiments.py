@@ -9,6 +9,7 @@ from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
 from kfp_emulator.protocol.errors import (
     already_exists,
     bad_request,
+    check_length,
     data_too_long,
     internal,
     invalid_input,
@@ -72,8 +73,7 @@ def _checked(message: dict[str, Any]) -> tuple[str, str]:
         raise internal(context, invalid_input("Experiment must have a non-empty name"))
     namespace = message.get("namespace", "")
     for field, value, limit in (("Name", name, NAME_LENGTH), ("Namespace", namespace, NAMESPACE_LENGTH)):
-        if len(value.encode()) > limit:
-            raise internal(context, invalid_input(f"Experiment.{field} length cannot exceed {limit}"))
+        check_length(f"Experiment.{field}", value, limit, context)
     return name, namespace
 
 

@@ -12,7 +12,7 @@ from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
 from kfp_emulator.protocol.errors import (
     ApiFault,
     already_exists,
-    internal,
+    check_length,
     invalid_input,
     not_found,
     wrapping,
@@ -58,11 +58,8 @@ def _checked(message: dict[str, Any]) -> dict[str, str]:
         "namespace": message.get("namespace", ""),
     }
     for field, key, limit in (("Name", "name", NAME_LENGTH), ("Namespace", "namespace", NAMESPACE_LENGTH)):
-        if len(fields[key].encode()) > limit:
-            raise internal(
-                "Failed to convert API pipeline to model pipeline",
-                invalid_input(f"Pipeline.{field} length cannot exceed {limit}"),
-            )
+        context = "Failed to convert API pipeline to model pipeline"
+        check_length(f"Pipeline.{field}", fields[key], limit, context)
     return fields
 
 

@@ -10,6 +10,7 @@ from kfp_emulator.protocol.errors import (
     Answer,
     ApiFault,
     bad_request,
+    check_length,
     failed_precondition,
     internal,
     invalid_input,
@@ -63,11 +64,8 @@ def _check(message: dict[str, Any]) -> None:
             invalid_input("Run name cannot be empty"),
         )
     for key, (field, limit) in _LENGTHS.items():
-        if len(message.get(key, "").encode()) > limit:
-            raise internal(
-                "Failed to convert API run to its internal representation",
-                invalid_input(f"Run.{field} length cannot exceed {limit}"),
-            )
+        context = "Failed to convert API run to its internal representation"
+        check_length(f"Run.{field}", message.get(key, ""), limit, context)
 
 
 async def _authorize_create(backend: Backend, call: Call, namespace: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from kfp_emulator.api import pipelines
 from kfp_emulator.pipelines.packages import fetch_package, read_package, unpack
 from kfp_emulator.protocol.call import EMPTY, encode, present, reply, reply_list
-from kfp_emulator.protocol.errors import ApiFault, internal, invalid_input, wrapping
+from kfp_emulator.protocol.errors import ApiFault, check_length, invalid_input, wrapping
 from kfp_emulator.protocol.messages import PIPELINE_VERSION
 from kfp_emulator.protocol.wire import rfc3339
 from kfp_emulator.server import pipelines as pipeline_rows
@@ -70,11 +70,8 @@ async def create_version(backend: Backend, call: Call) -> Answer:
 
 def _checked(message: dict[str, Any]) -> dict[str, str]:
     name = message.get("name", "") or message.get("display_name", "")
-    if len(name.encode()) > NAME_LENGTH:
-        raise internal(
-            "Failed to convert API pipeline version to model pipeline version",
-            invalid_input(f"PipelineVersion.Name length cannot exceed {NAME_LENGTH}"),
-        )
+    context = "Failed to convert API pipeline version to model pipeline version"
+    check_length("PipelineVersion.Name", name, NAME_LENGTH, context)
     return {
         "name": name,
         "display_name": message.get("display_name", "") or name,

@@ -165,6 +165,12 @@ def unknown_operation(message: str) -> ApiFault:
     return ApiFault(Code.INVALID_ARGUMENT, message, f"UnknownApiVersionError: {message}")
 
 
+def check_length(field: str, value: str, limit: int, context: str) -> None:
+    """Raise the error of a field that is longer than `limit` bytes; `field` is `Message.Field`."""
+    if len(value.encode()) > limit:
+        raise internal(context, invalid_input(f"{field} length cannot exceed {limit}"))
+
+
 def data_too_long(context: str, column: str, *, twice: bool = False) -> ApiFault:
     """Make the fault of a value that does not fit its column: 500, with MySQL's text."""
     text = f"Error 1406 (22001): Data too long for column '{column}' at row 1"

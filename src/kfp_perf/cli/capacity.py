@@ -210,7 +210,7 @@ def _plan_lines(
         pause=pause,
     )
     others = [background_words(one) for one in plan.scenarios if one.name != searched.name]
-    seen = f" and {searched.operation}s take {span_of(run_seconds)}" if searched.starts_runs else ""
+    seen = f", and {searched.operation}s take {span_of(run_seconds)}" if searched.starts_runs else ""
     return [
         (
             f"Searching the capacity of scenario {searched.name}, from {load(limits.first_rate)}, "
@@ -218,7 +218,7 @@ def _plan_lines(
         ),
         *([f"In the background of each plateau: {', '.join(others)}."] if others else []),
         (
-            f"If the capacity is {load(min(searched.load, limits.highest_rate))}, the load of the file,{seen}: "
+            f"If the capacity is {load(min(searched.load, limits.highest_rate))}, the load of the file{seen}: "
             f"{expected.plateaus} plateaus, about {span_of(expected.seconds)} in all."
         ),
     ]

@@ -37,6 +37,13 @@ def load_warnings(baseline: Side, new: Side) -> Iterator[str]:
         yield from check(baseline, new)
 
 
+def differences_within(side: Side) -> Iterator[str]:
+    """Yield what differs between the executions of one side, which should be alike."""
+    for check in CHECKS:
+        if check not in {_states, _left_out}:
+            yield from (one.replace(" of one side", "") for one in check(side, side))
+
+
 def refuse_the_same(baseline: Side, new: Side) -> None:
     """Raise `InputError` where an execution stands on both sides."""
     places = {one.path.resolve() for one in baseline.executions}

@@ -116,12 +116,12 @@ def _noise(study: Study, comparison: Comparison) -> Iterator[Section]:
     known = [(one, found) for one, found in deviations if found]
     if not known:
         return
-    columns = [Column("Pairs", is_number=False), *(Column(one.label) for one, _ in known)]
+    columns = [Column("Data", is_number=False), *(Column(one.label) for one, _ in known)]
     changes = [
         smallest_changes(found, PAIRS, metrics=len(comparison.primary), paired=True) for _, found in known
     ]
     rows = [
-        [str(pairs), *(f"{found[place] * 100:.2g} %" for found in changes)]
+        [f"{pairs} pairs", *(f"{found[place] * 100:.2g} %" for found in changes)]
         for place, pairs in enumerate(PAIRS)
     ]
     lead = (

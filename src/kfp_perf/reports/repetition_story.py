@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfp_perf.compare import RepeatedMetric, Side, read_side, repeated_metrics
+from kfp_perf.compare.comparability import differences_within
 from kfp_perf.errors import ExitCode, InputError
 from kfp_perf.metrics.metric import Unit
 from kfp_perf.reports.charts import Axis, Line, Marks, seconds_axis, xy_chart
@@ -46,12 +47,13 @@ SIDES = (3, 5, 10, 20)
 
 def study_document(study: Study) -> dict[str, Any]:
     """The plain values: `metrics`, a `RepeatedMetric` each."""
-    return {"metrics": msgspec.to_builtins(_metrics(study)[0])}
+    return {"metrics": msgspec.to_builtins(_metrics(_side(study)))}
 
 
 def study_story(study: Study) -> Story:
     """The whole report."""
-    metrics, folders = _metrics(study)
+    side = _side(study)
+    metrics = _metrics(side)
     primary = [one for one in metrics if one.primary]
     word, tone = study_verdict(study)
     return Story(
@@ -61,28 +63,33 @@ def study_story(study: Study) -> Story:
             sentence=_sentence(study, primary),
             tone=tone,
             reasons=failed_thresholds(study),
-            caveats=[*study_ended(study), *_caveats(study, primary)],
+            caveats=[*study_ended(study), *_caveats(study, side, primary)],
         ),
         facts=study_facts(study),
         tiles=[
             Tile(_typical(one), one.label, _precision(one)) for one in primary if one.variation is not None
         ],
-        sections=list(_sections(study, metrics, folders)),
+        sections=list(_sections(study, side, metrics)),
     )
 
 
-def _metrics(study: Study) -> tuple[tuple[RepeatedMetric, ...], tuple[str, ...]]:
-    """The metrics, and the folders of the executions in the order of their values."""
+def _side(study: Study) -> Side:
     try:
-        side: Side = read_side([study.path])
-        return repeated_metrics(side), tuple(one.path.name for one in side.executions)
+        return read_side([study.path])
     except InputError:
-        # Nothing but a warm-up, or executions without values: the list of executions shows them.
-        return (), ()
+        # Nothing but a warm-up, or executions that ended early: the list of executions shows them.
+        return Side(str(study.path), ())
+
+
+def _metrics(side: Side) -> tuple[RepeatedMetric, ...]:
+    try:
+        return repeated_metrics(side) if side.executions else ()
+    except InputError:  # there are no values
+        return ()
 
 
 def _sentence(study: Study, primary: list[RepeatedMetric]) -> str:
-    counted = len(study.record.counted)
+    counted = len(primary[0].values) if primary else len(study.record.counted)
     parts = [
         f"{one.label} is {_typical(one)} ({_precision(one)})" for one in primary if one.variation is not None
     ]
@@ -91,7 +98,10 @@ def _sentence(study: Study, primary: list[RepeatedMetric]) -> str:
     return f"In {count_of(counted, 'execution')}, {'; '.join(parts)}."
 
 
-def _caveats(study: Study, primary: list[RepeatedMetric]) -> Iterator[str]:
+def _caveats(study: Study, side: Side, primary: list[RepeatedMetric]) -> Iterator[str]:
+    yield from (f"Left out: {one}." for one in side.left_out)
+    if side.executions:
+        yield from (f"{one[:1].upper()}{one[1:]}." for one in differences_within(side))
     wanted = study.record.settings.get("until_stable")
     if wanted is not None and not study.record.answer.get("stable"):
         yield f"The primary metrics were not known to within {wanted * 100:g} % when the study ended."
@@ -103,9 +113,7 @@ def _caveats(study: Study, primary: list[RepeatedMetric]) -> Iterator[str]:
         yield f"Invalid, and still among the values: execution {', '.join(map(str, invalid))}."
 
 
-def _sections(
-    study: Study, metrics: tuple[RepeatedMetric, ...], folders: tuple[str, ...]
-) -> Iterator[Section]:
+def _sections(study: Study, side: Side, metrics: tuple[RepeatedMetric, ...]) -> Iterator[Section]:
     primary = [one for one in metrics if one.primary]
     yield from thresholds_section(
         study, "Those relative to the baseline are judged by all executions together."
@@ -126,7 +134,7 @@ def _sections(
             "vary as these executions do.",
             [_power(found)],
         )
-    yield executions_section(study, primary, folders)
+    yield executions_section(study, primary, [one.path.name for one in side.executions])
 
 
 _LEAD_BETWEEN = (
@@ -205,7 +213,7 @@ def _within(metric: RepeatedMetric) -> float | None:
 
 def _power(metrics: list[RepeatedMetric]) -> Table:
     columns = [
-        Column("Executions a side", is_number=False),
+        Column("Data", is_number=False),
         *(Column(one.label) for one in metrics),
     ]
     changes = [
@@ -214,7 +222,8 @@ def _power(metrics: list[RepeatedMetric]) -> Table:
         if one.variation is not None
     ]
     rows = [
-        [str(side), *(f"{found[place] * 100:.2g} %" for found in changes)] for place, side in enumerate(SIDES)
+        [f"{side} executions a side", *(f"{found[place] * 100:.2g} %" for found in changes)]
+        for place, side in enumerate(SIDES)
     ]
     return Table("Smallest change that is found with a power of 80 %", columns, rows)
 
@@ -259,7 +268,7 @@ def _chart(metric: RepeatedMetric) -> Chart:
         f"Values of the executions: {text}.",
         Axis("execution", *whole, ticks=_whole_ticks, text=lambda value: f"{value:.0f}"),
         axis,
-        [*lines, *whiskers, Marks("execution", values)],
+        [*lines, *whiskers, Marks("execution", values, "point")],
         height=260,
     )
 

@@ -1,9 +1,9 @@
 """Deletion of the runs that have ended while others of the same load are still in flight.
 
-Deletions and the final reports of runs wait at the same throttle, that of the API server's Kubernetes client. Eight
-deletions at a time delay those reports by half a minute; one at a time delays them by less than a second where the
-server kept up with the load, and further where it did not (docs/capacity.md has the measurement). So deletions are
-made one at a time, and after an overload only by the clean-up.
+Deletions and the final reports of runs wait at the same throttle, that of the API server's Kubernetes client. On
+servers that it limits, eight deletions at a time delay the last ends by 20 s. One at a time delays them by a second
+where the server kept up with the load, and by 20 s and more where it did not (the measurement is in
+docs/capacity.md). So deletions are made one at a time, and after an overload only by the clean-up.
 """
 
 from __future__ import annotations

@@ -118,6 +118,18 @@ async def test_what_is_no_good_answer_is_named(handle: Any, why: str) -> None:
 
 
 @in_a_loop
+async def test_a_token_that_an_answer_repeats_is_not_quoted() -> None:
+    async def handle(asked: Asked) -> None:
+        await asked.answer({"message": f"no session for {asked.fields['authorization']}"}, 403)
+
+    async with FakeCluster(handle) as cluster:
+        api = api_of(cluster.url, credential=fixed_token("a-secret-token"))
+        with pytest.raises(ApiFault) as caught:
+            await api.get("/version", ANYTHING)
+    assert caught.value.why == "no session for Bearer [hidden] (403)"
+
+
+@in_a_loop
 async def test_a_server_that_is_not_there_is_named() -> None:
     async with FakeCluster(echo) as cluster:
         url = cluster.url

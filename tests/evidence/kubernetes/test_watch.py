@@ -212,6 +212,16 @@ async def test_a_list_that_is_refused_is_asked_for_again_and_says_so() -> None:
 
 
 @in_a_loop
+async def test_a_list_without_an_end_is_named() -> None:
+    async def handle(asked: Asked) -> None:
+        await asked.answer({"metadata": {"continue": "the-same"}, "items": [pod("Running")]})
+
+    async with following(handle) as (kept, _cluster):
+        await until(lambda: kept.failures)
+    assert kept.failures[0] == "0 the list has no end: a page names itself as the next one"
+
+
+@in_a_loop
 async def test_an_event_that_cannot_be_read_is_skipped_and_the_others_are_not() -> None:
     store = ObjectStore()
     async with following(store.handle) as (kept, _cluster):

@@ -182,6 +182,8 @@ class Follower(Generic[Watched]):
             # All pages are of the version that the first was read at.
             if self._from_now or not page.metadata.continue_:
                 break
+            if page.metadata.continue_ == query.get("continue"):
+                raise ApiFault("the list has no end: a page names itself as the next one")
             query = {**query, "continue": page.metadata.continue_}
         if not self._from_now:
             self._receiver.listed(found)

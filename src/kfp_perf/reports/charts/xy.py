@@ -21,6 +21,7 @@ _LETTERS = 12
 _EDGE = 14.0
 _SHAPES = {
     "dot": "h0",
+    "point": "h0",
     "ring": "m-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0",
     "tick": "m0-5v10",
     "cross": "m-3-3l6 6m0-6l-6 6",
@@ -48,7 +49,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Single points (x, y) of one shape: dot, ring, tick, cross, up."""
+    """Single points (x, y) of one shape: dot, point (a larger dot, for a few), ring, tick, cross, up."""
 
     name: str
     points: Sequence[tuple[float, float]]
