@@ -94,11 +94,11 @@ def parameters_do_not_fit(draft: Draft, index: int, scenario: TestScenario) -> I
             yield Problem(where, fault.what, fault.remedy)
 
 
-def runs_will_fail(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
-    """Runs whose tasks need values that KFP does not give them."""
+def runs_go_wrong(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
+    """Runs whose tasks need values that KFP does not give them, or do not run as they are meant to."""
     package = draft.pipelines.get(index, ())
     if scenario.mode_entry.starts_runs and not isinstance(package, tuple):
-        for fault in package.foreseen_failures(scenario.params):
+        for fault in package.foreseen_problems(scenario.params):
             is_parameter = fault.where in package.parameters
             where = draft.parsed.where(
                 index, ("params", fault.where) if is_parameter else ("pipelineFileName",)
@@ -334,7 +334,7 @@ SCENARIO_WARNINGS: tuple[ScenarioCheck, ...] = (
     interval_too_short,
     schedule_never_fires,
     too_few_connections,
-    runs_will_fail,
+    runs_go_wrong,
 )
 FILE_WARNINGS: tuple[FileCheck, ...] = (
     pool_smaller_than_overlap_with_ends,
