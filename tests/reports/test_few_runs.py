@@ -9,7 +9,7 @@ import pytest
 from sample_results import Load, SampleTest
 
 from kfp_perf.reports import REPORTS
-from kfp_perf.reports.few_runs import most_of, statistic_of
+from kfp_perf.reports.few_runs import few_runs, most_of, statistic_of
 from kfp_perf.reports.quantities import seconds_of
 from kfp_perf.reports.story import story_of
 from kfp_perf.reports.story.blocks import Table
@@ -71,3 +71,31 @@ def test_no_report_has_a_quantile_of_too_few_runs(
     words = " ".join(f"{tile.name} {tile.detail}" for tile in story_of(result).tiles)
     assert ("95 % within" in words) is (runs >= 20)
     assert ("median" in words) is (runs >= 2)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((20, 40), []),
+        (
+            (6, 40),
+            ["a: with 6 runs due, a single one that does not succeed breaks the default run.success_rate"],
+        ),
+        ((6, 7), ["a, b: with fewer than 20 runs due, "]),
+        ((1, 2, 3, 4, 5), ["a, b, c and 2 more: with fewer than 20 runs due, "]),
+    ],
+)
+def test_scenarios_of_few_runs_share_one_sentence(counts: tuple[int, ...], expected: list[str]) -> None:
+    judged = [
+        {
+            "scenario": name,
+            "metric": "run.success_rate",
+            "condition": ">= 95%",
+            "default": True,
+            "count": count,
+        }
+        for name, count in zip("abcde", counts, strict=False)
+    ]
+    found = few_runs({"thresholds": judged})
+    assert len(found) == len(expected)
+    assert all(text.startswith(start) for text, start in zip(found, expected, strict=True))

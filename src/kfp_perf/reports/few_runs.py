@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Below this number of runs one failure is more than 5 %.
 FEW_RUNS = 20
+#: The number of scenarios that are named; the others are counted.
+MOST_NAMES = 3
 
 
 def has_enough(distribution: Mapping[str, Any], name: str) -> bool:
@@ -50,16 +52,24 @@ def most_of(distribution: Mapping[str, Any], name: str, written: Written) -> str
 
 
 def few_runs(document: Mapping[str, Any]) -> list[str]:
-    """A sentence for each scenario of which so few runs were due that one failure breaks the default threshold."""
-    found = []
-    for one in document.get("thresholds") or ():
-        if not isinstance(one, dict) or not one.get("default") or one.get("metric") != "run.success_rate":
-            continue
-        due = one.get("count")
-        if isinstance(due, int) and due < FEW_RUNS:
-            of = f"{one['scenario']}: " if one.get("scenario") else ""
-            found.append(
-                f"{of}with {count_of(due, 'run')} due, a single one that does not succeed breaks the default "
-                f"{one.get('metric')} {one.get('condition')}."
-            )
-    return found
+    """A sentence on the scenarios of which so few runs were due that one failure breaks the default threshold."""
+    few = [
+        one
+        for one in document.get("thresholds") or ()
+        if isinstance(one, dict)
+        and one.get("default")
+        and one.get("metric") == "run.success_rate"
+        and isinstance(one.get("count"), int)
+        and one["count"] < FEW_RUNS
+    ]
+    if not few:
+        return []
+    names = [str(one["scenario"]) for one in few if one.get("scenario")]
+    more = len(names) - MOST_NAMES
+    listed = ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    due = count_of(few[0]["count"], "run") if len(few) == 1 else f"fewer than {FEW_RUNS} runs"
+    of = f"{listed}: " if listed else ""
+    breaks = (
+        f"a single one that does not succeed breaks the default run.success_rate {few[0].get('condition')}."
+    )
+    return [f"{of}with {due} due, {breaks}"]
