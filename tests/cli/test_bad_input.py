@@ -124,7 +124,8 @@ def test_all_errors_of_a_file_are_told_at_once(kfp_perf: Call, folder: Path) -> 
     code, _, err = kfp_perf("validate", "t.json")
     assert code == 2
     for path in ("$[0].runTime", "$[1].numTimes", "$[2].params.nonsense"):
-        assert f"t.json: {path}: " in err
+        assert f": {path}: " in err
+    assert err.count("t.json:1:") == 3
 
 
 @pytest.mark.parametrize(("name", "words"), [("nothing.json", "nothing.json"), (".", "folder")])

@@ -199,3 +199,26 @@ def test_a_bound_that_is_not_shown_to_be_kept_fails_the_study(tmp_path: Path) ->
     text = " ".join(draw_console(study)["summary.txt"].decode().split())
     assert "capacity.rate >= 60/min cannot be judged: the interval is open." in text
     assert "The next plateau would have taken longer than --max-duration allows." in text
+
+
+def test_the_number_in_flight_that_keeps_a_threshold_is_found(tmp_path: Path) -> None:
+    """A run holds one of three places for three seconds, so with n runs in flight each takes n seconds."""
+    scenario: dict[str, Any] = {key: value for key, value in SCENARIO.items() if key != "arrivalRate"}
+    scenario |= {"numTimes": 4, "thresholds": {"run.visible.p95": "< 6s"}}
+    limits = SearchLimits(3.0, highest_rate=6.0, precision=0.5, closed=True, light_seconds=30.0)
+    study = Searching(tmp_path, scenario, limits).study
+    record = capacity_of(study)
+    assert (record.status, record.closed) == ("found", True)
+    assert record.held is not None
+    assert record.failed is not None
+    assert 3 <= record.held <= 5 < record.failed <= 9
+    assert record.rate == record.low == record.held
+    assert study.record.exit_code == ExitCode.GOOD
+    cause = record.cause
+    assert cause is not None
+    assert "run.visible.p95" in cause.thresholds[0]
+    text = " ".join(draw_console(study)["summary.txt"].decode().split())
+    assert f"{record.held:.0f} runs in flight" in text
+    assert "3 runs in flight" in study.record.executions[0].label
+    assert "runs a minute" not in text
+    assert "Completed load by offered load" not in draw_html(study)["report.html"].decode()

@@ -56,9 +56,9 @@ def number_of(value: float) -> str:
 
 
 def load_words(rate: float, operation: str, *, closed: bool) -> str:
-    """A load in words: `96 runs a minute`, `8 runs in flight`."""
+    """A load in words: `96 runs a minute`, `1 run in flight`."""
     value, unit = in_unit(rate, operation, closed=closed)
-    return f"{number_of(value)} {_PLURAL.get(operation, operation)} {unit}"
+    return f"{number_of(value)} {operation if value == 1.0 else _PLURAL.get(operation, operation)} {unit}"
 
 
 def rate_words(rate: float, record: CapacityRecord) -> str:
