@@ -77,6 +77,8 @@ def run_study(
     first = design.next(())
     if first is None or not first.judged_in_pairs:
         baseline_of(plan, config)
+    # `results/latest` will be this study.
+    config = config.model_copy(update={"baseline": tuple(path.resolve() for path in config.baseline)})
     for target in targets:
         namespaces = {scenario.namespace or target.NAMESPACE for scenario in plan.scenarios}
         check_quickly(target, namespaces if target.IS_KUBEFLOW_MODE else ())
