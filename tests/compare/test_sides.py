@@ -142,3 +142,14 @@ def test_a_clock_that_is_set_during_a_duel_makes_no_other_pairs(tmp_path: Path) 
     first, second = read_duel(Study.open(duel))
     assert [one.path.name for one in first.executions] == ["00", "02"]
     assert [one.path.name for one in second.executions] == ["01", "03"]
+
+
+def test_a_result_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_side(tmp_path, [1.0, 2.0])
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.is_file", refuse)
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        read_side([tmp_path])

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.contract
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 FINAL = {"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"}
+EXIT = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
 WORD = {"runtime_config": {"parameters": {"word": "hi"}}}
 
 
@@ -151,6 +152,29 @@ def test_parameters_are_checked(
     status, error = api.call("POST", "runs", body | {"runtime_config": {"parameters": parameters}})
     assert status == 400
     assert text in error["details"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "text"),
+    [
+        ({"say": {"dependentTasks": ["none"]}}, "sorting failed: invalid dependency none"),
+        ({"say": {"dependentTasks": ["tidy"]}, "tidy": EXIT}, "sorting failed: invalid dependency tidy"),
+        ({"say": {"dependentTasks": ["b"]}, "b": {"dependentTasks": ["say"]}}, "graph with cycle"),
+        ({"snake_case": {}}, "is invalid: name must consist of alpha-numeric characters or '-'"),
+        ({"2nd": {}}, "name cannot begin with a digit"),
+        ({"n" * 122: {}}, "is invalid: must be no more than 128"),
+    ],
+)
+def test_what_argo_refuses_of_a_workflow(
+    api: Any, name: Any, spec: Any, experiment: Any, tasks: Any, text: Any
+) -> None:
+    say = spec["root"]["dag"]["tasks"].pop("say")
+    spec["root"]["dag"]["tasks"] = {each: {**say, **more} for each, more in tasks.items()}
+    body = {"display_name": name, "experiment_id": experiment, "pipeline_spec": spec, **WORD}
+    status, error = api.call("POST", "runs", body)
+    assert status == 500
+    assert "Failed to validate workflow for ()" in error["message"]
+    assert text in error["message"]
 
 
 def test_recurring_run_life(api: Any, name: Any, pipeline: Any, experiment: Any) -> None:

@@ -65,7 +65,7 @@ def test_it_looks_before_the_load_and_once_more_after_it(
         folder = tmp_path / "evidence"
         with EvidenceProcess(config_for(url, KFP_TOKEN="a-secret-token"), folder, ANCHOR) as process:
             pid = process.pid
-            assert any("metrics of the KFP API server (" in text for text in texts(caplog))
+            assert "Evidence: metrics of the KFP API server" in texts(caplog)
             assert read_scrapes(EvidenceFiles(folder), "server") is not None
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -171,6 +171,23 @@ def test_pods_of_a_component_that_are_measured_in_turn_are_added_up(
     assert found["cpu_limit"] == 1.0, "of the pod that is there at the end"
 
 
+def test_a_pod_that_follows_one_of_the_same_name_counts(
+    total: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    write_lines(tmp_path, CLUSTER_FILE, [NAMED])
+    states = [
+        component_record(T0, uid="u-1"),
+        component_record(T0 + 10.0, uid="u-1", gone=True),
+        component_record(T0 + 11.0, uid="u-2"),
+    ]
+    write_lines(tmp_path, COMPONENTS_FILE, states)
+    write_lines(tmp_path, USAGE_FILE, [usage_of(T0, 0.5, 100), usage_of(T0 + 20.0, 0.7, 100)])
+    write_lines(tmp_path, PODS_FILE, [pod_record("a", T0)])
+    found = total(["a"])["components"]["by_name"]["ml-pipeline"]
+    assert found["cpu_cores"] == pytest.approx({"n": 2, "max": 0.7, "mean": 0.6})
+    assert found["cpu_limit"] == 1.0
+
+
 def _judged(total: dict[str, Any], name: str, condition: str) -> tuple[Judged, str]:
     threshold = parse_threshold(name, condition, "here", None)
     assert not hasattr(threshold, "remedy"), threshold

@@ -1,11 +1,11 @@
-"""Failures of runs that are foreseen from the pipeline and its parameters, as the emulator has them fail."""
+"""What is foreseen from a pipeline and its parameters is what happens in the emulator."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from small_pipelines import Draft, Simulation, task
+from small_pipelines import Draft, Simulation, names, task
 
 from kfp_emulator.pipelines.ir import parse_pipeline
 from kfp_perf.pipelines.package import read_pipeline
@@ -93,13 +93,60 @@ def test_what_is_foreseen_happens(
 ) -> None:
     documents = make()
     optional(documents[0]["root"])
-    problems = read_pipeline(write(*documents)).foreseen_failures({})
+    problems = read_pipeline(write(*documents)).foreseen_problems({})
     assert [problem.where for problem in problems] == ([where] if where else [])
     assert all(what in problem.what for problem in problems)
     assert Simulation().run(parse_pipeline(documents)).phase == ("Failed" if where else "Succeeded")
 
 
+@pytest.mark.parametrize(
+    ("tasks", "what", "times"),
+    [
+        ({"tidy": {"after": ["a"]}}, {}, {"tidy": 1}),
+        ({"tidy": {"after": ["group"]}}, {}, {"tidy": 1}),
+        (
+            {"tidy": {"after": ["a", "b"]}},
+            {"task tidy": "runs 2 times, on the exit of each of a, b"},
+            {"tidy": 2},
+        ),
+        (
+            {"one": {"after": ["a"]}, "two": {"after": ["a"]}},
+            {"task one": "never runs: two runs in its place"},
+            {"one": 0, "two": 1},
+        ),
+        (
+            {"one": {"after": ["a"]}, "two": {"after": ["one"]}},
+            {"task two": "never runs: it follows no task or group with an exit hook"},
+            {"one": 1, "two": 0},
+        ),
+        ({"tidy": {"after": ["each"]}}, {"task tidy": "never runs: it follows no task or"}, {"tidy": 0}),
+        ({"tidy": {"after": ["get"]}}, {"task tidy": "never runs: it follows no task or"}, {"tidy": 0}),
+    ],
+)
+def test_exit_tasks_that_do_not_run_once(
+    write: Write, tasks: dict[str, Any], what: dict[str, str], times: dict[str, int]
+) -> None:
+    draft = Draft()
+    draft.container("work")
+    draft.dag("inner", {"w": task("work")}, inputs={"item": "NUMBER_INTEGER"})
+    optional(draft.components["inner"])
+    others = {
+        "a": task("work"),
+        "b": task("work"),
+        "group": task("inner"),
+        "each": task("inner", loop={"item": "[1]"}),
+        "get": task(draft.importer("get")),
+    }
+    exits = {name: task("work", exit_=True, **given) for name, given in tasks.items()}
+    documents = draft.documents({**others, **exits})
+    problems = read_pipeline(write(*documents)).foreseen_problems({})
+    assert [problem.where for problem in problems] == list(what)
+    assert all(what[problem.where] in problem.what for problem in problems)
+    ran = names(Simulation().run(parse_pipeline(documents)))
+    assert {name: ran[name] for name in tasks} == times
+
+
 def test_nothing_is_foreseen_of_a_parameter_that_is_given(write: Write) -> None:
     documents = needed_by_a_task()
     optional(documents[0]["root"])
-    assert read_pipeline(write(*documents)).foreseen_failures({"text": "given"}) == []
+    assert read_pipeline(write(*documents)).foreseen_problems({"text": "given"}) == []

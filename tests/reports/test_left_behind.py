@@ -53,6 +53,16 @@ def test_what_stays_is_said_with_the_command_that_deletes_it(
         assert command in text
 
 
+def test_the_command_names_a_target_of_the_targets_file(
+    sample: Callable[[SampleTest], TestResult],
+) -> None:
+    """Its credentials are in its table."""
+    result = left(sample, SampleTest(), 1)
+    result.document["target"]["name"] = "staging"
+    for text in told(result):
+        assert f"kfp-perf cleanup {result.path} --target staging" in text
+
+
 @pytest.mark.parametrize("objects", [0, 2])
 def test_on_the_emulator_and_where_all_is_gone_nothing_stays(
     sample: Callable[[SampleTest], TestResult], objects: int

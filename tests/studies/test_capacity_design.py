@@ -17,6 +17,8 @@ from kfp_perf.reports.study_reports import draw_console, draw_csv, draw_html, dr
 from kfp_perf.result.capacity import CapacityRecord, capacity_of
 from kfp_perf.studies import run_executions
 from kfp_perf.studies.capacity import CapacitySearch, SearchLimits, find_searched
+from kfp_perf.studies.capacity.plateau import Part, PlannedPlateau
+from kfp_perf.studies.capacity.reading import broken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,11 @@ class Searching:
         result = execute(self.folder / "played", "t", self.profile, planned.emulator_seed or 0, fields)
         if self.number in self.failing.get("numbers", ()):
             result.document["verdict"]["exit_code"] = int(self.failing["code"])
+            if self.failing.get("without_load"):
+                files = result.scenarios[0]
+                (files.folder / "runs.jsonl").write_text("")
+                info = msgspec.structs.replace(files.info, start_at=0.0, end_at=0.0)
+                (files.folder / "scenario.json").write_bytes(msgspec.json.encode(info))
         return result
 
 
@@ -155,6 +162,28 @@ def test_a_plateau_in_which_the_generator_did_not_keep_up_is_measured_again_once
     assert "capacity.rate >= 20/min is kept." in text
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_plateau_whose_scenario_could_not_be_set_up_did_not_hold(tmp_path: Path, number: int) -> None:
+    """Nothing was due in it, so that no backlog grew."""
+    limits = SearchLimits(0.5, highest_rate=0.5, precision=0.45)
+    failing: dict[str, Any] = {"numbers": (number,), "code": ExitCode.FAILED, "without_load": True}
+    study = Searching(tmp_path, SCENARIO, limits, **failing).study
+    record = capacity_of(study)
+    assert (record.status, record.rate, record.held) == ("no load", None, None)
+    assert len(record.plateaus) == number - 1
+    assert len(study.record.executions) == number
+    assert study.record.exit_code == ExitCode.FAILED
+    assert "The last plateau had no load" in " ".join(draw_console(study)["summary.txt"].decode().split())
+    assert draw_html(study)
+
+
+def test_what_could_not_be_deleted_says_nothing_of_a_load() -> None:
+    step = PlannedPlateau(Part.PLATEAU, 1.0, 60.0, 600.0)
+    kept = {"judged": "not kept", "scenario": None, "default": True, "margin": -3.0, "reason": "is 3"}
+    document = {"thresholds": [{**kept, "metric": name} for name in ("cleanup.left", "server.restarts")]}
+    assert broken(document, "t", step) == ("server.restarts is 3",)
+
+
 def test_two_such_plateaus_in_a_row_end_the_search(tmp_path: Path) -> None:
     limits = SearchLimits(0.5, highest_rate=0.5, precision=0.45)
     study = Searching(tmp_path, SCENARIO, limits, numbers=(1, 2), code=ExitCode.INVALID).study
@@ -170,3 +199,26 @@ def test_a_bound_that_is_not_shown_to_be_kept_fails_the_study(tmp_path: Path) ->
     text = " ".join(draw_console(study)["summary.txt"].decode().split())
     assert "capacity.rate >= 60/min cannot be judged: the interval is open." in text
     assert "The next plateau would have taken longer than --max-duration allows." in text
+
+
+def test_the_number_in_flight_that_keeps_a_threshold_is_found(tmp_path: Path) -> None:
+    """A run holds one of three places for three seconds, so with n runs in flight each takes n seconds."""
+    scenario: dict[str, Any] = {key: value for key, value in SCENARIO.items() if key != "arrivalRate"}
+    scenario |= {"numTimes": 4, "thresholds": {"run.visible.p95": "< 6s"}}
+    limits = SearchLimits(3.0, highest_rate=6.0, precision=0.5, closed=True, light_seconds=30.0)
+    study = Searching(tmp_path, scenario, limits).study
+    record = capacity_of(study)
+    assert (record.status, record.closed) == ("found", True)
+    assert record.held is not None
+    assert record.failed is not None
+    assert 3 <= record.held <= 5 < record.failed <= 9
+    assert record.rate == record.low == record.held
+    assert study.record.exit_code == ExitCode.GOOD
+    cause = record.cause
+    assert cause is not None
+    assert "run.visible.p95" in cause.thresholds[0]
+    text = " ".join(draw_console(study)["summary.txt"].decode().split())
+    assert f"{record.held:.0f} runs in flight" in text
+    assert "3 runs in flight" in study.record.executions[0].label
+    assert "runs a minute" not in text
+    assert "Completed load by offered load" not in draw_html(study)["report.html"].decode()

@@ -43,6 +43,10 @@ def execute(parent: Path, name: str, profile: Path, seed: int, fields: dict[str,
             "name": "emulated",
             "target": {"emulator": True, "emulator_profile": "of the test", "version": "2.17.0"},
             "scenarios": [{"name": "t", "folder": "t", "mode": scenario.mode_name}],
+            "thresholds": [
+                {"scenario": "t", "metric": metric, "condition": condition, "where": ""}
+                for metric, condition in fields.get("thresholds", {}).items()
+            ],
             "scenario_file": {"path": "emulated.json", "text": json.dumps([fields])},
         }
     )

@@ -135,7 +135,7 @@ def _computed(result: TestResult) -> TestResult:
     )
     click.echo(f"kfp-perf: {what}", err=True)
     if left := stays(computed):
-        click.echo(f"kfp-perf: {left}; delete with: {cleanup_command(result.path)}", err=True)
+        click.echo(f"kfp-perf: {left}; delete with: {cleanup_command(computed)}", err=True)
     return computed
 
 

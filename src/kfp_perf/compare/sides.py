@@ -44,8 +44,12 @@ def read_side(paths: Sequence[Path], *, count_warmup: bool = False) -> Side:
     is left.
     """
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    found = [one for path in paths for one in _found_in(path)]
-    return _side(f"{paths[0]}{more}", found, count_warmup=count_warmup)
+    try:
+        found = [one for path in paths for one in _found_in(path)]
+        return _side(f"{paths[0]}{more}", found, count_warmup=count_warmup)
+    except OSError as error:  # such as results of another user
+        problem = Problem(str(error.filename or paths[0]), f"cannot be read: {error.strerror}")
+        raise InputError(problem) from error
 
 
 def read_duel(study: Study, *, count_warmup: bool = False) -> tuple[Side, Side]:

@@ -140,6 +140,8 @@ class ComponentHistory:
         self._pods[record.uid] = record.gone
         if record.gone:
             self._gone[record.pod] = record.at
+        else:  # a StatefulSet gives the next pod the same name
+            self._gone.pop(record.pod, None)
 
     def use(self, usage: UsageRecord, pods: Iterable[str]) -> None:
         """Record what its pods used: each as it was measured last, since not all are measured at the same time."""

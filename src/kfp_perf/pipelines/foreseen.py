@@ -1,7 +1,7 @@
-"""Failures of runs that can be foreseen from a pipeline and the values of its parameters.
+"""What goes wrong in runs and can be foreseen from a pipeline and the values of its parameters.
 
-They follow KFP 2.17: resolveInputs of backend/src/v2/driver/resolve.go, and backend/src/v2/component/
-importer_launcher.go. Which tasks run can depend on conditions, so these are warnings.
+It follows KFP 2.17: resolveInputs of v2/driver/resolve.go, v2/component/importer_launcher.go, and DAG of
+v2/compiler/argocompiler/dag.go in its backend. Which tasks run can depend on conditions, so these are warnings.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import Problem
+from kfp_perf.pipelines.graph import dependencies, is_exit, is_loop, is_single_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def foreseen_failures(spec: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield why runs with these values fail; `where` is a parameter of the pipeline, or `task NAME`."""
+def foreseen_problems(spec: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what goes wrong in runs with these values; `where` is a parameter of the pipeline, or `task NAME`."""
     inputs = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     absent = {name: name for name in _without_value(inputs) if name not in values}
     needed: dict[str, list[str]] = {}
@@ -26,6 +27,8 @@ def foreseen_failures(spec: Mapping[str, Any], values: Mapping[str, Any]) -> Ite
         yield Problem(missing, f"is not given and has no default, and {fail} without it", "give it a value")
     yield from _loops(spec)
     yield from _importers(spec)
+    for holder in (spec["root"], *spec.get("components", {}).values()):
+        yield from _exit_tasks(spec, holder.get("dag", {}).get("tasks", {}))
 
 
 def _without_value(inputs: Mapping[str, Any]) -> Iterator[str]:
@@ -111,3 +114,31 @@ def _importers(spec: Mapping[str, Any]) -> Iterator[Problem]:
                 f"imports a URI that is an output of {producer['producerTask']}, which KFP does not look up"
             )
             yield Problem(f"task {name}", what, "take the URI from a parameter of the pipeline")
+
+
+def _exit_tasks(spec: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the exit tasks of a DAG that run never or several times: a task or a group has one exit hook."""
+    follows: dict[str, list[str]] = {name: [] for name, task in sorted(tasks.items()) if is_exit(task)}
+    hooks = {
+        before: name
+        for name in follows
+        for before in dependencies(tasks[name])
+        if before not in follows
+        and not is_loop(tasks[before])
+        and not is_single_pod(spec, tasks[before]["componentRef"]["name"])
+    }
+    for before, name in sorted(hooks.items()):
+        follows[name].append(before)
+    for name, followed in follows.items():
+        if not followed:
+            others = sorted({hooks[each] for each in dependencies(tasks[name]) if each in hooks})
+            why = (
+                f"{others[0]} runs in its place"
+                if others
+                else "it follows no task or group with an exit hook"
+            )
+            remedy = "let it follow a task, or a group (ExitHandler), that no other exit task follows"
+            yield Problem(f"task {name}", f"never runs: {why}", remedy)
+        elif len(followed) > 1:
+            what = f"runs {len(followed)} times, on the exit of each of {', '.join(followed)}"
+            yield Problem(f"task {name}", what, "put these into a group (ExitHandler) for it to follow")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import Problem
@@ -169,59 +170,79 @@ MAX_PROBLEMS = 20
 _REMEDY = "the API server refuses it: compile the pipeline again, or correct the field"
 
 
+NEWEST = (2, 17)
+"""The version of KFP that MESSAGES is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A document that is being read; `newer`: its compiler may write fields that are not known here."""
+
+    label: str
+    newer: bool
+    problems: list[Problem] = field(default_factory=list)
+
+    def fault(self, path: str, what: str, remedy: str = _REMEDY) -> None:
+        self.problems.append(Problem(f"{self.label}: {path}", what, remedy))
+
+
+def is_newer(document: Mapping[str, Any]) -> bool:
+    """Whether a specification was compiled by an SDK newer than NEWEST: the server decides on what is not known."""
+    version = document.get("sdkVersion", document.get("sdk_version"))
+    match = re.match(r"kfp-(\d{1,4})\.(\d{1,4})", version, re.ASCII) if isinstance(version, str) else None
+    return match is not None and (int(match[1]), int(match[2])) > NEWEST
+
+
 def read_spec(document: Mapping[str, Any], label: str) -> tuple[dict[str, Any], list[Problem]]:
     """Return a PipelineSpec with its field names in camelCase and without nulls, and its problems.
 
-    The specification is complete only where there are no problems.
+    The specification is complete only where there are no problems. Fields and names of enumerations that are not
+    known are left out, and are problems unless `is_newer`.
     """
-    problems: list[Problem] = []
-    spec = _message(document, "PipelineSpec", label, "", problems)
-    return spec, problems[:MAX_PROBLEMS]
+    reading = _Reading(label, is_newer(document))
+    spec = _message(document, "PipelineSpec", "", reading)
+    return spec, reading.problems[:MAX_PROBLEMS]
 
 
-def _message(
-    value: Mapping[str, Any], name: str, label: str, path: str, problems: list[Problem]
-) -> dict[str, Any]:
+def _message(value: Mapping[str, Any], name: str, path: str, reading: _Reading) -> dict[str, Any]:
     fields = MESSAGES[name]
     found: dict[str, Any] = {}
     for key, item in value.items():
         where = f"{path}.{key}" if path else key
-        field = key if key in fields else _camel(key)
-        if field not in fields or key not in {field, _snake(field)}:
-            near = difflib.get_close_matches(key, fields, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(fields)}"
-            problems.append(Problem(f"{label}: {where}", "is not a field of a pipeline (KFP 2.17)", remedy))
-        elif field in found:
-            what = "is given twice, in camelCase and in snake_case"
-            problems.append(Problem(f"{label}: {where}", what, "remove one of them"))
-        elif item is not None or fields[field] == "any":
-            found[field] = _typed(item, fields[field], label, where, problems)
+        known = key if key in fields else _camel(key)
+        if known not in fields or key not in {known, _snake(known)}:
+            if not reading.newer:
+                near = difflib.get_close_matches(key, fields, n=1)
+                remedy = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(fields)}"
+                reading.fault(where, "is not a field of a pipeline (KFP 2.17)", remedy)
+        elif known in found:
+            reading.fault(where, "is given twice, in camelCase and in snake_case", "remove one of them")
+        elif item is not None or fields[known] == "any":
+            found[known] = _typed(item, fields[known], where, reading)
     rivals = sorted(ONE_OF.get(name, frozenset()) & found.keys())
     if len(rivals) > 1:
-        what = f"has {' and '.join(rivals)}, of which only one may be set"
-        problems.append(Problem(f"{label}: {path}", what, _REMEDY))
+        reading.fault(path, f"has {' and '.join(rivals)}, of which only one may be set")
     return found
 
 
-def _typed(value: Any, kind: str, label: str, path: str, problems: list[Problem]) -> Any:
+def _typed(value: Any, kind: str, path: str, reading: _Reading) -> Any:
     outer, _, inner = kind.partition(" ")
     if outer == "map" and isinstance(value, dict):
-        return {key: _typed(item, inner, label, f"{path}.{key}", problems) for key, item in value.items()}
+        return {key: _typed(item, inner, f"{path}.{key}", reading) for key, item in value.items()}
     if outer == "list" and isinstance(value, list):
-        return [_typed(item, inner, label, f"{path}[{index}]", problems) for index, item in enumerate(value)]
+        return [_typed(item, inner, f"{path}[{index}]", reading) for index, item in enumerate(value)]
     if outer == "enum":
         names = ENUMS[inner]
         if _is_whole(value) and 0 <= value < len(names):
             return names[int(value)]
-        if value not in names:
-            what = f"must be one of {', '.join(names[1:])}, got {value!r:.60}"
-            problems.append(Problem(f"{label}: {path}", what, _REMEDY))
+        if value not in names and not (reading.newer and isinstance(value, str)):
+            reading.fault(path, f"must be one of {', '.join(names[1:])}, got {value!r:.60}")
         return value
     if kind in MESSAGES and isinstance(value, dict):
-        return _message(value, kind, label, path, problems)
+        return _message(value, kind, path, reading)
     wanted, fits = _TYPES.get(kind, (f"{'a list' if outer == 'list' else 'an object'}", lambda _: False))
     if not fits(value):
-        problems.append(Problem(f"{label}: {path}", f"must be {wanted}, got {value!r:.60}", _REMEDY))
+        reading.fault(path, f"must be {wanted}, got {value!r:.60}")
     return value
 
 

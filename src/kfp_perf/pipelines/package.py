@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.errors import InputError, Problem
 from kfp_perf.pipelines.documents import dump_yaml, parse_yaml, read_bytes
-from kfp_perf.pipelines.foreseen import foreseen_failures
+from kfp_perf.pipelines.foreseen import foreseen_problems
 from kfp_perf.pipelines.graph import sequential_steps
 from kfp_perf.pipelines.ir_fields import read_spec
 from kfp_perf.pipelines.misfits import misfit_of, misfit_of_bytes, misfit_of_name
@@ -61,9 +61,9 @@ class PipelinePackage:
         """Return the problems of values for the pipeline's parameters; `where` is the parameter's name."""
         return check_parameters(self.name, self.parameters, values)
 
-    def foreseen_failures(self, values: Mapping[str, Any]) -> list[Problem]:
-        """Return why runs with these values fail; `where` is a parameter, or `task NAME`."""
-        return list(foreseen_failures(self.spec, values))
+    def foreseen_problems(self, values: Mapping[str, Any]) -> list[Problem]:
+        """Return what goes wrong in runs with these values; `where` is a parameter, or `task NAME`."""
+        return list(foreseen_problems(self.spec, values))
 
 
 def _tasks(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

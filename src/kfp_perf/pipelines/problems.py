@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.errors import Problem
 from kfp_perf.pipelines.argo_names import name_fault
 from kfp_perf.pipelines.graph import dags, dependencies, in_order, is_exit
+from kfp_perf.pipelines.ir_fields import is_newer
 from kfp_perf.pipelines.misfits import COMPILE_REMEDY
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def faults_of(spec: Mapping[str, Any], label: str, *, complete: bool) -> Iterato
         yield Problem(f"{label}: schemaVersion", what, COMPILE_REMEDY)
     if complete:
         structure = list(_structure_faults(spec, label))
-        yield from structure or [*_nesting_faults(spec, label), *_refusals(spec, label)]
+        yield from structure or _nesting_faults(spec, label)
+        if not structure and not is_newer(spec):
+            yield from _refusals(spec, label)
 
 
 def _structure_faults(spec: Mapping[str, Any], label: str) -> Iterator[Problem]:

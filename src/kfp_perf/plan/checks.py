@@ -48,20 +48,22 @@ _RUN_METRICS = frozenset().union(*(mode.metrics for mode in MODES.values() if mo
 
 def errors_of(draft: Draft) -> Iterator[Problem]:
     """Yield what keeps a test from starting."""
-    for index, scenario in draft.scenarios.items():
-        for check in SCENARIO_ERRORS:
-            yield from check(draft, index, scenario)
-    for whole in FILE_ERRORS:
-        yield from whole(draft)
+    yield from _problems(draft, SCENARIO_ERRORS, FILE_ERRORS)
 
 
 def warnings_of(draft: Draft) -> Iterator[Problem]:
     """Yield warnings about a test that can start."""
+    yield from _problems(draft, SCENARIO_WARNINGS, FILE_WARNINGS)
+
+
+def _problems(
+    draft: Draft, of_scenarios: Iterable[ScenarioCheck], of_files: Iterable[FileCheck]
+) -> Iterator[Problem]:
     for index, scenario in draft.scenarios.items():
-        for check in SCENARIO_WARNINGS:
-            yield from check(draft, index, scenario)
-    for whole in FILE_WARNINGS:
-        yield from whole(draft)
+        for of_scenario in of_scenarios:
+            yield from of_scenario(draft, index, scenario)
+    for of_file in of_files:
+        yield from of_file(draft)
 
 
 def too_many_rows(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
@@ -92,11 +94,11 @@ def parameters_do_not_fit(draft: Draft, index: int, scenario: TestScenario) -> I
             yield Problem(where, fault.what, fault.remedy)
 
 
-def runs_will_fail(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
-    """Runs whose tasks need values that KFP does not give them."""
+def runs_go_wrong(draft: Draft, index: int, scenario: TestScenario) -> Iterator[Problem]:
+    """Runs whose tasks need values that KFP does not give them, or do not run as they are meant to."""
     package = draft.pipelines.get(index, ())
     if scenario.mode_entry.starts_runs and not isinstance(package, tuple):
-        for fault in package.foreseen_failures(scenario.params):
+        for fault in package.foreseen_problems(scenario.params):
             is_parameter = fault.where in package.parameters
             where = draft.parsed.where(
                 index, ("params", fault.where) if is_parameter else ("pipelineFileName",)
@@ -332,7 +334,7 @@ SCENARIO_WARNINGS: tuple[ScenarioCheck, ...] = (
     interval_too_short,
     schedule_never_fires,
     too_few_connections,
-    runs_will_fail,
+    runs_go_wrong,
 )
 FILE_WARNINGS: tuple[FileCheck, ...] = (
     pool_smaller_than_overlap_with_ends,

@@ -36,6 +36,7 @@ ENDED = {
     "duration": "The next plateau would have taken longer than --max-duration allows.",
     "interrupted": "The search was interrupted.",
     "outage": "The target failed during the search.",
+    "no load": "The last plateau had no load, as its scenario failed before that: see its own report.",
     "invalid": "The load generator did not keep up, so higher loads could not be measured.",
     "": "The search did not reach its end.",
 }
@@ -55,9 +56,9 @@ def number_of(value: float) -> str:
 
 
 def load_words(rate: float, operation: str, *, closed: bool) -> str:
-    """A load in words: `96 runs a minute`, `8 runs in flight`."""
+    """A load in words: `96 runs a minute`, `1 run in flight`."""
     value, unit = in_unit(rate, operation, closed=closed)
-    return f"{number_of(value)} {_PLURAL.get(operation, operation)} {unit}"
+    return f"{number_of(value)} {operation if value == 1.0 else _PLURAL.get(operation, operation)} {unit}"
 
 
 def rate_words(rate: float, record: CapacityRecord) -> str:

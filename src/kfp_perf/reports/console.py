@@ -295,7 +295,7 @@ def _left_behind(result: TestResult, leftovers: list[str]) -> Iterator[Renderabl
         yield Text(f"{stay}.", style="yellow")
     if leftovers or stay:
         # A line of its own, to be copied.
-        yield Text(f"Delete with  {cleanup_command(result.path)}", no_wrap=True, overflow="ignore")
+        yield Text(f"Delete with  {cleanup_command(result)}", no_wrap=True, overflow="ignore")
 
 
 def _failed_runs(document: Mapping[str, Any]) -> Iterator[str]:

@@ -10,14 +10,14 @@ from kfp_perf.reports.quantities import count_of
 from kfp_perf.result.journal import ObjectKind, left_behind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kfp_perf.result.reader import TestResult
 
 
-def cleanup_command(path: Path) -> str:
-    """The command that deletes what the test of this result folder left."""
-    return f"kfp-perf cleanup {shlex.quote(str(path))}"
+def cleanup_command(result: TestResult) -> str:
+    """The command that deletes what a test left; a target of the targets file is named, for its credentials."""
+    name = dig(result.document, "target", "name")
+    target = f" --target {shlex.quote(name)}" if isinstance(name, str) and name else ""
+    return f"kfp-perf cleanup {shlex.quote(str(result.path))}{target}"
 
 
 def still_there(result: TestResult) -> frozenset[str]:

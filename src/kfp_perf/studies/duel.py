@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_perf.compare.compared_execution import ComparedExecution
 from kfp_perf.compare.sides import why_partial
-from kfp_perf.errors import ExitCode
 from kfp_perf.studies.study import PlannedExecution, worst_of
 from kfp_perf.studies.together import judge_pairs
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kfp_perf.config import TestConfig
+    from kfp_perf.errors import ExitCode
     from kfp_perf.judgement import Judgement
     from kfp_perf.studies.study import Executed
 
@@ -100,8 +100,7 @@ class Duel:
 
     def exit_code(self, done: Sequence[Executed]) -> ExitCode:
         """The worst outcome of the executions, and of what is judged by pairs of them."""
-        kept = all(one.passed for one in self._judged(done))
-        return ExitCode.worst((worst_of(done), ExitCode.GOOD if kept else ExitCode.FAILED))
+        return worst_of(done, self._judged(done))
 
     def _judged(self, done: Sequence[Executed]) -> list[Judgement]:
         if not done:

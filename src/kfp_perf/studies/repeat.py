@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_perf.compare import repeated_metrics
 from kfp_perf.compare.compared_execution import ComparedExecution
 from kfp_perf.compare.sides import Side, why_partial
-from kfp_perf.errors import ExitCode, InputError
+from kfp_perf.errors import InputError
 from kfp_perf.statistics.variation import FEWEST_UNTIL_STABLE, is_stable
 from kfp_perf.studies.study import PlannedExecution, worst_of
 from kfp_perf.studies.together import judge_together
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kfp_perf.compare import RepeatedMetric
+    from kfp_perf.errors import ExitCode
     from kfp_perf.judgement import Judgement
     from kfp_perf.metrics.registry import Registry
     from kfp_perf.studies.study import Executed
@@ -87,8 +88,7 @@ class Repetition:
 
     def exit_code(self, done: Sequence[Executed]) -> ExitCode:
         """The worst outcome of the executions, and of what is judged by all of them."""
-        kept = all(one.passed for one in self._judged(done))
-        return ExitCode.worst((worst_of(done), ExitCode.GOOD if kept else ExitCode.FAILED))
+        return worst_of(done, self._judged(done))
 
     def _judged(self, done: Sequence[Executed]) -> list[Judgement]:
         return judge_together(_side_of(_whole(done)).executions, accept_undecided=self.accept_undecided)

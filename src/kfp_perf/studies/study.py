@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from kfp_perf.config import TestConfig
     from kfp_perf.execution import StopWhen
+    from kfp_perf.judgement import Judgement
     from kfp_perf.result.counters import ScenarioCounters
     from kfp_perf.result.reader import TestResult
 
@@ -113,9 +114,14 @@ class StudyDesign(Protocol):
         ...
 
 
-def worst_of(done: Sequence[Executed]) -> ExitCode:
-    """The worst outcome of the executions; a warm-up counts only where it ended the study."""
-    return ExitCode.worst(one.exit_code for one in done if not one.planned.warmup or one.exit_code in _ENDING)
+def worst_of(done: Sequence[Executed], judged: Sequence[Judgement] = ()) -> ExitCode:
+    """The worst outcome of the executions, and of what the study has judged by all of them.
+
+    A warm-up counts only where it ended the study.
+    """
+    codes = [one.exit_code for one in done if not one.planned.warmup or one.exit_code in _ENDING]
+    codes += [ExitCode.FAILED for one in judged if not one.passed]
+    return ExitCode.worst(codes)
 
 
 class StudyAbandoned(Exception):

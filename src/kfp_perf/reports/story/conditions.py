@@ -28,7 +28,7 @@ _MOST_LEFTOVERS = 50
 def cleanup(material: Material) -> Section:
     """What is left on the server."""
     leftovers = [str(line) for line in material.document["leftovers"]]
-    again = f"`{cleanup_command(material.result.path)}`"
+    again = f"`{cleanup_command(material.result)}`"
     if leftovers:
         shown = leftovers[:_MOST_LEFTOVERS]
         if len(leftovers) > len(shown):

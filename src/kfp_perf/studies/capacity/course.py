@@ -9,7 +9,7 @@ from kfp_perf.errors import ExitCode
 from kfp_perf.result.reader import TestResult
 from kfp_perf.studies.capacity.plateau import PlannedPlateau
 from kfp_perf.studies.capacity.reading import plateau_of, read_plateau
-from kfp_perf.studies.capacity.search import next_step
+from kfp_perf.studies.capacity.search import SearchEnd, next_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kfp_perf.result.study import ExecutionRecord
     from kfp_perf.studies.capacity.plateau import Plateau
     from kfp_perf.studies.capacity.scenarios import Searched
-    from kfp_perf.studies.capacity.search import SearchEnd, SearchLimits
+    from kfp_perf.studies.capacity.search import SearchLimits
     from kfp_perf.studies.study import Executed
 
 UNUSABLE = frozenset({ExitCode.INTERRUPTED, ExitCode.TARGET, ExitCode.BAD_INPUT})
@@ -43,6 +43,8 @@ def course_of(limits: SearchLimits, searched: Searched, done: Sequence[Executed]
         if not isinstance(following, PlannedPlateau) or one.exit_code in UNUSABLE:
             break
         record = _read(one.result.path, one.record, searched, following)
+        if record is None:
+            return Course(tuple(plateaus), tuple(records), SearchEnd.NO_LOAD)
         records.append(record)
         if not record.invalid:
             plateaus.append(plateau_of(record, following))
@@ -51,6 +53,8 @@ def course_of(limits: SearchLimits, searched: Searched, done: Sequence[Executed]
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, record: ExecutionRecord, searched: Searched, step: PlannedPlateau) -> PlateauRecord:
+def _read(
+    path: Path, record: ExecutionRecord, searched: Searched, step: PlannedPlateau
+) -> PlateauRecord | None:
     """Read a result once: the course is asked for before and after each execution, and results do not change."""
     return read_plateau(TestResult.open(path), record, searched, step)

@@ -105,6 +105,8 @@ class CapacitySearch:
         record = self.record(done)
         if record.status == SearchEnd.INVALID:
             return ExitCode.INVALID
+        if record.status == SearchEnd.NO_LOAD:
+            return ExitCode.worst((last, ExitCode.FAILED))
         judged = [one.passed for one in record.bounds]
         return ExitCode.FAILED if not all(judged) or record.status == SearchEnd.BELOW else ExitCode.GOOD
 

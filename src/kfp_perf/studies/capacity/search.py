@@ -85,6 +85,7 @@ class SearchEnd(StrEnum):
     INTERRUPTED = "interrupted"
     OUTAGE = "outage"
     INVALID = "invalid"
+    NO_LOAD = "no load"  # a plateau could not be set up
 
 
 @dataclass(frozen=True, slots=True)
