@@ -1,7 +1,8 @@
 """Make the pictures of pages again: `python docs/pictures.py`.
 
 Two tests run at once against emulators, for ten minutes: `nightly`, whose live page is photographed meanwhile, and
-`overload`, which the server does not carry. Needs Chromium and the package playwright (the extra `dev`).
+`overload`, which the server does not carry. Needs Chromium, and the packages playwright (of the extra `dev`) and
+Pillow.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -93,6 +96,8 @@ def main() -> None:
         for name, picture in PICTURES.items():
             photograph(browser, name, folder / picture.test / "results/latest/report.html")
         browser.close()
+    for path in IMAGES.glob("*.png"):
+        reduce_colours(path)
 
 
 def start(name: str, folder: Path) -> subprocess.Popen[bytes]:
@@ -148,6 +153,19 @@ def opened(browser: Browser, url: str, size: tuple[int, int], *, dark: bool = Fa
     page = context.new_page()
     page.goto(url)
     return page
+
+
+def reduce_colours(path: Path) -> None:
+    """Write a picture with its 256 most frequent colours, each other one as the nearest: a third of the size."""
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    colours, places, counts = np.unique(
+        pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
+    )
+    kept = colours[np.argsort(-counts)[:256]]
+    nearest = ((colours[:, None].astype(int) - kept) ** 2).sum(axis=2).argmin(axis=1)
+    reduced = Image.fromarray(nearest[places].reshape(pixels.shape[:2]).astype(np.uint8), "P")
+    reduced.putpalette(kept.flatten().tolist())
+    reduced.save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def _parts(result: TestResult, width: int) -> Iterator[RenderableType]:
     yield _api(document, wide=width >= WIDE)
     yield Text(
         "latency: from when an operation was due to the end of its last attempt; what was not answered ranks above "
-        "all that was",
+        "all that was. –: too few values",
         style="dim",
     )
     yield from _notes(document)
