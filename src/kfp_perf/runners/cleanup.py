@@ -137,7 +137,10 @@ class _Deletion:
                     return ""
                 pause = next(pauses, None) if error.status >= 500 else None
                 if pause is None:
-                    self.warnings.add(f"delete a {made.kind.value}", f"{made.name}: {error}")
+                    self.warnings.add(
+                        f"delete {'an' if made.kind is ObjectKind.EXPERIMENT else 'a'} {made.kind.value}",
+                        f"{made.name}: {error}",
+                    )
                     return error.message
                 await self._clock.sleep_until(self._clock.now() + pause)
             except _Left as reason:

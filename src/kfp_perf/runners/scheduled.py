@@ -135,9 +135,10 @@ class ScheduledRunner(ExperimentRunner):
             return
         if not self._schedules:
             raise RunnerError(f"Not one of {self.scenario.num_times} schedules was made. {self._last_error}")
+        count = len(self._schedules)
         raise RunnerError(
-            f"{len(self._schedules)} schedules started no run within {self.scenario.run_seconds:g} s. "
-            "Let them fire more often, or make runTime longer."
+            f"{count} schedule{'s' * (count > 1)} started no run within {self.scenario.run_seconds:g} s. "
+            "Let schedules fire more often, or make runTime longer."
         )
 
     async def _close(self) -> None:

@@ -295,7 +295,7 @@ def _why_ended(done: Sequence[Executed], stopped: threading.Event) -> str:
         return f"Execution {done[-1].record.number} ended the study: {done[-1].record.verdict}."
     last = [one.exit_code for one in done[-_MOST_INVALID:]]
     if last == [ExitCode.INVALID] * _MOST_INVALID:
-        return f"{_MOST_INVALID} executions in a row were invalid: the load generator does not keep up."
+        return f"{_MOST_INVALID} executions in a row were invalid; the report of each says why."
     return ""
 
 
