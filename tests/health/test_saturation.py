@@ -14,7 +14,9 @@ from kfp_perf.config import TestConfig
 from kfp_perf.engine import Plugins, ScenarioWork, run_scenario
 from kfp_perf.errors import ExitCode
 from kfp_perf.health import GeneratorWatch, HealthChecks
+from kfp_perf.health import time_slice as module
 from kfp_perf.health.connectivity import ApiHealth
+from kfp_perf.health.time_slice import SLICE_SECONDS, time_slice
 from kfp_perf.metrics import MetricsCollector
 from kfp_perf.pacing import RealClock
 from kfp_perf.runners import BaseRunner
@@ -127,3 +129,29 @@ def test_the_interval_at_which_threads_take_turns_is_put_back(tmp_path: Path) ->
     with GeneratorWatch(tmp_path):
         assert sys.getswitchinterval() < before
     assert sys.getswitchinterval() == before
+
+
+def test_threads_that_generate_load_have_a_short_time_slice(tmp_path: Path) -> None:
+    """Where the kernel has slices of single threads."""
+    before = time_slice()
+    found: list[float | None] = []
+    with GeneratorWatch(tmp_path):
+        inside = time_slice()
+        thread = threading.Thread(target=lambda: found.append(time_slice()))
+        thread.start()
+        thread.join()
+    assert time_slice() == before
+    assert found == [inside]
+    if before is not None:
+        assert inside == SLICE_SECONDS < before
+
+
+def test_a_kernel_or_a_sandbox_without_time_slices_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = time_slice()
+    monkeypatch.setattr(module, "_calls", (-1, -1))
+    assert time_slice() is None
+    with GeneratorWatch(tmp_path):
+        monkeypatch.undo()
+        assert time_slice() == before

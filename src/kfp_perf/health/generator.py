@@ -9,6 +9,7 @@ from kfp_perf.health.bounds import BOUNDS, STANDSTILL_SECONDS, WINDOW_SECONDS
 from kfp_perf.health.interpreter import SWITCH_INTERVAL_SECONDS, QuietInterpreter
 from kfp_perf.health.machine import CollectorPauses, Reading, Space, read_machine, read_space
 from kfp_perf.health.resource_use import ResourceTally, Saturation
+from kfp_perf.health.time_slice import ShortTimeSlice
 from kfp_perf.result.counters import ScenarioPhase
 from kfp_perf.scenario.modes import MODES
 from kfp_perf.scenario.workload import ClosedLoad, workload_of
@@ -32,8 +33,8 @@ class GeneratorWatch:
     """Observes this process and its scenarios while they work, and finds what was saturated.
 
     Call `look` several times a window from the thread that waits for the scenarios, inside the context, which
-    also makes the interpreter quiet (see `QuietInterpreter`). `now` returns seconds; the other arguments are for
-    tests.
+    also makes the interpreter quiet (see `QuietInterpreter`) and the time slices of threads that are started in it
+    short. `now` returns seconds; the other arguments are for tests.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class GeneratorWatch:
         self.space = space(folder)
         self.pauses = CollectorPauses()
         self._quiet = QuietInterpreter()
+        self._short = ShortTimeSlice()
         self._folder = folder
         self._now = now
         self._bounds = bounds
@@ -72,11 +74,13 @@ class GeneratorWatch:
 
     def __enter__(self) -> Self:
         self._quiet.__enter__()
+        self._short.__enter__()
         self.pauses.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pauses.__exit__()
+        self._short.__exit__()
         self._quiet.__exit__()
 
     def look(self, counters: Mapping[str, ScenarioCounters]) -> None:
