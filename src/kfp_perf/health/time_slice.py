@@ -12,8 +12,8 @@ import platform
 import sys
 from typing import Self
 
-#: The shortest slice that Linux has. On two cores, which a display and the collector of evidence use too, starts were
-#: 1.9 ms late (p99) with the kernel's slice, and 1.4 ms with this.
+#: The shortest slice that Linux has. On two cores, which a display and the collector of evidence use too, starts
+#: were 1.9 ms late (p99) with the kernel's slice, and 1.4 ms with this.
 SLICE_SECONDS = 1e-4
 #: The numbers of `sched_setattr` and `sched_getattr`, by machine.
 _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
