@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from windowed_metric import how
 
 from kfp_perf.metrics.figures import figures_of
 from kfp_perf.metrics.in_flight import figures_in_flight, readings_of, together
-from kfp_perf.metrics.registry import built_in
 from kfp_perf.metrics.window_counters import CountedWindows
 from kfp_perf.metrics.window_files import worst_window
-from kfp_perf.metrics.windowed import Windowed, windowed
 from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.reader import TestResult
 from kfp_perf.result.scenario_writer import ScenarioWriter
@@ -34,14 +33,6 @@ WHOLE: dict[str, Any] = {
     "measured": True,
     "ended": True,
 }
-
-
-def how(name: str) -> Windowed:
-    metric = built_in().find(name)
-    assert metric is not None
-    found = windowed(metric)
-    assert found is not None
-    return found
 
 
 def counts_at(second: int) -> int:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from windowed_metric import how
 
-from kfp_perf.metrics.registry import built_in
 from kfp_perf.metrics.window_counters import CountedWindows
 from kfp_perf.metrics.window_files import worst_window
-from kfp_perf.metrics.windowed import Windowed, windowed
 from kfp_perf.result.counters import ScenarioCounters
 from kfp_perf.result.records import CallOutcome, Outcome
 from kfp_perf.result.tally import Tally
@@ -32,14 +31,6 @@ WHOLE: dict[str, Any] = {
     "open_load": True,
     "measured": True,
 }
-
-
-def how(name: str) -> Windowed:
-    metric = built_in().find(name)
-    assert metric is not None
-    found = windowed(metric)
-    assert found is not None
-    return found
 
 
 class Live:
